@@ -1,0 +1,1 @@
+"""MACPF (multi-agent conditional policy factorization) and the machinery that trains it."""

@@ -1,0 +1,47 @@
+"""The names under which a run writes what it measured, for the side that writes and the side that reads.
+
+This module imports nothing, so the analysis can use it without loading torch.
+
+A run logs one W&B row per evaluation. Every row holds ``ENV_STEP``. Metric names are flat, with ``/``:
+
+- ``eval/<policy>/<score>``: mean over the evaluation episodes of one greedy policy. ``<policy>`` is
+  ``independent`` for every algorithm, and ``dependent`` too for MACPF. ``<score>`` is what the environment
+  calls its score (``return`` or ``win_rate``).
+- ``eval/<policy>/joint/<a_1>_<a_2>``: probability that the (stochastic) policy gives to a joint action in the
+  first state of an evaluation episode; only where the joint action space is small.
+- ``train/...``: losses and gradient norms, averaged over the updates since the previous row, and the score of
+  the exploring episodes.
+- ``clock/episodes``, ``clock/updates``: the other two counters of the run's clock.
+- ``time/...``: wall-clock figures, the only metrics that two runs of the same seed may disagree on.
+"""
+
+ENV_STEP = "env_step"
+INDEPENDENT = "independent"
+DEPENDENT = "dependent"
+EPISODES = "clock/episodes"
+UPDATES = "clock/updates"
+WALL_SECONDS = "time/wall_seconds"
+STEPS_PER_SECOND = "time/env_steps_per_second"
+TIME_PREFIX = "time/"
+
+#: Keys of the W&B run's config, beside the whole resolved Hydra configuration under ``CONFIG``.
+ALGO, ENV, MAP, BACKEND, BUDGET, SEED = "algo", "env", "map", "backend", "budget", "seed"
+#: Same for every attempt at the same run: ``<algo>-<env>-<map>-<config hash>-s<seed>``; also the W&B run id.
+RUN_KEY = "run_key"
+#: 1 for a run's first start, then 2, 3, ... each time it goes on from a checkpoint.
+ATTEMPT = "attempt"
+TOTAL_ENV_STEPS = "total_env_steps"
+COMMIT = "commit"
+CONFIG = "config"
+#: Summary key set to 1 when, and only when, a run reached its budget.
+DONE = "done"
+
+
+def score(policy: str, name: str) -> str:
+    """Metric name of a greedy policy's mean score, e.g. ``eval/independent/return``."""
+    return f"eval/{policy}/{name}"
+
+
+def joint(policy: str, actions: tuple[int, ...]) -> str:
+    """Metric name of the probability of one joint action, e.g. ``eval/dependent/joint/0_3``."""
+    return f"eval/{policy}/joint/{'_'.join(map(str, actions))}"
