@@ -1,0 +1,1 @@
+"""The algorithms MACPF is compared with: one algorithm, one file."""

@@ -1,0 +1,1 @@
+"""What can be played. Every environment is batched and knows nothing of who plays it."""

@@ -1,0 +1,84 @@
+"""The interface every environment fulfils: a batch of B episodes played in lockstep."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+
+@dataclass(frozen=True)
+class EnvSpec:
+    """The sizes an algorithm needs to know.
+
+    Attributes:
+        n_agents: number of agents N.
+        n_actions: actions per agent A.
+        obs_dim: size O of one agent's observation.
+        state_dim: size S of the global state.
+        episode_limit: most env steps in an episode.
+        score: what the environment calls its score, ``return`` or ``win_rate``.
+        agent_feature_dim: the first N x F entries of the state are the agents' own features (attention mixers
+            read them); 0 where the state has none, then observations stand in for them.
+    """
+
+    n_agents: int
+    n_actions: int
+    obs_dim: int
+    state_dim: int
+    episode_limit: int
+    score: str
+    agent_feature_dim: int = 0
+
+
+@dataclass(frozen=True)
+class Step:
+    """What B environments show after a reset or a step. Finished environments return padding.
+
+    Attributes:
+        obs: [B, N, O] local observations.
+        state: [B, S] global states.
+        available: [B, N, A] actions that may be taken; at least one for each agent.
+        reward: [B] shared reward of the step (0 after a reset).
+        terminated: [B] the episode ended by the rules of the game.
+        truncated: [B] the episode was cut by its time limit.
+        info: per-episode facts, each [B] (``battle_won`` and the like).
+    """
+
+    obs: Float[np.ndarray, "B N O"]
+    state: Float[np.ndarray, "B S"]
+    available: Bool[np.ndarray, "B N A"]
+    reward: Float[np.ndarray, "B"]
+    terminated: Bool[np.ndarray, "B"]
+    truncated: Bool[np.ndarray, "B"]
+    info: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+class Env(ABC):
+    """B copies of one cooperative environment."""
+
+    spec: EnvSpec
+    batch_size: int
+
+    @abstractmethod
+    def reset(self) -> Step:
+        """Start a new episode in each of the B environments."""
+
+    @abstractmethod
+    def step(self, actions: Int[np.ndarray, "B N"]) -> Step:
+        """Play one joint action in each environment; rows of finished environments are ignored."""
+
+    def score(self, returns: Float[np.ndarray, "B"], last: Step) -> Float[np.ndarray, "B"]:
+        """Score of B finished episodes, given their undiscounted returns and their last steps."""
+        return returns
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """All that changes while playing, random streams included, between two episodes."""
+
+    @abstractmethod
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Put back what `state_dict` returned."""

@@ -1,0 +1,125 @@
+"""The interface every algorithm fulfils."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
+
+import torch
+from jaxtyping import Float, Int
+from pydantic import validate_call
+from torch import Tensor, nn
+
+from macpf.learning.optimisation import Optimiser, TargetUpdates
+from macpf.learning.schedules import Clock
+
+if TYPE_CHECKING:
+    from macpf.experience.batch import EpisodeBatch, Observation
+
+Constructor = TypeVar("Constructor", bound=Callable[..., None])
+
+
+def checked(constructor: Constructor) -> Constructor:
+    """Check a constructor's arguments against their annotations (types and ranges) before it runs.
+
+    Raises:
+        pydantic.ValidationError: names the argument, the value and the rule.
+    """
+    return validate_call(config={"arbitrary_types_allowed": True})(constructor)  # type: ignore[return-value]
+
+
+@runtime_checkable
+class Sizes(Protocol):
+    """What an algorithm must know of an environment: its sizes (`macpf.envs.base.EnvSpec` has them)."""
+
+    n_agents: int
+    n_actions: int
+    obs_dim: int
+    state_dim: int
+    agent_feature_dim: int
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What B teams carry from one env step to the next.
+
+    Attributes:
+        last_actions: [B, N] previous actions, -1 before the first.
+        hidden: [1, B * N, H] recurrent states, None before the first step and in feed-forward networks.
+    """
+
+    last_actions: Int[Tensor, "B N"]
+    hidden: Float[Tensor, "1 BN H"] | None = None
+
+
+class Algorithm(nn.Module, ABC):
+    """Acts and learns; knows its networks, targets, optimiser and random stream, and nothing else.
+
+    Its `state_dict` is its whole checkpoint: parameters, targets and, as extra state, all the rest.
+    """
+
+    #: Whether `learn` takes freshly played episodes only.
+    on_policy: ClassVar[bool]
+    #: The greedy policies that are evaluated: names under which their scores are logged.
+    policies: ClassVar[tuple[str, ...]]
+
+    def __init__(self, sizes: Sizes, device: str, seed: int) -> None:
+        super().__init__()
+        self.sizes, self.device = sizes, device
+        self.generator = torch.Generator(device).manual_seed(seed)
+
+    def start(self, batch_size: int) -> Memory:
+        """Memory before the first step of B episodes."""
+        return Memory(torch.full((batch_size, self.sizes.n_agents), -1, device=self.device))
+
+    @abstractmethod
+    def act(self, observation: Observation, memory: Memory, clock: Clock) -> tuple[Int[Tensor, "B N"], Memory]:
+        """Choose exploring actions, as the behaviour policy does at this time."""
+
+    @abstractmethod
+    def act_greedily(
+        self, observation: Observation, memory: Memory, policy: str
+    ) -> tuple[Int[Tensor, "B N"], Memory]:
+        """Choose the greedy actions of one of `policies`; draws no random number."""
+
+    @abstractmethod
+    def learn(self, batch: EpisodeBatch, clock: Clock) -> dict[str, Tensor]:
+        """One update from a batch of episodes; returns scalar metrics, still on the device."""
+
+    def joint_policies(self, observation: Observation) -> dict[str, Float[Tensor, "B *A"]]:
+        """Joint action probabilities at the first step of an episode, one axis per agent, by policy name.
+
+        Only stochastic algorithms have any, and it is only asked for where the joint action space is small.
+        """
+        return {}
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """What PyTorch does not count as parameters."""
+        return {"generator": self.generator.get_state()}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Put back what `get_extra_state` returned."""
+        self.generator.set_state(state["generator"].cpu())
+
+
+class OffPolicyAlgorithm(Algorithm):
+    """An algorithm with one optimiser and hard target updates; subclasses set both attributes."""
+
+    on_policy = False
+    optimiser: Optimiser
+    target_updates: TargetUpdates
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """Random stream, optimiser and the time of the last target update."""
+        return super().get_extra_state() | {
+            "optimiser": self.optimiser.rmsprop.state_dict(),
+            "last_target_update": self.target_updates.last,
+        }
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Put back what `get_extra_state` returned."""
+        super().set_extra_state(state)
+        self.optimiser.rmsprop.load_state_dict(state["optimiser"])
+        self.target_updates.last = state["last_target_update"]

@@ -1,0 +1,93 @@
+"""The network behind both the policy and the critic: an independent part and a dependency correction.
+
+Agent i's dependent output is
+
+    dep_i(. | tau_i, a_<i) = sg[ind_i(. | tau_i)] + correction_i(. | tau_i, a_<i)            (eq. 10 and 13)
+
+with correction_i = W4 [h_i ; p_i] + b4 and p_i = (1/N) sum over j < i of e_j, e_j = ELU(W3 [id_j, onehot(a_j)] + b3).
+W4 is linear, so the predecessors' share is a sum of N x A vectors that do not depend on the state. They are computed
+once (`table`), and a correction becomes a table look-up and a running sum instead of a network pass for each agent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from macpf.learning.networks import Trunk
+
+
+@dataclass(frozen=True)
+class Factors:
+    """What a conditional network says before any action is known.
+
+    Attributes:
+        independent: [B, T, N, A] outputs of the independent part.
+        own: [B, T, N, A] the share of the correction that depends on the agent's own trajectory.
+        table: [N, A, A] the share that agent j's action a adds to the corrections of all agents after j.
+    """
+
+    independent: Float[Tensor, "B T N A"]
+    own: Float[Tensor, "B T N A"]
+    table: Float[Tensor, "N A A"]
+
+    @property
+    def base(self) -> Float[Tensor, "B T N A"]:
+        """Dependent outputs as if no agent came before; the independent part takes no gradient from here."""
+        return self.independent.detach() + self.own
+
+    def predecessors(self, actions: Int[Tensor, "B T N"]) -> Float[Tensor, "B T N A"]:
+        """The share of a_<i in each agent i's correction."""
+        N = self.table.shape[0]
+        shares = self.table[torch.arange(N, device=actions.device), actions]
+        return F.pad(shares.cumsum(dim=-2)[..., :-1, :], (0, 0, 1, 0))
+
+    def dependent(self, actions: Int[Tensor, "B T N"]) -> Float[Tensor, "B T N A"]:
+        """Dependent outputs dep_i(. | tau_i, a_<i) given the joint actions."""
+        return self.base + self.predecessors(actions)
+
+    def between(self, start: int, stop: int) -> Factors:
+        """The factors of the steps in [start, stop)."""
+        return Factors(self.independent[:, start:stop], self.own[:, start:stop], self.table)
+
+
+class ConditionalNetwork(nn.Module):
+    """Trunk, independent head, predecessor embedding and correction head, shared by all agents (paper, C.2).
+
+    The trunk's features enter the correction detached: the losses of the dependent part move only the correction
+    (the paper's remarks below eq. 17 and 19; the authors' code lets them move the trunk too).
+    """
+
+    def __init__(self, input_dim: int, n_agents: int, n_actions: int, hidden_dim: int, recurrent: bool) -> None:
+        super().__init__()
+        self.trunk = Trunk(input_dim, hidden_dim, recurrent)
+        self.independent = nn.Linear(hidden_dim, n_actions)
+        self.embedding = nn.Linear(n_agents + n_actions, hidden_dim)
+        self.correction = nn.Linear(2 * hidden_dim, n_actions)
+        self.n_agents, self.n_actions = n_agents, n_actions
+
+    def forward(
+        self, inputs: Float[Tensor, "B T N I"], hidden: Float[Tensor, "1 BN H"] | None = None
+    ) -> tuple[Factors, Float[Tensor, "1 BN H"] | None]:
+        """Factors of every agent at every step, and the recurrent state after the last one."""
+        features, hidden = self.trunk(inputs, hidden)
+        for_features, for_predecessors = self.correction.weight.split(self.trunk.hidden_dim, dim=1)
+        own = F.linear(features.detach(), for_features, self.correction.bias)
+        return Factors(self.independent(features), own, self._table(for_predecessors)), hidden
+
+    def _table(self, weight: Float[Tensor, "A H"]) -> Float[Tensor, "N A A"]:
+        by_agent, by_action = self.embedding.weight.split([self.n_agents, self.n_actions], dim=1)
+        embedded = F.elu(by_agent.t().unsqueeze(1) + by_action.t() + self.embedding.bias)  # e_j for all j and a_j
+        return F.linear(embedded, weight) / self.n_agents
+
+    def correction_parameters(self) -> list[nn.Parameter]:
+        """Parameters of the dependency correction (phi in eq. 10, omega in eq. 13)."""
+        return [*self.embedding.parameters(), *self.correction.parameters()]
+
+    def independent_parameters(self) -> list[nn.Parameter]:
+        """Parameters of the independent part (theta in eq. 10, psi in eq. 13)."""
+        return [*self.trunk.parameters(), *self.independent.parameters()]

@@ -1,0 +1,64 @@
+"""The four losses of the paper as pure functions of tensors."""
+
+from __future__ import annotations
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from macpf.learning.networks import mask_unavailable
+from macpf.learning.returns import masked_mean
+
+#: By how much the imitated action's logit should exceed the others': finite, so that corrections can undo it.
+LOGIT_GAP = 4.0
+
+
+def soft_value(
+    target_q: Float[Tensor, "B T"], joint_log_prob: Float[Tensor, "B T"], alpha: float
+) -> Float[Tensor, "B T"]:
+    """Q_jt(s', a') - alpha log pi_jt(a' | s'), the bracket inside eq. 16 and 17, at sampled a'."""
+    return target_q - alpha * joint_log_prob
+
+
+def td_error(
+    q: Float[Tensor, "B T"], target: Float[Tensor, "B T"], filled: Float[Tensor, "B T"]
+) -> Float[Tensor, ""]:
+    """Mean squared TD error (eq. 16 with dependent, eq. 17 with independent values); no gradient to the target."""
+    return masked_mean((q - target.detach()) ** 2, filled)
+
+
+def policy_loss(
+    log_policy: Float[Tensor, "B T N A"],
+    q: Float[Tensor, "B T N A"],
+    alpha: Float[Tensor, "..."] | float,
+    filled: Float[Tensor, "B T"],
+) -> Float[Tensor, ""]:
+    """E_pi[alpha_i log pi_i - Q_i] in closed form over the agent's own actions (eq. 18 and 19).
+
+    Args:
+        log_policy: log pi_i, which takes the gradient. For eq. 18 the predecessors' actions were sampled from the
+            current pi_dep and the log-probabilities are conditional on them; `q` must be conditional on the same ones.
+        q: Q_i of every action, which takes no gradient.
+        alpha: alpha_i, one number or broadcastable to [B, T, N].
+        filled: [B, T] steps that were played.
+    """
+    policy = log_policy.exp()
+    if isinstance(alpha, Tensor):
+        alpha = alpha.detach().unsqueeze(-1)
+    per_agent = (policy * (alpha * log_policy - q.detach())).sum(dim=-1)
+    return masked_mean(per_agent.mean(dim=-1), filled)
+
+
+def imitation_loss(
+    log_policy: Float[Tensor, "B T N A"],
+    actions: Int[Tensor, "B T N"],
+    available: Bool[Tensor, "B T N A"],
+    filled: Float[Tensor, "B T"],
+) -> Float[Tensor, ""]:
+    """Cross-entropy from the indicator 1[a_i = a*_i] of Theorem 2's proof, softened to a finite logit gap, to pi_i.
+
+    Not in the paper's losses; see `independent_target` in `learner.py`.
+    """
+    wanted = F.one_hot(actions, log_policy.shape[-1]) * LOGIT_GAP
+    wanted = mask_unavailable(wanted, available).softmax(dim=-1)
+    return masked_mean(-(wanted * log_policy).sum(dim=-1).mean(dim=-1), filled)

@@ -1,0 +1,156 @@
+"""From a composed configuration to the objects of a run, with one clear line for whatever does not fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import hydra
+import torch
+from hydra.errors import InstantiationException
+from omegaconf import DictConfig, OmegaConf
+from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as checked
+
+from macpf.envs.base import Env
+from macpf.experience.replay import Replay
+from macpf.experience.rollout import Rollout
+from macpf.learning.algorithm import Algorithm
+from macpf.runs.errors import ConfigError
+from macpf.runs.evaluation import Evaluator
+from macpf.runs.identity import Seeds
+
+STRICT = ConfigDict(extra="forbid")
+
+
+@checked(frozen=True, config=STRICT)
+class ReplaySettings:
+    """How an off-policy algorithm replays."""
+
+    capacity: PositiveInt
+    batch: PositiveInt
+    burn_in: PositiveInt
+    updates_per_episode: PositiveInt
+
+    def __post_init__(self) -> None:
+        if self.batch > self.capacity:
+            raise ValueError(f"batch={self.batch} is larger than capacity={self.capacity}")
+
+
+@checked(frozen=True, config=STRICT)
+class Budget:
+    """How long a run trains and how often it is evaluated, in env steps."""
+
+    name: str
+    env_steps: PositiveInt
+    eval_interval: PositiveInt
+    eval_episodes: PositiveInt
+
+
+@checked(frozen=True, config=STRICT)
+class CheckpointSettings:
+    """How often a run saves by itself."""
+
+    every_seconds: Annotated[float, Field(ge=0)]
+
+
+@dataclass
+class Parts:
+    """Everything a run trains with."""
+
+    algorithm: Algorithm
+    rollout: Rollout
+    evaluator: Evaluator
+    replay: Replay
+    replay_settings: ReplaySettings
+    budget: Budget
+
+
+def build(cfg: DictConfig) -> Parts:
+    """Make the parts of a run; cheap, and without a trace outside this process.
+
+    Raises:
+        ConfigError: names the key, its value and what would be accepted.
+    """
+    if cfg.map.env != cfg.env.name:
+        raise ConfigError(f"map={cfg.map.name} belongs to env={cfg.map.env}; type env={cfg.map.env} or leave map out")
+    seeds = Seeds.of(_check("seed", NonNegativeInt, cfg.seed))
+    _check("threads", PositiveInt, cfg.threads)
+    _check("checkpoint", CheckpointSettings, cfg.checkpoint)
+    budget = _check("budget", Budget, cfg.budget)
+    settings = _check("algo.replay", ReplaySettings, cfg.algo.replay)
+    device = choose_device(cfg.device)
+    env = _make_env(cfg, "env.parallel", cfg.env.parallel, seeds.env)
+    eval_env = _make_env(cfg, "env.eval_parallel", cfg.env.eval_parallel, seeds.eval_env)
+    torch.manual_seed(seeds.networks)
+    algorithm = _instantiate("algo.learner", cfg.algo.learner, sizes=env.spec, device=device, seed=seeds.algorithm)
+    bootstrap = _check("env.bootstrap_at_limit", bool, cfg.env.bootstrap_at_limit)
+    try:
+        evaluator = Evaluator(Rollout(eval_env, bootstrap, device), budget.eval_episodes)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    return Parts(
+        algorithm=algorithm,
+        rollout=Rollout(env, bootstrap, device),
+        evaluator=evaluator,
+        replay=Replay(settings.capacity, seeds.replay),
+        replay_settings=settings,
+        budget=budget,
+    )
+
+
+def choose_device(device: str) -> str:
+    """`auto` takes CUDA where there is one.
+
+    Raises:
+        ConfigError: for a device that is not known or not there.
+    """
+    if device not in ("auto", "cpu", "cuda"):
+        raise ConfigError(f"device={device} is not known; use auto, cpu or cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device=cuda, but this machine shows no CUDA device; use device=auto or device=cpu")
+    return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def _make_env(cfg: DictConfig, key: str, parallel: Any, seed: int) -> Env:
+    batch_size = _check(key, PositiveInt, parallel)
+    env: Env = _instantiate("env.make", cfg.env.make, batch_size=batch_size, seed=seed)
+    return env
+
+
+def _check(key: str, type_: Any, value: Any) -> Any:
+    """The value as `type_`, or one line that says why it is not."""
+    if OmegaConf.is_config(value):
+        value = OmegaConf.to_container(value, resolve=True)
+    try:
+        return TypeAdapter(type_).validate_python(value)
+    except ValidationError as error:
+        raise ConfigError(_one_line(key, error)) from error
+
+
+def _instantiate(key: str, node: DictConfig, **arguments: Any) -> Any:
+    """Call a node's target with its values and these arguments, which are ours and never pass through Hydra."""
+    try:
+        return hydra.utils.instantiate(node, _partial_=True, _convert_="all")(**arguments)
+    except ValidationError as error:
+        raise ConfigError(_one_line(key, error)) from error
+    except (InstantiationException, TypeError, ValueError) as error:
+        raise ConfigError(f"{key}: {' '.join(str(error).split())}") from error
+
+
+def _one_line(key: str, error: ValidationError) -> str:
+    """All of pydantic's complaints as `key=value: rule`, joined by semicolons."""
+    lines = []
+    for detail in error.errors():
+        where = ".".join(str(part) for part in detail["loc"])
+        full = f"{key}.{where}" if where else key
+        message = detail["msg"].removeprefix("Value error, ")
+        if detail["type"] == "missing":
+            lines.append(f"{full} is missing")
+        elif detail["type"] in ("unexpected_keyword_argument", "unexpected_keyword"):
+            lines.append(f"{full} is not a setting of it")
+        elif detail["type"] == "value_error":
+            lines.append(f"{full}: {message}")
+        else:
+            lines.append(f"{full}={detail['input']!r}: {message[0].lower()}{message[1:]}")
+    return "; ".join(lines)

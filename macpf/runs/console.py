@@ -1,0 +1,83 @@
+"""What a person sees of a single run."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+#: Seconds between lines where there is no terminal to draw a bar on.
+LINE_EVERY = 10.0
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as ``m:ss`` or ``h:mm:ss``."""
+    if seconds is None:
+        return "?"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def describe_score(status: dict[str, Any]) -> str:
+    """The latest greedy score of each policy, e.g. ``return 8.00 (dependent 8.00)``."""
+    score = dict(status.get("score") or {})
+    if not score:
+        return "not evaluated yet"
+    first = f"{status['score_name']} {score.pop('independent'):.2f}"
+    others = ", ".join(f"{policy} {value:.2f}" for policy, value in score.items())
+    return f"{first} ({others})" if others else first
+
+
+def describe_pace(status: dict[str, Any]) -> str:
+    """Speed and time left, e.g. ``420 steps/s, 0:12 left``."""
+    return f"{status['steps_per_second']:,.0f} steps/s, {duration(status['seconds_left'])} left"
+
+
+class RunConsole:
+    """A progress bar on a terminal, a line now and then elsewhere, nothing at all in a sweep's workers."""
+
+    def __init__(self, title: str, quiet: bool) -> None:
+        self.title, self.quiet = title, quiet
+        self.console = Console(highlight=False)
+        self._bar: Progress | None = None
+        self._last = float("-inf")
+
+    def __enter__(self) -> RunConsole:
+        if not self.quiet and self.console.is_terminal:
+            columns = ("[bold]{task.description}", "{task.percentage:>3.0f}%", "{task.fields[score]}")
+            self._bar = Progress(
+                TextColumn(columns[0]),
+                BarColumn(),
+                TextColumn(columns[1]),
+                TextColumn(columns[2]),
+                TextColumn("[dim]{task.fields[pace]}"),
+                console=self.console,
+            )
+            self._bar.start()
+            self._bar.add_task(self.title, total=None, score="starting", pace="")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def say(self, line: str) -> None:
+        """Print one line, unless quiet."""
+        if not self.quiet:
+            self.console.print(line, soft_wrap=True, markup=False)
+
+    def update(self, status: dict[str, Any]) -> None:
+        """Show how the run stands."""
+        score, pace = describe_score(status), describe_pace(status)
+        step, total = status["env_step"], status["total_env_steps"]
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], total=total, completed=step, score=score, pace=pace)
+        elif time.monotonic() - self._last >= LINE_EVERY or step >= total:
+            self._last = time.monotonic()
+            self.say(f"{self.title}: {step:,}/{total:,} env steps, {score}, {pace}")

@@ -1,0 +1,17 @@
+"""What can go wrong before or beside training, each shown to the user as one line."""
+
+
+class ConfigError(Exception):
+    """A value that cannot be used: what is wrong, the value, and what to type instead. Exit code 2."""
+
+
+class RunRefused(Exception):
+    """The run cannot start here and now, e.g. because another process is at it. Exit code 1."""
+
+
+class Interrupted(Exception):
+    """A signal asked the run to stop; its checkpoint is saved. Exit code 128 + the signal's number."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.signum = signum

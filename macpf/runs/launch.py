@@ -1,0 +1,77 @@
+"""The command line: Hydra composes, `job.run` trains, and whatever goes wrong is said in one line."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from macpf.runs.errors import ConfigError, Interrupted, RunRefused
+
+CONF = Path(__file__).parents[2] / "conf"
+
+
+def main() -> None:
+    """Run `python run.py ...`; ends the process with 0, 1 (failed or refused), 2 (bad input) or 128 + a signal."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors through to us instead of printing them over many lines
+    with _errors_in_one_line():
+        _hydra_main()
+
+
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
+def _hydra_main(cfg: DictConfig) -> float | None:
+    from macpf.runs.job import run  # imports torch, which `--help` need not wait for
+
+    if HydraConfig.get().mode == RunMode.MULTIRUN:
+        return run(cfg)  # its errors travel back to the sweep
+    with _errors_in_one_line():
+        return run(cfg)
+
+
+@contextlib.contextmanager
+def _errors_in_one_line() -> Iterator[None]:
+    try:
+        yield
+    except (ConfigError, HydraException, OmegaConfBaseException) as error:
+        print(f"error: {_in_one_line(error)}", file=sys.stderr)
+        raise SystemExit(2) from error
+    except RunRefused as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from error
+    except Interrupted as error:
+        raise SystemExit(128 + error.signum) from error
+
+
+def _in_one_line(error: Exception) -> str:
+    """Hydra's and OmegaConf's messages, shortened, with the nearest known key or choice."""
+    text = " ".join(str(error).split())
+    if found := re.search(r"Could not find '([^']+)' Available options in '([^']+)': (.*?) Config search", text):
+        wanted, group, options = found.groups()
+        choice = wanted.removeprefix(f"{group}/")
+        return f"{group}={choice} is not known; choose one of: {', '.join(options.split())}"
+    if found := re.search(r"Could not override '([^']+)'", text):
+        return f"there is no key {found.group(1)}; {_nearest(found.group(1))}"
+    text = text.removesuffix("See https://hydra.cc/docs/1.2/advanced/override_grammar/basic for details").strip()
+    return re.sub(r" (full_key|object_type|reference_type)[:=].*", "", text)
+
+
+def _nearest(key: str) -> str:
+    known = set(re.findall(r"[a-z_0-9.]+", (CONF / "config.yaml").read_text()))
+    for path in CONF.glob("*/*.yaml"):
+        names = re.findall(r"^ *([a-z_0-9]+):", path.read_text(), re.M)
+        known |= {f"{path.parent.name}.{name}" for name in names} | {path.parent.name}
+    known |= {name.replace("algo.", "algo.learner.", 1) for name in known if name.startswith("algo.")}
+    close = difflib.get_close_matches(key, sorted(known), n=1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    return f"{hint}`python run.py --cfg job` shows all keys"

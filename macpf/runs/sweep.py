@@ -1,0 +1,183 @@
+"""A sweep seen as a whole: every run is checked before the first one starts, and watched while they go on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from types import FrameType
+from typing import Any
+
+from hydra import compose
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from macpf.runs.build import build
+from macpf.runs.console import LINE_EVERY, describe_pace, describe_score, duration
+from macpf.runs.errors import ConfigError
+from macpf.runs.folder import FAILED, FINISHED, INTERRUPTED, RUNNING, RunFolder
+from macpf.runs.identity import Identity
+
+#: Seconds that stopping runs get to save.
+GRACE = 30.0
+
+
+class Sweep(Callback):
+    """Hydra's callback around ``-m``: checks, plan, live table, summary."""
+
+    def __init__(self) -> None:
+        self.console = Console(highlight=False)
+        self.identities: list[Identity] = []
+        self._over = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Compose and check every run; end the process if one is wrong (2) or all are finished (0)."""
+        try:
+            self.identities = check_all(planned_overrides(config), config.hydra.job.config_name)
+        except ConfigError as error:
+            print(f"error: {error}", file=sys.stderr)
+            raise SystemExit(2) from error
+        states = [self._status(identity).get("state") for identity in self.identities]
+        finished, begun = states.count(FINISHED), states.count(INTERRUPTED) + states.count(RUNNING)
+        self._say(
+            f"{len(states)} runs: {finished} finished already, {begun} begun before, {len(states) - finished - begun} new"
+        )
+        if finished == len(states):
+            self._say("Nothing to do.")
+            raise SystemExit(0)
+        if "joblib" in str(config.hydra.launcher.get("_target_", "")).lower():
+            for signum in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(signum, self._stop_workers)
+        self._watcher.start()
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Say how it ended, naming what failed."""
+        self._over.set()
+        if self._watcher.is_alive():
+            self._watcher.join(timeout=5.0)
+        statuses = [(identity, self._status(identity)) for identity in self.identities]
+        finished = sum(status.get("state") == FINISHED for _, status in statuses)
+        self._say(f"{finished} of {len(statuses)} runs are finished.")
+        for identity, status in statuses:
+            if status.get("state") == FAILED:
+                self._say(f"failed: {identity}: {status.get('error')} ({identity.folder})")
+
+    def _say(self, line: str) -> None:
+        self.console.print(line, soft_wrap=True, markup=False)
+
+    @staticmethod
+    def _status(identity: Identity) -> dict[str, Any]:
+        return RunFolder(identity.folder).status()
+
+    def _stop_workers(self, signum: int, frame: FrameType | None) -> None:
+        """Ask this machine's runs to save, wait for them, then end the sweep."""
+        deadline = time.monotonic() + GRACE
+        asked: set[int] = set()
+        while time.monotonic() < deadline:
+            statuses = [self._status(identity) for identity in self.identities]
+            running = {
+                status["pid"]
+                for status in statuses
+                if status.get("state") == RUNNING and status["host"] == socket.gethostname() and _alive(status["pid"])
+            }
+            for pid in running - asked:
+                os.kill(pid, signal.SIGTERM)
+            asked |= running
+            if not running:
+                break
+            time.sleep(0.1)
+        self._over.set()
+        self._say("Stopped; what had begun is saved. The same command goes on with it.")
+        os._exit(128 + signum)  # joblib would wait for the runs that were never started
+
+    # --- the live table -----------------------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        started, first = time.monotonic(), self._fraction()
+        if self.console.is_terminal:
+            with Live(console=self.console, refresh_per_second=2, transient=True) as live:
+                while not self._over.wait(0.5):
+                    live.update(self._table(started, first))
+        else:
+            while not self._over.wait(LINE_EVERY):
+                self._say(self._line(started, first))
+
+    def _fraction(self) -> float:
+        """Share of all env steps that have been played."""
+        return sum(map(_progress, map(self._status, self.identities))) / len(self.identities)
+
+    def _overall(self, started: float, first: float) -> str:
+        done = self._fraction()
+        gained, elapsed = done - first, time.monotonic() - started
+        left = duration(elapsed * (1 - done) / gained) if gained > 0 else "?"
+        return f"{done:.0%} done, about {left} left"
+
+    def _running(self) -> list[tuple[Identity, dict[str, Any]]]:
+        statuses = [(identity, self._status(identity)) for identity in self.identities]
+        return [(i, s) for i, s in statuses if s.get("state") == RUNNING and "env_step" in s]
+
+    def _table(self, started: float, first: float) -> Table:
+        table = Table(title=self._overall(started, first), title_justify="left", box=None)
+        for column in ("run", "progress", "score", "pace"):
+            table.add_column(column)
+        for identity, status in self._running()[:20]:
+            table.add_row(
+                str(identity), f"{_progress(status):.0%}", describe_score(status), f"[dim]{describe_pace(status)}"
+            )
+        return table
+
+    def _line(self, started: float, first: float) -> str:
+        runs = "; ".join(
+            f"{i.algo} seed={i.seed} {_progress(s):.0%}, {describe_score(s)}" for i, s in self._running()[:4]
+        )
+        return f"{self._overall(started, first)} | {runs}"
+
+
+def planned_overrides(config: DictConfig) -> list[list[str]]:
+    """The overrides of each run of a sweep, as Hydra's basic sweeper will expand them."""
+    params = config.hydra.sweeper.get("params") or {}
+    arguments = [f"{key}={value}" for key, value in params.items()] + list(config.hydra.overrides.task)
+    parsed = OverridesParser.create().parse_overrides(arguments)
+    batches = BasicSweeper.split_arguments(parsed, max_batch_size=None)
+    return [list(overrides) for batch in batches for overrides in batch]
+
+
+def check_all(planned: list[list[str]], config_name: str) -> list[Identity]:
+    """Compose every run, and build one of each configuration (seeds do not change what fits).
+
+    Raises:
+        ConfigError: of the first run that cannot be; nothing was started.
+    """
+    identities = []
+    built: set[str] = set()
+    for overrides in planned:
+        cfg = compose(config_name, overrides)
+        identity = Identity.of(cfg)
+        if identity.config_hash not in built:
+            build(cfg)
+            built.add(identity.config_hash)
+        identities.append(identity)
+    return identities
+
+
+def _progress(status: dict[str, Any]) -> float:
+    if status.get("state") == FINISHED:
+        return 1.0
+    return float(status.get("env_step", 0)) / float(status.get("total_env_steps", 1))
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return True

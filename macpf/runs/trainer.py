@@ -1,0 +1,204 @@
+"""The training loop, and what surrounds it: evaluation, logging, saving, stopping."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from macpf import names
+from macpf.experience.rollout import Played
+from macpf.learning.schedules import Clock
+from macpf.runs import checkpoint
+from macpf.runs.build import Parts
+from macpf.runs.preemption import StopRequests
+from macpf.runs.tracking import Tracker
+
+
+def train_off_policy(run: Trainer) -> None:
+    """Play episodes, keep them, and make one update (or as many as asked) for each of them."""
+    parts, clock = run.parts, run.clock
+    settings = parts.replay_settings
+    run.evaluate_if_due()
+    while not run.reached_budget:
+        run.safe_point()
+        played = parts.rollout.play(parts.algorithm, clock)
+        run.count(played)
+        parts.replay.add(played.batch)
+        if len(parts.replay) >= max(settings.burn_in, settings.batch):
+            for _ in range(played.batch.size * settings.updates_per_episode):
+                batch = parts.replay.sample(settings.batch).to(parts.rollout.device)
+                run.meter.add(parts.algorithm.learn(batch, clock))
+                clock.updates += 1
+        run.evaluate_if_due()
+
+
+@dataclass
+class Meter:
+    """Averages what is measured between two rows of the log."""
+
+    names: list[str] = field(default_factory=list)
+    total: Tensor | None = None
+    count: int = 0
+    scores: float = 0.0
+    episodes: int = 0
+
+    def add(self, metrics: Mapping[str, Tensor]) -> None:
+        """Add the metrics of one update."""
+        values = torch.stack(list(metrics.values())).double()
+        self.names = list(metrics)
+        self.total = values if self.total is None else self.total + values
+        self.count += 1
+
+    def add_scores(self, scores: np.ndarray) -> None:
+        """Add the scores of exploring episodes."""
+        self.scores += float(scores.sum())
+        self.episodes += len(scores)
+
+    def take(self, score: str) -> dict[str, float]:
+        """The means since the last call; starts again."""
+        means = {}
+        if self.total is not None:
+            means = dict(zip(self.names, (self.total / self.count).tolist(), strict=True))
+        if self.episodes:
+            means[f"train/{score}"] = self.scores / self.episodes
+        self.total, self.count, self.scores, self.episodes = None, 0, 0.0, 0
+        return means
+
+
+class Trainer:
+    """One run in progress.
+
+    Args:
+        parts: what it trains with.
+        tracker: where rows go.
+        stop: whether somebody wants it to stop.
+        path: its checkpoint.
+        save_every: seconds between periodic checkpoints.
+        report: called with the run's standing (env steps, score, speed, time left) at least at every evaluation.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        tracker: Tracker,
+        stop: StopRequests,
+        path: Path,
+        save_every: float,
+        report: Callable[[dict[str, Any]], None],
+    ) -> None:
+        self.parts, self.tracker, self.stop = parts, tracker, stop
+        self.path, self.save_every, self.report = path, save_every, report
+        self.clock, self.meter = Clock(), Meter()
+        self.evaluated_at = -1
+        self.score: dict[str, float] = {}
+        self.seconds_before = 0.0
+        self.started = self.saved = self.reported = time.monotonic()
+        self.first_step = 0
+
+    @property
+    def reached_budget(self) -> bool:
+        """Whether the last env step has been played."""
+        return self.clock.env_steps >= self.parts.budget.env_steps
+
+    def count(self, played: Played) -> None:
+        """Advance the clock by the episodes just played."""
+        self.clock.env_steps += played.env_steps
+        self.clock.episodes += played.batch.size
+        self.meter.add_scores(played.scores)
+
+    def evaluate_if_due(self) -> None:
+        """Evaluate and log at every multiple of the interval, at the start and at the end."""
+        interval, now = self.parts.budget.eval_interval, self.clock.env_steps
+        due = self.evaluated_at < 0 or now // interval > self.evaluated_at // interval or self.reached_budget
+        if not due or now == self.evaluated_at:
+            return
+        results = self.parts.evaluator(self.parts.algorithm)
+        score = self.parts.rollout.env.spec.score
+        self.score = {policy: results[names.score(policy, score)] for policy in self.parts.algorithm.policies}
+        self.evaluated_at = now
+        self.tracker.log(
+            {names.ENV_STEP: now}
+            | results
+            | self.meter.take(score)
+            | {
+                names.EPISODES: self.clock.episodes,
+                names.UPDATES: self.clock.updates,
+                names.WALL_SECONDS: self.seconds,
+                names.STEPS_PER_SECOND: self.steps_per_second,
+            }
+        )
+        self.tell()
+
+    def safe_point(self) -> None:
+        """Between two rounds of episodes: save if it is time, stop if somebody asked for it, say how it goes."""
+        now = time.monotonic()
+        if self.stop.pending():
+            self.save()
+            self.stop.stop()
+        if now - self.saved >= self.save_every:
+            self.save()
+        if now - self.reported >= 1.0:
+            self.tell()
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of all attempts together."""
+        return self.seconds_before + time.monotonic() - self.started
+
+    @property
+    def steps_per_second(self) -> float:
+        """Env steps per second of this attempt, everything counted."""
+        return (self.clock.env_steps - self.first_step) / max(time.monotonic() - self.started, 1e-9)
+
+    def tell(self) -> None:
+        """Report how the run stands."""
+        self.reported = time.monotonic()
+        speed = self.steps_per_second
+        left = self.parts.budget.env_steps - self.clock.env_steps
+        self.report(
+            {
+                "env_step": self.clock.env_steps,
+                "total_env_steps": self.parts.budget.env_steps,
+                "score": self.score,
+                "score_name": self.parts.rollout.env.spec.score,
+                "steps_per_second": round(speed, 1),
+                "seconds_left": round(left / speed, 1) if speed else None,
+            }
+        )
+
+    def save(self) -> None:
+        """Write a checkpoint from which the run goes on bit for bit."""
+        meter = self.meter
+        state = {
+            "clock": self.clock.state_dict(),
+            "algorithm": self.parts.algorithm.state_dict(),
+            "replay": self.parts.replay.state_dict(),
+            "env": self.parts.rollout.env.state_dict(),
+            "eval_env": self.parts.evaluator.rollout.env.state_dict(),
+            "meter": [meter.names, meter.total, meter.count, meter.scores, meter.episodes],
+            "evaluated_at": self.evaluated_at,
+            "score": self.score,
+            "seconds": self.seconds,
+            "rows": self.tracker.state_dict(),
+        }
+        checkpoint.save(self.path, state)
+        self.saved = time.monotonic()
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Go on from what `save` wrote."""
+        self.clock.load_state_dict(state["clock"])
+        self.parts.algorithm.load_state_dict(state["algorithm"])
+        self.parts.replay.load_state_dict(state["replay"])
+        self.parts.rollout.env.load_state_dict(state["env"])
+        self.parts.evaluator.rollout.env.load_state_dict(state["eval_env"])
+        self.meter = Meter(*state["meter"])
+        self.evaluated_at, self.score = state["evaluated_at"], state["score"]
+        self.seconds_before, self.first_step = state["seconds"], self.clock.env_steps
+        self.tracker.replay_rows(state["rows"])
