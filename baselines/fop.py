@@ -29,9 +29,7 @@ class AgentAttention(nn.Module):
         super().__init__()
         self.n_heads, self.embed_dim = n_heads, embed_dim
         self.queries = nn.ModuleList(
-            nn.Sequential(
-                nn.Linear(state_dim, hypernet_dim), nn.ReLU(), nn.Linear(hypernet_dim, embed_dim, bias=False)
-            )
+            nn.Sequential(nn.Linear(state_dim, hypernet_dim), nn.ReLU(), nn.Linear(hypernet_dim, embed_dim, bias=False))
             for _ in range(n_heads)
         )
         self.keys = nn.Linear(feature_dim, n_heads * embed_dim, bias=False)
@@ -57,9 +55,7 @@ class ActionKernels(nn.Module):
         self.agents = nn.Linear(state_dim, n_kernels * n_agents)
         self.actions = nn.Linear(state_dim + n_agents * n_actions, n_kernels * n_agents)
 
-    def forward(
-        self, state: Float[Tensor, "B T S"], joint_actions: Float[Tensor, "B T NA"]
-    ) -> Float[Tensor, "B T N"]:
+    def forward(self, state: Float[Tensor, "B T S"], joint_actions: Float[Tensor, "B T NA"]) -> Float[Tensor, "B T N"]:
         """The positive weights lambda of the agents' advantages."""
         key = (self.key(state).abs() + 1e-10).unsqueeze(-1)
         agents = self.agents(state).sigmoid().unflatten(-1, self.shape)
@@ -100,6 +96,29 @@ class FOPMixer(nn.Module):
         advantages = (weights * (values - soft_values)).detach()
         correction = ((self.kernels(state, joint_actions) - 1.0) * advantages).sum(dim=-1)
         return (weights * values).sum(dim=-1) + self.value(state).squeeze(-1) + correction, regulariser
+
+
+class FOPCritic(nn.Module):
+    """The agents' values and their mixer."""
+
+    def __init__(self, agents: AgentNetwork, mixer: FOPMixer) -> None:
+        super().__init__()
+        self.agents, self.mixer = agents, mixer
+
+    def forward(
+        self,
+        inputs: Float[Tensor, "B T N I"],
+        actions: Int[Tensor, "B t N"],
+        state: Float[Tensor, "B t S"],
+        obs: Float[Tensor, "B t N O"],
+        alpha: float,
+    ) -> tuple[Float[Tensor, "B t N A"], Float[Tensor, "B t"], Float[Tensor, ""]]:
+        """Values, joint values of the actions, and the attention's regulariser, at the last t of T steps."""
+        q, _ = self.agents(inputs)
+        q = q[:, -actions.shape[1] :]
+        soft_values = alpha * torch.logsumexp(q.detach() / alpha, dim=-1)  # V_i, over all actions as in the release
+        joint, regulariser = self.mixer(pick(q, actions), soft_values, actions, q.shape[-1], state, obs)
+        return q, joint, regulariser
 
 
 class FOP(OffPolicyAlgorithm):
@@ -145,18 +164,18 @@ class FOP(OffPolicyAlgorithm):
         alpha: Schedule,
     ) -> None:
         if min(alpha.start, alpha.end) <= 0:
-            raise ValueError(f"alpha falls to {min(alpha.start, alpha.end)}, but FOP's soft values divide by it; keep it above 0")
+            raise ValueError(
+                f"alpha falls to {min(alpha.start, alpha.end)}, but FOP's soft values divide by it; keep it above 0"
+            )
         super().__init__(sizes, device, seed)
         self.gamma, self.td_lambda, self.alpha, self.attention_cost = gamma, td_lambda, alpha, attention_cost
         A = sizes.n_actions
         input_dim = sizes.obs_dim + A + sizes.n_agents
         self.actor = AgentNetwork(input_dim, A, hidden_dim, recurrent)
         self.critics = nn.ModuleList(
-            nn.ModuleDict(
-                {
-                    "agents": AgentNetwork(input_dim, A, hidden_dim, recurrent),
-                    "mixer": FOPMixer(sizes, embed_dim, hypernet_dim, n_heads, n_kernels),
-                }
+            FOPCritic(
+                AgentNetwork(input_dim, A, hidden_dim, recurrent),
+                FOPMixer(sizes, embed_dim, hypernet_dim, n_heads, n_kernels),
             )
             for _ in range(2)
         )
@@ -174,9 +193,7 @@ class FOP(OffPolicyAlgorithm):
         return actions, Memory(actions, hidden)
 
     @torch.no_grad()
-    def act_greedily(
-        self, observation: Observation, memory: Memory, policy: str
-    ) -> tuple[Int[Tensor, "B N"], Memory]:
+    def act_greedily(self, observation: Observation, memory: Memory, policy: str) -> tuple[Int[Tensor, "B N"], Memory]:
         """Every agent's most probable action."""
         logits, hidden = self._logits(observation, memory)
         actions = logits.argmax(dim=-1)
@@ -208,8 +225,7 @@ class FOP(OffPolicyAlgorithm):
         critic_loss, regulariser = batch.reward.new_zeros(()), batch.reward.new_zeros(())
         qs = []
         for critic in self.critics:
-            q, _ = critic["agents"](inputs[:, :T])
-            joint, attention = self._mix(critic["mixer"], q, batch.actions, batch.state[:, :T], batch.obs[:, :T], alpha)
+            q, joint, attention = critic(inputs[:, :T], batch.actions, batch.state[:, :T], batch.obs[:, :T], alpha)
             critic_loss = critic_loss + masked_mean((joint - target) ** 2, batch.filled)
             regulariser = regulariser + attention
             qs.append(q.detach())
@@ -226,13 +242,6 @@ class FOP(OffPolicyAlgorithm):
             "train/alpha": torch.tensor(alpha),
         } | norms
 
-    def _mix(
-        self, mixer: nn.Module, q: Tensor, actions: Tensor, state: Tensor, obs: Tensor, alpha: float
-    ) -> tuple[Float[Tensor, "B T"], Float[Tensor, ""]]:
-        soft_values = alpha * torch.logsumexp(q.detach() / alpha, dim=-1)  # V_i, over all actions as in the release
-        joint, regulariser = mixer(pick(q, actions), soft_values, actions, self.sizes.n_actions, state, obs)
-        return joint, regulariser
-
     @torch.no_grad()
     def _targets(
         self, batch: EpisodeBatch, inputs: Float[Tensor, "B T1 N I"], log_policy: Tensor, alpha: float
@@ -243,11 +252,8 @@ class FOP(OffPolicyAlgorithm):
         if n_next > 0:
             sampled = (log_policy + gumbel(log_policy.shape, self.generator)).argmax(dim=-1)[:, 1:]
             state, obs = batch.state[:, 1 : n_next + 1], batch.obs[:, 1 : n_next + 1]
-            values = []
-            for target in self.targets:
-                q, _ = target["agents"](inputs)
-                values.append(self._mix(target["mixer"], q[:, 1:], sampled, state, obs, alpha)[0])
-            next_value[:, :n_next] = torch.minimum(*values)
+            joints = [target(inputs, sampled, state, obs, alpha)[1] for target in self.targets]
+            next_value[:, :n_next] = torch.minimum(*joints)
             bonus[:, :n_next] = -alpha * pick(log_policy[:, 1:], sampled).mean(dim=-1)
         returns = td_lambda(batch.reward, next_value, batch.terminated, batch.filled, self.gamma, self.td_lambda)
         return returns + bonus * (1.0 - batch.terminated)

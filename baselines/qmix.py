@@ -99,9 +99,7 @@ class QMIX(OffPolicyAlgorithm):
         return actions, Memory(actions, memory.hidden)
 
     @torch.no_grad()
-    def act_greedily(
-        self, observation: Observation, memory: Memory, policy: str
-    ) -> tuple[Int[Tensor, "B N"], Memory]:
+    def act_greedily(self, observation: Observation, memory: Memory, policy: str) -> tuple[Int[Tensor, "B N"], Memory]:
         """Every agent's best available action."""
         inputs = agent_inputs(observation.obs.unsqueeze(1), memory.last_actions.unsqueeze(1), self.sizes.n_actions)
         q, hidden = self.live["agents"](inputs, memory.hidden)

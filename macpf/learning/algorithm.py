@@ -27,7 +27,7 @@ def checked(constructor: Constructor) -> Constructor:
     Raises:
         pydantic.ValidationError: names the argument, the value and the rule.
     """
-    return validate_call(config={"arbitrary_types_allowed": True})(constructor)  # type: ignore[return-value]
+    return validate_call(config={"arbitrary_types_allowed": True})(constructor)
 
 
 @runtime_checkable
@@ -79,9 +79,7 @@ class Algorithm(nn.Module, ABC):
         """Choose exploring actions, as the behaviour policy does at this time."""
 
     @abstractmethod
-    def act_greedily(
-        self, observation: Observation, memory: Memory, policy: str
-    ) -> tuple[Int[Tensor, "B N"], Memory]:
+    def act_greedily(self, observation: Observation, memory: Memory, policy: str) -> tuple[Int[Tensor, "B N"], Memory]:
         """Choose the greedy actions of one of `policies`; draws no random number."""
 
     @abstractmethod

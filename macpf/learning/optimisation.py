@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 class Optimiser:
@@ -47,7 +50,7 @@ def flatten(module: nn.Module) -> nn.Parameter:
     return flat
 
 
-def target_of(module: nn.Module) -> nn.Module:
+def target_of(module: Module) -> Module:
     """A copy that takes no gradient."""
     return copy.deepcopy(module).requires_grad_(False)
 

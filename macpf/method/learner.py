@@ -134,9 +134,7 @@ class MACPF(OffPolicyAlgorithm):
         return actions, Memory(actions, hidden)
 
     @torch.no_grad()
-    def act_greedily(
-        self, observation: Observation, memory: Memory, policy: str
-    ) -> tuple[Int[Tensor, "B N"], Memory]:
+    def act_greedily(self, observation: Observation, memory: Memory, policy: str) -> tuple[Int[Tensor, "B N"], Memory]:
         """`independent`: every agent on its own (what the paper calls MACPF); `dependent`: in order (MACPF_DEP)."""
         logits, hidden = self._logits(observation, memory)
         available = observation.available.unsqueeze(1)

@@ -20,9 +20,7 @@ def soft_value(
     return target_q - alpha * joint_log_prob
 
 
-def td_error(
-    q: Float[Tensor, "B T"], target: Float[Tensor, "B T"], filled: Float[Tensor, "B T"]
-) -> Float[Tensor, ""]:
+def td_error(q: Float[Tensor, "B T"], target: Float[Tensor, "B T"], filled: Float[Tensor, "B T"]) -> Float[Tensor, ""]:
     """Mean squared TD error (eq. 16 with dependent, eq. 17 with independent values); no gradient to the target."""
     return masked_mean((q - target.detach()) ** 2, filled)
 
@@ -30,7 +28,7 @@ def td_error(
 def policy_loss(
     log_policy: Float[Tensor, "B T N A"],
     q: Float[Tensor, "B T N A"],
-    alpha: Float[Tensor, "..."] | float,
+    alpha: float,
     filled: Float[Tensor, "B T"],
 ) -> Float[Tensor, ""]:
     """E_pi[alpha_i log pi_i - Q_i] in closed form over the agent's own actions (eq. 18 and 19).
@@ -39,12 +37,10 @@ def policy_loss(
         log_policy: log pi_i, which takes the gradient. For eq. 18 the predecessors' actions were sampled from the
             current pi_dep and the log-probabilities are conditional on them; `q` must be conditional on the same ones.
         q: Q_i of every action, which takes no gradient.
-        alpha: alpha_i, one number or broadcastable to [B, T, N].
+        alpha: alpha_i. For alpha_i = alpha / k_i pass alpha and k_i Q_i: the minimiser is the same.
         filled: [B, T] steps that were played.
     """
     policy = log_policy.exp()
-    if isinstance(alpha, Tensor):
-        alpha = alpha.detach().unsqueeze(-1)
     per_agent = (policy * (alpha * log_policy - q.detach())).sum(dim=-1)
     return masked_mean(per_agent.mean(dim=-1), filled)
 

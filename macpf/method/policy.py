@@ -11,9 +11,7 @@ from macpf.learning.networks import mask_unavailable
 from macpf.method.conditional import Factors
 
 
-def independent_log_policy(
-    logits: Factors, available: Bool[Tensor, "B T N A"]
-) -> Float[Tensor, "B T N A"]:
+def independent_log_policy(logits: Factors, available: Bool[Tensor, "B T N A"]) -> Float[Tensor, "B T N A"]:
     """log pi_ind of every agent; their product is the independent joint policy (eq. 12)."""
     return mask_unavailable(logits.independent, available).log_softmax(dim=-1)
 

@@ -48,9 +48,8 @@ class Sweep(Callback):
             raise SystemExit(2) from error
         states = [self._status(identity).get("state") for identity in self.identities]
         finished, begun = states.count(FINISHED), states.count(INTERRUPTED) + states.count(RUNNING)
-        self._say(
-            f"{len(states)} runs: {finished} finished already, {begun} begun before, {len(states) - finished - begun} new"
-        )
+        new = len(states) - finished - begun
+        self._say(f"{len(states)} runs: {finished} finished already, {begun} begun before, {new} new")
         if finished == len(states):
             self._say("Nothing to do.")
             raise SystemExit(0)
