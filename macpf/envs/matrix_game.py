@@ -30,9 +30,12 @@ class MatrixGame(Env):
         rows = [list(row) for row in payoff]
         if not rows or not rows[0] or any(len(row) != len(rows[0]) for row in rows):
             raise ValueError(f"map.payoff={rows} is not a matrix; type e.g. map.payoff=[[8,-12],[-12,8]]")
-        self.payoff: Float[np.ndarray, "rows columns"] = np.asarray(rows, dtype=np.float32)
+        try:
+            self.payoff: Float[np.ndarray, "rows columns"] = np.asarray(rows, dtype=np.float32)
+        except ValueError:
+            raise ValueError(f"map.payoff={rows} has entries that are not numbers") from None
         if not np.isfinite(self.payoff).all():
-            raise ValueError(f"map.payoff={rows} has entries that are not finite numbers")
+            raise ValueError(f"map.payoff={rows} has entries that are not finite")
         n_rows, n_columns = self.payoff.shape
         self.batch_size = batch_size
         self.spec = EnvSpec(

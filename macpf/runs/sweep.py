@@ -39,6 +39,9 @@ class Sweep(Callback):
         self._over = threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True)
 
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return Sweep, ()  # Hydra sends its callbacks to the workers, where this one has nothing to do
+
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Compose and check every run; end the process if one is wrong (2) or all are finished (0)."""
         try:

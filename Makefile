@@ -1,0 +1,46 @@
+# The commands a user needs. `make` alone lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUNS ?= outputs
+FIGURES ?= figures
+.DEFAULT_GOAL := help
+.PHONY: help install demo figure4 test lint test-learning test-faults bench clean
+
+help: ## list the commands
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+install: $(VENV)/.installed ## make .venv with the pinned packages
+
+demo: install ## train MACPF, FOP and QMIX on the matrix game (20 runs) and draw Figure 4
+	$(BIN)/python run.py -m +experiment=figure4 outputs=$(RUNS)
+	$(BIN)/python -m analysis figure4 --runs $(RUNS) --out $(FIGURES)
+
+figure4: install ## draw Figure 4 again from the logs
+	$(BIN)/python -m analysis figure4 --runs $(RUNS) --out $(FIGURES)
+
+test: install lint ## lint, types, walls between rooms, tests
+	$(BIN)/pytest -n auto -m 'not learning and not faults'
+
+lint: install ## ruff, mypy and import-linter only
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test-learning: install ## does it learn? the matrix game to convergence, several seeds
+	$(BIN)/pytest -m learning
+
+test-faults: install ## the kill campaign: 24 SIGKILLs at random moments, zero differences
+	$(BIN)/pytest -m faults -s
+
+bench: install ## speed of updates, acting, replay and environments
+	$(BIN)/pytest benchmarks --benchmark-only --benchmark-columns=median,iqr,rounds --benchmark-sort=name
+
+clean: ## remove .venv and caches; runs and figures stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks *.egg-info

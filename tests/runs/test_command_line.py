@@ -1,0 +1,71 @@
+"""The commands of the README, as a user would type them."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf, open_dict
+
+from macpf.runs.sweep import check_all, planned_overrides
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def documented_commands():
+    for page in PAGES:
+        text = page.read_text().replace("\\\n", " ")
+        for line in re.findall(r"^(?:\$ )?(python run\.py .*)$", text, re.M):
+            yield pytest.param(shlex.split(line, comments=True)[2:], id=line[:80])
+
+
+@pytest.mark.parametrize("arguments", list(documented_commands()))
+def test_every_documented_command_composes_and_fits(arguments):
+    overrides = [argument for argument in arguments if not argument.startswith("-") and argument != "job"]
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        if "-m" not in arguments and "--help" in arguments:
+            return
+        plain = [override for override in overrides if "experiment=" in override]
+        cfg = compose("config", plain, return_hydra_config=True)
+        with open_dict(cfg):
+            cfg.hydra.overrides.task = overrides
+        assert check_all(planned_overrides(cfg), "config")
+
+
+def test_a_run_trains_and_is_then_skipped(command, tmp_path):
+    done = command("algo=qmix", "budget=smoke", "seed=3", "outputs=o")
+    assert done.returncode == 0, done.stderr
+    assert "400/400 env steps, return" in done.stdout
+    (folder,) = (tmp_path / "o").glob("*/*/*/*/seed=3")
+    status = json.loads((folder / "status.json").read_text())
+    assert status["state"] == "finished"
+    assert status["env_step"] == 400
+    assert OmegaConf.load(folder / "config.yaml").algo.name == "qmix"
+    assert len(list(folder.glob("wandb/offline-run-*/*.wandb"))) == 1
+    again = command("algo=qmix", "budget=smoke", "seed=3", "outputs=o")
+    assert again.returncode == 0
+    assert "finished already, nothing to do" in again.stdout
+    assert len(list(folder.glob("wandb/offline-run-*"))) == 1
+
+
+def test_a_sweep_trains_every_run_once(command, tmp_path):
+    arguments = ["-m", "algo=qmix,macpf", "seed=0,1", "budget=smoke", "outputs=o", "hydra.launcher.n_jobs=2"]
+    done = command(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert "4 runs: 0 finished already, 0 begun before, 4 new" in done.stdout
+    assert "4 of 4 runs are finished." in done.stdout
+    statuses = [json.loads(path.read_text()) for path in (tmp_path / "o").rglob("status.json")]
+    assert [status["state"] for status in statuses] == ["finished"] * 4
+    again = command(*arguments)
+    assert again.returncode == 0
+    assert "Nothing to do." in again.stdout
+
+
+def test_help_names_the_groups_and_the_commands(command):
+    done = command("--help")
+    assert done.returncode == 0
+    for word in ("algo: fop, macpf", "map: matrix_game", "python run.py -m +experiment=figure4", "tracking="):
+        assert word in done.stdout

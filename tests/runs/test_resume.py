@@ -1,0 +1,107 @@
+"""A run that stops anywhere and goes on ends as if it had never stopped, bit for bit."""
+
+import pytest
+import torch
+
+from macpf.runs import checkpoint
+from macpf.runs.build import build
+from macpf.runs.errors import Interrupted
+from macpf.runs.tracking import Tracker
+from macpf.runs.trainer import Trainer, train_off_policy
+
+TIMES = ("seconds", "rows")
+
+
+class StopAfter:
+    """Asks for a stop at the n-th safe point."""
+
+    def __init__(self, safe_points):
+        self.left = safe_points
+
+    def pending(self):
+        self.left -= 1
+        return self.left < 0
+
+    def stop(self):
+        raise Interrupted(15)
+
+
+class Rows(Tracker):
+    """Keeps the rows instead of writing them."""
+
+    def __init__(self):
+        super().__init__("disabled", "p", None, None, "id", "group", {})
+        self.rows = []
+
+    def _write(self, row):
+        self.rows.append({key: value for key, value in row.items() if not key.startswith("time/")})
+
+
+def train(cfg, path, safe_points=10**9):
+    rows = Rows()
+    trainer = Trainer(build(cfg), rows, StopAfter(safe_points), path, save_every=1e9, report=lambda status: None)
+    if (state := checkpoint.load(path, "cpu")) is not None:
+        trainer.resume(state)
+    try:
+        train_off_policy(trainer)
+        trainer.save()
+    except Interrupted:
+        pass
+    return checkpoint.load(path, "cpu"), rows.rows
+
+
+def assert_equal(one, other, where=""):
+    assert type(one) is type(other), where
+    if isinstance(one, dict):
+        assert one.keys() == other.keys(), where
+        for key in one:
+            assert_equal(one[key], other[key], f"{where}/{key}")
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other), where
+        for k, (a, b) in enumerate(zip(one, other, strict=True)):
+            assert_equal(a, b, f"{where}/{k}")
+    elif isinstance(one, torch.Tensor):
+        assert torch.equal(one, other), where
+    else:
+        assert one == other, where
+
+
+@pytest.mark.parametrize("recurrent", [False, True], ids=["feed-forward", "recurrent"])
+@pytest.mark.parametrize("algo", ["macpf", "macpf_tempered", "macpf_theorem2", "fop", "qmix"])
+def test_interrupted_equals_uninterrupted(configured, tmp_path, algo, recurrent):
+    cfg = configured(f"algo={algo}", f"algo.learner.recurrent={recurrent}", "algo.learner.target_interval=64")
+    whole, rows = train(cfg, tmp_path / "whole.pt")
+    pieces = []
+    for safe_points in (0, 17, 11, 10**9):
+        last, more = train(cfg, tmp_path / "pieces.pt", safe_points)
+        pieces += more
+    for key in TIMES:
+        del whole[key], last[key]
+    assert whole["clock"]["updates"] > 200
+    assert_equal(whole, last)
+    # Rows that were logged twice are equal, and the rest is the same history.
+    assert [row for k, row in enumerate(pieces) if row not in pieces[:k]] == rows
+
+
+def test_other_seeds_end_elsewhere(configured, tmp_path):
+    one, _ = train(configured("seed=0"), tmp_path / "0.pt")
+    other, _ = train(configured("seed=1"), tmp_path / "1.pt")
+    assert not torch.equal(one["algorithm"]["actor.independent.weight"], other["algorithm"]["actor.independent.weight"])
+
+
+def test_evaluating_more_often_changes_nothing_else(configured, tmp_path):
+    rarely, _ = train(configured("budget.eval_interval=400"), tmp_path / "rarely.pt")
+    often, rows = train(configured("budget.eval_interval=8"), tmp_path / "often.pt")
+    assert len(rows) == 51
+    for state in (rarely, often):
+        for key in (*TIMES, "meter"):
+            del state[key]
+    assert_equal(rarely, often)
+
+
+def test_every_row_has_the_step_at_which_it_was_measured(configured, tmp_path):
+    _, rows = train(configured(), tmp_path / "c.pt")
+    assert [row["env_step"] for row in rows] == [0, 200, 400]
+    assert [row["clock/episodes"] for row in rows] == [0, 200, 400]
+    assert all("eval/independent/return" in row and "eval/dependent/return" in row for row in rows)
+    assert sum(rows[-1][f"eval/dependent/joint/{i}_{j}"] for i in range(4) for j in range(4)) == pytest.approx(1)
