@@ -23,7 +23,7 @@ RULES = [
     (["algo=fop", "algo.learner.alpha.end=0"], "alpha falls to 0.0", "above 0"),
     (["algo.replay.batch=6000"], "batch=6000", "larger than capacity=5000"),
     (["algo.replay.capacity=0"], "algo.replay.capacity=0", "greater than 0"),
-    (["+algo.replay.speed=1"], "algo.replay.speed", "not permitted"),
+    (["+algo.replay.speed=1"], "algo.replay.speed", "not a setting"),
     (["map.payoff=[]"], "map.payoff=[]", "type e.g. map.payoff="),
     (["map.payoff=[[1,2],[3]]"], "map.payoff=[[1, 2], [3]]", "not a matrix"),
     (["map.payoff=[[1,nan]]"], "map.payoff=[[1, nan]]", "not finite"),
