@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
-import socket
 import sys
 import threading
 import time
 from types import FrameType
 from typing import Any
 
+import psutil
 from hydra import compose
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -82,24 +83,25 @@ class Sweep(Callback):
 
     def _stop_workers(self, signum: int, frame: FrameType | None) -> None:
         """Ask this machine's runs to save, wait for them, then end the sweep."""
-        deadline = time.monotonic() + GRACE
+        workers = [
+            child for child in psutil.Process().children() if "resource_tracker" not in " ".join(child.cmdline())
+        ]
         asked: set[int] = set()
-        while time.monotonic() < deadline:
-            statuses = [self._status(identity) for identity in self.identities]
-            running = {
-                status["pid"]
-                for status in statuses
-                if status.get("state") == RUNNING and status["host"] == socket.gethostname() and _alive(status["pid"])
-            }
-            for pid in running - asked:
+        deadline = time.monotonic() + GRACE
+        while (saving := self._running_here({worker.pid for worker in workers})) and time.monotonic() < deadline:
+            for pid in saving - asked:
                 os.kill(pid, signal.SIGTERM)
-            asked |= running
-            if not running:
-                break
+            asked |= saving
             time.sleep(0.1)
+        for worker in workers:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                worker.kill()
         self._over.set()
         self._say("Stopped; what had begun is saved. The same command goes on with it.")
         os._exit(128 + signum)  # joblib would wait for the runs that were never started
+
+    def _running_here(self, workers: set[int]) -> set[int]:
+        return {status["pid"] for _, status in self._running() if status["pid"] in workers}
 
     # --- the live table -----------------------------------------------------------------------------------------
 
@@ -175,11 +177,3 @@ def _progress(status: dict[str, Any]) -> float:
     if status.get("state") == FINISHED:
         return 1.0
     return float(status.get("env_step", 0)) / float(status.get("total_env_steps", 1))
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except OSError:
-        return False
-    return True

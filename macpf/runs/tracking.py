@@ -136,6 +136,10 @@ class Tracker:
             elif exit_code > 128:
                 self._run.mark_preempting()
             self._run.finish(exit_code=exit_code)
+            # `finish` may return before the service has written the end of the file; its end cannot.
+            import wandb
+
+            wandb.teardown()
         except Exception as error:  # see `_open`
             log.warning("W&B could not be closed (%s)", error)
         self._run = None

@@ -1,0 +1,84 @@
+"""``python -m analysis``: figures and reports from the runs in a folder."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.errors import AnalysisError
+from analysis.runs import load_runs
+from analysis.selection import select
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit code, 2 for a request that cannot be answered."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.command(options)
+    except AnalysisError as error:
+        print(f"analysis: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m analysis",
+        description="Make figures and reports from finished (or unfinished) runs. Reads W&B's files only.",
+        epilog="Runs are made by `make demo` or, for instance, `python run.py -m +experiment=figure4`.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="command")
+    runs = argparse.ArgumentParser(add_help=False)
+    runs.add_argument("--runs", type=Path, default=Path("outputs"), metavar="DIR", help="folder (default: %(default)s)")
+
+    report = commands.add_parser(
+        "report",
+        parents=[runs],
+        help="how complete each run is",
+        description="One line per run: how far it got, its attempts, damage to its log, NaN values, and its state: "
+        "finished, short (stopped in order), crashed (or still going on), no data.",
+    )
+    report.set_defaults(command=_report)
+
+    figure4 = commands.add_parser(
+        "figure4",
+        parents=[runs],
+        help="the matrix game: payoffs, learning curves, learned joint policy",
+        description="Write Figure 4 as PDF, PNG and CSV and print how the runs ended. A figure shows one map, one "
+        "budget and one backend; options choose where there are several.",
+    )
+    figure4.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="default: %(default)s")
+    figure4.add_argument("--map", help="the payoff matrix to show")
+    figure4.add_argument("--budget", help="the budget of the runs to show")
+    figure4.add_argument("--backend", help="the backend of the runs to show")
+    figure4.add_argument("--macpf", metavar="ALGO", help="the MACPF variant to show (default: a figure for each)")
+    figure4.add_argument(
+        "--exclude",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="leave out runs with this in their key; repeatable",
+    )
+    figure4.set_defaults(command=_figure4)
+    return parser
+
+
+def _report(options: argparse.Namespace) -> None:
+    print(load_runs(options.runs).report.to_string(index=False))
+
+
+def _figure4(options: argparse.Namespace) -> None:
+    # Imported here because only figures need matplotlib, which is slow to load.
+    from analysis.figures.figure4 import ENV, write_figure4
+
+    runs = load_runs(options.runs)
+    chosen = select(runs, ENV, options.map, options.budget, options.backend, options.exclude)
+    for written in write_figure4(chosen, options.out, options.macpf):
+        print(*written.paths, sep="\n")
+        with pd.option_context("display.float_format", "{:.3f}".format):
+            print(f"\n{written.outcomes.to_string(index=False)}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

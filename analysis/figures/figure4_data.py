@@ -1,0 +1,205 @@
+"""What Figure 4 shows, as numbers and words: payoffs, learning curves, the learned joint policy and the caption."""
+
+import math
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.errors import AnalysisError
+from analysis.figures import style
+from analysis.runs import FINISHED
+from analysis.selection import Selection
+from analysis.statistics import Curve, over_seeds
+from macpf import names
+
+#: Every algorithm whose name starts so is a variant of MACPF and has a dependent policy.
+MACPF = "macpf"
+_SCORE = "return"
+
+
+@dataclass(frozen=True)
+class JointPolicy:
+    """The dependent joint policy of one run at its last env step, [rows, columns], entries are probabilities."""
+
+    probabilities: NDArray[np.float64]
+    seed: int
+    env_step: int
+
+
+@dataclass(frozen=True)
+class Figure4:
+    """All that one Figure 4 shows.
+
+    Attributes:
+        payoff: [rows, columns], rows are the actions of agent 0.
+        curves: per method, in the order of drawing; MACPF stands for the chosen variant.
+        algos: the algorithm behind each method.
+        joint: None if the chosen variant has no runs.
+        caption: what a reader has to know besides.
+    """
+
+    payoff: NDArray[np.float64]
+    curves: dict[str, Curve]
+    algos: dict[str, str]
+    joint: JointPolicy | None
+    caption: str
+
+
+def variants(selection: Selection) -> list[str]:
+    """The variants of MACPF that have runs, ``macpf`` itself first."""
+    found = {str(algo) for algo in selection.frame[names.ALGO].unique() if str(algo).startswith(MACPF)}
+    return sorted(found, key=lambda algo: (algo != MACPF, algo))
+
+
+def collect(selection: Selection, macpf: str) -> Figure4:
+    """Work out Figure 4 with one variant of MACPF, or without if it has no runs; other variants stay out.
+
+    Raises:
+        AnalysisError: no run has logged a return, payoffs differ between runs or are missing, or runs of one method
+            share no env step.
+    """
+    payoff = _payoff(selection)
+    algos = sorted(selection.frame[names.ALGO][_belongs(selection.frame, macpf)].unique())
+    curves: dict[str, Curve] = {}
+    methods: dict[str, str] = {}
+    for algo in algos:
+        runs = _runs_to_show(selection, algo)
+        for policy in (names.INDEPENDENT, names.DEPENDENT) if algo == macpf else (names.INDEPENDENT,):
+            lines = _lines(selection.frame, runs, names.score(policy, _SCORE))
+            if len(lines):
+                method = style.label(MACPF if algo == macpf else algo, policy)
+                curves[method], methods[method] = over_seeds(lines), algo
+    if not curves:
+        raise AnalysisError(f"no run has logged {names.score(names.INDEPENDENT, _SCORE)} yet: wait for an evaluation")
+    curves = {method: curves[method] for method in style.order(curves)}
+    joint = _joint_policy(selection, _runs_to_show(selection, macpf), payoff.shape) if macpf in algos else None
+    caption = " ".join(_sentences(selection, macpf, algos, curves, methods, joint))
+    return Figure4(payoff, curves, methods, joint, caption)
+
+
+def _belongs(table: pd.DataFrame, macpf: str) -> "pd.Series[bool]":
+    """Lines of the chosen variant of MACPF and of every algorithm that is no variant of it."""
+    return (table[names.ALGO] == macpf) | ~table[names.ALGO].str.startswith(MACPF)
+
+
+def _runs_to_show(selection: Selection, algo: str) -> pd.DataFrame:
+    """Report lines of the finished runs of an algorithm; of all its runs with data as long as none has finished."""
+    report = selection.report[selection.report[names.ALGO] == algo]
+    finished = report[report["state"] == FINISHED]
+    chosen = finished if len(finished) else report[report[names.ENV_STEP] >= 0]
+    return chosen.sort_values(names.SEED)
+
+
+def _lines(frame: pd.DataFrame, runs: pd.DataFrame, metric: str) -> pd.DataFrame:
+    return frame[(frame["metric"] == metric) & frame["run"].isin(runs["run"])]
+
+
+def _payoff(selection: Selection) -> NDArray[np.float64]:
+    matrices: dict[str, str] = {}  # payoff as text -> one run that played it
+    payoff = None
+    for run, config in selection.configs.items():
+        game = (config.get(names.CONFIG) or {}).get(names.MAP)
+        payoff = game.get("payoff") if isinstance(game, dict) else None
+        if payoff is None:
+            raise AnalysisError(f"run {run} does not say its payoffs (config.map.payoff): --exclude {run}")
+        matrices.setdefault(str(np.array(payoff, dtype=float).tolist()), run)
+    if len(matrices) > 1:
+        one, other, *_ = matrices.values()
+        raise AnalysisError(f"runs {one} and {other} played different payoffs: leave one kind out with --exclude")
+    return np.array(payoff, dtype=float)
+
+
+def _joint_policy(selection: Selection, runs: pd.DataFrame, shape: tuple[int, ...]) -> JointPolicy | None:
+    """Of the lowest seed, at its last row; None if that row holds no joint policy."""
+    first = runs.iloc[0]
+    lines = selection.frame[(selection.frame["run"] == first["run"])]
+    last = lines[lines[names.ENV_STEP] == first[names.ENV_STEP]].set_index("metric")["value"]
+    # Actions that only pad the smaller action space are never available, so the payoff's shape holds all there is.
+    cells = [[names.joint(names.DEPENDENT, (i, j)) for j in range(shape[1])] for i in range(shape[0])]
+    if not any(cell in last.index for row in cells for cell in row):
+        return None
+    probabilities = np.array([[last.get(cell, math.nan) for cell in row] for row in cells], dtype=float)
+    return JointPolicy(probabilities, int(first[names.SEED]), int(first[names.ENV_STEP]))
+
+
+def _sentences(
+    selection: Selection,
+    macpf: str,
+    algos: list[str],
+    curves: dict[str, Curve],
+    methods: dict[str, str],
+    joint: JointPolicy | None,
+) -> list[str]:
+    seeds: dict[str, int] = {}
+    for method, curve in curves.items():
+        seeds.setdefault("MACPF" if methods[method] == macpf else method, len(curve.final))
+    text = [
+        f"(b) Mean ± one standard deviation over seeds: {', '.join(f'{m} {n}' for m, n in seeds.items())}.",
+        _protocol(selection),
+    ]
+    if macpf != MACPF and macpf in algos:
+        text.append(f"MACPF is its variant {macpf}.")
+    if joint is not None:
+        text.append(f"(c) Seed {joint.seed} at step {joint.env_step:,}.")
+    text += _flaws(selection, macpf, curves)
+    if selection.excluded:
+        text.append(f"Left out on request: {', '.join(selection.excluded)}.")
+    used = selection.report[_belongs(selection.report, macpf)]
+    commits = list(dict.fromkeys(" ".join(used["commit"].fillna("")).split()))
+    facts = {"Map": selection.map, "backend": selection.backend, "budget": selection.budget}
+    facts["commits" if len(commits) > 1 else "commit"] = ", ".join(commit[:9] for commit in commits)
+    text.append(", ".join(f"{key} {value}" for key, value in facts.items() if value) + ".")
+    return text
+
+
+def _flaws(selection: Selection, macpf: str, curves: dict[str, Curve]) -> list[str]:
+    """One sentence for each way in which runs are missing, short or damaged; silence about none."""
+    report = selection.report[_belongs(selection.report, macpf)].sort_values([names.ALGO, names.SEED])
+    unfinished: list[str] = []
+    left_out: list[str] = []
+    missing: list[str] = []
+    for algo, group in report.groupby(names.ALGO):
+        shown = set(_runs_to_show(selection, str(algo))["run"])
+        for run in group[group["state"] != FINISHED].to_dict("records"):
+            reached = f" at {run[names.ENV_STEP]:,} of {run['total']:,}" if run[names.ENV_STEP] >= 0 else ""
+            words = f"{_name(run, macpf)} ({run['state']}{reached})"
+            (unfinished if run["run"] in shown else left_out).append(words)
+        absent = sorted(set(report[names.SEED]) - set(group[names.SEED]))
+        missing += [_name({names.ALGO: algo, names.SEED: seed}, macpf) for seed in absent]
+    by_run = {run["run"]: _name(run, macpf) for run in report.to_dict("records")}
+    parts = {
+        "Not finished and left out": left_out,
+        "Not finished, shown up to the last step all seeds share": unfinished,
+        "Missing": missing,
+        "Lacking evaluations, so that only steps shared by all seeds are shown": [
+            by_run[run] for run in dict.fromkeys(run for curve in curves.values() for run in curve.ragged)
+        ],
+        "Log damaged": [by_run[run] for run in report["run"][report["gaps"] > 0]],
+        "NaN returns, drawn as holes": [method for method, curve in curves.items() if np.isnan(curve.mean).any()],
+    }
+    return [f"{what}: {', '.join(who)}." for what, who in parts.items() if who]
+
+
+def _name(run: Mapping[Hashable, Any], macpf: str) -> str:
+    algo = run[names.ALGO]
+    return f"{style.label(MACPF if algo == macpf else algo)} seed {run[names.SEED]}"
+
+
+def _protocol(selection: Selection) -> str:
+    """How policies were evaluated, with the number of episodes if the configurations agree on one."""
+    counts = {_evaluation_episodes(config.get(names.CONFIG)) for config in selection.configs.values()}
+    count = counts.pop() if len(counts) == 1 else None
+    if count is None:
+        return "Greedy evaluation."
+    return f"Greedy evaluation, {count} episode{'' if count == 1 else 's'} each."
+
+
+def _evaluation_episodes(config: Any) -> int | None:
+    """``budget.eval_episodes`` of a run's whole configuration, None if it does not say."""
+    budget = config.get(names.BUDGET) if isinstance(config, dict) else None
+    count = budget.get("eval_episodes") if isinstance(budget, dict) else None
+    return count if isinstance(count, int) else None

@@ -1,0 +1,72 @@
+"""How methods are called, coloured and ordered, the same in every figure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from macpf import names
+
+#: matplotlib's settings for every figure; font type 42 keeps text as text in the PDF.
+RC: dict[Any, Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.labelsize": 9,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#4d4d4d",
+    "axes.linewidth": 0.8,
+    "xtick.color": "#4d4d4d",
+    "ytick.color": "#4d4d4d",
+    "xtick.labelcolor": "black",
+    "ytick.labelcolor": "black",
+    "pdf.fonttype": 42,
+}
+PNG_DPI = 200
+INK, FAINT = "#1a1a1a", "#6b6b6b"
+
+
+@dataclass(frozen=True)
+class Line:
+    """How a method is drawn; line styles differ too, for print without colour."""
+
+    color: str
+    style: Any
+    width: float = 1.5
+
+
+# Okabe and Ito's palette (jfly.uni-koeln.de/color), which stays apart for every kind of colour blindness; their
+# orange is a little lighter here, as it lies on the red where MACPF's two policies do equally well.
+_LINES = {
+    "MACPF": Line("#D55E00", "-", 2.8),
+    "MACPF_DEP": Line("#F0B83B", (0, (3, 2)), 1.7),
+    "QMIX": Line("#0072B2", "-"),
+    "QPLEX": Line("#56B4E9", (0, (5, 1.5, 1, 1.5))),
+    "QTRAN": Line("#009E73", (0, (1, 1.2)), 1.8),
+    "FOP": Line("#CC79A7", (0, (3, 1.2))),
+    "MAPPO": Line("#595959", (0, (6, 1.5, 1, 1.5, 1, 1.5))),
+}
+_OTHERS = [Line("#8C6D31", "-"), Line("#5D3A9B", (0, (3, 1.2))), Line("#9C9C00", (0, (1, 1.2)))]
+
+
+def label(algo: str, policy: str = names.INDEPENDENT) -> str:
+    """What a method is called: the paper's names, ``_DEP`` for the dependent policy; every other name in capitals."""
+    return algo.upper() + ("_DEP" if policy == names.DEPENDENT else "")
+
+
+def order(labels: Iterable[str]) -> list[str]:
+    """Labels in the order of the paper, unknown ones after them by name."""
+    known = list(_LINES)
+    return sorted(labels, key=lambda text: (known.index(text) if text in known else len(known), text))
+
+
+def lines(labels: Iterable[str]) -> dict[str, Line]:
+    """A line for each label; those of the paper never change, others get the spare ones by name."""
+    ordered = order(labels)
+    others = [text for text in ordered if text not in _LINES]
+    spare = {text: _OTHERS[index % len(_OTHERS)] for index, text in enumerate(others)}
+    return {text: _LINES.get(text) or spare[text] for text in ordered}

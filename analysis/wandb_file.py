@@ -1,0 +1,207 @@
+"""Read one ``run-<id>.wandb`` file, all that an offline run leaves behind, without importing wandb.
+
+wandb 0.31 has no Python API for this. A record is a protobuf message ``Record`` of ``wandb_internal.proto``
+(github.com/wandb/wandb). Only field numbers are needed, they are part of the format and never change meaning, and
+decoding them here spares every command the import of wandb. ``tests/analysis/test_wandb_file.py`` holds this reader
+against wandb's own.
+"""
+
+import json
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from analysis.framing import Gap, split_records
+
+# Field numbers of Record.
+_HISTORY, _SUMMARY, _CONFIG, _RUN, _EXIT, _PREEMPTING = 2, 3, 5, 17, 18, 23
+# Field numbers of RunRecord.
+_RUN_ID, _RUN_CONFIG, _RUN_START_TIME = 1, 4, 17
+# Items of history, config and summary share these. Config and summary may also remove a key.
+_UPDATE, _REMOVE = 1, 2
+_KEY, _NESTED_KEY, _VALUE_JSON = 1, 2, 16
+# The typed value that a history item may hold besides, or instead of, its JSON.
+_NONE, _BOOLEAN, _INTEGER, _NUMBER, _TEXT, _JSON = 3, 4, 5, 6, 7, 8
+
+
+@dataclass
+class WandbFile:
+    """What one attempt at a run wrote.
+
+    Attributes:
+        run_id: empty if the file holds no run record yet.
+        start_time: of the attempt, seconds since 1970; 0 if unknown.
+        config: the final configuration; nested mappings stay nested.
+        rows: one mapping per ``run.log``, nested keys joined by ``.``; non-finite numbers are floats.
+        summary: final value per key, nested keys joined by ``.``.
+        exit_code: None if the attempt left none: still going on, or killed.
+        preempting: whether the attempt announced that it was being preempted.
+        gaps: damaged stretches that were skipped.
+        truncated: bytes of an unfinished record at the end.
+    """
+
+    run_id: str = ""
+    start_time: float = 0.0
+    config: dict[str, Any] = field(default_factory=dict)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    summary: dict[str, Any] = field(default_factory=dict)
+    exit_code: int | None = None
+    preempting: bool = False
+    gaps: list[Gap] = field(default_factory=list)
+    truncated: int = 0
+
+
+def read_wandb_file(path: Path) -> WandbFile:
+    """Read a ``.wandb`` file, also a damaged, unfinished or still growing one.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: a record with a good checksum is not the protobuf expected: a new format of W&B.
+    """
+    framing = split_records(path.read_bytes())
+    result = WandbFile(gaps=framing.gaps, truncated=framing.truncated)
+    for record in framing.records:
+        for number, value in _fields(record):
+            if number == _HISTORY:
+                result.rows.append({".".join(keys): item for _, keys, item in _items(value, (_UPDATE,))})
+            elif number == _SUMMARY:
+                _update_summary(result.summary, value)
+            elif number == _CONFIG:
+                _update_config(result.config, value)
+            elif number == _RUN:
+                _read_run(result, value)
+            elif number == _EXIT:
+                # A protobuf leaves zeros out: no exit code in the record is exit code 0.
+                result.exit_code = _signed(dict(_fields(value)).get(1, 0))
+            elif number == _PREEMPTING:
+                result.preempting = True
+    result.summary = {key: _parse(text) for key, text in result.summary.items()}
+    return result
+
+
+def _read_run(result: WandbFile, message: bytes) -> None:
+    for number, value in _fields(message):
+        if number == _RUN_ID:
+            result.run_id = value.decode()
+        elif number == _RUN_CONFIG:
+            _update_config(result.config, value)
+        elif number == _RUN_START_TIME:
+            stamp = dict(_fields(value))
+            result.start_time = stamp.get(1, 0) + stamp.get(2, 0) * 1e-9
+
+
+def _update_config(config: dict[str, Any], message: bytes) -> None:
+    for kind, keys, value in _items(message, (_UPDATE, _REMOVE)):
+        if keys[0] == "_wandb":  # W&B's notes to itself
+            continue
+        inner = config
+        for key in keys[:-1]:
+            inner = inner.setdefault(key, {})
+        if kind == _REMOVE:
+            inner.pop(keys[-1], None)
+        else:
+            inner[keys[-1]] = value
+
+
+def _update_summary(summary: dict[str, Any], message: bytes) -> None:
+    """Keep the JSON text only: every row repeats the whole summary, and just the last one is worth parsing."""
+    for kind, item in _fields(message):
+        if kind in (_UPDATE, _REMOVE):
+            keys, text, _ = _split_item(item)
+            if kind == _UPDATE:
+                summary[".".join(keys)] = text
+            else:
+                summary.pop(".".join(keys), None)
+
+
+def _items(message: bytes, kinds: tuple[int, ...]) -> Iterator[tuple[int, list[str], Any]]:
+    """(kind, key path, parsed value) of every item of the given kinds.
+
+    The kinds are asked for because a history record holds its step number where the others hold removed items.
+    """
+    for kind, item in _fields(message):
+        if kind in kinds:
+            keys, text, typed = _split_item(item)
+            yield kind, keys, typed if text is None else _parse(text)
+
+
+def _split_item(item: bytes) -> tuple[list[str], bytes | None, Any]:
+    """Key path, JSON text and typed value; W&B writes ``nested_key`` even for flat names."""
+    keys: list[str] = []
+    text = None
+    typed = None
+    for number, value in _fields(item):
+        if number == _VALUE_JSON:
+            text = value
+        elif number in (_KEY, _NESTED_KEY):
+            keys.append(value.decode())
+        elif number != _NONE:
+            typed = _typed_value(number, value)
+    return keys, text, typed
+
+
+def _typed_value(number: int, value: Any) -> Any:
+    if number == _BOOLEAN:
+        return bool(value)
+    if number == _INTEGER:
+        return (value >> 1) ^ -(value & 1)  # zigzag
+    if number == _NUMBER:
+        return struct.unpack("<d", value)[0]
+    if number == _TEXT:
+        return value.decode()
+    if number == _JSON:
+        return json.loads(value)
+    raise ValueError(f"a W&B history item has an unknown field {number}: a newer format than this reader knows")
+
+
+def _parse(text: bytes) -> Any:
+    """A JSON value; Python's reader takes W&B's bare NaN, Infinity and -Infinity."""
+    return json.loads(text) if text else None
+
+
+def _signed(value: int) -> int:
+    """A protobuf int32 or int64, which is written as 64 bits."""
+    return value - (1 << 64) if value >= 1 << 63 else value
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
+    """(field number, value) of a protobuf message; the value is an int for varints, else the raw bytes.
+
+    Source: protobuf.dev/programming-guides/encoding.
+    """
+    position, size = 0, len(message)
+    while position < size:
+        tag, position = _varint(message, position)
+        wire_type = tag & 7
+        if wire_type == 0:
+            value, position = _varint(message, position)
+            yield tag >> 3, value
+            continue
+        if wire_type == 2:
+            length, position = _varint(message, position)
+        elif wire_type == 1:
+            length = 8
+        elif wire_type == 5:
+            length = 4
+        else:
+            raise ValueError(f"a W&B record has wire type {wire_type}: not the protobuf this reader knows")
+        yield tag >> 3, message[position : position + length]
+        position += length
+
+
+def _varint(message: bytes, position: int) -> tuple[int, int]:
+    """The integer at ``position``, seven bits a byte, lowest first, and where it ends."""
+    byte = message[position]
+    position += 1
+    if byte < 128:
+        return byte, position
+    result, shift = byte & 127, 7
+    while True:
+        byte = message[position]
+        position += 1
+        result |= (byte & 127) << shift
+        if byte < 128:
+            return result, position
+        shift += 7

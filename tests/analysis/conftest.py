@@ -1,0 +1,85 @@
+"""Real offline W&B runs, written as the training writes them."""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import wandb
+
+from analysis.wandb_file import read_wandb_file
+
+PAYOFF = [[8, -12, -12], [-12, 4, -12]]
+
+os.environ["WANDB_ERROR_REPORTING"] = "false"  # or wandb looks for the network
+
+
+@pytest.fixture(scope="session")
+def write_run() -> Callable[..., Path]:
+    """A function that writes one attempt at a run below a root and returns its file."""
+    return _write_run
+
+
+def _write_run(
+    root: Path,
+    rows: Sequence[dict[str, Any]],
+    *,
+    algo: str = "qmix",
+    map: str = "p4_12",
+    budget: str = "paper",
+    backend: str = "builtin",
+    seed: int = 0,
+    attempt: int = 1,
+    total: int = 300,
+    config_hash: str = "ab12cd34",
+    payoff: Any = PAYOFF,
+    done: bool = True,
+    exit_code: int = 0,
+    extra: dict[str, Any] | None = None,
+) -> Path:
+    key = f"{algo}-matrix_game-{map}-{config_hash}-s{seed}"
+    folder = root / "matrix_game" / map / algo / config_hash / f"seed={seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    before = set(folder.rglob("*.wandb"))
+    settings = wandb.Settings(console="off", silent=True, x_disable_stats=True, x_save_requirements=False)
+    config = {
+        **{"algo": algo, "env": "matrix_game", "map": map, "backend": backend, "budget": budget, "seed": seed},
+        **{"run_key": key, "attempt": attempt, "total_env_steps": total, "commit": "0123456789abcdef"},
+        "config": {"map": {"payoff": payoff}, "budget": {"eval_episodes": 32}},
+        **(extra or {}),
+    }
+    run = wandb.init(
+        mode="offline", dir=folder, project="test", id=key, resume="allow", config=config, settings=settings
+    )
+    for row in rows:
+        run.log(row)
+    if done:
+        run.summary["done"] = 1
+    run.finish(exit_code=exit_code)
+    (file,) = {path for path in folder.rglob("*.wandb") if not path.parent.is_symlink()} - before
+    _wait_for_the_exit_record(file)
+    return file
+
+
+def _wait_for_the_exit_record(file: Path) -> None:
+    """``finish`` may return a moment before wandb's service has written the last of the file."""
+    deadline = time.monotonic() + 20
+    while read_wandb_file(file).exit_code is None:
+        assert time.monotonic() < deadline, f"no exit record in {file}"
+        time.sleep(0.01)
+
+
+def row(step: int, value: float, dependent: float | None = None) -> dict[str, Any]:
+    """One evaluation's row."""
+    entries: dict[str, Any] = {"env_step": step, "eval/independent/return": value}
+    if dependent is not None:
+        entries["eval/dependent/return"] = dependent
+        entries |= {f"eval/dependent/joint/{i}_{j}": 0.1 * (i + j) for i in range(2) for j in range(3)}
+    return entries
+
+
+@pytest.fixture(scope="session")
+def make_row() -> Callable[..., dict[str, Any]]:
+    return row

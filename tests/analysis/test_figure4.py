@@ -1,0 +1,121 @@
+"""Figure 4 and the command line, on synthetic runs whose numbers are worked out by hand."""
+
+import math
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.__main__ import main
+from analysis.errors import AnalysisError
+from analysis.figures.figure4_data import collect
+from analysis.runs import load_runs
+from analysis.selection import select
+from analysis.statistics import over_seeds
+
+WriteRun = Callable[..., Path]
+MakeRow = Callable[..., dict[str, Any]]
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory, write_run: WriteRun, make_row: MakeRow) -> Path:
+    """The payoffs lie between -12 and 8."""
+    root = tmp_path_factory.mktemp("outputs")
+    for seed, final in enumerate((8.0, 8.0, -12.0)):
+        rows = [make_row(0, seed, -1.0), make_row(100, 2.0 * seed, 3.0), make_row(300, final, 8.0)]
+        write_run(root, rows, algo="macpf", seed=seed)
+    write_run(root, [make_row(0, 1.0, 1.0), make_row(300, 4.0, 8.0)], algo="macpf_tempered")
+    for seed in (1, 2):
+        write_run(root, [make_row(0, -12.0), make_row(100, 0.0), make_row(300, 4.0)], seed=seed)
+    write_run(root, [make_row(0, 0.0)], seed=0, done=False, exit_code=143)
+    return root
+
+
+def test_figures_and_their_numbers(outputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["figure4", "--runs", str(outputs), "--out", str(tmp_path)]) == 0
+    stems = ("figure4", "figure4_macpf_tempered")
+    assert {path.name for path in tmp_path.iterdir()} == {f"{s}.{e}" for s in stems for e in ("pdf", "png", "csv")}
+    assert (tmp_path / "figure4.png").read_bytes().startswith(b"\x89PNG")
+    table = pd.read_csv(tmp_path / "figure4.csv").set_index(["method", "env_step"])
+    assert list(dict.fromkeys(table.index.get_level_values(0))) == ["MACPF", "MACPF_DEP", "QMIX"]
+    # Returns 0, 1, 2 have mean 1 and variance 2/3; 0, 2, 4 twice that; 8, 8, -12 have mean 4/3.
+    np.testing.assert_allclose(table.loc["MACPF", "mean"], [1, 2, 4 / 3])
+    np.testing.assert_allclose(table.loc["MACPF", "std"], [math.sqrt(2 / 3), 2 * math.sqrt(2 / 3), math.sqrt(800 / 9)])
+    np.testing.assert_allclose(table.loc["MACPF_DEP", "mean"], [-1, 3, 8])
+    assert set(table.loc["QMIX", "seeds"]) == {2}  # the third never finished
+    printed = capsys.readouterr().out
+    assert str(tmp_path / "figure4.pdf") in printed
+    assert ["MACPF", "3", "2", "0", "1", "0", "1.333"] in [line.split() for line in printed.splitlines()]
+    assert ["QMIX", "2", "0", "2", "0", "0", "4.000"] in [line.split() for line in printed.splitlines()]
+
+
+def test_the_caption_names_what_is_missing(outputs: Path) -> None:
+    figure4 = collect(select(load_runs(outputs), "matrix_game"), "macpf")
+    for words in ("MACPF 3, QMIX 2", "QMIX seed 0 (short at 0 of 300)", "32 episodes", "budget paper", "012345678"):
+        assert words in figure4.caption
+    assert figure4.joint is not None
+    assert (figure4.joint.seed, figure4.joint.env_step) == (0, 300)
+    np.testing.assert_allclose(figure4.joint.probabilities, [[0, 0.1, 0.2], [0.1, 0.2, 0.3]])
+    tempered = collect(select(load_runs(outputs), "matrix_game"), "macpf_tempered")
+    assert "variant macpf_tempered" in tempered.caption
+    assert "Missing: MACPF seed 1, MACPF seed 2" in tempered.caption
+
+
+@pytest.mark.parametrize("other", ["map", "budget", "backend", "config_hash"])
+def test_runs_that_may_not_share_a_figure_are_refused(
+    other: str, tmp_path: Path, write_run: WriteRun, make_row: MakeRow, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs, out = tmp_path / "runs", str(tmp_path / "figures")
+    write_run(runs, [make_row(300, 1.0)])
+    write_run(runs, [make_row(300, 1.0)], **{other: "other", "seed": 1})
+    command = ["figure4", "--runs", str(runs), "--out", out]
+    assert main(command) == 2
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert "other" in message
+    choice = ["--exclude", "other"] if other == "config_hash" else [f"--{other}", "other"]
+    assert choice[0] in message
+    assert main([*command, *choice]) == 0
+
+
+def test_requests_that_cannot_be_answered(outputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    requests = {
+        "make demo": ["--runs", str(tmp_path / "absent")],
+        "--map p4_12 --budget paper --backend builtin": ["--runs", str(outputs), "--map", "absent"],
+        "no runs of macpf_absent": ["--runs", str(outputs), "--macpf", "macpf_absent"],
+    }
+    for words, options in requests.items():
+        assert main(["figure4", "--out", str(tmp_path / "figures"), *options]) == 2
+        assert words in capsys.readouterr().err
+
+
+def _frame(runs: dict[str, dict[int, float]]) -> pd.DataFrame:
+    lines = [(run, seed, *point) for seed, (run, points) in enumerate(runs.items()) for point in points.items()]
+    return pd.DataFrame(lines, columns=["run", "seed", "env_step", "value"])
+
+
+def test_ragged_runs_are_named_and_nan_is_not_skipped() -> None:
+    curve = over_seeds(_frame({"a": {0: 1.0, 10: math.nan, 20: 3.0}, "b": {0: 3.0, 10: 5.0}}))
+    assert list(curve.env_step) == [0, 10]
+    np.testing.assert_equal(curve.mean, [2.0, math.nan])
+    assert curve.ragged == ("b",)
+    with pytest.raises(AnalysisError, match="share no env step"):
+        over_seeds(_frame({"a": {0: 1.0}, "b": {10: 3.0}}))
+
+
+def test_the_command_loads_neither_torch_nor_wandb(outputs: Path) -> None:
+    code = (
+        "import sys; from analysis.__main__ import main; "
+        f"assert main(['report', '--runs', {str(outputs)!r}]) == 0; import analysis.figures.figure4; "
+        "print({'torch', 'wandb', 'matplotlib.pyplot'} & set(sys.modules))"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "set()"
+    assert "macpf_tempered" in done.stdout

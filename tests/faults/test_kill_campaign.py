@@ -1,0 +1,212 @@
+"""Runs that are killed, stopped or corrupted at random moments and started again end as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from analysis.runs import load_runs
+from macpf.names import TIME_PREFIX
+from macpf.runs import checkpoint
+
+ROOT = Path(__file__).parents[2]
+#: Seconds after the start at which a process is killed: from before the first import to well into training.
+EARLIEST, LATEST = 0.5, 9.0
+
+
+class Run:
+    """One command, started as often as it takes."""
+
+    def __init__(self, outputs: Path, algo: str, seed: int, env_steps: int) -> None:
+        self.outputs = outputs
+        self.arguments = [
+            f"algo={algo}",
+            f"seed={seed}",
+            f"outputs={outputs}",
+            f"budget.env_steps={env_steps}",
+            "checkpoint.every_seconds=0.3",
+        ]
+
+    def start(self) -> subprocess.Popen[str]:
+        command = [sys.executable, str(ROOT / "run.py"), *self.arguments]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=self.outputs)
+
+    def finish(self) -> str:
+        process = self.start()
+        output, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, output
+        return output
+
+    @property
+    def folder(self) -> Path:
+        (lock,) = self.outputs.rglob("run.lock")
+        return lock.parent
+
+    def status(self) -> dict[str, object]:
+        return json.loads((self.folder / "status.json").read_text())
+
+    def end_state(self) -> dict[str, object]:
+        state = checkpoint.load(self.folder / "checkpoint.pt", "cpu")
+        assert state is not None
+        return {key: value for key, value in state.items() if key not in ("seconds", "rows")}
+
+    def history(self) -> dict[tuple[int, str], float]:
+        """The stitched W&B history, without the wall clock."""
+        frame = load_runs(self.outputs).frame
+        frame = frame[~frame.metric.str.startswith(TIME_PREFIX)]
+        history = {(row.env_step, row.metric): row.value for row in frame.itertuples()}
+        assert len(history) == len(frame), "stitching left a measurement twice"
+        return history
+
+
+def same(one: object, other: object) -> bool:
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    return one == other
+
+
+def assert_same_end(run: Run, reference: Run) -> None:
+    assert run.status()["state"] == "finished"
+    assert same(run.end_state(), reference.end_state())
+    mine, theirs = run.history(), reference.history()
+    assert mine.keys() == theirs.keys()
+    different = [key for key in mine if mine[key] != theirs[key] and not np.isnan([mine[key], theirs[key]]).all()]
+    assert not different
+
+
+def kill_campaign(folder: Path, algo: str, seed: int, env_steps: int, kills: int) -> int:
+    """Kill a run at random moments until it is finished or was killed often enough, then compare; returns kills."""
+    reference, run = Run(folder / "reference", algo, seed, env_steps), Run(folder / "killed", algo, seed, env_steps)
+    for each in (reference, run):
+        each.outputs.mkdir(parents=True)
+    reference.finish()
+    moments = random.Random(seed)
+    done = 0
+    while done < kills:
+        process = run.start()
+        try:
+            process.communicate(timeout=moments.uniform(EARLIEST, LATEST))
+            break  # finished before we came
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            done += 1
+    run.finish()
+    assert_same_end(run, reference)
+    return done
+
+
+def test_killed_three_times(tmp_path):
+    assert kill_campaign(tmp_path, "macpf", seed=1, env_steps=2000, kills=3) > 0
+
+
+@pytest.mark.faults
+def test_killed_at_least_24_times(tmp_path):
+    kills, seed = 0, 10
+    while kills < 24:
+        algo = ("macpf", "fop", "qmix", "macpf_theorem2")[seed % 4]
+        kills += kill_campaign(tmp_path / str(seed), algo, seed, env_steps=6000, kills=24 - kills)
+        print(f"{kills} kills, zero differences (last: {algo}, seed {seed})")
+        seed += 1
+
+
+def wait_until(condition, seconds=60.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "took too long"
+        time.sleep(0.05)
+
+
+def checkpoint_number(run: Run) -> int | None:
+    """Changes with every checkpoint; None before the first."""
+    return next((path.stat().st_ino for path in run.outputs.rglob("checkpoint.pt")), None)
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    """A QMIX run that nothing disturbed."""
+    run = Run(tmp_path_factory.mktemp("reference"), "qmix", 2, 3000)
+    run.finish()
+    return run
+
+
+def test_signals_save_and_stop_and_the_same_command_goes_on(tmp_path, reference):
+    run = Run(tmp_path, "qmix", 2, 3000)
+    for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
+        before = checkpoint_number(run)
+        process = run.start()
+        wait_until(lambda before=before: checkpoint_number(run) != before)
+        process.send_signal(signum)
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode == 128 + signum, output
+        assert "stopped by signal" in output
+        assert run.status()["state"] == "interrupted"
+    assert "goes on at env step" in run.finish()
+    assert_same_end(run, reference)
+
+
+def test_a_damaged_checkpoint_is_said_and_costs_only_time(tmp_path, reference):
+    run = Run(tmp_path, "qmix", 2, 3000)
+    process = run.start()
+    wait_until(lambda: list(run.outputs.rglob("checkpoint.previous.pt")))
+    process.kill()
+    process.communicate()
+    path = run.folder / "checkpoint.pt"
+    os.truncate(path, path.stat().st_size // 2)
+    assert "trying the one before" in run.finish()
+    assert_same_end(run, reference)
+
+
+def test_the_same_run_twice_at_once_is_refused(tmp_path):
+    run = Run(tmp_path, "qmix", 3, 100_000)
+    process = run.start()
+    wait_until(lambda: checkpoint_number(run))
+    second = run.start()
+    output, _ = second.communicate(timeout=60)
+    process.terminate()
+    process.communicate(timeout=60)
+    assert second.returncode == 1
+    assert f"is being run by process {process.pid} on host" in output
+    assert len(output.splitlines()) == 1
+
+
+def test_a_stopped_sweep_saves_its_runs_and_starts_no_more(tmp_path):
+    command = [sys.executable, str(ROOT / "run.py"), "-m", "algo=qmix", "seed=0,1,2,3", "hydra.launcher.n_jobs=2"]
+    command += [f"outputs={tmp_path}", "budget.env_steps=100000", "checkpoint.every_seconds=0.3"]
+    sweep = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path)
+    wait_until(lambda: len(list(tmp_path.rglob("checkpoint.pt"))) == 2)
+    sweep.send_signal(signal.SIGINT)
+    output, _ = sweep.communicate(timeout=60)
+    assert sweep.returncode == 130
+    assert "The same command goes on with it." in output
+    states = [json.loads(path.read_text())["state"] for path in tmp_path.rglob("status.json")]
+    assert states == ["interrupted"] * 2
+
+
+def test_a_killed_sweep_leaves_no_orphans(tmp_path):
+    command = [sys.executable, str(ROOT / "run.py"), "-m", "algo=qmix", "seed=0,1", "hydra.launcher.n_jobs=2"]
+    command += [f"outputs={tmp_path}", "budget.env_steps=100000", "checkpoint.every_seconds=0.3"]
+    sweep = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path)
+    wait_until(lambda: len(list(tmp_path.rglob("checkpoint.pt"))) == 2)
+    sweep.kill()
+    sweep.wait()
+
+    def stopped() -> bool:
+        states = [json.loads(path.read_text())["state"] for path in tmp_path.rglob("status.json")]
+        return states == ["interrupted"] * 2
+
+    wait_until(stopped)
