@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import torch
 from jaxtyping import Float, Int
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from macpf.learning.algorithm import Memory, OffPolicyAlgorithm, Sizes, checked
@@ -73,7 +73,7 @@ class MACPF(OffPolicyAlgorithm):
         alpha: temperature in units of reward.
         alpha_rule: `shared`: alpha_i = alpha, as the paper trains; `by_gain`: alpha_i = alpha / k_i(s) with the
             mixer's gain k_i, as eq. 6 implies.
-        uniform_episodes: how many of the first episodes are played by a uniform policy (0 in the paper).
+        uniform_share: probability that all agents of a team act uniformly at an env step (0 in the paper).
         independent_target: what the independent policy follows. `independent`: its own critic (eq. 19);
             `dependent`: the greedy joint action of Q_dep, which is how the proof of Theorem 2 constructs it.
     """
@@ -98,12 +98,12 @@ class MACPF(OffPolicyAlgorithm):
         target_interval: PositiveInt,
         alpha: Schedule,
         alpha_rule: Literal["shared", "by_gain"],
-        uniform_episodes: NonNegativeInt,
+        uniform_share: Annotated[float, Field(ge=0, le=1)],
         independent_target: Literal["independent", "dependent"],
     ) -> None:
         super().__init__(sizes, device, seed)
         self.gamma, self.td_lambda, self.alpha = gamma, td_lambda, alpha
-        self.alpha_rule, self.uniform_episodes = alpha_rule, uniform_episodes
+        self.alpha_rule, self.uniform_share = alpha_rule, uniform_share
         self.independent_target = independent_target
         N, A = sizes.n_agents, sizes.n_actions
         input_dim = sizes.obs_dim + A + N
@@ -123,14 +123,15 @@ class MACPF(OffPolicyAlgorithm):
 
     @torch.no_grad()
     def act(self, observation: Observation, memory: Memory, clock: Clock) -> tuple[Int[Tensor, "B N"], Memory]:
-        """Sample the dependent joint policy (the behaviour policy, section 3.3), after the uniform episodes if any."""
+        """Sample the dependent joint policy (the behaviour policy, section 3.3), or, for a share of it, uniformly."""
         logits, hidden = self._logits(observation, memory)
         available = observation.available.unsqueeze(1)
         noise = gumbel(available.shape, self.generator)
-        if clock.episodes < self.uniform_episodes:
-            actions = mask_unavailable(noise, available).argmax(dim=-1).squeeze(1)
-        else:
-            actions = choose_in_order(logits, available, noise).squeeze(1)
+        actions = choose_in_order(logits, available, noise).squeeze(1)
+        if self.uniform_share > 0:
+            uniform = mask_unavailable(noise, available).argmax(dim=-1).squeeze(1)
+            chance = torch.rand(len(actions), 1, generator=self.generator, device=self.device)
+            actions = torch.where(chance < self.uniform_share, uniform, actions)
         return actions, Memory(actions, hidden)
 
     @torch.no_grad()
