@@ -25,7 +25,7 @@ class Shape:
     B: int
     T: int
     N: int
-    O: int  # noqa: E741
+    O: int
     S: int
     A: int
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import hydra
 import torch
@@ -21,6 +21,10 @@ from macpf.runs.evaluation import Evaluator
 from macpf.runs.identity import Seeds
 
 STRICT = ConfigDict(extra="forbid")
+
+
+#: Names become parts of paths and of W&B ids.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
 
 
 @checked(frozen=True, config=STRICT)
@@ -41,7 +45,7 @@ class ReplaySettings:
 class Budget:
     """How long a run trains and how often it is evaluated, in env steps."""
 
-    name: str
+    name: Name
     env_steps: PositiveInt
     eval_interval: PositiveInt
     eval_episodes: PositiveInt
@@ -52,6 +56,15 @@ class CheckpointSettings:
     """How often a run saves by itself."""
 
     every_seconds: Annotated[float, Field(ge=0)]
+
+
+@checked(frozen=True, config=STRICT)
+class TrackingSettings:
+    """Where the W&B log goes."""
+
+    mode: Literal["offline", "online", "disabled"]
+    project: str
+    entity: str | None
 
 
 @dataclass
@@ -74,9 +87,10 @@ def build(cfg: DictConfig) -> Parts:
     """
     if cfg.map.env != cfg.env.name:
         raise ConfigError(f"map={cfg.map.name} belongs to env={cfg.map.env}; type env={cfg.map.env} or leave map out")
-    seeds = Seeds.of(_check("seed", NonNegativeInt, cfg.seed))
-    _check("threads", PositiveInt, cfg.threads)
-    _check("checkpoint", CheckpointSettings, cfg.checkpoint)
+    for key in ("algo.name", "env.name", "env.backend", "map.name"):
+        _check(key, Name, OmegaConf.select(cfg, key))
+    check_run_settings(cfg)
+    seeds = Seeds.of(cfg.seed)
     budget = _check("budget", Budget, cfg.budget)
     settings = _check("algo.replay", ReplaySettings, cfg.algo.replay)
     device = choose_device(cfg.device)
@@ -97,6 +111,19 @@ def build(cfg: DictConfig) -> Parts:
         replay_settings=settings,
         budget=budget,
     )
+
+
+def check_run_settings(cfg: DictConfig) -> None:
+    """Check what may differ between runs of one configuration.
+
+    Raises:
+        ConfigError: names the key, its value and what would be accepted.
+    """
+    _check("seed", NonNegativeInt, cfg.seed)
+    _check("threads", PositiveInt, cfg.threads)
+    _check("checkpoint", CheckpointSettings, cfg.checkpoint)
+    _check("tracking", TrackingSettings, cfg.tracking)
+    choose_device(cfg.device)
 
 
 def choose_device(device: str) -> str:

@@ -78,6 +78,6 @@ class RunConsole:
         step, total = status["env_step"], status["total_env_steps"]
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], total=total, completed=step, score=score, pace=pace)
-        elif time.monotonic() - self._last >= LINE_EVERY or step >= total:
-            self._last = time.monotonic()
+        elif time.monotonic() - self._last >= LINE_EVERY or (step >= total and self._last < float("inf")):
+            self._last = float("inf") if step >= total else time.monotonic()
             self.say(f"{self.title}: {step:,}/{total:,} env steps, {score}, {pace}")

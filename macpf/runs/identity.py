@@ -40,6 +40,7 @@ class Identity:
         plain = OmegaConf.to_container(cfg, resolve=True)
         assert isinstance(plain, dict)
         hashed = {str(key): value for key, value in plain.items() if key not in NOT_HASHED}
+        del hashed["env"]["budgets"]  # what could be chosen; `budget` has what was
         digest = hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()[:8]
         return cls(
             algo=cfg.algo.name,

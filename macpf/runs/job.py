@@ -38,11 +38,11 @@ def run(cfg: DictConfig) -> float | None:
     identity = Identity.of(cfg)
     folder = RunFolder(identity.folder)
     with RunConsole(str(identity), quiet=in_sweep) as console:
-        torch.set_num_threads(cfg.threads)
-        parts = build(cfg)
         if not folder.is_finished:
+            torch.set_num_threads(cfg.threads)
+            parts = build(cfg)
             with folder.lock(), StopRequests(follow_parent=in_sweep and _in_joblib_worker()) as stop:
-                if not folder.is_finished:  # somebody may have finished it while we waited to look
+                if not folder.is_finished:  # somebody may have finished it while we got ready
                     return _train(cfg, identity, folder, parts, stop, console)
         console.say(f"{identity}: finished already, nothing to do ({folder.path})")
         return _score(folder.status())

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from macpf.runs.build import build
+from macpf.runs.build import build, check_run_settings
 from macpf.runs.console import LINE_EVERY, describe_pace, describe_score, duration
 from macpf.runs.errors import ConfigError
 from macpf.runs.folder import FAILED, FINISHED, INTERRUPTED, RUNNING, RunFolder
@@ -37,6 +37,7 @@ class Sweep(Callback):
     def __init__(self) -> None:
         self.console = Console(highlight=False)
         self.identities: list[Identity] = []
+        self._started = time.time()
         self._over = threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True)
 
@@ -127,7 +128,8 @@ class Sweep(Callback):
 
     def _running(self) -> list[tuple[Identity, dict[str, Any]]]:
         statuses = [(identity, self._status(identity)) for identity in self.identities]
-        return [(i, s) for i, s in statuses if s.get("state") == RUNNING and "env_step" in s]
+        # A status that says "running" but is older than this sweep was left by a run that was killed.
+        return [(i, s) for i, s in statuses if s.get("state") == RUNNING and s["updated"] > self._started]
 
     def _table(self, started: float, first: float) -> Table:
         table = Table(title=self._overall(started, first), title_justify="left", box=None)
@@ -166,7 +168,9 @@ def check_all(planned: list[list[str]], config_name: str) -> list[Identity]:
     for overrides in planned:
         cfg = compose(config_name, overrides)
         identity = Identity.of(cfg)
-        if identity.config_hash not in built:
+        if identity.config_hash in built:
+            check_run_settings(cfg)
+        else:
             build(cfg)
             built.add(identity.config_hash)
         identities.append(identity)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from macpf import names
 
@@ -20,6 +21,8 @@ log = logging.getLogger(__name__)
 #: wandb writes its log every FLUSH seconds and the system syncs it within half a minute. Rows younger than KEEP
 #: seconds may not have reached the disk, so checkpoints carry them and the next attempt logs them again.
 FLUSH, KEEP = 2.0, 60.0
+#: Seconds that a server gets to answer when a run is opened, and to take the rest when it is closed.
+PATIENCE = 30.0
 #: How often a W&B run that broke (its service was killed, say) is opened again.
 REOPENINGS = 3
 
@@ -54,36 +57,45 @@ class Tracker:
         self._open()
 
     def _open(self) -> None:
-        if self.mode == "disabled":
-            return
+        """Open the run; one that cannot go online is logged offline, to be synced later."""
         os.environ["WANDB_ERROR_REPORTING"] = "false"
-        try:
-            import wandb
+        modes: tuple[Literal["online", "offline"], ...] = (
+            ("online", "offline") if self.mode == "online" else ("offline",)
+        )
+        for mode in () if self.mode == "disabled" else modes:
+            try:
+                self._run = self._init(mode)
+                return
+            except Exception as error:  # whatever is wrong with W&B, the run goes on
+                log.warning("W&B cannot be opened %s (%s)", mode, " ".join(str(error).split()))
+                self._tear_down()
 
-            self._run = wandb.init(
-                mode="online" if self.mode == "online" else "offline",
-                dir=self.folder,
-                project=self.project,
-                entity=self.entity,
-                id=self.run_id,
-                name=self.run_id,
-                group=self.group,
-                job_type="train",
-                resume="allow",
-                config=self.config,
-                settings=wandb.Settings(
-                    console="off",
-                    silent=True,
-                    x_disable_stats=True,
-                    x_save_requirements=False,
-                    x_transaction_log_flush_interval=FLUSH,
-                ),
-            )
-            self._run.define_metric(names.ENV_STEP)
-            self._run.define_metric("*", step_metric=names.ENV_STEP)
-        except Exception as error:  # whatever is wrong with W&B, the run goes on
-            log.warning("W&B cannot be opened (%s); training goes on without it", error)
-            self._run = None
+    def _init(self, mode: Literal["online", "offline"]) -> Any:
+        import wandb
+
+        run = wandb.init(
+            mode=mode,
+            dir=self.folder,
+            project=self.project,
+            entity=self.entity,
+            id=self.run_id,
+            name=self.run_id,
+            group=self.group,
+            job_type="train",
+            resume="allow",
+            config=self.config,
+            settings=wandb.Settings(
+                console="off",
+                silent=True,
+                init_timeout=PATIENCE,
+                x_disable_stats=True,
+                x_save_requirements=False,
+                x_transaction_log_flush_interval=FLUSH,
+            ),
+        )
+        run.define_metric(names.ENV_STEP)
+        run.define_metric("*", step_metric=names.ENV_STEP)
+        return run
 
     def log(self, row: Mapping[str, float]) -> None:
         """Log one row; it must hold the env step."""
@@ -107,15 +119,20 @@ class Tracker:
             log.warning("W&B failed again (%s); training goes on without it", error)
             return
         log.warning("W&B failed (%s); opening it again", error)
+        self._tear_down()
+        self._open()
+        for _, row in self.recent:
+            self._write(row)
+
+    @staticmethod
+    def _tear_down() -> None:
+        """End W&B's service, which remembers half-open runs."""
         try:
             import wandb
 
             wandb.teardown()
-        except Exception as teardown_error:  # see `_open`
-            log.warning("W&B's service could not be torn down (%s)", teardown_error)
-        self._open()
-        for _, row in self.recent:
-            self._write(row)
+        except Exception as error:  # see `_open`
+            log.warning("W&B's service could not be ended (%s)", error)
 
     def state_dict(self) -> list[dict[str, float]]:
         """The rows that may not be on the disk yet."""
@@ -130,16 +147,22 @@ class Tracker:
         """Flush and close; `done` says that the run reached its budget."""
         if self._run is None:
             return
+        # An unreachable server would hold `finish` up for hours; what is on the disk can be synced later.
+        closing = threading.Thread(target=self._close, args=(exit_code, done), daemon=True)
+        closing.start()
+        closing.join(PATIENCE if self.mode == "online" else None)
+        if closing.is_alive():
+            log.warning("W&B's server does not answer; 'wandb sync' can upload %s later", self.folder / "wandb")
+        self._run = None
+
+    def _close(self, exit_code: int, done: bool) -> None:
         try:
             if done:
                 self._run.summary[names.DONE] = 1
             elif exit_code > 128:
                 self._run.mark_preempting()
             self._run.finish(exit_code=exit_code)
-            # `finish` may return before the service has written the end of the file; its end cannot.
-            import wandb
-
-            wandb.teardown()
         except Exception as error:  # see `_open`
             log.warning("W&B could not be closed (%s)", error)
-        self._run = None
+        # `finish` may return before the service has written the end of the file; its end cannot.
+        self._tear_down()

@@ -45,6 +45,8 @@ RULES = [
     (["seed=x"], "seed='x'", "valid integer"),
     (["threads=0"], "threads=0", "greater than 0"),
     (["checkpoint.every_seconds=-1"], "checkpoint.every_seconds=-1", "greater than or equal to 0"),
+    (["tracking.mode=on"], "tracking.mode='on'", "'offline', 'online' or 'disabled'"),
+    (["map.name=a/b"], "map.name='a/b'", "pattern"),
     (["device=tpu"], "device=tpu", "use auto, cpu or cuda"),
 ]
 
@@ -76,6 +78,7 @@ COMMANDS = [
     (["algo.learner.lrr=3"], "did you mean algo.learner.lr?"),
     (["seed"], "missing EQUAL"),
     (["algo.learner.lr=-1"], "algo.learner.lr=-1: input should be greater than 0"),
+    (["-m", "seed=0,x"], "seed='x'"),
     (["-m", "seed=0,1", "algo.learner.lr=0.1,-1"], "algo.learner.lr=-1: input should be greater than 0"),
 ]
 
