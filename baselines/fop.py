@@ -37,7 +37,10 @@ class AgentAttention(nn.Module):
     def forward(
         self, state: Float[Tensor, "B T S"], features: Float[Tensor, "B T N F"]
     ) -> tuple[Float[Tensor, "B T N"], Float[Tensor, ""]]:
-        """The weights, and the mean square of the attention logits (summed over heads) for the regulariser."""
+        """The weights, and the mean square of the attention logits (summed over heads) for the regulariser.
+
+        As in the release the mean runs over padded steps too.
+        """
         queries = torch.stack([query(state) for query in self.queries], dim=-2)
         keys = self.keys(features).unflatten(-1, (self.n_heads, self.embed_dim))
         logits = torch.einsum("bthe,btnhe->bthn", queries, keys)

@@ -27,15 +27,14 @@ class MatrixGame(Env):
     """
 
     def __init__(self, payoff: Sequence[Sequence[float]], batch_size: int, seed: int) -> None:
-        rows = [list(row) for row in payoff]
-        if not rows or not rows[0] or any(len(row) != len(rows[0]) for row in rows):
-            raise ValueError(f"map.payoff={rows} is not a matrix; type e.g. map.payoff=[[8,-12],[-12,8]]")
         try:
-            self.payoff: Float[np.ndarray, "rows columns"] = np.asarray(rows, dtype=np.float32)
-        except ValueError:
-            raise ValueError(f"map.payoff={rows} has entries that are not numbers") from None
-        if not np.isfinite(self.payoff).all():
-            raise ValueError(f"map.payoff={rows} has entries that are not finite")
+            self.payoff: Float[np.ndarray, "rows columns"] = np.asarray(payoff, dtype=np.float32)
+        except (TypeError, ValueError):  # ragged, or not numbers
+            self.payoff = np.empty(0)
+        if self.payoff.ndim != 2 or not self.payoff.size or not np.isfinite(self.payoff).all():
+            raise ValueError(
+                f"map.payoff={payoff} is not a matrix of finite numbers; type e.g. map.payoff=[[8,-12],[-12,8]]"
+            )
         n_rows, n_columns = self.payoff.shape
         self.batch_size = batch_size
         self.spec = EnvSpec(

@@ -90,7 +90,7 @@ class Rollout:
             obs=stack("obs", 0),
             state=stack("state", 0),
             available=stack("available", 0),
-            actions=torch.stack(actions, dim=1),
+            actions=torch.stack(actions, dim=1) * mask.long().unsqueeze(-1),
             reward=reward,
             terminated=over.float() * mask,
             filled=mask,

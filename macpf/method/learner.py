@@ -205,7 +205,7 @@ class MACPF(OffPolicyAlgorithm):
         scale = gains if self.alpha_rule == "by_gain" else 1.0
         now, log_ind = available[:, :T], log_ind[:, :T]
         if self.independent_target == DEPENDENT:
-            best = greedy_joint_action(q, log_ind, now, tie=alpha / gains)
+            best = greedy_joint_action(q, log_ind, now, tie=alpha / gains.clamp_min(1e-6))
             independent_policy = imitation_loss(log_ind, best, now, batch.filled)
         else:
             independent_policy = policy_loss(log_ind, scale * q.independent, alpha, batch.filled)

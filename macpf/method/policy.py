@@ -52,8 +52,10 @@ def greedy_joint_action(
     available: Bool[Tensor, "B T N A"],
     tie: Float[Tensor, "B T N 1"],
 ) -> Int[Tensor, "B T N"]:
-    """arg max of Q_dep, agent by agent: the joint action from which the proof of Theorem 2 builds pi_ind.
+    """The greedy joint action of Q_dep, from which the proof of Theorem 2 builds pi_ind, found agent by agent.
 
+    Q_i is a soft value of what the later agents will do, so taking each agent's best action in order gives the arg max
+    of the joint value as alpha goes to 0, and may miss it by about alpha before.
     Where several joint actions are equally good, all agents must mean the same one, and go on meaning it while the
     estimates wander: values within `tie` of the best count as equal, and pi_ind's present choice wins.
     """

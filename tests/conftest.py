@@ -1,0 +1,144 @@
+"""What the tests of several rooms build on: sizes, random ragged batches, slow returns, noise that stays the same."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+from torch import Tensor
+
+from macpf.envs.base import EnvSpec
+from macpf.experience.batch import EpisodeBatch
+
+settings.register_profile("quick", deadline=None, database=None, derandomize=True, max_examples=50)
+settings.load_profile("quick")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Networks this small are slower with several threads."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def sizes() -> EnvSpec:
+    """Three agents with four actions each."""
+    return EnvSpec(n_agents=3, n_actions=4, obs_dim=5, state_dim=6, episode_limit=9, score="return")
+
+
+@pytest.fixture(scope="session")
+def random_available() -> Callable[..., Tensor]:
+    """Random availability of actions, at least one for each agent."""
+
+    def make(*shape: int, generator: torch.Generator) -> Tensor:
+        available = torch.rand(shape, generator=generator) < 0.5
+        sure = torch.randint(shape[-1], shape[:-1], generator=generator)
+        return available.scatter(-1, sure.unsqueeze(-1), True)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def ragged_batch(random_available: Callable[..., Tensor]) -> Callable[..., EpisodeBatch]:
+    """Random episodes of the given lengths, zero-padded; those named in `cut` end at a time limit."""
+
+    def make(
+        sizes: EnvSpec, lengths: Sequence[int], cut: Sequence[int] = (), seed: int = 0, padding: int = 0
+    ) -> EpisodeBatch:
+        generator = torch.Generator().manual_seed(seed)
+        B, N, A = len(lengths), sizes.n_agents, sizes.n_actions
+        T = max(lengths) + padding
+        obs, state = torch.zeros(B, T + 1, N, sizes.obs_dim), torch.zeros(B, T + 1, sizes.state_dim)
+        available = torch.ones(B, T + 1, N, A, dtype=torch.bool)
+        actions = torch.zeros(B, T, N, dtype=torch.long)
+        reward, terminated, filled = torch.zeros(B, T), torch.zeros(B, T), torch.zeros(B, T)
+        for b, L in enumerate(lengths):
+            obs[b, : L + 1] = torch.randn(L + 1, N, sizes.obs_dim, generator=generator)
+            state[b, : L + 1] = torch.randn(L + 1, sizes.state_dim, generator=generator)
+            available[b, : L + 1] = random_available(L + 1, N, A, generator=generator)
+            scores = torch.rand(L, N, A, generator=generator).masked_fill(~available[b, :L], -1.0)
+            actions[b, :L] = scores.argmax(dim=-1)
+            reward[b, :L] = torch.randn(L, generator=generator)
+            terminated[b, L - 1] = float(b not in cut)
+            filled[b, :L] = 1.0
+        return EpisodeBatch(obs, state, available, actions, reward, terminated, filled)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def lambda_returns() -> Callable[..., list[float]]:
+    """Forward view: the weighted mean of all n-step returns of one episode (Sutton and Barto, 12.1)."""
+
+    def returns(
+        reward: Sequence[float], next_value: Sequence[float], ends: bool, gamma: float, lambda_: float
+    ) -> list[float]:
+        L = len(reward)
+        values = [0.0 if ends and k == L - 1 else next_value[k] for k in range(L)]
+
+        def n_step(t: int, n: int) -> float:
+            rewards = sum(gamma**k * reward[t + k] for k in range(n))
+            return rewards + gamma**n * values[t + n - 1]
+
+        result = []
+        for t in range(L):
+            left = L - t
+            shorter = sum((1 - lambda_) * lambda_ ** (n - 1) * n_step(t, n) for n in range(1, left))
+            result.append(shorter + lambda_ ** (left - 1) * n_step(t, left))
+        return result
+
+    return returns
+
+
+@pytest.fixture(scope="session")
+def fixed_noise() -> Callable[..., Tensor]:
+    """Stands in for `gumbel`: the same noise at the same place, however long the batch is."""
+
+    def noise(shape: Sequence[int], generator: torch.Generator | None = None) -> Tensor:
+        longest = [*shape[:-3], 16, *shape[-2:]]
+        uniform = np.random.default_rng(7).uniform(1e-6, 1 - 1e-6, longest)
+        return torch.from_numpy(-np.log(-np.log(uniform))).float()[..., : shape[-3], :, :]
+
+    return noise
+
+
+@pytest.fixture(scope="session")
+def through_a_file() -> Callable[[dict], dict]:
+    """Save and load as a checkpoint does."""
+
+    def passed(state: dict) -> dict:
+        file = io.BytesIO()
+        torch.save(state, file)
+        file.seek(0)
+        return torch.load(file, weights_only=True)
+
+    return passed
+
+
+@pytest.fixture(scope="session")
+def assert_same() -> Callable[..., None]:
+    """Assert that two nested states are equal, bit for bit."""
+
+    def compare(one: object, other: object) -> None:
+        assert type(one) is type(other) or (isinstance(one, dict) and isinstance(other, dict))
+        if isinstance(one, dict):
+            assert isinstance(other, dict)
+            assert one.keys() == other.keys()
+            for key in one:
+                compare(one[key], other[key])
+        elif isinstance(one, list | tuple):
+            assert isinstance(other, list | tuple)
+            assert len(one) == len(other)
+            for left, right in zip(one, other, strict=True):
+                compare(left, right)
+        elif isinstance(one, Tensor):
+            assert isinstance(other, Tensor)
+            assert torch.equal(one, other)
+        else:
+            assert one == other
+
+    return compare

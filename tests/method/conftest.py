@@ -1,0 +1,108 @@
+"""A MACPF learner of small sizes, and the conditional network written out agent by agent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from macpf.learning.schedules import Schedule
+from macpf.method.conditional import ConditionalNetwork
+from macpf.method.learner import MACPF
+
+
+@pytest.fixture(scope="session")
+def settings() -> dict[str, Any]:
+    return {
+        "gamma": 0.9,
+        "td_lambda": 0.0,
+        "lr": 1e-3,
+        "clip": 10.0,
+        "hidden_dim": 8,
+        "recurrent": True,
+        "embed_dim": 7,
+        "hypernet_dim": 6,
+        "target_interval": 200,
+        "alpha": Schedule(start=0.5, end=0.05, per="env_steps", duration=1000, factor=None),
+        "alpha_rule": "shared",
+        "uniform_share": 0.0,
+        "independent_target": "independent",
+    }
+
+
+@pytest.fixture(scope="session")
+def make_macpf(sizes: Any, settings: dict[str, Any]) -> Callable[..., MACPF]:
+    """A learner with random parameters; its target differs from its critic."""
+
+    def make(seed: int = 0, **changes: Any) -> MACPF:
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            learner = MACPF(changes.pop("sizes", sizes), "cpu", seed, **(settings | changes))
+            for p in learner.target.parameters():
+                p.data.add_(0.1 * torch.randn_like(p))
+        return learner
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def slow_row() -> Callable[..., Tensor]:
+    """dep_i(. | tau_i, a_<i) of one agent at one step, from the weights: e_j, p_i and c_i one after the other."""
+
+    def row(network: ConditionalNetwork, features: Tensor, i: int, predecessors: list[int]) -> Tensor:
+        N, A = network.n_agents, network.n_actions
+        pooled = torch.zeros(network.trunk.hidden_dim)
+        for j, action in enumerate(predecessors):
+            id_and_action = torch.zeros(N + A)
+            id_and_action[j] = 1.0
+            id_and_action[N + action] = 1.0
+            pooled = pooled + F.elu(network.embedding(id_and_action)) / N
+        correction = network.correction(torch.cat([features[i], pooled]))
+        return network.independent(features[i]) + correction
+
+    return row
+
+
+@pytest.fixture(scope="session")
+def slow_dependent(slow_row: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The dependent outputs of all agents at all steps, [B, T, N, A], by loops."""
+
+    @torch.no_grad()
+    def outputs(network: ConditionalNetwork, features: Tensor, actions: Tensor) -> Tensor:
+        B, T, N, _ = features.shape
+        result = torch.zeros(B, T, N, network.n_actions)
+        for b in range(B):
+            for t in range(T):
+                for i in range(N):
+                    result[b, t, i] = slow_row(network, features[b, t], i, actions[b, t, :i].tolist())
+        return result
+
+    return outputs
+
+
+@pytest.fixture(scope="session")
+def slow_choice(slow_row: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Agent after agent takes the best available of its outputs plus noise, by loops."""
+
+    @torch.no_grad()
+    def choose(network: ConditionalNetwork, features: Tensor, available: Tensor, noise: Tensor | None) -> Tensor:
+        B, T, N, _ = features.shape
+        chosen = torch.zeros(B, T, N, dtype=torch.long)
+        for b in range(B):
+            for t in range(T):
+                before: list[int] = []
+                for i in range(N):
+                    scores = slow_row(network, features[b, t], i, before)
+                    if noise is not None:
+                        scores = scores + noise[b, t, i]
+                    before.append(
+                        max((a for a in range(len(scores)) if available[b, t, i, a]), key=scores.tolist().__getitem__)
+                    )
+                chosen[b, t] = torch.tensor(before)
+        return chosen
+
+    return choose

@@ -1,0 +1,173 @@
+"""Dependent and independent joint policies are the distributions of equations 10 to 12."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from macpf.learning.networks import gumbel
+from macpf.method.conditional import ConditionalNetwork, Factors
+from macpf.method.policy import (
+    choose_in_order,
+    dependent_joint_policy,
+    dependent_log_policy,
+    greedy_joint_action,
+    independent_log_policy,
+)
+
+N, A, INPUTS, H = 3, 3, 4, 6
+
+
+@pytest.fixture
+def network():
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        network = ConditionalNetwork(INPUTS, N, A, H, recurrent=False)
+        for p in network.correction_parameters():
+            p.data.mul_(5.0)
+    return network
+
+
+@pytest.fixture
+def inputs():
+    return torch.randn(2, 1, N, INPUTS, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def available():
+    """In the first state everything, in the second not all."""
+    result = torch.ones(2, 1, N, A, dtype=torch.bool)
+    result[1, 0, 0, 1] = result[1, 0, 1, 0] = result[1, 0, 2, 2] = False
+    return result
+
+
+def softmax(logits, available):
+    """Over the available actions only, in numpy."""
+    e = np.where(available, np.exp(logits), 0.0)
+    return e / e.sum()
+
+
+@pytest.fixture
+def chain_rule(network, inputs, available, slow_row):
+    """pi_jt(a | s) as a product of conditionals, joint action by joint action (eq. 5 and 11)."""
+    result = np.zeros((2, A, A, A))
+    with torch.no_grad():
+        features, _ = network.trunk(inputs)
+        for b in range(2):
+            for joint in itertools.product(range(A), repeat=N):
+                rows = [slow_row(network, features[b, 0], i, list(joint[:i])).double().numpy() for i in range(N)]
+                result[(b, *joint)] = np.prod(
+                    [softmax(row, available[b, 0, i].numpy())[joint[i]] for i, row in enumerate(rows)]
+                )
+    return result
+
+
+def test_the_joint_policy_is_the_product_of_the_conditionals_and_sums_to_one(network, inputs, available, chain_rule):
+    logits, _ = network(inputs)
+    joint = dependent_joint_policy(logits, available).detach().numpy()
+    np.testing.assert_allclose(joint.sum(axis=(1, 2, 3)), 1.0, atol=1e-5)
+    np.testing.assert_allclose(joint, chain_rule, atol=1e-5)
+
+
+def test_the_joint_policy_is_no_product_of_marginals(chain_rule):
+    """Otherwise the tests of the dependent policy would pass for an independent one."""
+    joint = chain_rule[0]
+    product = np.einsum("a,b,c->abc", joint.sum((1, 2)), joint.sum((0, 2)), joint.sum((0, 1)))
+    assert np.abs(joint - product).max() > 0.02
+
+
+def test_the_sequential_sampler_draws_from_the_joint_policy(network, inputs, available, chain_rule):
+    draws = 20_000
+    logits, _ = network(inputs)
+    repeated = Factors(logits.independent.expand(-1, draws, -1, -1), logits.own.expand(-1, draws, -1, -1), logits.table)
+    many = available.expand(-1, draws, -1, -1)
+    chosen = choose_in_order(repeated, many, gumbel(many.shape, torch.Generator().manual_seed(0)))
+    for b in range(2):
+        counts = np.zeros((A, A, A))
+        np.add.at(counts, tuple(chosen[b].T.numpy()), 1)
+        p = chain_rule[b]
+        assert counts[p == 0].sum() == 0
+        assert (np.abs(counts / draws - p) <= 4.5 * np.sqrt(p * (1 - p) / draws)).all()
+
+
+def test_logits_are_added_before_the_softmax():
+    """Footnote 1. One agent: logits ln 1 and ln 3, correction ln 2 and 0; 2 : 3 after adding them.
+
+    Added as probabilities (eq. 10 read literally) it would be neither 2/5 nor normalised.
+    """
+    logits = Factors(
+        torch.tensor([1.0, 3.0]).log().view(1, 1, 1, 2),
+        torch.tensor([2.0, 1.0]).log().view(1, 1, 1, 2),
+        torch.zeros(1, 2, 2),
+    )
+    actions, available = torch.zeros(1, 1, 1, dtype=torch.long), torch.ones(1, 1, 1, 2, dtype=torch.bool)
+    torch.testing.assert_close(independent_log_policy(logits, available).exp().flatten(), torch.tensor([0.25, 0.75]))
+    torch.testing.assert_close(
+        dependent_log_policy(logits, actions, available).exp().flatten(), torch.tensor([0.4, 0.6])
+    )
+
+
+def test_log_policies_equal_a_softmax_over_the_available_actions(network, inputs, available, slow_dependent):
+    logits, _ = network(inputs)
+    actions = torch.tensor([[[0, 1, 2]], [[2, 1, 0]]])
+    features, _ = network.trunk(inputs)
+    dependent = slow_dependent(network, features, actions).double().numpy()
+    independent = logits.independent.detach().double().numpy()
+    for b, i in itertools.product(range(2), range(N)):
+        mask = available[b, 0, i].numpy()
+        actual = dependent_log_policy(logits, actions, available)[b, 0, i].exp().detach().numpy()
+        np.testing.assert_allclose(actual, softmax(dependent[b, 0, i], mask), atol=1e-5)
+        actual = independent_log_policy(logits, available)[b, 0, i].exp().detach().numpy()
+        np.testing.assert_allclose(actual, softmax(independent[b, 0, i], mask), atol=1e-5)
+
+
+def test_ten_thousand_random_masks_are_never_broken(random_available):
+    generator = torch.Generator().manual_seed(0)
+    shape = (10_000, 1, 4, 5)
+    logits = Factors(
+        30 * torch.randn(shape, generator=generator),
+        30 * torch.randn(shape, generator=generator),
+        30 * torch.randn(4, 5, 5, generator=generator),
+    )
+    available = random_available(*shape, generator=generator)
+    sampled = choose_in_order(logits, available, gumbel(shape, generator))
+    for chosen in (sampled, choose_in_order(logits, available, None)):
+        assert available.gather(-1, chosen.unsqueeze(-1)).all()
+    for log_policy in (independent_log_policy(logits, available), dependent_log_policy(logits, sampled, available)):
+        policy = log_policy.exp()
+        assert (policy[~available] == 0).all()
+        torch.testing.assert_close(policy.sum(dim=-1), torch.ones(shape[:-1]))
+
+
+def test_choosing_takes_no_gradient(network, inputs, available):
+    logits, _ = network(inputs)
+    assert logits.base.requires_grad
+    assert not choose_in_order(logits, available, None).requires_grad
+
+
+def two_agents(first, second_given_first):
+    """Q_1 in `own`, Q_2(a_1, .) in the table."""
+    own = torch.zeros(1, 1, 2, 2)
+    own[0, 0, 0] = torch.tensor(first)
+    table = torch.zeros(2, 2, 2)
+    table[0] = torch.tensor(second_given_first)
+    return Factors(torch.zeros(1, 1, 2, 2), own, table)
+
+
+@pytest.mark.parametrize(
+    ("first", "present", "tie", "best"),
+    [
+        ([1.0, 1.0], [1, 0], 0.5, [1, 1]),  # two equal modes: the one agent 0 plays now
+        ([1.0, 1.0], [0, 1], 0.5, [0, 0]),
+        ([1.2, 1.0], [1, 0], 0.5, [1, 1]),  # within the tie: the present one stays
+        ([1.8, 1.0], [1, 1], 0.5, [0, 0]),  # beyond it: the better one wins
+        ([1.2, 1.0], [1, 1], 0.0, [0, 0]),
+    ],
+)
+def test_agents_mean_the_same_of_two_good_joint_actions(first, present, tie, best):
+    """The second agent loses 9 by not following the first one; ties must not make it."""
+    q = two_agents(first, [[4.0, -5.0], [-5.0, 4.0]])
+    log_ind = torch.nn.functional.one_hot(torch.tensor([[present]]), 2).float().log_softmax(dim=-1)
+    everything = torch.ones(1, 1, 2, 2, dtype=torch.bool)
+    assert greedy_joint_action(q, log_ind, everything, torch.full((1, 1, 1, 1), tie)).tolist() == [[best]]
