@@ -24,6 +24,12 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def _own_wandb_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands that a test starts open a W&B service of their own, not that of an earlier test in this process."""
+    monkeypatch.delenv("WANDB_SERVICE", raising=False)
+
+
 @pytest.fixture(scope="session")
 def sizes() -> EnvSpec:
     """Three agents with four actions each."""

@@ -18,7 +18,7 @@ from macpf import names
 from macpf.runs import checkpoint
 from macpf.runs.build import Parts, build
 from macpf.runs.console import RunConsole
-from macpf.runs.errors import Interrupted
+from macpf.runs.errors import Interrupted, RunRefused
 from macpf.runs.folder import FAILED, FINISHED, INTERRUPTED, RUNNING, RunFolder, write_atomically
 from macpf.runs.identity import Identity
 from macpf.runs.preemption import StopRequests
@@ -97,7 +97,10 @@ def _train(
         tracker.finish(1, done=False)
         report({"error": f"{type(error).__name__}: {error}"}, FAILED)
         raise
-    tracker.finish(0, done=True)
+    if not tracker.finish(0, done=True):
+        lost = "trained to its end, but W&B could not write the log; the same command writes it from the checkpoint"
+        report({"error": lost}, FAILED)
+        raise RunRefused(f"{identity}: {lost}")
     report({}, FINISHED)
     return _score(standing)
 

@@ -54,6 +54,7 @@ class Tracker:
         self.recent: list[tuple[float, dict[str, float]]] = []
         self._run: Any = None
         self._left = REOPENINGS
+        self._closed_well = False
         self._open()
 
     def _open(self) -> None:
@@ -100,7 +101,8 @@ class Tracker:
     def log(self, row: Mapping[str, float]) -> None:
         """Log one row; it must hold the env step."""
         now = time.time()
-        self.recent = [(when, old) for when, old in self.recent if now - when < KEEP]
+        if self._run is not None or self.mode == "disabled":  # what was never written is kept for the next attempt
+            self.recent = [(when, old) for when, old in self.recent if now - when < KEEP]
         self.recent.append((now, dict(row)))
         self._write(row)
 
@@ -121,8 +123,7 @@ class Tracker:
         log.warning("W&B failed (%s); opening it again", error)
         self._tear_down()
         self._open()
-        for _, row in self.recent:
-            self._write(row)
+        self.replay_rows(self.state_dict())
 
     @staticmethod
     def _tear_down() -> None:
@@ -139,14 +140,15 @@ class Tracker:
         return [row for _, row in self.recent]
 
     def replay_rows(self, rows: list[dict[str, float]]) -> None:
-        """Log again what the previous attempt may have lost; stitching keeps one copy."""
+        """Log again what may have been lost; stitching keeps one copy."""
+        self.recent = []
         for row in rows:
             self.log(row)
 
-    def finish(self, exit_code: int, done: bool) -> None:
-        """Flush and close; `done` says that the run reached its budget."""
+    def finish(self, exit_code: int, done: bool) -> bool:
+        """Flush and close; `done` says that the run reached its budget. Returns whether the log is whole."""
         if self._run is None:
-            return
+            return self.mode == "disabled"
         # An unreachable server would hold `finish` up for hours; what is on the disk can be synced later.
         closing = threading.Thread(target=self._close, args=(exit_code, done), daemon=True)
         closing.start()
@@ -154,6 +156,7 @@ class Tracker:
         if closing.is_alive():
             log.warning("W&B's server does not answer; 'wandb sync' can upload %s later", self.folder / "wandb")
         self._run = None
+        return self._closed_well or self.mode == "online"
 
     def _close(self, exit_code: int, done: bool) -> None:
         try:
@@ -162,6 +165,7 @@ class Tracker:
             elif exit_code > 128:
                 self._run.mark_preempting()
             self._run.finish(exit_code=exit_code)
+            self._closed_well = True
         except Exception as error:  # see `_open`
             log.warning("W&B could not be closed (%s)", error)
         # `finish` may return before the service has written the end of the file; its end cannot.

@@ -6,6 +6,8 @@ import pytest
 
 from analysis.runs import load_runs
 from macpf import names
+from macpf.runs.errors import RunRefused
+from macpf.runs.job import run
 from macpf.runs.tracking import Tracker
 
 
@@ -75,6 +77,24 @@ def test_online_without_a_server_is_offline(tracker_in, tmp_path, caplog, monkey
     tracker.log({names.ENV_STEP: 0, "x": 0.0})
     tracker.finish(0, done=True)
     assert history(tmp_path) == {0: 0.0}
+
+
+def test_a_run_whose_log_was_lost_is_not_finished_and_writes_it_the_next_time(configured, tmp_path, monkeypatch):
+    cfg = configured("tracking=offline", "algo=qmix")
+
+    def broken(self, mode):
+        raise OSError("no W&B today")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Tracker, "_init", broken)
+        with pytest.raises(RunRefused, match="the same command writes it"):
+            run(cfg)
+    assert not list(tmp_path.rglob("*.wandb"))
+    assert run(cfg) in (-12.0, 0.0, 8.0)
+    frame = load_runs(tmp_path).frame
+    assert sorted(frame.env_step.unique()) == [0, 200, 400]
+    (report,) = load_runs(tmp_path).report.itertuples()
+    assert report.state == "finished"
 
 
 def test_disabled_writes_nothing(tracker_in, tmp_path):
