@@ -18,11 +18,11 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 install: $(VENV)/.installed ## make .venv with the pinned packages
 
 demo: install ## train MACPF, FOP and QMIX on the matrix game (20 runs) and draw Figure 4
-	$(BIN)/python run.py -m +experiment=figure4 outputs=$(RUNS)
-	$(BIN)/python -m analysis figure4 --runs $(RUNS) --out $(FIGURES)
+	$(BIN)/python run.py -m +experiment=figure4 "outputs=$(RUNS)"
+	$(BIN)/python -m analysis figure4 --runs "$(RUNS)" --out "$(FIGURES)"
 
 figure4: install ## draw Figure 4 again from the logs
-	$(BIN)/python -m analysis figure4 --runs $(RUNS) --out $(FIGURES)
+	$(BIN)/python -m analysis figure4 --runs "$(RUNS)" --out "$(FIGURES)"
 
 test: install lint ## lint, types, walls between rooms, tests
 	$(BIN)/pytest -n auto -m 'not learning and not faults'

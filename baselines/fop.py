@@ -242,7 +242,7 @@ class FOP(OffPolicyAlgorithm):
         return {
             "train/loss/critics": critic_loss.detach(),
             "train/loss/policy": actor_loss.detach(),
-            "train/alpha": torch.tensor(alpha),
+            "train/alpha": torch.tensor(alpha, device=self.device),
         } | norms
 
     @torch.no_grad()

@@ -117,7 +117,10 @@ class QMIX(OffPolicyAlgorithm):
         norms = self.optimiser.step(loss)
         if self.target_updates.due(clock.episodes):
             self.target.load_state_dict(self.live.state_dict())
-        return {"train/loss/td": loss.detach(), "train/epsilon": torch.tensor(self.epsilon(clock))} | norms
+        return {
+            "train/loss/td": loss.detach(),
+            "train/epsilon": torch.tensor(self.epsilon(clock), device=self.device),
+        } | norms
 
     @torch.no_grad()
     def _targets(

@@ -50,10 +50,6 @@ class Factors:
         """Dependent outputs dep_i(. | tau_i, a_<i) given the joint actions."""
         return self.base + self.predecessors(actions)
 
-    def between(self, start: int, stop: int) -> Factors:
-        """The factors of the steps in [start, stop)."""
-        return Factors(self.independent[:, start:stop], self.own[:, start:stop], self.table)
-
 
 class ConditionalNetwork(nn.Module):
     """Trunk, independent head, predecessor embedding and correction head, shared by all agents (paper, C.2).

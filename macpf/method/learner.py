@@ -170,7 +170,7 @@ class MACPF(OffPolicyAlgorithm):
         norms = self.optimiser.step(losses.total())
         if self.target_updates.due(clock.episodes):
             self.target.load_state_dict(self.critic.state_dict())
-        return losses.metrics() | norms | {"train/alpha": torch.tensor(alpha)}
+        return losses.metrics() | norms | {"train/alpha": torch.tensor(alpha, device=self.device)}
 
     def losses(self, batch: EpisodeBatch, alpha: float) -> Losses:
         """Equations 16 to 19 on one batch."""

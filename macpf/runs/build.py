@@ -9,7 +9,7 @@ import hydra
 import torch
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
-from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, PositiveInt, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked
 
 from macpf.envs.base import Env
@@ -119,8 +119,8 @@ def check_run_settings(cfg: DictConfig) -> None:
     Raises:
         ConfigError: names the key, its value and what would be accepted.
     """
-    _check("seed", NonNegativeInt, cfg.seed)
-    _check("threads", PositiveInt, cfg.threads)
+    _check("seed", Annotated[int, Field(ge=0, strict=True)], cfg.seed)
+    _check("threads", Annotated[int, Field(gt=0, strict=True)], cfg.threads)
     _check("checkpoint", CheckpointSettings, cfg.checkpoint)
     _check("tracking", TrackingSettings, cfg.tracking)
     choose_device(cfg.device)

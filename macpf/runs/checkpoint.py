@@ -15,7 +15,7 @@ from macpf.runs.folder import previous, write_atomically
 
 log = logging.getLogger(__name__)
 
-#: Changes with the layout of what is saved; a file of another version is refused, not misread.
+#: Changes with the layout of what is saved, so that a file of another version is refused, not misread.
 MAGIC = b"MACPF-1\n"
 
 
@@ -31,27 +31,38 @@ def save(path: Path, state: dict[str, Any]) -> None:
     write_atomically(path, MAGIC + hashlib.sha256(payload).digest() + payload, keep_previous=True)
 
 
-def load(path: Path, device: str) -> dict[str, Any] | None:
-    """The newest readable state: the file's, else the previous one's (saying so), or None if there is neither."""
+def load(path: Path) -> dict[str, Any] | None:
+    """The newest readable state, on the CPU: the file's, else the previous one's (saying so); None if there is neither.
+
+    Raises:
+        Unreadable: there are files, but none can be read.
+    """
+    problems = []
     for candidate in (path, previous(path)):
         try:
-            return _read(candidate, device)
+            state = _read(candidate)
         except FileNotFoundError:
             continue
         except Unreadable as error:
-            log.warning("%s: %s; trying the one before", candidate, error)
+            problems.append(f"{candidate} is {error}")
+            continue
+        for problem in problems:
+            log.warning("%s; going on from the one before", problem)
+        return state
+    if problems:
+        raise Unreadable("; ".join(problems))
     return None
 
 
-def _read(path: Path, device: str) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, Any]:
     content = path.read_bytes()
     if not content.startswith(MAGIC):
-        raise Unreadable("not a checkpoint of this version")
+        raise Unreadable("no checkpoint of this version")
     start = len(MAGIC) + hashlib.sha256().digest_size
     if hashlib.sha256(content[start:]).digest() != content[len(MAGIC) : start]:
         raise Unreadable("damaged (its checksum does not match)")
     try:
-        state: dict[str, Any] = torch.load(io.BytesIO(content[start:]), map_location=device, weights_only=True)
+        state: dict[str, Any] = torch.load(io.BytesIO(content[start:]), map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError) as error:
-        raise Unreadable(f"cannot be loaded ({error})") from error
+        raise Unreadable(f"not loadable ({' '.join(str(error).split())[:200]})") from error
     return state

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,3 +89,15 @@ class Seeds:
         """The seed tree of a run."""
         children = np.random.SeedSequence(seed).spawn(5)
         return cls(*(int(child.generate_state(1, np.uint64)[0] >> 1) for child in children))
+
+
+@functools.cache
+def commit() -> str:
+    """The code's git commit, with ``-dirty`` if files differ from it; ``unknown`` outside a checkout."""
+    here = Path(__file__).parent
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--match=", "--exclude=*"]
+    try:
+        done = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return done.stdout.strip() or "unknown"

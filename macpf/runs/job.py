@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-import os
-import subprocess
+import contextlib
 import time
-from pathlib import Path
+import traceback
 from typing import Any
 
 import torch
@@ -16,14 +14,16 @@ from omegaconf import DictConfig, OmegaConf
 
 from macpf import names
 from macpf.runs import checkpoint
-from macpf.runs.build import Parts, build
+from macpf.runs.build import Parts, build, check_run_settings
 from macpf.runs.console import RunConsole
 from macpf.runs.errors import Interrupted, RunRefused
 from macpf.runs.folder import FAILED, FINISHED, INTERRUPTED, RUNNING, RunFolder, write_atomically
-from macpf.runs.identity import Identity
-from macpf.runs.preemption import StopRequests
+from macpf.runs.identity import Identity, commit
+from macpf.runs.preemption import StopRequests, in_worker
 from macpf.runs.tracking import Tracker
 from macpf.runs.trainer import Trainer, train_off_policy
+
+LOG_LOST = "trained to its end, but W&B could not write the log; the same command writes it from the checkpoint"
 
 
 def run(cfg: DictConfig) -> float | None:
@@ -31,9 +31,10 @@ def run(cfg: DictConfig) -> float | None:
 
     Raises:
         ConfigError: a value cannot be used; nothing was touched.
-        RunRefused: somebody else is at this run, or its folder cannot be written.
+        RunRefused: somebody else is at this run, or what is in its folder cannot be used.
         Interrupted: a signal stopped it; it is saved and the same command goes on with it.
     """
+    check_run_settings(cfg)
     in_sweep = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
     identity = Identity.of(cfg)
     folder = RunFolder(identity.folder)
@@ -41,7 +42,7 @@ def run(cfg: DictConfig) -> float | None:
         if not folder.is_finished:
             torch.set_num_threads(cfg.threads)
             parts = build(cfg)
-            with folder.lock(), StopRequests(follow_parent=in_sweep and _in_joblib_worker()) as stop:
+            with folder.lock(), StopRequests(follow_parent=in_sweep and in_worker()) as stop:
                 if not folder.is_finished:  # somebody may have finished it while we got ready
                     return _train(cfg, identity, folder, parts, stop, console)
         console.say(f"{identity}: finished already, nothing to do ({folder.path})")
@@ -56,61 +57,64 @@ def _train(
     stop: StopRequests,
     console: RunConsole,
 ) -> float | None:
-    if stop.pending():
-        stop.stop()
-    attempt = folder.status().get("attempt", 0) + 1
-    started = time.time()
-    state = checkpoint.load(folder.checkpoint, parts.rollout.device)
-    write_atomically(folder.path / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True).encode())
-    tracker = Tracker(
-        mode=cfg.tracking.mode,
-        project=cfg.tracking.project,
-        entity=cfg.tracking.entity,
-        folder=folder.path,
-        run_id=identity.key,
-        group=identity.group,
-        config=_tracked_config(cfg, identity, attempt),
-    )
-
-    standing: dict[str, Any] = {}
+    """Train under the folder's lock, and say in its status how it ended, however it ends."""
+    attempt = 1 + max(folder.status().get("attempt", 0), len(list(folder.path.glob("wandb/*run-*"))))
+    standing: dict[str, Any] = {"attempt": attempt, "started": time.time()}
 
     def report(status: dict[str, Any], state: str = RUNNING) -> None:
         standing.update(status)
-        folder.write_status(state, attempt=attempt, started=started, **standing)
-        console.update(standing)
+        folder.write_status(state, **standing)
+        if "env_step" in standing:
+            console.update(standing)
 
-    trainer = Trainer(parts, tracker, stop, folder.checkpoint, cfg.checkpoint.every_seconds, report)
-    if state is not None:
-        trainer.resume(state)
-    verb = "starts" if state is None else f"goes on at env step {trainer.clock.env_steps:,}"
-    console.say(f"{identity}: {verb} on {parts.rollout.device}, in {folder.path}")
-    trainer.tell()
+    tracker: Tracker | None = None
     try:
+        report({})
+        if stop.pending():
+            stop.stop()
+        state = checkpoint.load(folder.checkpoint)
+        write_atomically(folder.path / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True).encode())
+        tracker = Tracker(
+            mode=cfg.tracking.mode,
+            project=cfg.tracking.project,
+            entity=cfg.tracking.entity,
+            folder=folder.path,
+            run_id=identity.key,
+            group=identity.group,
+            config=_tracked_config(cfg, identity, attempt),
+        )
+        trainer = Trainer(parts, tracker, stop, folder.checkpoint, cfg.checkpoint.every_seconds, report)
+        if state is not None:
+            trainer.resume(state)
+        verb = "starts" if state is None else f"goes on at env step {trainer.clock.env_steps:,}"
+        console.say(f"{identity}: {verb} on {parts.rollout.device}, in {folder.path}")
+        trainer.tell()
         train_off_policy(trainer)
         trainer.save()
-    except Interrupted as error:
-        tracker.finish(128 + error.signum, done=False)
+        if not tracker.finish(0, done=True):
+            raise RunRefused(f"{identity}: {LOG_LOST}")
+        report({}, FINISHED)
+    except (Interrupted, SystemExit):  # submitit's handler ends the process once it has requeued it
+        signum = StopRequests.received or 0
+        if tracker is not None:
+            tracker.finish(128 + signum, done=False)
         report({}, INTERRUPTED)
-        console.say(f"{identity}: stopped by signal {error.signum} and saved; the same command goes on with it")
+        console.say(f"{identity}: stopped by signal {signum} and saved; the same command goes on with it")
         raise
     except BaseException as error:
-        tracker.finish(1, done=False)
-        report({"error": f"{type(error).__name__}: {error}"}, FAILED)
+        with contextlib.suppress(OSError):  # a full disk must not hide what happened
+            (folder.path / "error.txt").write_text(traceback.format_exc())
+            report({"error": f"{type(error).__name__}: {' '.join(str(error).split())}"}, FAILED)
+        if tracker is not None:
+            tracker.finish(1, done=False)
+        if isinstance(error, checkpoint.Unreadable):
+            raise RunRefused(f"{error}; delete what is damaged to start over") from error
         raise
-    if not tracker.finish(0, done=True):
-        lost = "trained to its end, but W&B could not write the log; the same command writes it from the checkpoint"
-        report({"error": lost}, FAILED)
-        raise RunRefused(f"{identity}: {lost}")
-    report({}, FINISHED)
     return _score(standing)
 
 
 def _score(status: dict[str, Any]) -> float | None:
     return (status.get("score") or {}).get(names.INDEPENDENT)
-
-
-def _in_joblib_worker() -> bool:
-    return "joblib" in str(HydraConfig.get().launcher.get("_target_", "")).lower()
 
 
 def _tracked_config(cfg: DictConfig, identity: Identity, attempt: int) -> dict[str, Any]:
@@ -127,15 +131,3 @@ def _tracked_config(cfg: DictConfig, identity: Identity, attempt: int) -> dict[s
         names.COMMIT: commit(),
         names.CONFIG: OmegaConf.to_container(cfg, resolve=True),
     }
-
-
-@functools.cache
-def commit() -> str:
-    """The code's git commit, with ``-dirty`` if files differ from it; ``unknown`` outside a checkout."""
-    here = Path(__file__).parent
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--match=", "--exclude=*"]
-    try:
-        done = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=10, env={**os.environ})
-    except (OSError, subprocess.TimeoutExpired):
-        return "unknown"
-    return done.stdout.strip() or "unknown"

@@ -34,7 +34,12 @@ def _hydra_main(cfg: DictConfig) -> float | None:
     from macpf.runs.job import run  # imports torch, which `--help` need not wait for
 
     if HydraConfig.get().mode == RunMode.MULTIRUN:
-        return run(cfg)  # its errors travel back to the sweep
+        try:
+            return run(cfg)
+        except Exception as error:  # the other runs go on; the sweep names this one at its end
+            if not isinstance(error, Interrupted):
+                print(f"error: {in_one_line(error)}", file=sys.stderr)
+            return None
     with _errors_in_one_line():
         return run(cfg)
 
@@ -44,7 +49,7 @@ def _errors_in_one_line() -> Iterator[None]:
     try:
         yield
     except (ConfigError, HydraException, OmegaConfBaseException) as error:
-        print(f"error: {_in_one_line(error)}", file=sys.stderr)
+        print(f"error: {in_one_line(error)}", file=sys.stderr)
         raise SystemExit(2) from error
     except RunRefused as error:
         print(f"error: {error}", file=sys.stderr)
@@ -53,8 +58,8 @@ def _errors_in_one_line() -> Iterator[None]:
         raise SystemExit(128 + error.signum) from error
 
 
-def _in_one_line(error: Exception) -> str:
-    """Hydra's and OmegaConf's messages, shortened, with the nearest known key or choice."""
+def in_one_line(error: Exception) -> str:
+    """An error's message; Hydra's and OmegaConf's shortened, with the nearest known key or choice."""
     text = " ".join(str(error).split())
     if found := re.search(r"Could not find '([^']+)' Available options in '([^']+)': (.*?) Config search", text):
         wanted, group, options = found.groups()

@@ -13,6 +13,14 @@ from macpf.runs.errors import Interrupted
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 
+#: Environment variable by which a sweep's processes know the sweep's own.
+SWEEP_PID = "MACPF_SWEEP_PID"
+
+
+def in_worker() -> bool:
+    """Whether this is a process that a sweep on this machine started (joblib plays single runs in the sweep's own)."""
+    return os.environ.get(SWEEP_PID, str(os.getpid())) != str(os.getpid())
+
 
 class StopRequests:
     """Remembers the first of SIGTERM, SIGINT and SIGUSR2 while it is active.

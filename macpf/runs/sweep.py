@@ -23,9 +23,10 @@ from rich.table import Table
 
 from macpf.runs.build import build, check_run_settings
 from macpf.runs.console import LINE_EVERY, describe_pace, describe_score, duration
-from macpf.runs.errors import ConfigError
 from macpf.runs.folder import FAILED, FINISHED, INTERRUPTED, RUNNING, RunFolder
 from macpf.runs.identity import Identity
+from macpf.runs.launch import in_one_line
+from macpf.runs.preemption import SWEEP_PID, StopRequests
 
 #: Seconds that stopping runs get to save.
 GRACE = 30.0
@@ -47,33 +48,38 @@ class Sweep(Callback):
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Compose and check every run; end the process if one is wrong (2) or all are finished (0)."""
         try:
-            self.identities = check_all(planned_overrides(config), config.hydra.job.config_name)
-        except ConfigError as error:
-            print(f"error: {error}", file=sys.stderr)
+            self.identities = check_all(planned_overrides(config), config.hydra.job.config_name, search_path(config))
+        except Exception as error:  # Hydra would turn it into a warning and start the runs unchecked
+            print(f"error: {in_one_line(error)}", file=sys.stderr)
             raise SystemExit(2) from error
         states = [self._status(identity).get("state") for identity in self.identities]
-        finished, begun = states.count(FINISHED), states.count(INTERRUPTED) + states.count(RUNNING)
+        finished, begun = states.count(FINISHED), sum(state in (INTERRUPTED, RUNNING, FAILED) for state in states)
         new = len(states) - finished - begun
         self._say(f"{len(states)} runs: {finished} finished already, {begun} begun before, {new} new")
         if finished == len(states):
             self._say("Nothing to do.")
             raise SystemExit(0)
         if "joblib" in str(config.hydra.launcher.get("_target_", "")).lower():
+            os.environ[SWEEP_PID] = str(os.getpid())
             for signum in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(signum, self._stop_workers)
         self._watcher.start()
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Say how it ended, naming what failed."""
-        self._over.set()
-        if self._watcher.is_alive():
-            self._watcher.join(timeout=5.0)
+        """Say how it ended, naming every run that is not finished; then the exit code is not 0."""
+        self._stop_watching()
         statuses = [(identity, self._status(identity)) for identity in self.identities]
-        finished = sum(status.get("state") == FINISHED for _, status in statuses)
-        self._say(f"{finished} of {len(statuses)} runs are finished.")
-        for identity, status in statuses:
+        left = [(identity, status) for identity, status in statuses if status.get("state") != FINISHED]
+        self._say(f"{len(statuses) - len(left)} of {len(statuses)} runs are finished.")
+        for identity, status in left:
+            why = f"{status.get('state', 'not begun')}: {identity}"
             if status.get("state") == FAILED:
-                self._say(f"failed: {identity}: {status.get('error')} ({identity.folder})")
+                why += f": {status.get('error')} (see {identity.folder / 'error.txt'})"
+            self._say(why)
+        if StopRequests.received is not None:  # one process played all the runs, and was asked to stop
+            raise SystemExit(128 + StopRequests.received)
+        if left:
+            raise SystemExit(1)
 
     def _say(self, line: str) -> None:
         self.console.print(line, soft_wrap=True, markup=False)
@@ -81,6 +87,12 @@ class Sweep(Callback):
     @staticmethod
     def _status(identity: Identity) -> dict[str, Any]:
         return RunFolder(identity.folder).status()
+
+    def _stop_watching(self) -> None:
+        """End the live table, which gives the terminal its cursor back."""
+        self._over.set()
+        if self._watcher.is_alive():
+            self._watcher.join(timeout=5.0)
 
     def _stop_workers(self, signum: int, frame: FrameType | None) -> None:
         """Ask this machine's runs to save, wait for them, then end the sweep."""
@@ -97,7 +109,7 @@ class Sweep(Callback):
         for worker in workers:
             with contextlib.suppress(psutil.NoSuchProcess):
                 worker.kill()
-        self._over.set()
+        self._stop_watching()
         self._say("Stopped; what had begun is saved. The same command goes on with it.")
         os._exit(128 + signum)  # joblib would wait for the runs that were never started
 
@@ -129,7 +141,11 @@ class Sweep(Callback):
     def _running(self) -> list[tuple[Identity, dict[str, Any]]]:
         statuses = [(identity, self._status(identity)) for identity in self.identities]
         # A status that says "running" but is older than this sweep was left by a run that was killed.
-        return [(i, s) for i, s in statuses if s.get("state") == RUNNING and s["updated"] > self._started]
+        return [
+            (i, s)
+            for i, s in statuses
+            if s.get("state") == RUNNING and "env_step" in s and s["updated"] > self._started
+        ]
 
     def _table(self, started: float, first: float) -> Table:
         table = Table(title=self._overall(started, first), title_justify="left", box=None)
@@ -157,7 +173,12 @@ def planned_overrides(config: DictConfig) -> list[list[str]]:
     return [list(overrides) for batch in batches for overrides in batch]
 
 
-def check_all(planned: list[list[str]], config_name: str) -> list[Identity]:
+def search_path(config: DictConfig) -> list[str]:
+    """The overrides that say where else configuration lies."""
+    return [override for override in config.hydra.overrides.hydra if override.startswith("hydra.searchpath=")]
+
+
+def check_all(planned: list[list[str]], config_name: str, search_path: list[str]) -> list[Identity]:
     """Compose every run, and build one of each configuration (seeds do not change what fits).
 
     Raises:
@@ -166,7 +187,7 @@ def check_all(planned: list[list[str]], config_name: str) -> list[Identity]:
     identities = []
     built: set[str] = set()
     for overrides in planned:
-        cfg = compose(config_name, overrides)
+        cfg = compose(config_name, [*search_path, *overrides])
         identity = Identity.of(cfg)
         if identity.config_hash in built:
             check_run_settings(cfg)

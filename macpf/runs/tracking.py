@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from macpf import names
 
@@ -39,6 +39,8 @@ class Tracker:
         config: what the analysis needs to know of the run.
     """
 
+    newest: ClassVar[Tracker | None] = None
+
     def __init__(
         self,
         mode: str,
@@ -54,6 +56,7 @@ class Tracker:
         self.recent: list[tuple[float, dict[str, float]]] = []
         self._run: Any = None
         self._left = REOPENINGS
+        self.opened = ""
         self._closed_well = False
         self._open()
 
@@ -66,6 +69,7 @@ class Tracker:
         for mode in () if self.mode == "disabled" else modes:
             try:
                 self._run = self._init(mode)
+                self.opened, Tracker.newest = mode, self
                 return
             except Exception as error:  # whatever is wrong with W&B, the run goes on
                 log.warning("W&B cannot be opened %s (%s)", mode, " ".join(str(error).split()))
@@ -100,7 +104,7 @@ class Tracker:
 
     def log(self, row: Mapping[str, float]) -> None:
         """Log one row; it must hold the env step."""
-        now = time.time()
+        now = time.monotonic()
         if self._run is not None or self.mode == "disabled":  # what was never written is kept for the next attempt
             self.recent = [(when, old) for when, old in self.recent if now - when < KEEP]
         self.recent.append((now, dict(row)))
@@ -156,7 +160,7 @@ class Tracker:
         if closing.is_alive():
             log.warning("W&B's server does not answer; 'wandb sync' can upload %s later", self.folder / "wandb")
         self._run = None
-        return self._closed_well or self.mode == "online"
+        return self._closed_well or self.opened == "online"  # online logs are on this disk too
 
     def _close(self, exit_code: int, done: bool) -> None:
         try:
@@ -169,4 +173,5 @@ class Tracker:
         except Exception as error:  # see `_open`
             log.warning("W&B could not be closed (%s)", error)
         # `finish` may return before the service has written the end of the file; its end cannot.
-        self._tear_down()
+        if Tracker.newest is self:
+            self._tear_down()

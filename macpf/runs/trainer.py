@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,8 +18,12 @@ from macpf.experience.rollout import Played
 from macpf.learning.schedules import Clock
 from macpf.runs import checkpoint
 from macpf.runs.build import Parts
+from macpf.runs.errors import RunRefused
+from macpf.runs.identity import commit
 from macpf.runs.preemption import StopRequests
 from macpf.runs.tracking import Tracker
+
+log = logging.getLogger(__name__)
 
 
 def train_off_policy(run: Trainer) -> None:
@@ -37,6 +42,11 @@ def train_off_policy(run: Trainer) -> None:
                 run.meter.add(parts.algorithm.learn(batch, clock))
                 clock.updates += 1
         run.evaluate_if_due()
+
+
+def made_with(device: str) -> dict[str, Any]:
+    """What, beside the configuration, decides the last bits of a result."""
+    return {"device": device, "threads": torch.get_num_threads(), "commit": commit()}
 
 
 @dataclass
@@ -177,6 +187,7 @@ class Trainer:
         """Write a checkpoint from which the run goes on bit for bit."""
         meter = self.meter
         state = {
+            "made_with": made_with(self.parts.rollout.device),
             "clock": self.clock.state_dict(),
             "algorithm": self.parts.algorithm.state_dict(),
             "replay": self.parts.replay.state_dict(),
@@ -192,7 +203,25 @@ class Trainer:
         self.saved = time.monotonic()
 
     def resume(self, state: dict[str, Any]) -> None:
-        """Go on from what `save` wrote."""
+        """Go on from what `save` wrote.
+
+        Raises:
+            RunRefused: it was written on another kind of device, or by code that it does not fit.
+        """
+        before, now = state["made_with"], made_with(self.parts.rollout.device)
+        if before["device"] != now["device"]:
+            raise RunRefused(f"{self.path} was made on {before['device']}; go on with device={before['device']}")
+        for what in ("threads", "commit"):
+            if before[what] != now[what]:
+                log.warning("going on with %s %s instead of %s: no longer bit by bit", what, now[what], before[what])
+        try:
+            self._restore(state)
+        except (KeyError, RuntimeError, TypeError) as error:
+            raise RunRefused(
+                f"{self.path} does not fit this code ({type(error).__name__}); delete it to start over"
+            ) from error
+
+    def _restore(self, state: dict[str, Any]) -> None:
         self.clock.load_state_dict(state["clock"])
         self.parts.algorithm.load_state_dict(state["algorithm"])
         self.parts.replay.load_state_dict(state["replay"])

@@ -23,6 +23,17 @@ ROOT = Path(__file__).parents[2]
 #: Seconds after the start at which a process is killed: from before the first import to well into training.
 EARLIEST, LATEST = 0.5, 9.0
 
+HOLDER = """
+import sys, time
+from pathlib import Path
+from macpf.runs.folder import RUNNING, RunFolder
+folder = RunFolder(Path(sys.argv[1]))
+with folder.lock():
+    folder.write_status(RUNNING)
+    print("holding", flush=True)
+    time.sleep(120)
+"""
+
 
 class Run:
     """One command, started as often as it takes."""
@@ -56,9 +67,9 @@ class Run:
         return json.loads((self.folder / "status.json").read_text())
 
     def end_state(self) -> dict[str, object]:
-        state = checkpoint.load(self.folder / "checkpoint.pt", "cpu")
+        state = checkpoint.load(self.folder / "checkpoint.pt")
         assert state is not None
-        return {key: value for key, value in state.items() if key not in ("seconds", "rows")}
+        return {key: value for key, value in state.items() if key not in ("seconds", "rows", "made_with")}
 
     def history(self) -> dict[tuple[int, str], float]:
         """The stitched W&B history, without the wall clock."""
@@ -167,7 +178,7 @@ def test_a_damaged_checkpoint_is_said_and_costs_only_time(tmp_path, reference):
     process.communicate()
     path = run.folder / "checkpoint.pt"
     os.truncate(path, path.stat().st_size // 2)
-    assert "trying the one before" in run.finish()
+    assert "going on from the one before" in run.finish()
     assert_same_end(run, reference)
 
 
@@ -184,29 +195,67 @@ def test_the_same_run_twice_at_once_is_refused(tmp_path):
     assert len(output.splitlines()) == 1
 
 
-def test_a_stopped_sweep_saves_its_runs_and_starts_no_more(tmp_path):
-    command = [sys.executable, str(ROOT / "run.py"), "-m", "algo=qmix", "seed=0,1,2,3", "hydra.launcher.n_jobs=2"]
-    command += [f"outputs={tmp_path}", "budget.env_steps=100000", "checkpoint.every_seconds=0.3"]
+def sweep_command(outputs: Path, *arguments: str) -> list[str]:
+    long = ["budget.env_steps=100000", "checkpoint.every_seconds=0.3", f"outputs={outputs}"]
+    return [sys.executable, str(ROOT / "run.py"), "-m", "algo=qmix", *long, *arguments]
+
+
+def states(outputs: Path) -> list[str]:
+    return [json.loads(path.read_text())["state"] for path in outputs.rglob("status.json")]
+
+
+@pytest.mark.parametrize(("processes", "begun"), [(2, 2), (1, 1)])
+def test_a_stopped_sweep_saves_its_runs_and_starts_no_more(tmp_path, processes, begun):
+    command = sweep_command(tmp_path, "seed=0,1,2,3", f"hydra.launcher.n_jobs={processes}")
     sweep = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path)
-    wait_until(lambda: len(list(tmp_path.rglob("checkpoint.pt"))) == 2)
+    wait_until(lambda: len(list(tmp_path.rglob("checkpoint.pt"))) == begun)
     sweep.send_signal(signal.SIGINT)
     output, _ = sweep.communicate(timeout=60)
-    assert sweep.returncode == 130
-    assert "The same command goes on with it." in output
-    states = [json.loads(path.read_text())["state"] for path in tmp_path.rglob("status.json")]
-    assert states == ["interrupted"] * 2
+    assert sweep.returncode == 130, output
+    assert "The same command goes on with it." in output or "interrupted: qmix" in output
+    assert "Traceback" not in output
+    assert set(states(tmp_path)) == {"interrupted"}
+    assert len(list(tmp_path.rglob("checkpoint.pt"))) == begun
 
 
 def test_a_killed_sweep_leaves_no_orphans(tmp_path):
-    command = [sys.executable, str(ROOT / "run.py"), "-m", "algo=qmix", "seed=0,1", "hydra.launcher.n_jobs=2"]
-    command += [f"outputs={tmp_path}", "budget.env_steps=100000", "checkpoint.every_seconds=0.3"]
+    command = sweep_command(tmp_path, "seed=0,1", "hydra.launcher.n_jobs=2")
     sweep = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path)
     wait_until(lambda: len(list(tmp_path.rglob("checkpoint.pt"))) == 2)
     sweep.kill()
     sweep.wait()
+    wait_until(lambda: states(tmp_path) == ["interrupted"] * 2)
 
-    def stopped() -> bool:
-        states = [json.loads(path.read_text())["state"] for path in tmp_path.rglob("status.json")]
-        return states == ["interrupted"] * 2
 
-    wait_until(stopped)
+def test_a_sweep_of_one_process_does_not_depend_on_the_shell_that_started_it(tmp_path):
+    command = sweep_command(tmp_path, "seed=0,1", "hydra.launcher.n_jobs=1", "budget.env_steps=1500")
+    quoted = " ".join(f"'{word}'" for word in command)
+    shell = subprocess.Popen(["sh", "-c", f"{quoted} > log 2>&1 & sleep 60"], cwd=tmp_path)
+    wait_until(lambda: list(tmp_path.rglob("checkpoint.pt")))
+    shell.kill()
+    wait_until(lambda: states(tmp_path) == ["finished"] * 2)
+
+
+def test_a_sweep_goes_on_without_the_runs_that_cannot_and_names_them(tmp_path):
+    held = Run(tmp_path, "qmix", 0, 1000)
+    broken = Run(tmp_path, "qmix", 1, 1000)
+    broken.finish()
+    folder = broken.folder
+    for path in folder.glob("checkpoint*.pt"):
+        path.write_bytes(b"no checkpoint")
+    (folder / "status.json").unlink()
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(folder.parent / "seed=0")], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "holding\n"
+    command = [*sweep_command(tmp_path, "seed=0,1,2", "hydra.launcher.n_jobs=2"), *held.arguments[2:]]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    holder.kill()
+    assert done.returncode == 1
+    assert "1 of 3 runs are finished." in done.stdout
+    assert f"seed=0 is being run by process {holder.pid}" in done.stderr
+    assert "failed: qmix on matrix_game/p0_12 seed=1: Unreadable" in done.stdout
+    assert "delete what is damaged to start over" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "Unreadable" in (folder / "error.txt").read_text()

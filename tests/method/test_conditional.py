@@ -102,8 +102,3 @@ def test_the_two_groups_of_parameters_are_all_parameters_and_do_not_overlap(netw
     groups = [*network.independent_parameters(), *network.correction_parameters()]
     assert len({id(p) for p in groups}) == len(groups)
     assert {id(p) for p in groups} == {id(p) for p in network.parameters()}
-
-
-def test_between_cuts_steps(network, inputs, actions):
-    factors, _ = network(inputs)
-    torch.testing.assert_close(factors.between(1, 3).dependent(actions[:, 1:3]), factors.dependent(actions)[:, 1:3])

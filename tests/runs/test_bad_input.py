@@ -79,6 +79,9 @@ COMMANDS = [
     (["algo.learner.lrr=3"], "did you mean algo.learner.lr?"),
     (["seed"], "missing EQUAL"),
     (["algo.learner.lr=-1"], "algo.learner.lr=-1: input should be greater than 0"),
+    (["threads=0"], "threads=0: input should be greater than 0"),
+    (["seed=1.0"], "seed=1.0: input should be a valid integer"),
+    (["-m", "algo=qmix,typo"], "algo=typo is not known; choose one of"),
     (["-m", "seed=0,x"], "seed='x'"),
     (["-m", "seed=0,1", "algo.learner.lr=0.1,-1"], "algo.learner.lr=-1: input should be greater than 0"),
 ]

@@ -16,13 +16,13 @@ def write_two(path):
 
 def test_the_newest_is_read(tmp_path):
     write_two(tmp_path / "c.pt")
-    state = checkpoint.load(tmp_path / "c.pt", "cpu")
+    state = checkpoint.load(tmp_path / "c.pt")
     assert state["number"] == 2
     assert torch.equal(state["tensor"], torch.arange(7))
 
 
 def test_nothing_there_is_no_state(tmp_path):
-    assert checkpoint.load(tmp_path / "c.pt", "cpu") is None
+    assert checkpoint.load(tmp_path / "c.pt") is None
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped bit", "empty", "another version", "missing"])
@@ -42,15 +42,16 @@ def test_a_damaged_file_is_noticed_and_the_previous_one_used(tmp_path, caplog, d
     else:  # killed between the two renames
         path.unlink()
     with caplog.at_level(logging.WARNING):
-        assert checkpoint.load(path, "cpu")["number"] == 1
-    assert ("trying the one before" in caplog.text) == (damage != "missing")
+        assert checkpoint.load(path)["number"] == 1
+    assert ("going on from the one before" in caplog.text) == (damage != "missing")
 
 
-def test_if_both_are_damaged_there_is_no_state(tmp_path):
+def test_if_both_are_damaged_it_is_said_instead_of_starting_over(tmp_path):
     write_two(tmp_path / "c.pt")
     for path in (tmp_path / "c.pt", previous(tmp_path / "c.pt")):
         path.write_bytes(path.read_bytes()[:50])
-    assert checkpoint.load(tmp_path / "c.pt", "cpu") is None
+    with pytest.raises(checkpoint.Unreadable, match=r"c\.pt is damaged.*c\.previous\.pt is damaged"):
+        checkpoint.load(tmp_path / "c.pt")
 
 
 def test_a_file_that_would_run_code_is_not_loaded(tmp_path):
@@ -59,5 +60,6 @@ def test_a_file_that_would_run_code_is_not_loaded(tmp_path):
             return (tmp_path.joinpath("ran").touch, ())
 
     checkpoint.save(tmp_path / "c.pt", {"evil": Evil()})
-    assert checkpoint.load(tmp_path / "c.pt", "cpu") is None
+    with pytest.raises(checkpoint.Unreadable, match="not loadable"):
+        checkpoint.load(tmp_path / "c.pt")
     assert not (tmp_path / "ran").exists()

@@ -40,14 +40,14 @@ class Rows(Tracker):
 def train(cfg, path, safe_points=10**9):
     rows = Rows()
     trainer = Trainer(build(cfg), rows, StopAfter(safe_points), path, save_every=1e9, report=lambda status: None)
-    if (state := checkpoint.load(path, "cpu")) is not None:
+    if (state := checkpoint.load(path)) is not None:
         trainer.resume(state)
     try:
         train_off_policy(trainer)
         trainer.save()
     except Interrupted:
         pass
-    return checkpoint.load(path, "cpu"), rows.rows
+    return checkpoint.load(path), rows.rows
 
 
 def assert_equal(one, other, where=""):
