@@ -103,7 +103,7 @@ def draw(figure4: Figure4) -> Figure:
     _draw_payoff(place(0.5, 2.2, 0.45, 2.2), figure4)
     _draw_curves(place(3.35, 3.3, 0.45, 2.45), figure4)
     _draw_joint(place(8.2, 2.2, 0.45, 2.2), figure4)
-    titles = {0.2: "(a) payoff", 2.95: "(b) learning curves", 7.9: "(c) joint policy of MACPF_DEP"}
+    titles = {0.2: "(a) payoff", 2.95: "(b) learning curves", 7.9: f"(c) {figure4.macpf}"}
     for left, title in titles.items():
         x, y = left / _WIDTH, (below + _PANELS - 0.1) / height
         figure.text(x, y, title, fontsize=10, fontweight="bold", ha="left", va="top", color=style.INK)
@@ -165,7 +165,7 @@ def _draw_curves(axes: Axes, figure4: Figure4) -> None:
     handles, labels = axes.get_legend_handles_labels()
     drawn = dict(zip(labels, handles, strict=True))
     axes.legend(
-        *([drawn[method] for method in figure4.curves], list(figure4.curves)),
+        *([drawn[method] for method in figure4.curves], [method.replace(" (", "\n(") for method in figure4.curves]),
         loc="upper left",
         bbox_to_anchor=(1.01, 1.0),
         frameon=False,

@@ -36,15 +36,17 @@ class Figure4:
 
     Attributes:
         payoff: [rows, columns], rows are the actions of agent 0.
-        curves: per method, in the order of drawing; MACPF stands for the chosen variant.
+        curves: per method, in the order of drawing.
         algos: the algorithm behind each method.
-        joint: None if the chosen variant has no runs.
+        macpf: label of the dependent policy of the chosen variant of MACPF.
+        joint: its joint policy; None if the variant has no runs.
         caption: what a reader has to know besides.
     """
 
     payoff: NDArray[np.float64]
     curves: dict[str, Curve]
     algos: dict[str, str]
+    macpf: str
     joint: JointPolicy | None
     caption: str
 
@@ -71,14 +73,14 @@ def collect(selection: Selection, macpf: str) -> Figure4:
         for policy in (names.INDEPENDENT, names.DEPENDENT) if algo == macpf else (names.INDEPENDENT,):
             lines = _lines(selection.frame, runs, names.score(policy, _SCORE))
             if len(lines):
-                method = style.label(MACPF if algo == macpf else algo, policy)
+                method = style.label(algo, policy)
                 curves[method], methods[method] = over_seeds(lines), algo
     if not curves:
         raise AnalysisError(f"no run has logged {names.score(names.INDEPENDENT, _SCORE)} yet: wait for an evaluation")
     curves = {method: curves[method] for method in style.order(curves)}
     joint = _joint_policy(selection, _runs_to_show(selection, macpf), payoff.shape) if macpf in algos else None
     caption = " ".join(_sentences(selection, macpf, algos, curves, methods, joint))
-    return Figure4(payoff, curves, methods, joint, caption)
+    return Figure4(payoff, curves, methods, style.label(macpf, names.DEPENDENT), joint, caption)
 
 
 def _belongs(table: pd.DataFrame, macpf: str) -> "pd.Series[bool]":
@@ -136,13 +138,11 @@ def _sentences(
 ) -> list[str]:
     seeds: dict[str, int] = {}
     for method, curve in curves.items():
-        seeds.setdefault("MACPF" if methods[method] == macpf else method, len(curve.final))
+        seeds.setdefault(style.label(methods[method]), len(curve.final))
     text = [
         f"(b) Mean ± one standard deviation over seeds: {', '.join(f'{m} {n}' for m, n in seeds.items())}.",
         _protocol(selection),
     ]
-    if macpf != MACPF and macpf in algos:
-        text.append(f"MACPF is its variant {macpf}.")
     if joint is not None:
         text.append(f"(c) Seed {joint.seed} at step {joint.env_step:,}.")
     text += _flaws(selection, macpf, curves)
@@ -150,7 +150,11 @@ def _sentences(
         text.append(f"Left out on request: {', '.join(selection.excluded)}.")
     used = selection.report[_belongs(selection.report, macpf)]
     commits = list(dict.fromkeys(" ".join(used["commit"].fillna("")).split()))
-    facts = {"Map": selection.map, "backend": selection.backend, "budget": selection.budget}
+    facts = {
+        "Map": selection.map,
+        "backend": selection.backend,
+        "budget": f"{selection.budget} ({int(used['total'].max()):,} env steps)",
+    }
     facts["commits" if len(commits) > 1 else "commit"] = ", ".join(commit[:9] for commit in commits)
     text.append(", ".join(f"{key} {value}" for key, value in facts.items() if value) + ".")
     return text
@@ -166,11 +170,11 @@ def _flaws(selection: Selection, macpf: str, curves: dict[str, Curve]) -> list[s
         shown = set(_runs_to_show(selection, str(algo))["run"])
         for run in group[group["state"] != FINISHED].to_dict("records"):
             reached = f" at {run[names.ENV_STEP]:,} of {run['total']:,}" if run[names.ENV_STEP] >= 0 else ""
-            words = f"{_name(run, macpf)} ({run['state']}{reached})"
+            words = f"{_name(run)} ({run['state']}{reached})"
             (unfinished if run["run"] in shown else left_out).append(words)
         absent = sorted(set(report[names.SEED]) - set(group[names.SEED]))
-        missing += [_name({names.ALGO: algo, names.SEED: seed}, macpf) for seed in absent]
-    by_run = {run["run"]: _name(run, macpf) for run in report.to_dict("records")}
+        missing += [_name({names.ALGO: algo, names.SEED: seed}) for seed in absent]
+    by_run = {run["run"]: _name(run) for run in report.to_dict("records")}
     parts = {
         "Not finished and left out": left_out,
         "Not finished, shown up to the last step all seeds share": unfinished,
@@ -184,9 +188,9 @@ def _flaws(selection: Selection, macpf: str, curves: dict[str, Curve]) -> list[s
     return [f"{what}: {', '.join(who)}." for what, who in parts.items() if who]
 
 
-def _name(run: Mapping[Hashable, Any], macpf: str) -> str:
+def _name(run: Mapping[Hashable, Any]) -> str:
     algo = run[names.ALGO]
-    return f"{style.label(MACPF if algo == macpf else algo)} seed {run[names.SEED]}"
+    return f"{style.label(algo)} seed {run[names.SEED]}"
 
 
 def _protocol(selection: Selection) -> str:

@@ -54,19 +54,29 @@ _OTHERS = [Line("#8C6D31", "-"), Line("#5D3A9B", (0, (3, 1.2))), Line("#9C9C00",
 
 
 def label(algo: str, policy: str = names.INDEPENDENT) -> str:
-    """What a method is called: the paper's names, ``_DEP`` for the dependent policy; every other name in capitals."""
-    return algo.upper() + ("_DEP" if policy == names.DEPENDENT else "")
+    """What a method is called: its name in capitals, ``_DEP`` for the dependent policy, a variant in brackets.
+
+    A variant of MACPF always says that it is one: ``MACPF_DEP (tempered)``.
+    """
+    base, _, variant = algo.partition("_")
+    dependent = "_DEP" if policy == names.DEPENDENT else ""
+    return base.upper() + dependent + (f" ({variant})" if variant else "")
+
+
+def _base(text: str) -> str:
+    """A label without its variant; a variant is drawn like what it varies."""
+    return text.partition(" (")[0]
 
 
 def order(labels: Iterable[str]) -> list[str]:
     """Labels in the order of the paper, unknown ones after them by name."""
     known = list(_LINES)
-    return sorted(labels, key=lambda text: (known.index(text) if text in known else len(known), text))
+    return sorted(labels, key=lambda text: (known.index(_base(text)) if _base(text) in known else len(known), text))
 
 
 def lines(labels: Iterable[str]) -> dict[str, Line]:
     """A line for each label; those of the paper never change, others get the spare ones by name."""
     ordered = order(labels)
-    others = [text for text in ordered if text not in _LINES]
+    others = [text for text in ordered if _base(text) not in _LINES]
     spare = {text: _OTHERS[index % len(_OTHERS)] for index, text in enumerate(others)}
-    return {text: _LINES.get(text) or spare[text] for text in ordered}
+    return {text: _LINES.get(_base(text)) or spare[text] for text in ordered}

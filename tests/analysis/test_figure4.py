@@ -57,14 +57,21 @@ def test_figures_and_their_numbers(outputs: Path, tmp_path: Path, capsys: pytest
 
 def test_the_caption_names_what_is_missing(outputs: Path) -> None:
     figure4 = collect(select(load_runs(outputs), "matrix_game"), "macpf")
-    for words in ("MACPF 3, QMIX 2", "QMIX seed 0 (short at 0 of 300)", "32 episodes", "budget paper", "012345678"):
+    for words in (
+        "MACPF 3, QMIX 2",
+        "QMIX seed 0 (short at 0 of 300)",
+        "32 episodes",
+        "budget paper (300 env steps)",
+        "012345678",
+    ):
         assert words in figure4.caption
     assert figure4.joint is not None
     assert (figure4.joint.seed, figure4.joint.env_step) == (0, 300)
     np.testing.assert_allclose(figure4.joint.probabilities, [[0, 0.1, 0.2], [0.1, 0.2, 0.3]])
     tempered = collect(select(load_runs(outputs), "matrix_game"), "macpf_tempered")
-    assert "variant macpf_tempered" in tempered.caption
-    assert "Missing: MACPF seed 1, MACPF seed 2" in tempered.caption
+    assert "Missing: MACPF (tempered) seed 1, MACPF (tempered) seed 2" in tempered.caption
+    assert list(tempered.curves)[:2] == ["MACPF (tempered)", "MACPF_DEP (tempered)"]  # never as MACPF itself
+    assert tempered.macpf == "MACPF_DEP (tempered)"
 
 
 @pytest.mark.parametrize("other", ["map", "budget", "backend", "config_hash"])
