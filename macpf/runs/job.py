@@ -70,6 +70,7 @@ def _train(
     tracker: Tracker | None = None
     try:
         report({})
+        (folder.path / "error.txt").unlink(missing_ok=True)
         if stop.pending():
             stop.stop()
         state = checkpoint.load(folder.checkpoint)

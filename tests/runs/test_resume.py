@@ -1,11 +1,13 @@
 """A run that stops anywhere and goes on ends as if it had never stopped, bit for bit."""
 
+import logging
+
 import pytest
 import torch
 
 from macpf.runs import checkpoint
 from macpf.runs.build import build
-from macpf.runs.errors import Interrupted
+from macpf.runs.errors import Interrupted, RunRefused
 from macpf.runs.tracking import Tracker
 from macpf.runs.trainer import Trainer, train_off_policy
 
@@ -105,3 +107,34 @@ def test_every_row_has_the_step_at_which_it_was_measured(configured, tmp_path):
     assert [row["clock/episodes"] for row in rows] == [0, 200, 400]
     assert all("eval/independent/return" in row and "eval/dependent/return" in row for row in rows)
     assert sum(rows[-1][f"eval/dependent/joint/{i}_{j}"] for i in range(4) for j in range(4)) == pytest.approx(1)
+
+
+@pytest.fixture
+def saved(configured, tmp_path):
+    """A QMIX run stopped after five rounds, and its checkpoint's content."""
+    path = tmp_path / "c.pt"
+    state, _ = train(configured("algo=qmix"), path, safe_points=5)
+    return configured("algo=qmix"), path, state
+
+
+def test_a_checkpoint_of_another_device_is_refused_with_the_device_to_type(saved):
+    cfg, path, state = saved
+    checkpoint.save(path, state | {"made_with": state["made_with"] | {"device": "cuda"}})
+    with pytest.raises(RunRefused, match="go on with device=cuda"):
+        train(cfg, path)
+
+
+def test_a_checkpoint_that_the_code_outgrew_is_refused(saved):
+    cfg, path, state = saved
+    del state["algorithm"]["live.agents.head.weight"]
+    checkpoint.save(path, state)
+    with pytest.raises(RunRefused, match="does not fit this code .* delete it to start over"):
+        train(cfg, path)
+
+
+def test_going_on_with_other_code_is_said(saved, caplog):
+    cfg, path, state = saved
+    checkpoint.save(path, state | {"made_with": state["made_with"] | {"commit": "0123456"}})
+    with caplog.at_level(logging.WARNING):
+        train(cfg, path)
+    assert "instead of 0123456: no longer bit by bit" in caplog.text
