@@ -128,7 +128,7 @@ def test_a_checkpoint_that_the_code_outgrew_is_refused(saved):
     cfg, path, state = saved
     del state["algorithm"]["live.agents.head.weight"]
     checkpoint.save(path, state)
-    with pytest.raises(RunRefused, match="does not fit this code .* delete it to start over"):
+    with pytest.raises(RunRefused, match=r"does not fit this code .* delete it to start over"):
         train(cfg, path)
 
 
