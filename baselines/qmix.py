@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from macpf.learning.algorithm import Memory, OffPolicyAlgorithm, Sizes, checked
+from macpf.learning.exploration import epsilon_greedy
 from macpf.learning.hypernetworks import MixingWeights
 from macpf.learning.networks import AgentNetwork, agent_inputs, last_actions, mask_unavailable, pick
 from macpf.learning.optimisation import Optimiser, TargetUpdates, target_of
@@ -93,9 +94,7 @@ class QMIX(OffPolicyAlgorithm):
     def act(self, observation: Observation, memory: Memory, clock: Clock) -> tuple[Int[Tensor, "B N"], Memory]:
         """Greedy with probability 1 - epsilon, else uniform over the available actions, for each agent alone."""
         greedy, memory = self.act_greedily(observation, memory, "independent")
-        draws = torch.rand((2, *observation.available.shape), generator=self.generator, device=self.device)
-        uniform = mask_unavailable(draws[0], observation.available).argmax(dim=-1)
-        actions = torch.where(draws[1, ..., 0] < self.epsilon(clock), uniform, greedy)
+        actions = epsilon_greedy(greedy, observation.available, self.epsilon(clock), self.generator)
         return actions, Memory(actions, memory.hidden)
 
     @torch.no_grad()
