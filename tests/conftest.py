@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
-from collections.abc import Callable, Sequence
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,6 +32,35 @@ def one_thread() -> None:
 def _own_wandb_service(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands that a test starts open a W&B service of their own, not that of an earlier test in this process."""
     monkeypatch.delenv("WANDB_SERVICE", raising=False)
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from macpf.runs.folder import RUNNING, RunFolder
+folder = RunFolder(Path(sys.argv[1]))
+with folder.lock():
+    folder.write_status(RUNNING)
+    print("holding", flush=True)
+    time.sleep(120)
+"""
+
+
+@pytest.fixture
+def hold() -> Iterator[Callable[[Path], subprocess.Popen[str]]]:
+    """Start a process that holds a run folder until it is killed, at the latest with the test."""
+    with contextlib.ExitStack() as holders:
+
+        def start(folder: Path) -> subprocess.Popen[str]:
+            command = [sys.executable, "-c", HOLDER, str(folder)]
+            holder = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1])
+            holders.callback(holder.communicate)
+            holders.callback(holder.kill)
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == "holding\n"
+            return holder
+
+        yield start
 
 
 @pytest.fixture(scope="session")

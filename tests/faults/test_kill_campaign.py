@@ -23,17 +23,6 @@ ROOT = Path(__file__).parents[2]
 #: Seconds after the start at which a process is killed: from before the first import to well into training.
 EARLIEST, LATEST = 0.5, 9.0
 
-HOLDER = """
-import sys, time
-from pathlib import Path
-from macpf.runs.folder import RUNNING, RunFolder
-folder = RunFolder(Path(sys.argv[1]))
-with folder.lock():
-    folder.write_status(RUNNING)
-    print("holding", flush=True)
-    time.sleep(120)
-"""
-
 
 class Run:
     """One command, started as often as it takes."""
@@ -236,7 +225,7 @@ def test_a_sweep_of_one_process_does_not_depend_on_the_shell_that_started_it(tmp
     wait_until(lambda: states(tmp_path) == ["finished"] * 2)
 
 
-def test_a_sweep_goes_on_without_the_runs_that_cannot_and_names_them(tmp_path):
+def test_a_sweep_goes_on_without_the_runs_that_cannot_and_names_them(tmp_path, hold):
     held = Run(tmp_path, "qmix", 0, 1000)
     broken = Run(tmp_path, "qmix", 1, 1000)
     broken.finish()
@@ -244,14 +233,9 @@ def test_a_sweep_goes_on_without_the_runs_that_cannot_and_names_them(tmp_path):
     for path in folder.glob("checkpoint*.pt"):
         path.write_bytes(b"no checkpoint")
     (folder / "status.json").unlink()
-    holder = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(folder.parent / "seed=0")], stdout=subprocess.PIPE, text=True, cwd=ROOT
-    )
-    assert holder.stdout is not None
-    assert holder.stdout.readline() == "holding\n"
+    holder = hold(folder.parent / "seed=0")
     command = [*sweep_command(tmp_path, "seed=0,1,2", "hydra.launcher.n_jobs=2"), *held.arguments[2:]]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120)
-    holder.kill()
     assert done.returncode == 1
     assert "1 of 3 runs are finished." in done.stdout
     assert f"seed=0 is being run by process {holder.pid}" in done.stderr

@@ -2,32 +2,19 @@
 
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 
 from macpf.runs.errors import RunRefused
 from macpf.runs.folder import FINISHED, RunFolder
 
-HOLDER = """
-import sys, time
-from pathlib import Path
-from macpf.runs.folder import RUNNING, RunFolder
-folder = RunFolder(Path(sys.argv[1]))
-with folder.lock():
-    folder.write_status(RUNNING)
-    print("holding", flush=True)
-    time.sleep(60)
-"""
 
-
-def test_a_run_held_by_another_process_is_refused_with_its_holder(tmp_path):
-    with subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout.readline() == "holding\n"
-        with pytest.raises(RunRefused, match=f"process {holder.pid} on host"), RunFolder(tmp_path).lock():
-            pass
-        holder.kill()  # however the holder ends, the lock goes with it
+def test_a_run_held_by_another_process_is_refused_with_its_holder(tmp_path, hold):
+    holder = hold(tmp_path)
+    with pytest.raises(RunRefused, match=f"process {holder.pid} on host"), RunFolder(tmp_path).lock():
+        pass
+    holder.kill()  # however the holder ends, the lock goes with it
+    holder.wait()
     with RunFolder(tmp_path).lock():
         pass
 
