@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from macpf.learning.algorithm import Memory, OffPolicyAlgorithm, Sizes, checked
 from macpf.learning.hypernetworks import two_layers
-from macpf.learning.networks import AgentNetwork, agent_inputs, gumbel, last_actions, mask_unavailable, pick
+from macpf.learning.networks import AgentNetwork, gumbel, mask_unavailable, pick
 from macpf.learning.optimisation import Optimiser, TargetUpdates, target_of
 from macpf.learning.returns import masked_mean, td_lambda
 from macpf.learning.schedules import Clock, Schedule
@@ -212,7 +212,7 @@ class FOP(OffPolicyAlgorithm):
         return {"independent": joint}
 
     def _logits(self, observation: Observation, memory: Memory) -> tuple[Float[Tensor, "B N A"], Tensor | None]:
-        inputs = agent_inputs(observation.obs.unsqueeze(1), memory.last_actions.unsqueeze(1), self.sizes.n_actions)
+        inputs = self.inputs_now(observation, memory)
         logits, hidden = self.actor(inputs, memory.hidden)
         return mask_unavailable(logits.squeeze(1), observation.available), hidden
 
@@ -220,7 +220,7 @@ class FOP(OffPolicyAlgorithm):
         """One gradient step for the actor and both critics, then the target update if it is due."""
         alpha = self.alpha(clock)
         T, steps = batch.length, batch.valued_steps
-        inputs = agent_inputs(batch.obs[:, :steps], last_actions(batch.actions, steps), self.sizes.n_actions)
+        inputs = self.inputs_of(batch)
         logits, _ = self.actor(inputs)
         log_policy = mask_unavailable(logits, batch.available[:, :steps]).log_softmax(dim=-1)
         target = self._targets(batch, inputs, log_policy.detach(), alpha)

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from macpf.learning.algorithm import Memory, OffPolicyAlgorithm, Sizes, checked
 from macpf.learning.exploration import epsilon_greedy
 from macpf.learning.hypernetworks import MixingWeights
-from macpf.learning.networks import AgentNetwork, agent_inputs, last_actions, mask_unavailable, pick
+from macpf.learning.networks import AgentNetwork, mask_unavailable, pick
 from macpf.learning.optimisation import Optimiser, TargetUpdates, target_of
 from macpf.learning.returns import masked_mean, td_lambda
 from macpf.learning.schedules import Clock, Schedule
@@ -100,15 +100,15 @@ class QMIX(OffPolicyAlgorithm):
     @torch.no_grad()
     def act_greedily(self, observation: Observation, memory: Memory, policy: str) -> tuple[Int[Tensor, "B N"], Memory]:
         """Every agent's best available action."""
-        inputs = agent_inputs(observation.obs.unsqueeze(1), memory.last_actions.unsqueeze(1), self.sizes.n_actions)
+        inputs = self.inputs_now(observation, memory)
         q, hidden = self.live["agents"](inputs, memory.hidden)
         actions = mask_unavailable(q.squeeze(1), observation.available).argmax(dim=-1)
         return actions, Memory(actions, hidden)
 
     def learn(self, batch: EpisodeBatch, clock: Clock) -> dict[str, Tensor]:
         """One gradient step on the squared TD error, then the target update if it is due."""
-        T, steps = batch.length, batch.valued_steps
-        inputs = agent_inputs(batch.obs[:, :steps], last_actions(batch.actions, steps), self.sizes.n_actions)
+        T = batch.length
+        inputs = self.inputs_of(batch)
         q, _ = self.live["agents"](inputs)
         joint = self.live["mixer"](pick(q[:, :T], batch.actions), batch.state[:, :T])
         target = self._targets(batch, inputs, q.detach())

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from pydantic import validate_call
 from torch import Tensor, nn
 
+from macpf.learning.networks import agent_inputs, last_actions
 from macpf.learning.optimisation import Optimiser, TargetUpdates
 from macpf.learning.schedules import Clock
 
@@ -73,6 +74,15 @@ class Algorithm(nn.Module, ABC):
     def start(self, batch_size: int) -> Memory:
         """Memory before the first step of B episodes."""
         return Memory(torch.full((batch_size, self.sizes.n_agents), -1, device=self.device))
+
+    def inputs_now(self, observation: Observation, memory: Memory) -> Float[Tensor, "B 1 N I"]:
+        """Network inputs of all agents at one env step of play."""
+        return agent_inputs(observation.obs.unsqueeze(1), memory.last_actions.unsqueeze(1), self.sizes.n_actions)
+
+    def inputs_of(self, batch: EpisodeBatch) -> Float[Tensor, "B T1 N I"]:
+        """Network inputs of all agents at the steps of a batch that have a value (`EpisodeBatch.valued_steps`)."""
+        steps = batch.valued_steps
+        return agent_inputs(batch.obs[:, :steps], last_actions(batch.actions, steps), self.sizes.n_actions)
 
     @abstractmethod
     def act(self, observation: Observation, memory: Memory, clock: Clock) -> tuple[Int[Tensor, "B N"], Memory]:

@@ -16,7 +16,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from macpf.learning.algorithm import Memory, OffPolicyAlgorithm, Sizes, checked
-from macpf.learning.networks import agent_inputs, gumbel, last_actions, mask_unavailable, pick
+from macpf.learning.networks import gumbel, mask_unavailable, pick
 from macpf.learning.optimisation import Optimiser, TargetUpdates, target_of
 from macpf.learning.returns import td_lambda
 from macpf.learning.schedules import Clock, Schedule
@@ -157,7 +157,7 @@ class MACPF(OffPolicyAlgorithm):
         }
 
     def _logits(self, observation: Observation, memory: Memory) -> tuple[Factors, Tensor | None]:
-        inputs = agent_inputs(observation.obs.unsqueeze(1), memory.last_actions.unsqueeze(1), self.sizes.n_actions)
+        inputs = self.inputs_now(observation, memory)
         logits, hidden = self.actor(inputs, memory.hidden)
         return logits, hidden
 
@@ -175,7 +175,7 @@ class MACPF(OffPolicyAlgorithm):
     def losses(self, batch: EpisodeBatch, alpha: float) -> Losses:
         """Equations 16 to 19 on one batch."""
         T, steps = batch.length, batch.valued_steps
-        inputs = agent_inputs(batch.obs[:, :steps], last_actions(batch.actions, steps), self.sizes.n_actions)
+        inputs = self.inputs_of(batch)
         available = batch.available[:, :steps]
 
         # The actor, and one sample of each joint policy at every step: predecessors for eq. 18, a' for eq. 16 and 17.

@@ -208,18 +208,21 @@ class Trainer:
         Raises:
             RunRefused: it was written on another kind of device, or by code that it does not fit.
         """
-        before, now = state["made_with"], made_with(self.parts.rollout.device)
-        if before["device"] != now["device"]:
-            raise RunRefused(f"{self.path} was made on {before['device']}; go on with device={before['device']}")
-        for what in ("threads", "commit"):
-            if before[what] != now[what]:
-                log.warning("going on with %s %s instead of %s: no longer bit by bit", what, now[what], before[what])
         try:
+            self._warn_of_changes(state["made_with"])
             self._restore(state)
         except (KeyError, RuntimeError, TypeError) as error:
             raise RunRefused(
                 f"{self.path} does not fit this code ({type(error).__name__}); delete it to start over"
             ) from error
+
+    def _warn_of_changes(self, before: dict[str, Any]) -> None:
+        now = made_with(self.parts.rollout.device)
+        if before["device"] != now["device"]:
+            raise RunRefused(f"{self.path} was made on {before['device']}; go on with device={before['device']}")
+        for what in ("threads", "commit"):
+            if before[what] != now[what]:
+                log.warning("going on with %s %s instead of %s: no longer bit by bit", what, now[what], before[what])
 
     def _restore(self, state: dict[str, Any]) -> None:
         self.clock.load_state_dict(state["clock"])
