@@ -1,0 +1,1 @@
+"""SMAC: the embedded engine and the real game behind one interface."""

@@ -1,0 +1,192 @@
+"""The 23 maps of SMAC and the paper's two myopic ones: who fights whom, where, and what agents see of it."""
+
+from __future__ import annotations
+
+import functools
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool
+
+from macpf.envs.smac.units import UNITS
+
+DATA = Path(__file__).parent / "data" / "maps.json"
+#: Maps are squares of this many cells; SMAC normalises positions with it.
+SIZE = 32
+SHOOT_RANGE = 6.0
+MOVES, FIRST_ATTACK = 4, 6
+
+#: One-hot of a unit's type, by map type: allies and enemies. SMAC's stalkers and zealots change places.
+TYPE_BITS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "stalkers_and_zealots": (("stalker", "zealot"), ("zealot", "stalker")),
+    "colossi_stalkers_zealots": (("colossus", "stalker", "zealot"), ("colossus", "stalker", "zealot")),
+    "MMM": (("marauder", "marine", "medivac"), ("marauder", "marine", "medivac")),
+    "bane": (("baneling", "zergling"), ("baneling", "zergling")),
+}
+
+
+@dataclass(frozen=True)
+class Terrain:
+    """Ground of a map.
+
+    Attributes:
+        pathing: [32, 32] cells by (x, y) that SMAC's `can_move` calls walkable.
+        level: [32, 32] cliff level by (x, y); -1 on ramps, which belong to both levels.
+        ground: [128, 128] quarter cells by (x, y) where ground units may stand.
+        cliff_walk: the same for colossi.
+    """
+
+    pathing: Bool[np.ndarray, "32 32"]
+    level: np.ndarray
+    ground: Bool[np.ndarray, "128 128"]
+    cliff_walk: Bool[np.ndarray, "128 128"]
+
+
+@dataclass(frozen=True)
+class SmacMap:
+    """One map as SMAC defines it.
+
+    Attributes:
+        name: SMAC's name for it.
+        difficulty: easy, hard, super-hard or myopic.
+        in_paper: whether it is one of the paper's 18.
+        episode_limit: env steps.
+        races: of the agents and of the enemies (T, P or Z).
+        map_type: decides the one-hot of unit types.
+        terrain: name of its ground.
+        sight_range: how far agents see, in cells.
+        ally_block: whether observations hold the other agents.
+        allies, enemies: (unit, x, y) of every unit at the start; allies in the order of agent ids.
+        order: what enemies are told: march (attack-move to a point), hunt (attack the agents), hold (nothing).
+        order_points: ends of the segment on which the point of `march` lies.
+    """
+
+    name: str
+    difficulty: str
+    in_paper: bool
+    episode_limit: int
+    races: str
+    map_type: str
+    terrain: str
+    sight_range: float
+    ally_block: bool
+    allies: tuple[tuple[str, float, float], ...]
+    enemies: tuple[tuple[str, float, float], ...]
+    order: str
+    order_points: tuple[tuple[float, float], ...]
+
+    @property
+    def n_agents(self) -> int:
+        """Number of agents N."""
+        return len(self.allies)
+
+    @property
+    def n_enemies(self) -> int:
+        """Number of enemies E."""
+        return len(self.enemies)
+
+    @property
+    def n_actions(self) -> int:
+        """No-op, stop, four moves, and one action for each enemy."""
+        return FIRST_ATTACK + self.n_enemies
+
+    @property
+    def type_bits(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Unit types in the order of the one-hots of allies and of enemies."""
+        return TYPE_BITS.get(self.map_type, ((), ()))
+
+    @property
+    def ally_row(self) -> int:
+        """Entries for one ally, in observations as in the state."""
+        return 4 + len(self.type_bits[0]) + 1 * (self.races[0] == "P") + 1
+
+    @property
+    def enemy_row(self) -> int:
+        """Entries for one enemy in an observation; the state has one less."""
+        return 4 + len(self.type_bits[1]) + 1 * (self.races[1] == "P") + 1
+
+    @property
+    def own_row(self) -> int:
+        """Entries for the agent itself."""
+        return self.ally_row - 4
+
+    @property
+    def ally_state_row(self) -> int:
+        """Entries of one agent in the state: health, cooldown or energy, x, y, shield, type."""
+        return self.ally_row - 1
+
+    @property
+    def enemy_state_row(self) -> int:
+        """Entries of one enemy in the state."""
+        return self.enemy_row - 2
+
+    def obs_dim(self, zero_ally_block: bool = False) -> int:
+        """Size of an observation; maps without an ally block may keep its place, filled with zeros."""
+        allies = self.n_agents - 1 if self.ally_block or zero_ally_block else 0
+        return MOVES + self.n_enemies * self.enemy_row + allies * self.ally_row + self.own_row
+
+    @property
+    def state_dim(self) -> int:
+        """Size of the state: agents, enemies, last actions."""
+        units = self.n_agents * self.ally_state_row + self.n_enemies * self.enemy_state_row
+        return units + self.n_agents * self.n_actions
+
+    @property
+    def max_reward(self) -> float:
+        """What a won battle pays before scaling: 200, 10 for each enemy, and all their health and shields."""
+        return 200 + sum(10 + UNITS[unit].health + UNITS[unit].shield for unit, _, _ in self.enemies)
+
+
+@functools.cache
+def _data() -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(DATA.read_text())
+    return data
+
+
+def map_names() -> tuple[str, ...]:
+    """All 25 maps."""
+    return tuple(_data()["maps"])
+
+
+@functools.cache
+def load_map(name: str) -> SmacMap:
+    """A map by its name.
+
+    Raises:
+        ValueError: there is no such map.
+    """
+    if name not in _data()["maps"]:
+        raise ValueError(f"map.name={name} is no SMAC map; choose one of: {', '.join(map_names())}")
+    raw = dict(_data()["maps"][name])
+    order = raw.pop("agent_order")
+    points = tuple((float(x), float(y)) for x, y in raw.pop("order_points"))
+    allies = [(unit, float(x), float(y)) for unit, x, y in raw.pop("allies")]
+    enemies = tuple((unit, float(x), float(y)) for unit, x, y in raw.pop("enemies"))
+    return SmacMap(name, allies=tuple(allies[k] for k in order), enemies=enemies, order_points=points, **raw)
+
+
+@functools.cache
+def load_terrain(name: str) -> Terrain:
+    """The ground of a map, by the terrain's name."""
+    raw = _data()["terrains"][name]
+    level = np.array([[-1 if c == "r" else int(c) for c in row] for row in raw["level"]], dtype=np.int8)
+    ground = _fine(raw["ground"])
+    return Terrain(
+        pathing=_by_xy(np.array([[c == "." for c in row] for row in raw["pathing"]])),
+        level=_by_xy(level),
+        ground=ground,
+        cliff_walk=_fine(raw["cliff_walk"]) if raw["cliff_walk"] else ground,
+    )
+
+
+def _fine(rows: list[str]) -> Bool[np.ndarray, "128 128"]:
+    bits = [[digit == "1" for digit in f"{int(row, 16):0128b}"] for row in rows]
+    return _by_xy(np.array(bits))
+
+
+def _by_xy(rows_from_top: np.ndarray) -> np.ndarray:
+    """Rows from the top, columns from the left, to an array indexed [x, y]."""
+    return np.ascontiguousarray(rows_from_top[::-1].T)

@@ -1,0 +1,1 @@
+"""The embedded engine: SMAC battles in compiled code, batched, without StarCraft."""

@@ -1,0 +1,196 @@
+"""Attacks: from the wind-up to the hit, and what dies of it.
+
+All functions see one battle: f[field, U] and n[field, U] as `layout` (L) names them, and the Battlefield `w`.
+"""
+# mypy: ignore-errors
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from macpf.envs.smac.skirmish import layout as L
+from macpf.envs.smac.skirmish import parameters as P
+from macpf.envs.smac.skirmish.random import uniform
+from macpf.envs.smac.units import BEAM_HALF_WIDTH, BEAM_RADIUS, BLAST_RADIUS, LEAST_DAMAGE
+
+#: Attack delays vary from -1 to +2 loops.
+LEAST_DELAY, MOST_DELAY = -1.0, 2.0
+
+
+@njit(cache=True)
+def edge_distance(f, w, u, v):
+    """Distance between the edges of two units."""
+    dx, dy = f[L.X, u] - f[L.X, v], f[L.Y, u] - f[L.Y, v]
+    return np.sqrt(dx * dx + dy * dy) - w.stats[L.RADIUS, u] - w.stats[L.RADIUS, v]
+
+
+@njit(cache=True)
+def call_off(f, n, u):
+    """A new order ends the wind-up (free of charge), the backswing, and a zealot's second strike."""
+    if f[L.WINDUP, u] > 0:
+        f[L.COOLDOWN, u] = 0
+    f[L.WINDUP, u] = 0
+    f[L.BACKSWING, u] = 0
+
+
+@njit(cache=True)
+def attack(f, n, w, streams, b, u, t):
+    """Serve the attack of u on t for one loop. True: it stands and fights; False: it must come closer."""
+    s = w.stats
+    apart = edge_distance(f, w, u, t)
+    if f[L.WINDUP, u] > 0:
+        if apart <= s[L.RANGE, u] + s[L.SLOP, u]:
+            f[L.WINDUP, u] -= 1
+            if f[L.WINDUP, u] <= 0:
+                fire(f, n, w, u, t)
+            return True
+        call_off(f, n, u)
+    if apart > s[L.RANGE, u]:
+        return False
+    if f[L.COOLDOWN, u] <= 0:
+        delay = LEAST_DELAY + (MOST_DELAY - LEAST_DELAY) * uniform(streams, b)
+        f[L.COOLDOWN, u] = max(f[L.COOLDOWN, u], -1.0) + s[L.PERIOD, u] + delay  # the rest of a loop is not lost
+        f[L.WINDUP, u] = s[L.DAMAGE_POINT, u]
+        if f[L.WINDUP, u] <= 0:
+            fire(f, n, w, u, t)
+    return True
+
+
+@njit(cache=True)
+def fire(f, n, w, u, t):
+    """The damage point: hit at once, or send what will hit later."""
+    s = w.stats
+    f[L.WINDUP, u] = 0
+    f[L.BACKSWING, u] = s[L.SWING, u]
+    kind = s[L.KIND, u]
+    flight = 0.0
+    if kind == L.BANELING:
+        f[L.HEALTH, u] = 0  # it dies at the end of the loop, and bursts
+        return
+    if kind == L.COLOSSUS:
+        flight = w.guesses[P.BEAM_DELAY]
+        dx, dy = f[L.X, t] - f[L.X, u], f[L.Y, t] - f[L.Y, u]
+        length = max(np.sqrt(dx * dx + dy * dy), 1e-6)
+        f[L.LINE_X, u], f[L.LINE_Y, u] = f[L.X, t], f[L.Y, t]
+        f[L.LINE_DX, u], f[L.LINE_DY, u] = -dy / length, dx / length
+    elif kind == L.SPINE:
+        flight = w.guesses[P.SPINE_DELAY]
+    elif s[L.MISSILE, u] > 0:
+        dx, dy = f[L.X, t] - f[L.X, u], f[L.Y, t] - f[L.Y, u]
+        flight = np.sqrt(dx * dx + dy * dy) / s[L.MISSILE, u]
+    elif kind == L.ZEALOT:
+        hit(f, n, w, u, t, w.damage[u, t])
+        flight = s[L.STRIKE, u]
+    if flight > 0:
+        f[L.FLIGHT, u] = flight
+        n[L.FLIGHT_TARGET, u] = t
+    elif kind == L.COLOSSUS:
+        burn(f, n, w, u, t)
+    else:
+        hit(f, n, w, u, t, w.damage[u, t])
+
+
+@njit(cache=True)
+def land(f, n, w, u):
+    """Let what u has under way come one loop nearer, and hit when it is there."""
+    if n[L.FLIGHT_TARGET, u] < 0:
+        return
+    t = n[L.FLIGHT_TARGET, u]
+    kind = w.stats[L.KIND, u]
+    if kind == L.ZEALOT and (n[L.ALIVE, u] == 0 or n[L.TARGET, u] != t):
+        n[L.FLIGHT_TARGET, u] = -1  # ordered away before the second strike
+        return
+    f[L.FLIGHT, u] -= 1
+    if f[L.FLIGHT, u] > 0:
+        return
+    n[L.FLIGHT_TARGET, u] = -1
+    if kind == L.COLOSSUS:
+        burn(f, n, w, u, t)
+    elif n[L.ALIVE, t] == 1:  # a missile is lost if its target is gone
+        hit(f, n, w, u, t, w.damage[u, t])
+
+
+@njit(cache=True)
+def burn(f, n, w, u, t):
+    """Both beams of a colossus: every enemy on the ground that touches the line, and the target in any case."""
+    level = level_at(w, f[L.LINE_X, u], f[L.LINE_Y, u])
+    for v in range(f.shape[1]):
+        if n[L.ALIVE, v] == 0 or w.damage[u, v] == 0:
+            continue
+        dx, dy = f[L.X, v] - f[L.LINE_X, u], f[L.Y, v] - f[L.LINE_Y, u]
+        along = dx * f[L.LINE_DX, u] + dy * f[L.LINE_DY, u]
+        across = dy * f[L.LINE_DX, u] - dx * f[L.LINE_DY, u]
+        beyond = max(abs(along) - BEAM_HALF_WIDTH, 0.0)
+        touched = beyond * beyond + across * across <= (w.stats[L.RADIUS, v] + BEAM_RADIUS) ** 2
+        if v == t or (touched and same_level(level, level_at(w, f[L.X, v], f[L.Y, v]))):
+            for _ in range(int(w.stats[L.HITS, u])):
+                hit(f, n, w, u, v, w.damage[u, v])
+
+
+@njit(cache=True)
+def level_at(w, x, y):
+    """Cliff level of a point."""
+    return w.level[min(max(int(x), 0), 31), min(max(int(y), 0), 31)]
+
+
+@njit(cache=True)
+def same_level(a, b):
+    """Whether two levels are one; ramps belong to both of theirs."""
+    return a == b or a < 0 or b < 0
+
+
+@njit(cache=True)
+def hit(f, n, w, u, t, damage):
+    """Damage t: shields take it first, without armour; the rest meets armour. Its friends may come to help."""
+    absorbed = min(f[L.SHIELD, t], damage)
+    f[L.SHIELD, t] -= absorbed
+    if damage > absorbed:
+        f[L.HEALTH, t] -= max(damage - absorbed - w.stats[L.ARMOR, t], LEAST_DAMAGE)
+    f[L.QUIET, t] = 0
+    if t >= w.shape[L.N_AGENTS] and n[L.ORDER, t] == L.MARCH:
+        answer(f, n, w, u, t)
+
+
+@njit(cache=True)
+def answer(f, n, w, u, t):
+    """An enemy without a target that is hit turns on the attacker, and so do its friends nearby."""
+    if n[L.TARGET, t] < 0 and w.damage[t, u] > 0:
+        n[L.TARGET, t] = u
+    if f[L.HELP, t] > 0:
+        return
+    f[L.HELP, t] = w.guesses[P.HELP_PERIOD]
+    reach = w.guesses[P.HELP_RADIUS] ** 2
+    for v in range(w.shape[L.N_AGENTS], f.shape[1]):
+        if n[L.ALIVE, v] == 1 and n[L.TARGET, v] < 0 and w.damage[v, u] > 0:
+            dx, dy = f[L.X, v] - f[L.X, t], f[L.Y, v] - f[L.Y, t]
+            if dx * dx + dy * dy <= reach:
+                n[L.TARGET, v] = u
+
+
+@njit(cache=True)
+def bury(f, n, w):
+    """Take the dead off the field; banelings burst, which may kill more."""
+    again = True
+    while again:
+        again = False
+        for u in range(f.shape[1]):
+            if n[L.ALIVE, u] == 1 and f[L.HEALTH, u] <= 0:
+                n[L.ALIVE, u] = 0
+                f[L.HEALTH, u] = 0
+                f[L.SHIELD, u] = 0
+                if w.stats[L.KIND, u] == L.BANELING:
+                    burst(f, n, w, u)
+                    again = True
+
+
+@njit(cache=True)
+def burst(f, n, w, u):
+    """The blast of a baneling: full damage to every enemy on the ground and level within reach."""
+    level = level_at(w, f[L.X, u], f[L.Y, u])
+    for v in range(f.shape[1]):
+        if n[L.ALIVE, v] == 1 and w.damage[u, v] > 0:
+            dx, dy = f[L.X, v] - f[L.X, u], f[L.Y, v] - f[L.Y, u]
+            reach = BLAST_RADIUS + w.stats[L.RADIUS, v]
+            if dx * dx + dy * dy <= reach * reach and same_level(level, level_at(w, f[L.X, v], f[L.Y, v])):
+                hit(f, n, w, u, v, w.damage[u, v])

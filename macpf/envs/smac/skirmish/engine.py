@@ -1,0 +1,139 @@
+"""The compiled battle: one env step of B battles is eight game loops of each, without a line of Python."""
+# mypy: ignore-errors
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from macpf.envs.smac.skirmish import layout as L
+from macpf.envs.smac.skirmish import parameters as P
+from macpf.envs.smac.skirmish.combat import bury, land
+from macpf.envs.smac.skirmish.features import record, show
+from macpf.envs.smac.skirmish.judge import judge
+from macpf.envs.smac.skirmish.movement import LOOK_AROUND, find_way, look_around, push_apart, walk
+from macpf.envs.smac.skirmish.orders import act, give_orders
+from macpf.envs.smac.skirmish.random import uniform
+from macpf.envs.smac.units import (
+    ENERGY_MAX,
+    ENERGY_RATE,
+    ENERGY_START,
+    LOOPS_PER_SECOND,
+    SHIELD_DELAY,
+    SHIELD_RATE,
+)
+
+LOOPS_PER_STEP = 8
+
+
+@njit(cache=True)
+def reset_battles(floats, ints, counts, streams, w, near, n_near, which, rows, obs, state, available):
+    """Start new battles where `which` says so, and show all that go on."""
+    for b in range(floats.shape[0]):
+        if which[b]:
+            deploy(floats[b], ints[b], counts[b], streams, b, w)
+            for loop in range(int(w.guesses[P.PREROLL])):
+                advance(floats[b], ints[b], w, streams, b, loop, near, n_near)
+        if not counts[b, L.OVER]:
+            record(floats[b], ints[b], w, rows[b])
+            show(rows[b], w, obs[b], state[b], available[b])
+        else:
+            available[b, :, 0] = True
+
+
+@njit(cache=True)
+def step_battles(floats, ints, counts, streams, w, near, n_near, actions, rows, obs, state, available, reward):
+    """One env step of all battles that are not over; those that are stay empty."""
+    for b in range(floats.shape[0]):
+        if counts[b, L.OVER]:
+            available[b, :, 0] = True
+            continue
+        f, n = floats[b], ints[b]
+        give_orders(f, n, w, actions[b])
+        for loop in range(LOOPS_PER_STEP):
+            advance(f, n, w, streams, b, loop, near, n_near)
+        reward[b] = judge(f, n, counts[b], w)
+        record(f, n, w, rows[b])
+        show(rows[b], w, obs[b], state[b], available[b])
+
+
+@njit(cache=True)
+def deploy(f, n, counts, streams, b, w):
+    """Put all units where the map has them, fresh."""
+    f[:] = 0
+    n[:] = 0
+    counts[:] = 0
+    N, U = w.shape[L.N_AGENTS], f.shape[1]
+    along = uniform(streams, b)  # where on its segment the enemies' point lies
+    jitter = w.guesses[P.JITTER]
+    for u in range(U):
+        f[L.X, u], f[L.Y, u] = w.stats[L.START_X, u], w.stats[L.START_Y, u]
+        if jitter > 0:
+            angle, radius = 2 * np.pi * uniform(streams, b), jitter * np.sqrt(uniform(streams, b))
+            f[L.X, u] += radius * np.cos(angle)
+            f[L.Y, u] += radius * np.sin(angle)
+        f[L.HEALTH, u], f[L.SHIELD, u] = w.stats[L.MAX_HEALTH, u], w.stats[L.MAX_SHIELD, u]
+        f[L.PREVIOUS, u] = f[L.HEALTH, u] + f[L.SHIELD, u]
+        f[L.ENERGY, u] = ENERGY_START if w.stats[L.KIND, u] == L.MEDIVAC else 0.0
+        f[L.QUIET, u] = SHIELD_DELAY * LOOPS_PER_SECOND
+        f[L.POST_X, u] = w.order[0] + along * (w.order[2] - w.order[0])
+        f[L.POST_Y, u] = w.order[1] + along * (w.order[3] - w.order[1])
+        f[L.WAY_X, u] = np.nan
+        n[L.ALIVE, u] = 1
+        n[L.ORDER, u] = L.IDLE if u < N else L.MARCH
+        n[L.TARGET, u] = -1
+        n[L.FLIGHT_TARGET, u] = -1
+        n[L.SIDE, u] = u % 2
+        n[L.LAST_ACTION, u] = -1
+
+
+@njit(cache=True)
+def advance(f, n, w, streams, b, loop, near, n_near):
+    """One game loop: timers, wills, steps, hits, deaths. Who dies in a loop still acts in it, on either side."""
+    U = f.shape[1]
+    tick(f, n, w)
+    looks = loop % LOOK_AROUND == 0
+    if looks:
+        look_around(f, n, w, near, n_near)
+    first = int(uniform(streams, b) * U)  # nobody is always first
+    anyone = False
+    for k in range(U):
+        u = first + k if first + k < U else first + k - U
+        if n[L.ALIVE, u]:
+            act(f, n, w, streams, b, loop, u)
+            moves = n[L.STANCE, u] == L.MOVING
+            anyone |= moves
+            if not moves:
+                f[L.SPEED, u] = 0
+            if w.shape[L.HAS_PATHS]:
+                if moves and looks:
+                    find_way(f, n, w, u)
+                elif not moves:
+                    f[L.WAY_X, u] = np.nan
+    if anyone:
+        for k in range(U):
+            u = first + k if first + k < U else first + k - U
+            if n[L.ALIVE, u] and n[L.STANCE, u] == L.MOVING:
+                walk(f, n, w, near, n_near, u)
+        push_apart(f, n, w, near, n_near)
+    for u in range(U):
+        land(f, n, w, u)
+    bury(f, n, w)
+
+
+@njit(cache=True)
+def tick(f, n, w):
+    """Timers run down, shields and Zerg regrow, medivacs regain energy."""
+    for u in range(f.shape[1]):
+        if n[L.ALIVE, u] == 0:
+            continue
+        f[L.COOLDOWN, u] = max(f[L.COOLDOWN, u] - 1, -1.0)
+        f[L.BACKSWING, u] -= 1
+        f[L.HELP, u] -= 1
+        f[L.QUIET, u] += 1
+        if w.stats[L.MAX_SHIELD, u] > 0 and f[L.QUIET, u] > SHIELD_DELAY * LOOPS_PER_SECOND:
+            f[L.SHIELD, u] = min(f[L.SHIELD, u] + SHIELD_RATE / LOOPS_PER_SECOND, w.stats[L.MAX_SHIELD, u])
+        if w.stats[L.REGENERATION, u] > 0:
+            f[L.HEALTH, u] = min(f[L.HEALTH, u] + w.stats[L.REGENERATION, u], w.stats[L.MAX_HEALTH, u])
+        if w.stats[L.KIND, u] == L.MEDIVAC:
+            f[L.ENERGY, u] = min(f[L.ENERGY, u] + ENERGY_RATE / LOOPS_PER_SECOND, ENERGY_MAX)

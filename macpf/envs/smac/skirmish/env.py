@@ -1,0 +1,174 @@
+"""The embedded engine as an environment: B battles of one SMAC map."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+
+from macpf.envs.base import Env, EnvSpec, Step
+from macpf.envs.smac.maps import SHOOT_RANGE, load_map
+from macpf.envs.smac.skirmish import layout as L
+from macpf.envs.smac.skirmish.engine import reset_battles, step_battles
+from macpf.envs.smac.skirmish.features import record_width, show_all, visibility
+from macpf.envs.smac.skirmish.parameters import Parameters
+from macpf.envs.smac.skirmish.random import new_streams
+
+REWARD_WIN, REWARD_DEATH, REWARD_DEFEAT, NEGATIVE_SCALE, SCALE_TO = 200.0, 10.0, 0.0, 0.5, 20.0
+
+
+class Skirmish(Env):
+    """B battles of one SMAC map on the embedded engine.
+
+    Sizes, features, rewards and rules are SMAC's (oxwhirl/smac, smac/env/starcraft2/starcraft2.py) at its defaults;
+    the fight itself is ours. A battle depends on the seed and its place in the batch, not on the size of the batch.
+
+    Args:
+        map_name: one of the 25 maps.
+        batch_size: battles B side by side.
+        seed: of all random streams.
+        parameters: guesses about the game, by name; missing ones keep their defaults.
+        reward_sparse: pay 1 for a victory and -1 for a defeat (before SMAC's scaling), nothing else.
+        reward_only_positive: SMAC's default: own losses cost nothing.
+        reward_scale: scale so that a victory pays 20, or a little more where enemies regrow.
+        myopic_allies: what myopic maps show of the other agents: nothing (drop) or zeros (zero).
+
+    Raises:
+        ValueError: no such map, no such parameter, or a value out of range.
+    """
+
+    def __init__(
+        self,
+        map_name: str,
+        batch_size: int,
+        seed: int,
+        parameters: Mapping[str, Any] | None = None,
+        reward_sparse: bool = False,
+        reward_only_positive: bool = True,
+        reward_scale: bool = True,
+        myopic_allies: Literal["drop", "zero"] = "drop",
+    ) -> None:
+        if myopic_allies not in ("drop", "zero"):
+            raise ValueError(f"env.myopic_allies={myopic_allies} is not known; use drop or zero")
+        self.map = load_map(map_name)
+        self.parameters = Parameters(**(parameters or {}))
+        self.batch_size = batch_size
+        N, U = self.map.n_agents, self.map.n_agents + self.map.n_enemies
+        zeros = not self.map.ally_block and myopic_allies == "zero"
+        block = L.BLOCK_SHOWN if self.map.ally_block else L.BLOCK_ZERO if zeros else L.BLOCK_NONE
+        rules = [self.map.sight_range, SHOOT_RANGE, self.map.max_reward, reward_sparse, reward_only_positive]
+        rules += [REWARD_DEATH, REWARD_WIN, REWARD_DEFEAT, NEGATIVE_SCALE, SCALE_TO if reward_scale else 0]
+        self.field = L.battlefield(self.map, self.parameters, np.array(rules, dtype=np.float64), block)
+        self.spec = EnvSpec(
+            n_agents=N,
+            n_actions=self.map.n_actions,
+            obs_dim=self.map.obs_dim(zeros),
+            state_dim=self.map.state_dim,
+            episode_limit=self.map.episode_limit,
+            score="win_rate",
+            agent_feature_dim=self.map.ally_state_row,
+        )
+        self.record_width = record_width(N, U - N)
+        self.floats = np.zeros((batch_size, L.N_FLOATS, U), dtype=np.float32)
+        self.ints = np.zeros((batch_size, L.N_INTS, U), dtype=np.int32)
+        self.counts = np.zeros((batch_size, L.N_COUNTS), dtype=np.int32)
+        self.counts[:, L.OVER] = 1
+        self.streams = new_streams(seed, batch_size)
+        self._near, self._n_near = np.zeros((U, U), dtype=np.int64), np.zeros(U, dtype=np.int64)
+        self.units = np.zeros((batch_size, self.record_width), dtype=np.float32)
+
+    def reset(self, which: Bool[np.ndarray, "B"] | None = None) -> Step:
+        """Start a new battle in each environment, or where `which` is true; the others stay where they are."""
+        which = np.ones(self.batch_size, dtype=np.bool_) if which is None else which
+        self.units, obs, state, available = self._buffers()
+        reset_battles(
+            self.floats, self.ints, self.counts, self.streams, self.field, self._near, self._n_near,
+            which, self.units, obs, state, available,
+        )  # fmt: skip
+        return self._step(obs, state, available, np.zeros(self.batch_size, dtype=np.float32))
+
+    def step(self, actions: Int[np.ndarray, "B N"]) -> Step:
+        """Play 8 game loops in each battle. Actions must be available ones; the compiled step does not look."""
+        self.units, obs, state, available = self._buffers()
+        reward = np.zeros(self.batch_size, dtype=np.float32)
+        step_battles(
+            self.floats, self.ints, self.counts, self.streams, self.field, self._near, self._n_near,
+            actions, self.units, obs, state, available, reward,
+        )  # fmt: skip
+        return self._step(obs, state, available, reward)
+
+    @property
+    def record_type(self) -> np.dtype[np.void]:
+        """A row of units: see `features`."""
+        return np.dtype([("units", np.float32, (self.record_width,))])
+
+    def expand(self, record: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Observations, state and availability that belong to rows of units, bit for bit as they were played."""
+        rows = record["units"]
+        lead = rows.shape[:-1]
+        flat = np.ascontiguousarray(rows.reshape(-1, self.record_width))
+        obs, state, available = self._views(len(flat))
+        show_all(flat, self.field, obs, state, available)
+        spec = self.spec
+        return (
+            obs.reshape(*lead, spec.n_agents, spec.obs_dim),
+            state.reshape(*lead, spec.state_dim),
+            available.reshape(*lead, spec.n_agents, spec.n_actions),
+        )
+
+    def score(self, returns: Float[np.ndarray, "B"], last: Step) -> Float[np.ndarray, "B"]:
+        """1 for a battle won, 0 for any other."""
+        return self.counts[:, L.WON].astype(np.float32)
+
+    def visibility_matrix(self) -> Bool[np.ndarray, "B N U"]:
+        """Which agent sees which agent and enemy now (SMAC's `get_visibility_matrix`)."""
+        visible = np.zeros((self.batch_size, self.spec.n_agents, self.floats.shape[2]), dtype=np.bool_)
+        visibility(self.units, self.field, visible)
+        return visible
+
+    def state_dict(self) -> dict[str, Any]:
+        """The battles as they stand, in the middle of a fight or between two, and the random streams."""
+        arrays = {"floats": self.floats, "ints": self.ints, "counts": self.counts, "units": self.units}
+        state = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
+        return state | {"streams": torch.from_numpy(self.streams.view(np.int64).copy())}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Put back what `state_dict` returned."""
+        for name in ("floats", "ints", "counts", "units"):
+            getattr(self, name)[...] = state[name].numpy()
+        self.streams[...] = state["streams"].numpy().view(np.uint64)
+
+    def _views(self, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        spec = self.spec
+        return (
+            np.zeros((count, spec.n_agents, spec.obs_dim), dtype=np.float32),
+            np.zeros((count, spec.state_dim), dtype=np.float32),
+            np.zeros((count, spec.n_agents, spec.n_actions), dtype=np.bool_),
+        )
+
+    def _buffers(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        return (np.zeros_like(self.units), *self._views(self.batch_size))
+
+    def _step(self, obs: np.ndarray, state: np.ndarray, available: np.ndarray, reward: np.ndarray) -> Step:
+        over, decided = self.counts[:, L.OVER] == 1, self.counts[:, L.DECIDED] == 1
+        dead = self.ints[:, L.ALIVE] == 0
+        N = self.spec.n_agents
+        return Step(
+            obs=obs,
+            state=state,
+            available=available,
+            reward=reward,
+            terminated=over & decided,
+            truncated=over & ~decided,
+            info={
+                "battle_won": self.counts[:, L.WON] == 1,
+                "dead_allies": dead[:, :N].sum(axis=1),
+                "dead_enemies": dead[:, N:].sum(axis=1),
+            },
+            record={"units": self.units},
+        )
+
+

@@ -1,0 +1,179 @@
+"""SMAC's view of a battle: availability, observations and state from a table of units, and nothing else.
+
+A row of units is x, y, health, shield and cooldown (energy of a medivac), each for all U units, then the agents' last
+actions (-1 before the first). It is all that replay keeps: everything an agent sees follows from it, bit for bit.
+Sums are done in double precision from the 32-bit inputs, as SMAC does them.
+"""
+# mypy: ignore-errors
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from macpf.envs.smac.skirmish import layout as L
+
+N_COLUMNS = 5
+PX, PY, PHEALTH, PSHIELD, PCOOLDOWN = range(N_COLUMNS)
+NO_OP, STOP = 0, 1
+#: `can_move` looks at the cell this far away, to the north, south, east and west.
+LOOK_X, LOOK_Y = (0, 0, 1, -1), (1, -1, 0, 0)
+SIZE = 32
+
+
+def record_width(n_agents: int, n_enemies: int) -> int:
+    """Numbers in a row of units."""
+    return N_COLUMNS * (n_agents + n_enemies) + n_agents
+
+
+@njit(cache=True)
+def record(f, n, w, row):
+    """Write a battle as a row of units."""
+    U, N = f.shape[1], w.shape[L.N_AGENTS]
+    for u in range(U):
+        row[PX * U + u] = f[L.X, u]
+        row[PY * U + u] = f[L.Y, u]
+        row[PHEALTH * U + u] = f[L.HEALTH, u]
+        row[PSHIELD * U + u] = f[L.SHIELD, u]
+        medivac = w.stats[L.KIND, u] == L.MEDIVAC
+        row[PCOOLDOWN * U + u] = f[L.ENERGY, u] if medivac else max(f[L.COOLDOWN, u], 0)
+    for u in range(N):
+        row[N_COLUMNS * U + u] = n[L.LAST_ACTION, u]
+
+
+@njit(cache=True)
+def show(row, w, obs, state, available):
+    """Fill one battle's obs [N, O], state [S] and available [N, A] (all zero before) from its row of units."""
+    N, E = w.shape[L.N_AGENTS], w.shape[L.N_ENEMIES]
+    U = N + E
+    units = row[: N_COLUMNS * U].reshape(N_COLUMNS, U)
+    for a in range(N):
+        if units[PHEALTH, a] > 0:
+            show_available(units, w, a, available[a])
+            show_obs(units, w, a, obs[a], available[a])
+        else:
+            available[a, NO_OP] = True
+    show_state(units, row[N_COLUMNS * U :], w, state)
+
+
+@njit(cache=True)
+def show_available(units, w, a, available):
+    """Actions of a living agent."""
+    N, E = w.shape[L.N_AGENTS], w.shape[L.N_ENEMIES]
+    available[STOP] = True
+    x, y = np.float64(units[PX, a]), np.float64(units[PY, a])
+    for m in range(4):
+        i, j = int(x + LOOK_X[m]), int(y + LOOK_Y[m])  # int() rounds towards zero, at the south and west edge too
+        available[2 + m] = 0 <= i < SIZE and 0 <= j < SIZE and w.pathing[i, j]
+    heals = w.stats[L.KIND, a] == L.MEDIVAC
+    for k in range(N if heals else E):
+        t = k if heals else N + k
+        if units[PHEALTH, t] > 0 and not (heals and w.stats[L.KIND, t] == L.MEDIVAC):
+            apart = math.hypot(np.float64(units[PX, t]) - x, np.float64(units[PY, t]) - y)
+            available[6 + k] = apart <= w.rules[L.SHOOT]
+
+
+@njit(cache=True)
+def show_obs(units, w, a, obs, available):
+    """Observation of a living agent: its moves, every enemy, every other agent, itself."""
+    N, E = w.shape[L.N_AGENTS], w.shape[L.N_ENEMIES]
+    at = 4
+    for m in range(4):
+        obs[m] = available[2 + m]
+    x, y, sight = np.float64(units[PX, a]), np.float64(units[PY, a]), w.rules[L.SIGHT]
+    enemy_row = 5 + w.shape[L.ENEMY_SHIELD] + w.shape[L.ENEMY_BITS]
+    for k in range(E):
+        if sees(units, w, N + k, x, y, sight, obs[at : at + enemy_row], L.ENEMY_SHIELD):
+            obs[at] = available[6 + k]  # for a medivac this is whether ally k can be healed: SMAC's quirk
+        at += enemy_row
+    ally_row = 5 + w.shape[L.ALLY_SHIELD] + w.shape[L.ALLY_BITS]
+    if w.shape[L.ALLY_BLOCK] != L.BLOCK_NONE:
+        for k in range(N):
+            if k != a:
+                if w.shape[L.ALLY_BLOCK] == L.BLOCK_SHOWN:
+                    sees(units, w, k, x, y, sight, obs[at : at + ally_row], L.ALLY_SHIELD)
+                at += ally_row
+    health_and_type(units, w, a, obs[at:], L.ALLY_SHIELD)
+
+
+@njit(cache=True)
+def sees(units, w, t, x, y, sight, out, shield):
+    """Fill the row of another unit if it lives within sight; says whether it does."""
+    if units[PHEALTH, t] <= 0:
+        return False
+    dx, dy = np.float64(units[PX, t]) - x, np.float64(units[PY, t]) - y
+    apart = math.hypot(dx, dy)
+    if apart >= sight:
+        return False
+    out[0] = 1.0
+    out[1] = apart / sight
+    out[2] = dx / sight
+    out[3] = dy / sight
+    health_and_type(units, w, t, out[4:], shield)
+    return True
+
+
+@njit(cache=True)
+def health_and_type(units, w, u, out, shield):
+    """Health, shield where the side is Protoss, and the one-hot of the type where there are several."""
+    out[0] = np.float64(units[PHEALTH, u]) / w.stats[L.MAX_HEALTH, u]
+    if w.shape[shield]:
+        out[1] = np.float64(units[PSHIELD, u]) / w.stats[L.MAX_SHIELD, u]
+    if w.stats[L.TYPE_BIT, u] >= 0:
+        out[1 + w.shape[shield] + int(w.stats[L.TYPE_BIT, u])] = 1.0
+
+
+@njit(cache=True)
+def show_state(units, last_actions, w, state):
+    """The state: a row for each agent, each enemy, and the one-hots of the last actions."""
+    N, E = w.shape[L.N_AGENTS], w.shape[L.N_ENEMIES]
+    at = 0
+    for u in range(N + E):
+        ally = u < N
+        shield = L.ALLY_SHIELD if ally else L.ENEMY_SHIELD
+        bits = w.shape[L.ALLY_BITS] if ally else w.shape[L.ENEMY_BITS]
+        if units[PHEALTH, u] > 0:
+            row = state[at:]
+            row[0] = np.float64(units[PHEALTH, u]) / w.stats[L.MAX_HEALTH, u]
+            if ally:
+                row[1] = np.float64(units[PCOOLDOWN, u]) / w.stats[L.MAX_COOLDOWN, u]
+            k = 1 + ally
+            row[k] = (np.float64(units[PX, u]) - SIZE / 2) / SIZE
+            row[k + 1] = (np.float64(units[PY, u]) - SIZE / 2) / SIZE
+            if w.shape[shield]:
+                row[k + 2] = np.float64(units[PSHIELD, u]) / w.stats[L.MAX_SHIELD, u]
+            if w.stats[L.TYPE_BIT, u] >= 0:
+                row[k + 2 + w.shape[shield] + int(w.stats[L.TYPE_BIT, u])] = 1.0
+        at += 3 + ally + w.shape[shield] + bits
+    for a in range(N):
+        if last_actions[a] >= 0:
+            state[at + a * (6 + E) + int(last_actions[a])] = 1.0
+
+
+@njit(cache=True)
+def show_all(rows, w, obs, state, available):
+    """`show` for M rows of units [M, K]; rows of zeros stay empty."""
+    N = w.shape[L.N_AGENTS]
+    U = N + w.shape[L.N_ENEMIES]
+    for m in range(rows.shape[0]):
+        if rows[m, PHEALTH * U : (PHEALTH + 1) * U].any():
+            show(rows[m], w, obs[m], state[m], available[m])
+        else:
+            available[m, :, NO_OP] = True
+
+
+@njit(cache=True)
+def visibility(rows, w, visible):
+    """SMAC's visibility matrix [M, N, N + E]: which agent sees which agent and enemy."""
+    N = w.shape[L.N_AGENTS]
+    U = N + w.shape[L.N_ENEMIES]
+    for m in range(rows.shape[0]):
+        units = rows[m, : N_COLUMNS * U].reshape(N_COLUMNS, U)
+        for a in range(N):
+            for u in range(U):
+                if a != u and units[PHEALTH, a] > 0 and units[PHEALTH, u] > 0:
+                    dx = np.float64(units[PX, u]) - np.float64(units[PX, a])
+                    dy = np.float64(units[PY, u]) - np.float64(units[PY, a])
+                    visible[m, a, u] = math.hypot(dx, dy) < w.rules[L.SIGHT]

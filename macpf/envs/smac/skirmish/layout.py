@@ -1,0 +1,163 @@
+"""Where everything lies in the arrays of the compiled engine.
+
+The state of B battles with U units (agents first, then enemies) is a structure of arrays: ``floats[B, field, U]``,
+``ints[B, field, U]``, ``counts[B, field]`` and one random stream for each battle. What never changes in a map is
+a `Battlefield`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from macpf.envs.smac.maps import SmacMap, load_terrain
+from macpf.envs.smac.skirmish.parameters import Parameters
+from macpf.envs.smac.skirmish.terrain import Paths, clearance, find_paths
+from macpf.envs.smac.units import HEAL_RANGE, LOOPS_PER_SECOND, SECOND_STRIKE, UNITS, Unit
+
+# Fields of floats. Times are in game loops and count down; positions in cells.
+(
+    X, Y, HEALTH, SHIELD, ENERGY, COOLDOWN, WINDUP, BACKSWING, QUIET, FLIGHT, LINE_X, LINE_Y, LINE_DX, LINE_DY,
+    SPEED, GOAL_X, GOAL_Y, WAY_X, WAY_Y, HELP, PREVIOUS, POST_X, POST_Y,
+) = range(23)  # fmt: skip
+N_FLOATS = 23
+# Fields of ints.
+ALIVE, ORDER, TARGET, FLIGHT_TARGET, SIDE, STANCE, COUNTED, LAST_ACTION = range(8)
+N_INTS = 8
+# Fields of counts.
+STEPS, OVER, WON, LOST, DECIDED = range(5)
+N_COUNTS = 5
+# Orders.
+IDLE, MOVE, ATTACK, HEAL, MARCH = range(5)
+# Stances of a loop: what collision has to know.
+STANDING, MOVING, FIGHTING = range(3)
+# Kinds of unit with rules of their own.
+PLAIN, ZEALOT, COLOSSUS, BANELING, MEDIVAC, SPINE = range(6)
+# Rows of stats.
+(
+    MAX_HEALTH, MAX_SHIELD, ARMOR, RADIUS, CLEARANCE, STEP, RANGE, SCAN, PERIOD, DAMAGE_POINT, SWING, SLOP,
+    MISSILE, REGENERATION, KIND, FLIES, MAX_COOLDOWN, TYPE_BIT, HITS, STRIKE, START_X, START_Y,
+) = range(22)  # fmt: skip
+# Entries of the shape vector.
+N_AGENTS, N_ENEMIES, LIMIT, ALLY_BITS, ENEMY_BITS, ALLY_SHIELD, ENEMY_SHIELD, ALLY_BLOCK, MMM, HUNT, HAS_PATHS = range(11)
+BLOCK_NONE, BLOCK_SHOWN, BLOCK_ZERO = range(3)
+# Entries of the rules vector.
+SIGHT, SHOOT, MAX_REWARD, SPARSE, ONLY_POSITIVE, DEATH_VALUE, WIN_VALUE, DEFEAT_VALUE, NEGATIVE_SCALE, SCALE_TO = range(10)
+
+KINDS = {"zealot": ZEALOT, "colossus": COLOSSUS, "baneling": BANELING, "medivac": MEDIVAC, "spine_crawler": SPINE}
+#: Units look for targets at least this far, edge to edge.
+LEAST_SCAN = 5.0
+
+
+class Battlefield(NamedTuple):
+    """All that is constant in a map.
+
+    Attributes:
+        shape: [11] integers, see above.
+        rules: [10] sight, reward and scaling.
+        guesses: [14] the engine's parameters.
+        stats: [22, U] properties of each unit.
+        damage: [U, U] of one hit of the row's unit on the column's, before armour; 0 where it cannot attack.
+        contact: [U, U] centre distance at which two units touch; 0 if they pass through each other.
+        order: [4] ends of the segment the enemies march to.
+        pathing: [32, 32] SMAC's grid of walkable cells.
+        level: [32, 32] cliff levels, -1 on ramps.
+        walls: [2, 130, 130] distance to blocked ground at the centres of quarter cells, for walkers and colossi.
+        cells, hops: shortest paths on half cells, see `terrain.find_paths`.
+        centres: [C, 2] centres of these cells.
+    """
+
+    shape: np.ndarray
+    rules: np.ndarray
+    guesses: np.ndarray
+    stats: np.ndarray
+    damage: np.ndarray
+    contact: np.ndarray
+    order: np.ndarray
+    pathing: np.ndarray
+    level: np.ndarray
+    walls: np.ndarray
+    cells: np.ndarray
+    hops: np.ndarray
+    centres: np.ndarray
+
+
+#: Maps whose rooms are not convex: there a straight line may end at a wall.
+NEED_PATHS = ("corridor", "so_many_baneling", "2c_vs_64zg")
+
+
+def battlefield(
+    smac_map: SmacMap, parameters: Parameters, rules: np.ndarray, ally_block: int
+) -> Battlefield:
+    """The constants of a map, ready for compiled code."""
+    units = [name for name, _, _ in (*smac_map.allies, *smac_map.enemies)]
+    terrain = load_terrain(smac_map.terrain)
+    walls = np.stack([clearance(terrain.ground), clearance(terrain.cliff_walk)])
+    paths = find_paths(walls[0]) if smac_map.terrain in NEED_PATHS else Paths.none()
+    ally_bits, enemy_bits = smac_map.type_bits
+    shape = np.array(
+        [
+            smac_map.n_agents, smac_map.n_enemies, smac_map.episode_limit, len(ally_bits), len(enemy_bits),
+            smac_map.races[0] == "P", smac_map.races[1] == "P", ally_block, smac_map.map_type == "MMM",
+            smac_map.order == "hunt", len(paths.centres) > 0,
+        ],
+        dtype=np.int64,
+    )  # fmt: skip
+    points = np.array(smac_map.order_points, dtype=np.float64).reshape(-1)
+    return Battlefield(
+        shape=shape,
+        rules=rules,
+        guesses=parameters.vector(),
+        stats=_stats(smac_map, units, parameters),
+        damage=_damage(units, smac_map.n_agents),
+        contact=_contact(units),
+        order=points if len(points) else np.full(4, np.nan),
+        pathing=terrain.pathing,
+        level=terrain.level,
+        walls=walls,
+        cells=paths.cells,
+        hops=paths.hops,
+        centres=paths.centres,
+    )
+
+
+def _stats(smac_map: SmacMap, units: list[str], parameters: Parameters) -> np.ndarray:
+    columns = []
+    for u, (name, x, y) in enumerate((*smac_map.allies, *smac_map.enemies)):
+        unit, weapon = UNITS[name], UNITS[name].weapon
+        bits = smac_map.type_bits[u >= smac_map.n_agents]
+        loops = LOOPS_PER_SECOND
+        column = [unit.health, unit.shield, unit.armor, unit.radius, unit.clearance, unit.speed / loops]
+        if weapon:
+            column += [weapon.range, max(weapon.range, LEAST_SCAN), weapon.period * loops, weapon.damage_point * loops]
+            column += [weapon.backswing * loops, weapon.slop]
+        else:
+            column += [HEAL_RANGE, LEAST_SCAN, 0, 0, 0, 0]
+        flight = weapon.missile_speed / loops if weapon and parameters.missile_flight else 0
+        column += [flight, unit.health_regeneration / loops, KINDS.get(name, PLAIN), unit.flies, unit.max_cooldown]
+        column += [bits.index(name) if bits else -1, weapon.hits if weapon else 0, SECOND_STRIKE * loops, x, y]
+        columns.append(column)
+    return np.array(columns, dtype=np.float64).T.copy()
+
+
+def _damage(units: list[str], n_agents: int) -> np.ndarray:
+    damage = np.zeros((len(units), len(units)))
+    for u, attacker in enumerate(units):
+        weapon = UNITS[attacker].weapon
+        for v, name in enumerate(units):
+            target = UNITS[name]
+            if weapon and (u < n_agents) != (v < n_agents) and (weapon.hits_air or not target.flies):
+                damage[u, v] = weapon.damage + sum(weapon.bonus.get(a, 0) for a in target.attributes)
+    return damage
+
+
+def _contact(units: list[str]) -> np.ndarray:
+    def collides(a: Unit, b: Unit) -> bool:
+        # Colossi step over walkers and meet only colossi and flyers; flyers meet flyers and colossi.
+        high = ["massive" in unit.attributes or unit.flies for unit in (a, b)]
+        return all(high) or not any(high)
+
+    return np.array([[(UNITS[a].radius + UNITS[b].radius) * collides(UNITS[a], UNITS[b]) for b in units] for a in units])
+
+

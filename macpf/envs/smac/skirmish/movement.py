@@ -1,0 +1,167 @@
+"""Walking: steps around other units and along walls, and the pushing apart of what overlaps."""
+# mypy: ignore-errors
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from macpf.envs.smac.skirmish import layout as L
+from macpf.envs.smac.skirmish import parameters as P
+from macpf.envs.smac.skirmish.terrain import in_sight, room, waypoint
+from macpf.envs.smac.units import LOOPS_PER_SECOND, MEDIVAC_ACCELERATION
+
+#: A unit tries to go straight, then turned by 30, 60 and 90 degrees to either side.
+COSINES = np.cos(np.radians(np.array([0.0, 30, -30, 60, -60, 90, -90])))
+SINES = np.sin(np.radians(np.array([0.0, 30, -30, 60, -60, 90, -90])))
+#: Loops between two looks at who is near and at the way.
+LOOK_AROUND = 4
+#: Overlaps below this are left alone.
+TOUCH = 1e-4
+
+
+@njit(cache=True)
+def look_around(f, n, w, near, n_near):
+    """List for each unit the later ones it could touch before the next look; find the way of those that need one."""
+    U = f.shape[1]
+    n_near[:] = 0
+    for u in range(U):
+        if n[L.ALIVE, u] == 0:
+            continue
+        x, y, reach = f[L.X, u], f[L.Y, u], LOOK_AROUND * w.stats[L.STEP, u] + 0.3
+        for v in range(u + 1, U):
+            contact = w.contact[u, v]
+            if contact == 0 or n[L.ALIVE, v] == 0:
+                continue
+            dx, dy = x - f[L.X, v], y - f[L.Y, v]
+            limit = contact + reach + LOOK_AROUND * w.stats[L.STEP, v]
+            if dx * dx + dy * dy < limit * limit:
+                near[u, n_near[u]] = v
+                n_near[u] += 1
+                near[v, n_near[v]] = u
+                n_near[v] += 1
+
+
+@njit(cache=True)
+def head_for(f, n, w, u, x, y):
+    """Set where u wants to go; where rooms are not convex, by way of the shortest path."""
+    n[L.STANCE, u] = L.MOVING
+    f[L.GOAL_X, u], f[L.GOAL_Y, u] = x, y
+
+
+@njit(cache=True)
+def find_way(f, n, w, u):
+    """The point to walk to now on the way to the goal."""
+    margin = w.stats[L.CLEARANCE, u] - 0.05
+    walls = w.walls[walker(w, u)]
+    x, y = f[L.GOAL_X, u], f[L.GOAL_Y, u]
+    if in_sight(walls, f[L.X, u], f[L.Y, u], x, y, margin):
+        f[L.WAY_X, u], f[L.WAY_Y, u] = np.nan, np.nan
+    else:
+        f[L.WAY_X, u], f[L.WAY_Y, u] = waypoint(walls, w.cells, w.hops, w.centres, f[L.X, u], f[L.Y, u], x, y, margin)
+
+
+@njit(cache=True)
+def walker(w, u):
+    """Which walls stop u: those of walkers (0) or those of colossi (1)."""
+    return 1 if w.stats[L.KIND, u] == L.COLOSSUS else 0
+
+
+@njit(cache=True)
+def walk(f, n, w, near, n_near, u):
+    """One loop's step towards the goal."""
+    x, y = f[L.X, u], f[L.Y, u]
+    to_x, to_y = f[L.GOAL_X, u], f[L.GOAL_Y, u]
+    flies = w.stats[L.FLIES, u] > 0
+    if w.shape[L.HAS_PATHS] and not flies and walker(w, u) == 0 and not np.isnan(f[L.WAY_X, u]):
+        to_x, to_y = f[L.WAY_X, u], f[L.WAY_Y, u]
+    dx, dy = to_x - x, to_y - y
+    length = np.sqrt(dx * dx + dy * dy)
+    if flies:  # medivacs alone take time to reach their speed
+        f[L.SPEED, u] = min(f[L.SPEED, u] + MEDIVAC_ACCELERATION / LOOPS_PER_SECOND**2, w.stats[L.STEP, u])
+        step = min(f[L.SPEED, u], length)
+    else:
+        step = min(w.stats[L.STEP, u], length)
+    if length < 1e-6 or step <= 0:
+        return
+    dx, dy = dx / length * step, dy / length * step
+    side = 1.0 if n[L.SIDE, u] == 0 else -1.0
+    for k in range(7):
+        turned_x = dx * COSINES[k] - side * dy * SINES[k]
+        turned_y = side * dx * SINES[k] + dy * COSINES[k]
+        if free(f, n, w, near, n_near, u, x + turned_x, y + turned_y):
+            f[L.X, u], f[L.Y, u] = x + turned_x, y + turned_y
+            if k > 0 and k % 2 == 0:
+                n[L.SIDE, u] = 1 - n[L.SIDE, u]  # go on round the same side
+            return
+
+
+@njit(cache=True)
+def free(f, n, w, near, n_near, u, x, y):
+    """Whether u may stand at (x, y): not nearer to a wall or into a unit than it is. Idle friends give way."""
+    if w.stats[L.FLIES, u] == 0:
+        walls = w.walls[walker(w, u)]
+        there = room(walls, x, y)
+        if there < w.stats[L.CLEARANCE, u] and there < room(walls, f[L.X, u], f[L.Y, u]) + 1e-6:
+            return False
+    elif not (0 <= x <= 32 and 0 <= y <= 32):
+        return False
+    mine = u < w.shape[L.N_AGENTS]
+    for k in range(n_near[u]):
+        v = near[u, k]
+        if n[L.ALIVE, v] == 0:
+            continue
+        dx, dy = x - f[L.X, v], y - f[L.Y, v]
+        apart = dx * dx + dy * dy
+        if apart < w.contact[u, v] ** 2:
+            if n[L.STANCE, v] == L.STANDING and mine == (v < w.shape[L.N_AGENTS]):
+                continue
+            now_x, now_y = f[L.X, u] - f[L.X, v], f[L.Y, u] - f[L.Y, v]
+            if apart < now_x * now_x + now_y * now_y:
+                return False
+    return True
+
+
+@njit(cache=True)
+def push_apart(f, n, w, near, n_near):
+    """One symmetric pass over overlapping pairs. Who fights is not moved by who does not, nor enemies by enemies."""
+    most = w.guesses[P.PUSH]
+    for u in range(f.shape[1]):
+        for k in range(n_near[u]):
+            v = near[u, k]
+            if v < u or n[L.ALIVE, u] == 0 or n[L.ALIVE, v] == 0:
+                continue
+            dx, dy = f[L.X, u] - f[L.X, v], f[L.Y, u] - f[L.Y, v]
+            apart, contact = dx * dx + dy * dy, w.contact[u, v]
+            if apart >= (contact - TOUCH) ** 2:
+                continue
+            apart = np.sqrt(apart)
+            if apart < 1e-6:
+                dx, dy, apart = 1.0, 0.0, 1.0
+            share_u, share_v = weight(n, w, u), weight(n, w, v)
+            if share_u + share_v == 0:
+                share_u = share_v = 1.0 * (w.stats[L.STEP, u] > 0)
+            total = max(share_u + share_v, 1e-9)
+            overlap = contact - np.sqrt((f[L.X, u] - f[L.X, v]) ** 2 + (f[L.Y, u] - f[L.Y, v]) ** 2)
+            shift_u = min(overlap * share_u / total, most)
+            shift_v = min(overlap * share_v / total, most)
+            nudge(f, w, u, dx / apart * shift_u, dy / apart * shift_u)
+            nudge(f, w, v, -dx / apart * shift_v, -dy / apart * shift_v)
+
+
+@njit(cache=True)
+def weight(n, w, u):
+    """How readily a unit is moved: buildings and fighters are not."""
+    return 0.0 if w.stats[L.STEP, u] == 0 or n[L.STANCE, u] == L.FIGHTING else 1.0
+
+
+@njit(cache=True)
+def nudge(f, w, u, dx, dy):
+    """Move u by a little unless a wall is there."""
+    x, y = f[L.X, u] + dx, f[L.Y, u] + dy
+    if w.stats[L.FLIES, u] == 0:
+        walls = w.walls[walker(w, u)]
+        there = room(walls, x, y)
+        if there < w.stats[L.CLEARANCE, u] and there < room(walls, f[L.X, u], f[L.Y, u]):
+            return
+    f[L.X, u], f[L.Y, u] = x, y

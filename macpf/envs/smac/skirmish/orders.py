@@ -1,0 +1,196 @@
+"""What units do: the agents' orders, and what enemies make of theirs by themselves."""
+# mypy: ignore-errors
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from macpf.envs.smac.skirmish import layout as L
+from macpf.envs.smac.skirmish import parameters as P
+from macpf.envs.smac.skirmish.combat import attack, call_off, edge_distance
+from macpf.envs.smac.skirmish.movement import head_for
+from macpf.envs.smac.skirmish.terrain import cell_of
+from macpf.envs.smac.units import ENERGY_MAX, HEAL_AUTOCAST_ENERGY, HEAL_COST, HEAL_RANGE, HEAL_RATE, HEAL_SCAN
+from macpf.envs.smac.units import LOOPS_PER_SECOND
+
+#: SMAC orders moves to a point this far away.
+MOVE_AMOUNT = 2.0
+STOP, NORTH, SOUTH, EAST, WEST, FIRST_TARGET = 1, 2, 3, 4, 5, 6
+
+
+@njit(cache=True)
+def give_orders(f, n, w, actions):
+    """Hand one env step's actions to the agents."""
+    N = w.shape[L.N_AGENTS]
+    for u in range(N):
+        n[L.LAST_ACTION, u] = actions[u]
+        if n[L.ALIVE, u] == 0:
+            continue
+        a = actions[u]
+        if a <= STOP:
+            obey(f, n, u, L.IDLE, -1)
+        elif a < FIRST_TARGET:
+            obey(f, n, u, L.MOVE, -1)
+            f[L.GOAL_X, u] = f[L.X, u] + MOVE_AMOUNT * ((a == EAST) - (a == WEST))
+            f[L.GOAL_Y, u] = f[L.Y, u] + MOVE_AMOUNT * ((a == NORTH) - (a == SOUTH))
+        else:
+            heals = w.stats[L.KIND, u] == L.MEDIVAC
+            t = a - FIRST_TARGET if heals else N + a - FIRST_TARGET
+            if heals and not well(f, w, t):
+                obey(f, n, u, L.HEAL, t)
+            elif not heals and w.damage[u, t] > 0:
+                obey(f, n, u, L.ATTACK, t)
+            elif not w.guesses[P.REFUSED_KEEPS]:
+                obey(f, n, u, L.IDLE, -1)
+
+
+@njit(cache=True)
+def obey(f, n, u, order, target):
+    """Take a new order; the same attack again goes on as it was."""
+    if order == L.ATTACK and n[L.ORDER, u] == order and n[L.TARGET, u] == target:
+        return
+    call_off(f, n, u)
+    n[L.ORDER, u] = order
+    n[L.TARGET, u] = target
+
+
+@njit(cache=True)
+def well(f, w, u):
+    """Whether u needs no healing."""
+    return f[L.HEALTH, u] >= w.stats[L.MAX_HEALTH, u]
+
+
+@njit(cache=True)
+def act(f, n, w, streams, b, loop, u):
+    """One loop of unit u's will; sets its stance, and its goal if it wants to move."""
+    n[L.STANCE, u] = L.STANDING
+    order = n[L.ORDER, u]
+    if order == L.MARCH:
+        if w.stats[L.KIND, u] == L.MEDIVAC:
+            attend(f, n, w, u)
+        else:
+            fight(f, n, w, streams, b, loop, u)
+        return
+    if order == L.MOVE:
+        n[L.STANCE, u] = L.MOVING
+        return
+    t = n[L.TARGET, u]
+    if order == L.IDLE:
+        return
+    if n[L.ALIVE, t] == 0:
+        obey(f, n, u, L.IDLE, -1)
+    elif order == L.HEAL:
+        heal(f, n, w, u, t)
+    elif attack(f, n, w, streams, b, u, t):
+        n[L.STANCE, u] = L.FIGHTING
+    else:
+        head_for(f, n, w, u, f[L.X, t], f[L.Y, t])
+
+
+@njit(cache=True)
+def fight(f, n, w, streams, b, loop, u):
+    """An enemy on attack-move: keep a target in range, else take the nearest in scan range, else march on."""
+    t = n[L.TARGET, u]
+    if t >= 0 and n[L.ALIVE, t] == 0:
+        call_off(f, n, u)
+        t = -1
+    if t < 0 or (edge_distance(f, w, u, t) > w.stats[L.RANGE, u] and f[L.WINDUP, u] <= 0):
+        if t < 0 or (loop + u) % int(w.guesses[P.SCAN_INTERVAL]) == 0:
+            t = look_for_target(f, n, w, u)
+    n[L.TARGET, u] = t
+    if t >= 0:
+        if attack(f, n, w, streams, b, u, t):
+            n[L.STANCE, u] = L.FIGHTING
+        elif f[L.BACKSWING, u] > 0 and w.guesses[P.BACKSWING_BLOCKS]:
+            n[L.STANCE, u] = L.FIGHTING
+        else:
+            head_for(f, n, w, u, f[L.X, t], f[L.Y, t])
+        return
+    march(f, n, w, u)
+
+
+@njit(cache=True)
+def march(f, n, w, u):
+    """Go on to the point the enemies were sent to."""
+    if np.isnan(w.order[0]):
+        return
+    x, y = f[L.POST_X, u], f[L.POST_Y, u]
+    if (f[L.X, u] - x) ** 2 + (f[L.Y, u] - y) ** 2 > w.guesses[P.ARRIVAL] ** 2:
+        head_for(f, n, w, u, x, y)
+
+
+@njit(cache=True)
+def look_for_target(f, n, w, u):
+    """The nearest agent within scan range that u can hit; on a hunt, the one with the shortest way to it."""
+    best, nearest = -1, w.stats[L.SCAN, u]
+    best_healer = False
+    for v in range(w.shape[L.N_AGENTS]):
+        if n[L.ALIVE, v] == 0 or w.damage[u, v] == 0:
+            continue
+        apart = edge_distance(f, w, u, v)
+        healer = w.guesses[P.HEALER_FIRST] > 0 and w.stats[L.KIND, v] == L.MEDIVAC
+        if apart > w.stats[L.SCAN, u] or (best_healer and not healer):
+            continue
+        if best < 0 or apart < nearest or (healer and not best_healer):
+            best, nearest, best_healer = v, apart, healer
+    if best >= 0 or not w.shape[L.HUNT]:
+        return best
+    shortest = 1e9
+    here = cell_of(w.cells, f[L.X, u], f[L.Y, u])
+    for v in range(w.shape[L.N_AGENTS]):
+        if n[L.ALIVE, v] == 1:
+            way = np.float64(w.hops[here, cell_of(w.cells, f[L.X, v], f[L.Y, v])])
+            if way < shortest:
+                best, shortest = v, way
+    return best
+
+
+@njit(cache=True)
+def attend(f, n, w, u):
+    """The enemy's medivac: heal the weakest friend nearby, else stay with the army."""
+    t = n[L.TARGET, u]
+    if t < 0 or n[L.ALIVE, t] == 0 or well(f, w, t) or f[L.ENERGY, u] <= 0:
+        t = look_for_patient(f, n, w, u)
+        n[L.TARGET, u] = t
+    if t >= 0:
+        heal(f, n, w, u, t)
+        return
+    if not w.guesses[P.MEDIVAC_FOLLOWS]:
+        return
+    nearest, friend = 1e9, -1
+    for v in range(w.shape[L.N_AGENTS], f.shape[1]):
+        if v != u and n[L.ALIVE, v] == 1:
+            apart = edge_distance(f, w, u, v)
+            if apart < nearest:
+                nearest, friend = apart, v
+    if friend >= 0 and nearest > 0:
+        head_for(f, n, w, u, f[L.X, friend], f[L.Y, friend])
+
+
+@njit(cache=True)
+def look_for_patient(f, n, w, u):
+    """The friend within scan range with the lowest share of its health, the nearest of equals; -1 if all are well."""
+    best, lowest, nearest = -1, 1.0, 1e9
+    if f[L.ENERGY, u] < HEAL_AUTOCAST_ENERGY:
+        return best
+    for v in range(w.shape[L.N_AGENTS], f.shape[1]):
+        if v == u or n[L.ALIVE, v] == 0 or well(f, w, v) or w.stats[L.FLIES, v] > 0:
+            continue
+        share, apart = f[L.HEALTH, v] / w.stats[L.MAX_HEALTH, v], edge_distance(f, w, u, v)
+        if apart <= HEAL_SCAN and (share < lowest or (share == lowest and apart < nearest)):
+            best, lowest, nearest = v, share, apart
+    return best
+
+
+@njit(cache=True)
+def heal(f, n, w, u, t):
+    """Heal t for one loop if it is in range, and follow it if it is not."""
+    if edge_distance(f, w, u, t) > HEAL_RANGE:
+        head_for(f, n, w, u, f[L.X, t], f[L.Y, t])
+        return
+    missing = w.stats[L.MAX_HEALTH, t] - f[L.HEALTH, t]
+    points = min(HEAL_RATE / LOOPS_PER_SECOND, missing, f[L.ENERGY, u] / HEAL_COST)
+    if points > 0:
+        f[L.HEALTH, t] += points
+        f[L.ENERGY, u] = min(max(f[L.ENERGY, u] - points * HEAL_COST, 0.0), ENERGY_MAX)

@@ -1,0 +1,148 @@
+"""The ten unit types of SMAC with the values of StarCraft II's own data files.
+
+Every SMAC map depends on the Liberty mod alone, so these are the base Wings of Liberty values, the same in builds
+4.6.2 and 4.10; ladder values differ (stalker, colossus, medivac). Times are in normal-speed seconds of 16 game
+loops, distances in cells. Source: SC2 game data as published in SC2Mapster/SC2GameData, and the map archives of
+oxwhirl/smac.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+LOOPS_PER_SECOND = 16
+
+
+@dataclass(frozen=True)
+class Weapon:
+    """How a unit attacks.
+
+    Attributes:
+        damage: of one hit, before armour.
+        period: seconds between two attacks.
+        range: edge to edge, in cells.
+        damage_point: seconds from the start of an attack to its first hit.
+        backswing: seconds after the damage point in which an automatic attacker stands still.
+        hits: hits per attack; armour counts for each.
+        bonus: extra damage by attribute of the target.
+        missile_speed: cells per second; 0 hits at once.
+        slop: cells a target may gain on the range before the shot is called off.
+        hits_air: whether flying units can be attacked.
+    """
+
+    damage: float
+    period: float
+    range: float
+    damage_point: float = 0.167
+    backswing: float = 0.5
+    hits: int = 1
+    bonus: dict[str, float] = field(default_factory=dict)
+    missile_speed: float = 0.0
+    slop: float = 1.0
+    hits_air: bool = False
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One unit type.
+
+    Attributes:
+        health, shield, armor: points; armour is taken from each hit on health.
+        radius: of the disc that collides, is shot at and is splashed.
+        clearance: smallest distance of the centre to blocked ground (the data files' inner radius).
+        speed: cells per second.
+        attributes: light, armored, biological, mechanical, massive, structure.
+        max_cooldown: SMAC's divisor of the weapon cooldown in the state, in game loops. Those of stalker and colossus
+            are evidently swapped there; agents of the paper saw them so.
+        weapon: how it attacks; None for the medivac.
+        health_regeneration: points per second.
+        flies: whether it is in the air.
+    """
+
+    health: float
+    shield: float
+    armor: float
+    radius: float
+    clearance: float
+    speed: float
+    attributes: frozenset[str]
+    max_cooldown: float
+    weapon: Weapon | None
+    health_regeneration: float = 0.0
+    flies: bool = False
+
+
+def _attributes(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+ZERG = 0.2734  # health points per second that every Zerg unit regrows
+
+UNITS: dict[str, Unit] = {
+    "marine": Unit(
+        health=45, shield=0, armor=0, radius=0.375, clearance=0.375, speed=2.25, max_cooldown=15,
+        attributes=_attributes("light biological"),
+        weapon=Weapon(damage=6, period=0.8608, range=5, damage_point=0.05, backswing=0.75, hits_air=True),
+    ),
+    "marauder": Unit(
+        health=125, shield=0, armor=1, radius=0.5625, clearance=0.375, speed=2.25, max_cooldown=25,
+        attributes=_attributes("armored biological"),
+        weapon=Weapon(
+            damage=10, period=1.5, range=6, damage_point=0, backswing=0, bonus={"armored": 10}, missile_speed=20
+        ),
+    ),
+    "medivac": Unit(
+        health=150, shield=0, armor=1, radius=0.75, clearance=0, speed=2.75, max_cooldown=200, flies=True,
+        attributes=_attributes("armored mechanical"), weapon=None,
+    ),
+    "stalker": Unit(
+        health=80, shield=80, armor=1, radius=0.625, clearance=0.5, speed=2.9531, max_cooldown=35,
+        attributes=_attributes("armored mechanical"),
+        weapon=Weapon(damage=10, period=1.44, range=6, bonus={"armored": 4}, missile_speed=18.75, hits_air=True),
+    ),
+    "zealot": Unit(
+        health=100, shield=50, armor=1, radius=0.5, clearance=0.375, speed=2.25, max_cooldown=22,
+        attributes=_attributes("light biological"),
+        weapon=Weapon(damage=8, period=1.2, range=0.1, damage_point=0, hits=2),
+    ),
+    "colossus": Unit(
+        health=200, shield=150, armor=1, radius=1.0, clearance=0.5625, speed=2.25, max_cooldown=24,
+        attributes=_attributes("armored mechanical massive"),
+        weapon=Weapon(damage=20, period=2.2, range=6, damage_point=0.0832, hits=2, slop=0),
+    ),
+    "zergling": Unit(
+        health=35, shield=0, armor=0, radius=0.375, clearance=0.375, speed=2.9531, max_cooldown=11,
+        attributes=_attributes("light biological"), health_regeneration=ZERG,
+        weapon=Weapon(damage=5, period=0.696, range=0.1),
+    ),
+    "baneling": Unit(
+        health=30, shield=0, armor=0, radius=0.375, clearance=0.375, speed=2.5, max_cooldown=1,
+        attributes=_attributes("biological"), health_regeneration=ZERG,
+        weapon=Weapon(damage=20, period=0.833, range=0.25, damage_point=0, bonus={"light": 15, "structure": 60}),
+    ),
+    "hydralisk": Unit(
+        health=80, shield=0, armor=0, radius=0.625, clearance=0.375, speed=2.25, max_cooldown=10,
+        attributes=_attributes("light biological"), health_regeneration=ZERG,
+        weapon=Weapon(damage=12, period=0.83, range=5, damage_point=0.208, missile_speed=40, hits_air=True),
+    ),
+    "spine_crawler": Unit(
+        health=300, shield=0, armor=2, radius=0.875, clearance=0, speed=0, max_cooldown=15,
+        attributes=_attributes("armored biological structure"), health_regeneration=ZERG,
+        weapon=Weapon(damage=25, period=1.6, range=7, damage_point=0.3332, bonus={"armored": 5}, slop=0),
+    ),
+}  # fmt: skip
+
+#: Medivac: healing per second, energy per healed point, energy regained per second, at the start, and at most.
+HEAL_RATE, HEAL_COST, ENERGY_RATE, ENERGY_START, ENERGY_MAX = 9.0, 0.33, 0.5625, 50.0, 200.0
+#: Medivac: range of healing and of looking for patients (edge to edge), energy to start by itself, acceleration.
+HEAL_RANGE, HEAL_SCAN, HEAL_AUTOCAST_ENERGY, MEDIVAC_ACCELERATION = 4.0, 6.0, 5.0, 2.3125
+#: Protoss shields: seconds without damage before they regrow, and points per second then.
+SHIELD_DELAY, SHIELD_RATE = 10.0, 2.0
+#: A baneling's blast reaches this far beyond its centre, plus the radius of what it hits.
+BLAST_RADIUS = 2.2
+#: A colossus burns this far to both sides of its target, with points of this radius.
+BEAM_HALF_WIDTH, BEAM_RADIUS = 1.25, 0.15
+#: Seconds between the two strikes of a zealot.
+SECOND_STRIKE = 0.28
+#: Least damage of a hit, whatever the armour.
+LEAST_DAMAGE = 0.5
