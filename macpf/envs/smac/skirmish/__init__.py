@@ -1,1 +1,21 @@
 """The embedded engine: SMAC battles in compiled code, batched, without StarCraft."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import numba
+
+
+def _cache_folder() -> Path:
+    """Numba notices a change of a compiled function's own file only, so the cache is named after all our sources."""
+    here = Path(__file__).parent
+    sources = sorted([*here.glob("*.py"), here.parent / "units.py", here.parent / "maps.py"])
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
+    return here / "__pycache__" / digest
+
+
+if not os.environ.get("NUMBA_CACHE_DIR"):
+    numba.config.CACHE_DIR = str(_cache_folder())

@@ -7,10 +7,10 @@ All functions see one battle: f[field, U] and n[field, U] as `layout` (L) names 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from macpf.envs.smac.skirmish import layout as L
 from macpf.envs.smac.skirmish import parameters as P
+from macpf.envs.smac.skirmish.compiled import compiled
 from macpf.envs.smac.skirmish.random import uniform
 from macpf.envs.smac.units import BEAM_HALF_WIDTH, BEAM_RADIUS, BLAST_RADIUS, LEAST_DAMAGE
 
@@ -18,14 +18,14 @@ from macpf.envs.smac.units import BEAM_HALF_WIDTH, BEAM_RADIUS, BLAST_RADIUS, LE
 LEAST_DELAY, MOST_DELAY = -1.0, 2.0
 
 
-@njit(cache=True)
+@compiled
 def edge_distance(f, w, u, v):
     """Distance between the edges of two units."""
     dx, dy = f[L.X, u] - f[L.X, v], f[L.Y, u] - f[L.Y, v]
     return np.sqrt(dx * dx + dy * dy) - w.stats[L.RADIUS, u] - w.stats[L.RADIUS, v]
 
 
-@njit(cache=True)
+@compiled
 def call_off(f, n, u):
     """A new order ends the wind-up (free of charge), the backswing, and a zealot's second strike."""
     if f[L.WINDUP, u] > 0:
@@ -34,7 +34,7 @@ def call_off(f, n, u):
     f[L.BACKSWING, u] = 0
 
 
-@njit(cache=True)
+@compiled
 def attack(f, n, w, streams, b, u, t):
     """Serve the attack of u on t for one loop. True: it stands and fights; False: it must come closer."""
     s = w.stats
@@ -57,7 +57,7 @@ def attack(f, n, w, streams, b, u, t):
     return True
 
 
-@njit(cache=True)
+@compiled
 def fire(f, n, w, u, t):
     """The damage point: hit at once, or send what will hit later."""
     s = w.stats
@@ -91,7 +91,7 @@ def fire(f, n, w, u, t):
         hit(f, n, w, u, t, w.damage[u, t])
 
 
-@njit(cache=True)
+@compiled
 def land(f, n, w, u):
     """Let what u has under way come one loop nearer, and hit when it is there."""
     if n[L.FLIGHT_TARGET, u] < 0:
@@ -111,7 +111,7 @@ def land(f, n, w, u):
         hit(f, n, w, u, t, w.damage[u, t])
 
 
-@njit(cache=True)
+@compiled
 def burn(f, n, w, u, t):
     """Both beams of a colossus: every enemy on the ground that touches the line, and the target in any case."""
     level = level_at(w, f[L.LINE_X, u], f[L.LINE_Y, u])
@@ -128,19 +128,19 @@ def burn(f, n, w, u, t):
                 hit(f, n, w, u, v, w.damage[u, v])
 
 
-@njit(cache=True)
+@compiled
 def level_at(w, x, y):
     """Cliff level of a point."""
     return w.level[min(max(int(x), 0), 31), min(max(int(y), 0), 31)]
 
 
-@njit(cache=True)
+@compiled
 def same_level(a, b):
     """Whether two levels are one; ramps belong to both of theirs."""
     return a == b or a < 0 or b < 0
 
 
-@njit(cache=True)
+@compiled
 def hit(f, n, w, u, t, damage):
     """Damage t: shields take it first, without armour; the rest meets armour. Its friends may come to help."""
     absorbed = min(f[L.SHIELD, t], damage)
@@ -152,7 +152,7 @@ def hit(f, n, w, u, t, damage):
         answer(f, n, w, u, t)
 
 
-@njit(cache=True)
+@compiled
 def answer(f, n, w, u, t):
     """An enemy without a target that is hit turns on the attacker, and so do its friends nearby."""
     if n[L.TARGET, t] < 0 and w.damage[t, u] > 0:
@@ -168,7 +168,7 @@ def answer(f, n, w, u, t):
                 n[L.TARGET, v] = u
 
 
-@njit(cache=True)
+@compiled
 def bury(f, n, w):
     """Take the dead off the field; banelings burst, which may kill more."""
     again = True
@@ -184,7 +184,7 @@ def bury(f, n, w):
                     again = True
 
 
-@njit(cache=True)
+@compiled
 def burst(f, n, w, u):
     """The blast of a baneling: full damage to every enemy on the ground and level within reach."""
     level = level_at(w, f[L.X, u], f[L.Y, u])

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from macpf.envs.smac.skirmish import layout as L
 from macpf.envs.smac.skirmish import parameters as P
 from macpf.envs.smac.skirmish.combat import bury, land
+from macpf.envs.smac.skirmish.compiled import compiled
 from macpf.envs.smac.skirmish.features import record, show
 from macpf.envs.smac.skirmish.judge import judge
 from macpf.envs.smac.skirmish.movement import LOOK_AROUND, find_way, look_around, push_apart, walk
@@ -26,7 +26,7 @@ from macpf.envs.smac.units import (
 LOOPS_PER_STEP = 8
 
 
-@njit(cache=True)
+@compiled
 def reset_battles(floats, ints, counts, streams, w, near, n_near, which, rows, obs, state, available):
     """Start new battles where `which` says so, and show all that go on."""
     for b in range(floats.shape[0]):
@@ -41,7 +41,7 @@ def reset_battles(floats, ints, counts, streams, w, near, n_near, which, rows, o
             available[b, :, 0] = True
 
 
-@njit(cache=True)
+@compiled
 def step_battles(floats, ints, counts, streams, w, near, n_near, actions, rows, obs, state, available, reward):
     """One env step of all battles that are not over; those that are stay empty."""
     for b in range(floats.shape[0]):
@@ -57,7 +57,7 @@ def step_battles(floats, ints, counts, streams, w, near, n_near, actions, rows, 
         show(rows[b], w, obs[b], state[b], available[b])
 
 
-@njit(cache=True)
+@compiled
 def deploy(f, n, counts, streams, b, w):
     """Put all units where the map has them, fresh."""
     f[:] = 0
@@ -87,7 +87,7 @@ def deploy(f, n, counts, streams, b, w):
         n[L.LAST_ACTION, u] = -1
 
 
-@njit(cache=True)
+@compiled
 def advance(f, n, w, streams, b, loop, near, n_near):
     """One game loop: timers, wills, steps, hits, deaths. Who dies in a loop still acts in it, on either side."""
     U = f.shape[1]
@@ -121,7 +121,7 @@ def advance(f, n, w, streams, b, loop, near, n_near):
     bury(f, n, w)
 
 
-@njit(cache=True)
+@compiled
 def tick(f, n, w):
     """Timers run down, shields and Zerg regrow, medivacs regain energy."""
     for u in range(f.shape[1]):

@@ -170,5 +170,3 @@ class Skirmish(Env):
             },
             record={"units": self.units},
         )
-
-

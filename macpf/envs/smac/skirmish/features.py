@@ -11,9 +11,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from macpf.envs.smac.skirmish import layout as L
+from macpf.envs.smac.skirmish.compiled import compiled
 
 N_COLUMNS = 5
 PX, PY, PHEALTH, PSHIELD, PCOOLDOWN = range(N_COLUMNS)
@@ -28,7 +28,7 @@ def record_width(n_agents: int, n_enemies: int) -> int:
     return N_COLUMNS * (n_agents + n_enemies) + n_agents
 
 
-@njit(cache=True)
+@compiled
 def record(f, n, w, row):
     """Write a battle as a row of units."""
     U, N = f.shape[1], w.shape[L.N_AGENTS]
@@ -43,7 +43,7 @@ def record(f, n, w, row):
         row[N_COLUMNS * U + u] = n[L.LAST_ACTION, u]
 
 
-@njit(cache=True)
+@compiled
 def show(row, w, obs, state, available):
     """Fill one battle's obs [N, O], state [S] and available [N, A] (all zero before) from its row of units."""
     N, E = w.shape[L.N_AGENTS], w.shape[L.N_ENEMIES]
@@ -58,7 +58,7 @@ def show(row, w, obs, state, available):
     show_state(units, row[N_COLUMNS * U :], w, state)
 
 
-@njit(cache=True)
+@compiled
 def show_available(units, w, a, available):
     """Actions of a living agent."""
     N, E = w.shape[L.N_AGENTS], w.shape[L.N_ENEMIES]
@@ -75,7 +75,7 @@ def show_available(units, w, a, available):
             available[6 + k] = apart <= w.rules[L.SHOOT]
 
 
-@njit(cache=True)
+@compiled
 def show_obs(units, w, a, obs, available):
     """Observation of a living agent: its moves, every enemy, every other agent, itself."""
     N, E = w.shape[L.N_AGENTS], w.shape[L.N_ENEMIES]
@@ -98,7 +98,7 @@ def show_obs(units, w, a, obs, available):
     health_and_type(units, w, a, obs[at:], L.ALLY_SHIELD)
 
 
-@njit(cache=True)
+@compiled
 def sees(units, w, t, x, y, sight, out, shield):
     """Fill the row of another unit if it lives within sight; says whether it does."""
     if units[PHEALTH, t] <= 0:
@@ -115,7 +115,7 @@ def sees(units, w, t, x, y, sight, out, shield):
     return True
 
 
-@njit(cache=True)
+@compiled
 def health_and_type(units, w, u, out, shield):
     """Health, shield where the side is Protoss, and the one-hot of the type where there are several."""
     out[0] = np.float64(units[PHEALTH, u]) / w.stats[L.MAX_HEALTH, u]
@@ -125,7 +125,7 @@ def health_and_type(units, w, u, out, shield):
         out[1 + w.shape[shield] + int(w.stats[L.TYPE_BIT, u])] = 1.0
 
 
-@njit(cache=True)
+@compiled
 def show_state(units, last_actions, w, state):
     """The state: a row for each agent, each enemy, and the one-hots of the last actions."""
     N, E = w.shape[L.N_AGENTS], w.shape[L.N_ENEMIES]
@@ -152,7 +152,7 @@ def show_state(units, last_actions, w, state):
             state[at + a * (6 + E) + int(last_actions[a])] = 1.0
 
 
-@njit(cache=True)
+@compiled
 def show_all(rows, w, obs, state, available):
     """`show` for M rows of units [M, K]; rows of zeros stay empty."""
     N = w.shape[L.N_AGENTS]
@@ -164,7 +164,7 @@ def show_all(rows, w, obs, state, available):
             available[m, :, NO_OP] = True
 
 
-@njit(cache=True)
+@compiled
 def visibility(rows, w, visible):
     """SMAC's visibility matrix [M, N, N + E]: which agent sees which agent and enemy."""
     N = w.shape[L.N_AGENTS]

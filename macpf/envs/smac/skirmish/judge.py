@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from macpf.envs.smac.skirmish import layout as L
+from macpf.envs.smac.skirmish.compiled import compiled
 
 
-@njit(cache=True)
+@compiled
 def judge(f, n, counts, w):
     """Count the dead, pay the step, and say in `counts` whether the battle is over. Returns the reward."""
     N, U = w.shape[L.N_AGENTS], f.shape[1]
@@ -38,7 +38,7 @@ def judge(f, n, counts, w):
     return reward
 
 
-@njit(cache=True)
+@compiled
 def losses(f, n, first, end):
     """Health and shield lost since the last step, and deaths, of units not known to be dead."""
     lost, deaths = 0.0, 0
@@ -56,7 +56,7 @@ def losses(f, n, first, end):
     return lost, deaths
 
 
-@njit(cache=True)
+@compiled
 def verdict(n, w):
     """L.WON, L.LOST, 0 for a draw (all dead), or -1: the battle goes on. In MMM, medivacs alone neither hold nor win."""
     N, U = w.shape[L.N_AGENTS], n.shape[1]

@@ -40,10 +40,14 @@ PLAIN, ZEALOT, COLOSSUS, BANELING, MEDIVAC, SPINE = range(6)
     MISSILE, REGENERATION, KIND, FLIES, MAX_COOLDOWN, TYPE_BIT, HITS, STRIKE, START_X, START_Y,
 ) = range(22)  # fmt: skip
 # Entries of the shape vector.
-N_AGENTS, N_ENEMIES, LIMIT, ALLY_BITS, ENEMY_BITS, ALLY_SHIELD, ENEMY_SHIELD, ALLY_BLOCK, MMM, HUNT, HAS_PATHS = range(11)
+N_AGENTS, N_ENEMIES, LIMIT, ALLY_BITS, ENEMY_BITS, ALLY_SHIELD, ENEMY_SHIELD, ALLY_BLOCK, MMM, HUNT, HAS_PATHS = range(
+    11
+)
 BLOCK_NONE, BLOCK_SHOWN, BLOCK_ZERO = range(3)
 # Entries of the rules vector.
-SIGHT, SHOOT, MAX_REWARD, SPARSE, ONLY_POSITIVE, DEATH_VALUE, WIN_VALUE, DEFEAT_VALUE, NEGATIVE_SCALE, SCALE_TO = range(10)
+SIGHT, SHOOT, MAX_REWARD, SPARSE, ONLY_POSITIVE, DEATH_VALUE, WIN_VALUE, DEFEAT_VALUE, NEGATIVE_SCALE, SCALE_TO = range(
+    10
+)
 
 KINDS = {"zealot": ZEALOT, "colossus": COLOSSUS, "baneling": BANELING, "medivac": MEDIVAC, "spine_crawler": SPINE}
 #: Units look for targets at least this far, edge to edge.
@@ -87,9 +91,7 @@ class Battlefield(NamedTuple):
 NEED_PATHS = ("corridor", "so_many_baneling", "2c_vs_64zg")
 
 
-def battlefield(
-    smac_map: SmacMap, parameters: Parameters, rules: np.ndarray, ally_block: int
-) -> Battlefield:
+def battlefield(smac_map: SmacMap, parameters: Parameters, rules: np.ndarray, ally_block: int) -> Battlefield:
     """The constants of a map, ready for compiled code."""
     units = [name for name, _, _ in (*smac_map.allies, *smac_map.enemies)]
     terrain = load_terrain(smac_map.terrain)
@@ -158,6 +160,6 @@ def _contact(units: list[str]) -> np.ndarray:
         high = ["massive" in unit.attributes or unit.flies for unit in (a, b)]
         return all(high) or not any(high)
 
-    return np.array([[(UNITS[a].radius + UNITS[b].radius) * collides(UNITS[a], UNITS[b]) for b in units] for a in units])
-
-
+    return np.array(
+        [[(UNITS[a].radius + UNITS[b].radius) * collides(UNITS[a], UNITS[b]) for b in units] for a in units]
+    )

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from macpf.envs.smac.skirmish import layout as L
 from macpf.envs.smac.skirmish import parameters as P
+from macpf.envs.smac.skirmish.compiled import compiled
 from macpf.envs.smac.skirmish.terrain import in_sight, room, waypoint
 from macpf.envs.smac.units import LOOPS_PER_SECOND, MEDIVAC_ACCELERATION
 
@@ -20,7 +20,7 @@ LOOK_AROUND = 4
 TOUCH = 1e-4
 
 
-@njit(cache=True)
+@compiled
 def look_around(f, n, w, near, n_near):
     """List for each unit the later ones it could touch before the next look; find the way of those that need one."""
     U = f.shape[1]
@@ -42,14 +42,14 @@ def look_around(f, n, w, near, n_near):
                 n_near[v] += 1
 
 
-@njit(cache=True)
+@compiled
 def head_for(f, n, w, u, x, y):
     """Set where u wants to go; where rooms are not convex, by way of the shortest path."""
     n[L.STANCE, u] = L.MOVING
     f[L.GOAL_X, u], f[L.GOAL_Y, u] = x, y
 
 
-@njit(cache=True)
+@compiled
 def find_way(f, n, w, u):
     """The point to walk to now on the way to the goal."""
     margin = w.stats[L.CLEARANCE, u] - 0.05
@@ -61,13 +61,13 @@ def find_way(f, n, w, u):
         f[L.WAY_X, u], f[L.WAY_Y, u] = waypoint(walls, w.cells, w.hops, w.centres, f[L.X, u], f[L.Y, u], x, y, margin)
 
 
-@njit(cache=True)
+@compiled
 def walker(w, u):
     """Which walls stop u: those of walkers (0) or those of colossi (1)."""
     return 1 if w.stats[L.KIND, u] == L.COLOSSUS else 0
 
 
-@njit(cache=True)
+@compiled
 def walk(f, n, w, near, n_near, u):
     """One loop's step towards the goal."""
     x, y = f[L.X, u], f[L.Y, u]
@@ -96,7 +96,7 @@ def walk(f, n, w, near, n_near, u):
             return
 
 
-@njit(cache=True)
+@compiled
 def free(f, n, w, near, n_near, u, x, y):
     """Whether u may stand at (x, y): not nearer to a wall or into a unit than it is. Idle friends give way."""
     if w.stats[L.FLIES, u] == 0:
@@ -122,7 +122,7 @@ def free(f, n, w, near, n_near, u, x, y):
     return True
 
 
-@njit(cache=True)
+@compiled
 def push_apart(f, n, w, near, n_near):
     """One symmetric pass over overlapping pairs. Who fights is not moved by who does not, nor enemies by enemies."""
     most = w.guesses[P.PUSH]
@@ -149,13 +149,13 @@ def push_apart(f, n, w, near, n_near):
             nudge(f, w, v, -dx / apart * shift_v, -dy / apart * shift_v)
 
 
-@njit(cache=True)
+@compiled
 def weight(n, w, u):
     """How readily a unit is moved: buildings and fighters are not."""
     return 0.0 if w.stats[L.STEP, u] == 0 or n[L.STANCE, u] == L.FIGHTING else 1.0
 
 
-@njit(cache=True)
+@compiled
 def nudge(f, w, u, dx, dy):
     """Move u by a little unless a wall is there."""
     x, y = f[L.X, u] + dx, f[L.Y, u] + dy

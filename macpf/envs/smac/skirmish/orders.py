@@ -4,22 +4,29 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from macpf.envs.smac.skirmish import layout as L
 from macpf.envs.smac.skirmish import parameters as P
 from macpf.envs.smac.skirmish.combat import attack, call_off, edge_distance
+from macpf.envs.smac.skirmish.compiled import compiled
 from macpf.envs.smac.skirmish.movement import head_for
 from macpf.envs.smac.skirmish.terrain import cell_of
-from macpf.envs.smac.units import ENERGY_MAX, HEAL_AUTOCAST_ENERGY, HEAL_COST, HEAL_RANGE, HEAL_RATE, HEAL_SCAN
-from macpf.envs.smac.units import LOOPS_PER_SECOND
+from macpf.envs.smac.units import (
+    ENERGY_MAX,
+    HEAL_AUTOCAST_ENERGY,
+    HEAL_COST,
+    HEAL_RANGE,
+    HEAL_RATE,
+    HEAL_SCAN,
+    LOOPS_PER_SECOND,
+)
 
 #: SMAC orders moves to a point this far away.
 MOVE_AMOUNT = 2.0
 STOP, NORTH, SOUTH, EAST, WEST, FIRST_TARGET = 1, 2, 3, 4, 5, 6
 
 
-@njit(cache=True)
+@compiled
 def give_orders(f, n, w, actions):
     """Hand one env step's actions to the agents."""
     N = w.shape[L.N_AGENTS]
@@ -45,7 +52,7 @@ def give_orders(f, n, w, actions):
                 obey(f, n, u, L.IDLE, -1)
 
 
-@njit(cache=True)
+@compiled
 def obey(f, n, u, order, target):
     """Take a new order; the same attack again goes on as it was."""
     if order == L.ATTACK and n[L.ORDER, u] == order and n[L.TARGET, u] == target:
@@ -55,13 +62,13 @@ def obey(f, n, u, order, target):
     n[L.TARGET, u] = target
 
 
-@njit(cache=True)
+@compiled
 def well(f, w, u):
     """Whether u needs no healing."""
     return f[L.HEALTH, u] >= w.stats[L.MAX_HEALTH, u]
 
 
-@njit(cache=True)
+@compiled
 def act(f, n, w, streams, b, loop, u):
     """One loop of unit u's will; sets its stance, and its goal if it wants to move."""
     n[L.STANCE, u] = L.STANDING
@@ -88,7 +95,7 @@ def act(f, n, w, streams, b, loop, u):
         head_for(f, n, w, u, f[L.X, t], f[L.Y, t])
 
 
-@njit(cache=True)
+@compiled
 def fight(f, n, w, streams, b, loop, u):
     """An enemy on attack-move: keep a target in range, else take the nearest in scan range, else march on."""
     t = n[L.TARGET, u]
@@ -100,9 +107,7 @@ def fight(f, n, w, streams, b, loop, u):
             t = look_for_target(f, n, w, u)
     n[L.TARGET, u] = t
     if t >= 0:
-        if attack(f, n, w, streams, b, u, t):
-            n[L.STANCE, u] = L.FIGHTING
-        elif f[L.BACKSWING, u] > 0 and w.guesses[P.BACKSWING_BLOCKS]:
+        if attack(f, n, w, streams, b, u, t) or (f[L.BACKSWING, u] > 0 and w.guesses[P.BACKSWING_BLOCKS]):
             n[L.STANCE, u] = L.FIGHTING
         else:
             head_for(f, n, w, u, f[L.X, t], f[L.Y, t])
@@ -110,7 +115,7 @@ def fight(f, n, w, streams, b, loop, u):
     march(f, n, w, u)
 
 
-@njit(cache=True)
+@compiled
 def march(f, n, w, u):
     """Go on to the point the enemies were sent to."""
     if np.isnan(w.order[0]):
@@ -120,7 +125,7 @@ def march(f, n, w, u):
         head_for(f, n, w, u, x, y)
 
 
-@njit(cache=True)
+@compiled
 def look_for_target(f, n, w, u):
     """The nearest agent within scan range that u can hit; on a hunt, the one with the shortest way to it."""
     best, nearest = -1, w.stats[L.SCAN, u]
@@ -146,7 +151,7 @@ def look_for_target(f, n, w, u):
     return best
 
 
-@njit(cache=True)
+@compiled
 def attend(f, n, w, u):
     """The enemy's medivac: heal the weakest friend nearby, else stay with the army."""
     t = n[L.TARGET, u]
@@ -168,7 +173,7 @@ def attend(f, n, w, u):
         head_for(f, n, w, u, f[L.X, friend], f[L.Y, friend])
 
 
-@njit(cache=True)
+@compiled
 def look_for_patient(f, n, w, u):
     """The friend within scan range with the lowest share of its health, the nearest of equals; -1 if all are well."""
     best, lowest, nearest = -1, 1.0, 1e9
@@ -183,7 +188,7 @@ def look_for_patient(f, n, w, u):
     return best
 
 
-@njit(cache=True)
+@compiled
 def heal(f, n, w, u, t):
     """Heal t for one loop if it is in range, and follow it if it is not."""
     if edge_distance(f, w, u, t) > HEAL_RANGE:

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from numba import njit
 
 from macpf.envs.smac.maps import SIZE
+from macpf.envs.smac.skirmish.compiled import compiled
 
 #: Quarter cells along a side, and the ring of blocked ones around them.
 FINE, RING = 4 * SIZE, 1
@@ -71,7 +72,7 @@ def _distances(ground):  # type: ignore[no-untyped-def]
     return out
 
 
-@njit(cache=True)
+@compiled
 def room(walls, x, y):  # type: ignore[no-untyped-def]
     """Distance to blocked ground at any point, interpolated; `walls` as made by `clearance`."""
     fx = min(max(4 * x + 0.5, 0.0), 128.999)
@@ -83,7 +84,7 @@ def room(walls, x, y):  # type: ignore[no-untyped-def]
     return low * (1 - b) + high * b
 
 
-@njit(cache=True)
+@compiled
 def in_sight(walls, x, y, to_x, to_y, margin):  # type: ignore[no-untyped-def]
     """Whether a disc of radius `margin` can go straight from one point to another."""
     dx, dy = to_x - x, to_y - y
@@ -145,7 +146,7 @@ def _all_pairs(numbers, where):  # type: ignore[no-untyped-def]
     return hops
 
 
-@njit(cache=True)
+@compiled
 def cell_of(cells, x, y):  # type: ignore[no-untyped-def]
     """Number of the walkable half cell nearest to a point."""
     i = min(max(int(2 * x), 0), COARSE - 1)
@@ -153,7 +154,7 @@ def cell_of(cells, x, y):  # type: ignore[no-untyped-def]
     return cells[i, j]
 
 
-@njit(cache=True)
+@compiled
 def waypoint(walls, cells, hops, centres, x, y, to_x, to_y, margin):  # type: ignore[no-untyped-def]
     """Where to head for, from (x, y) to a point out of sight: as far along the shortest path as one can see."""
     goal = cell_of(cells, to_x, to_y)
