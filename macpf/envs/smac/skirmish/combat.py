@@ -10,7 +10,7 @@ import numpy as np
 
 from macpf.envs.smac.skirmish import layout as L
 from macpf.envs.smac.skirmish import parameters as P
-from macpf.envs.smac.skirmish.compiled import compiled
+from macpf.envs.smac.skirmish.compiled import compiled, inlined
 from macpf.envs.smac.skirmish.random import uniform
 from macpf.envs.smac.units import BEAM_HALF_WIDTH, BEAM_RADIUS, BLAST_RADIUS, LEAST_DAMAGE
 
@@ -18,7 +18,7 @@ from macpf.envs.smac.units import BEAM_HALF_WIDTH, BEAM_RADIUS, BLAST_RADIUS, LE
 LEAST_DELAY, MOST_DELAY = -1.0, 2.0
 
 
-@compiled
+@inlined
 def edge_distance(f, w, u, v):
     """Distance between the edges of two units."""
     dx, dy = f[L.X, u] - f[L.X, v], f[L.Y, u] - f[L.Y, v]
@@ -34,7 +34,7 @@ def call_off(f, n, u):
     f[L.BACKSWING, u] = 0
 
 
-@compiled
+@inlined
 def attack(f, n, w, streams, b, u, t):
     """Serve the attack of u on t for one loop. True: it stands and fights; False: it must come closer."""
     s = w.stats
@@ -91,7 +91,7 @@ def fire(f, n, w, u, t):
         hit(f, n, w, u, t, w.damage[u, t])
 
 
-@compiled
+@inlined
 def land(f, n, w, u):
     """Let what u has under way come one loop nearer, and hit when it is there."""
     if n[L.FLIGHT_TARGET, u] < 0:

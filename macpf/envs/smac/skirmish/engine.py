@@ -11,7 +11,7 @@ from macpf.envs.smac.skirmish.combat import bury, land
 from macpf.envs.smac.skirmish.compiled import compiled
 from macpf.envs.smac.skirmish.features import record, show
 from macpf.envs.smac.skirmish.judge import judge
-from macpf.envs.smac.skirmish.movement import LOOK_AROUND, find_way, look_around, push_apart, walk
+from macpf.envs.smac.skirmish.movement import LOOK_AROUND, find_way, look_around, needs_way, push_apart, walk
 from macpf.envs.smac.skirmish.orders import act, give_orders
 from macpf.envs.smac.skirmish.random import uniform
 from macpf.envs.smac.units import (
@@ -51,7 +51,7 @@ def step_battles(floats, ints, counts, streams, w, near, n_near, actions, rows, 
         f, n = floats[b], ints[b]
         give_orders(f, n, w, actions[b])
         for loop in range(LOOPS_PER_STEP):
-            advance(f, n, w, streams, b, loop, near, n_near)
+            advance(f, n, w, streams, b, LOOPS_PER_STEP * counts[b, L.STEPS] + loop, near, n_near)
         reward[b] = judge(f, n, counts[b], w)
         record(f, n, w, rows[b])
         show(rows[b], w, obs[b], state[b], available[b])
@@ -106,10 +106,10 @@ def advance(f, n, w, streams, b, loop, near, n_near):
             if not moves:
                 f[L.SPEED, u] = 0
             if w.shape[L.HAS_PATHS]:
-                if moves and looks:
-                    find_way(f, n, w, u)
-                elif not moves:
+                if not moves:
                     f[L.WAY_X, u] = np.nan
+                elif needs_way(f, loop, u):
+                    find_way(f, n, w, u)
     if anyone:
         for k in range(U):
             u = first + k if first + k < U else first + k - U

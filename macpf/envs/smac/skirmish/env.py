@@ -77,7 +77,7 @@ class Skirmish(Env):
         self.counts = np.zeros((batch_size, L.N_COUNTS), dtype=np.int32)
         self.counts[:, L.OVER] = 1
         self.streams = new_streams(seed, batch_size)
-        self._near, self._n_near = np.zeros((U, U), dtype=np.int64), np.zeros(U, dtype=np.int64)
+        self._near, self._n_near = np.zeros((U + 1, U), dtype=np.int32), np.zeros(U, dtype=np.int32)
         self.units = np.zeros((batch_size, self.record_width), dtype=np.float32)
 
     def reset(self, which: Bool[np.ndarray, "B"] | None = None) -> Step:

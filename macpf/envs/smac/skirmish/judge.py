@@ -58,7 +58,7 @@ def losses(f, n, first, end):
 
 @compiled
 def verdict(n, w):
-    """L.WON, L.LOST, 0 for a draw (all dead), or -1: the battle goes on. In MMM, medivacs alone neither hold nor win."""
+    """L.WON, L.LOST, 0 for a draw (all dead), -1 while the battle goes on. Medivacs alone neither hold nor win."""
     N, U = w.shape[L.N_AGENTS], n.shape[1]
     allies = enemies = fighters = medivacs = 0
     for u in range(U):

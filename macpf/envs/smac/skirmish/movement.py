@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from macpf.envs.smac.maps import SIZE
 from macpf.envs.smac.skirmish import layout as L
 from macpf.envs.smac.skirmish import parameters as P
-from macpf.envs.smac.skirmish.compiled import compiled
+from macpf.envs.smac.skirmish.compiled import compiled, inlined
 from macpf.envs.smac.skirmish.terrain import in_sight, room, waypoint
 from macpf.envs.smac.units import LOOPS_PER_SECOND, MEDIVAC_ACCELERATION
 
@@ -15,7 +16,9 @@ from macpf.envs.smac.units import LOOPS_PER_SECOND, MEDIVAC_ACCELERATION
 COSINES = np.cos(np.radians(np.array([0.0, 30, -30, 60, -60, 90, -90])))
 SINES = np.sin(np.radians(np.array([0.0, 30, -30, 60, -60, 90, -90])))
 #: Loops between two looks at who is near and at the way.
-LOOK_AROUND = 4
+LOOK_AROUND = 2
+#: Waypoints count as reached this near, in cells.
+NEAR_WAYPOINT = 0.3
 #: Overlaps below this are left alone.
 TOUCH = 1e-4
 
@@ -28,7 +31,7 @@ def look_around(f, n, w, near, n_near):
     for u in range(U):
         if n[L.ALIVE, u] == 0:
             continue
-        x, y, reach = f[L.X, u], f[L.Y, u], LOOK_AROUND * w.stats[L.STEP, u] + 0.3
+        x, y, reach = f[L.X, u], f[L.Y, u], LOOK_AROUND * w.stats[L.STEP, u] + 0.15
         for v in range(u + 1, U):
             contact = w.contact[u, v]
             if contact == 0 or n[L.ALIVE, v] == 0:
@@ -42,7 +45,7 @@ def look_around(f, n, w, near, n_near):
                 n_near[v] += 1
 
 
-@compiled
+@inlined
 def head_for(f, n, w, u, x, y):
     """Set where u wants to go; where rooms are not convex, by way of the shortest path."""
     n[L.STANCE, u] = L.MOVING
@@ -61,13 +64,22 @@ def find_way(f, n, w, u):
         f[L.WAY_X, u], f[L.WAY_Y, u] = waypoint(walls, w.cells, w.hops, w.centres, f[L.X, u], f[L.Y, u], x, y, margin)
 
 
-@compiled
+@inlined
+def needs_way(f, loop, u):
+    """Whether u has to look for its way: each env step while it walks straight, else at a waypoint or once in eight."""
+    if np.isnan(f[L.WAY_X, u]):
+        return loop % 8 == 0
+    near = abs(f[L.X, u] - f[L.WAY_X, u]) + abs(f[L.Y, u] - f[L.WAY_Y, u]) < NEAR_WAYPOINT
+    return near or loop % 64 == 8 * (u % 8)
+
+
+@inlined
 def walker(w, u):
     """Which walls stop u: those of walkers (0) or those of colossi (1)."""
     return 1 if w.stats[L.KIND, u] == L.COLOSSUS else 0
 
 
-@compiled
+@inlined
 def walk(f, n, w, near, n_near, u):
     """One loop's step towards the goal."""
     x, y = f[L.X, u], f[L.Y, u]
@@ -85,41 +97,51 @@ def walk(f, n, w, near, n_near, u):
     if length < 1e-6 or step <= 0:
         return
     dx, dy = dx / length * step, dy / length * step
+    n_close = who_is_close(f, n, w, near, n_near, u, step)
     side = 1.0 if n[L.SIDE, u] == 0 else -1.0
     for k in range(7):
         turned_x = dx * COSINES[k] - side * dy * SINES[k]
         turned_y = side * dx * SINES[k] + dy * COSINES[k]
-        if free(f, n, w, near, n_near, u, x + turned_x, y + turned_y):
+        if free(f, w, near, n_close, u, x + turned_x, y + turned_y):
             f[L.X, u], f[L.Y, u] = x + turned_x, y + turned_y
             if k > 0 and k % 2 == 0:
                 n[L.SIDE, u] = 1 - n[L.SIDE, u]  # go on round the same side
             return
 
 
-@compiled
-def free(f, n, w, near, n_near, u, x, y):
-    """Whether u may stand at (x, y): not nearer to a wall or into a unit than it is. Idle friends give way."""
-    if w.stats[L.FLIES, u] == 0:
-        walls = w.walls[walker(w, u)]
-        there = room(walls, x, y)
-        if there < w.stats[L.CLEARANCE, u] and there < room(walls, f[L.X, u], f[L.Y, u]) + 1e-6:
-            return False
-    elif not (0 <= x <= 32 and 0 <= y <= 32):
-        return False
-    mine = u < w.shape[L.N_AGENTS]
+@inlined
+def who_is_close(f, n, w, near, n_near, u, step):
+    """List in the last row of `near` whom u could walk into in this loop. Idle friends give way. Returns how many."""
+    mine, count, scratch = u < w.shape[L.N_AGENTS], 0, f.shape[1]
     for k in range(n_near[u]):
         v = near[u, k]
-        if n[L.ALIVE, v] == 0:
+        if n[L.ALIVE, v] == 0 or (n[L.STANCE, v] == L.STANDING and mine == (v < w.shape[L.N_AGENTS])):
             continue
+        dx, dy = f[L.X, u] - f[L.X, v], f[L.Y, u] - f[L.Y, v]
+        reach = w.contact[u, v] + step
+        if dx * dx + dy * dy < reach * reach:
+            near[scratch, count] = v
+            count += 1
+    return count
+
+
+@inlined
+def free(f, w, near, n_close, u, x, y):
+    """Whether u may step to (x, y): not nearer to a wall, or into a unit, than it is."""
+    scratch = f.shape[1]
+    for k in range(n_close):
+        v = near[scratch, k]
         dx, dy = x - f[L.X, v], y - f[L.Y, v]
         apart = dx * dx + dy * dy
         if apart < w.contact[u, v] ** 2:
-            if n[L.STANCE, v] == L.STANDING and mine == (v < w.shape[L.N_AGENTS]):
-                continue
             now_x, now_y = f[L.X, u] - f[L.X, v], f[L.Y, u] - f[L.Y, v]
             if apart < now_x * now_x + now_y * now_y:
                 return False
-    return True
+    if w.stats[L.FLIES, u] > 0:
+        return 0 <= x <= SIZE and 0 <= y <= SIZE
+    walls = w.walls[walker(w, u)]
+    there = room(walls, x, y)
+    return there >= w.stats[L.CLEARANCE, u] or there >= room(walls, f[L.X, u], f[L.Y, u]) + 1e-6
 
 
 @compiled
@@ -149,7 +171,7 @@ def push_apart(f, n, w, near, n_near):
             nudge(f, w, v, -dx / apart * shift_v, -dy / apart * shift_v)
 
 
-@compiled
+@inlined
 def weight(n, w, u):
     """How readily a unit is moved: buildings and fighters are not."""
     return 0.0 if w.stats[L.STEP, u] == 0 or n[L.STANCE, u] == L.FIGHTING else 1.0

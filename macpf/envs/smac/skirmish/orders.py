@@ -8,7 +8,7 @@ import numpy as np
 from macpf.envs.smac.skirmish import layout as L
 from macpf.envs.smac.skirmish import parameters as P
 from macpf.envs.smac.skirmish.combat import attack, call_off, edge_distance
-from macpf.envs.smac.skirmish.compiled import compiled
+from macpf.envs.smac.skirmish.compiled import compiled, inlined
 from macpf.envs.smac.skirmish.movement import head_for
 from macpf.envs.smac.skirmish.terrain import cell_of
 from macpf.envs.smac.units import (
@@ -62,13 +62,13 @@ def obey(f, n, u, order, target):
     n[L.TARGET, u] = target
 
 
-@compiled
+@inlined
 def well(f, w, u):
     """Whether u needs no healing."""
     return f[L.HEALTH, u] >= w.stats[L.MAX_HEALTH, u]
 
 
-@compiled
+@inlined
 def act(f, n, w, streams, b, loop, u):
     """One loop of unit u's will; sets its stance, and its goal if it wants to move."""
     n[L.STANCE, u] = L.STANDING
@@ -95,16 +95,19 @@ def act(f, n, w, streams, b, loop, u):
         head_for(f, n, w, u, f[L.X, t], f[L.Y, t])
 
 
-@compiled
+@inlined
 def fight(f, n, w, streams, b, loop, u):
     """An enemy on attack-move: keep a target in range, else take the nearest in scan range, else march on."""
     t = n[L.TARGET, u]
     if t >= 0 and n[L.ALIVE, t] == 0:
         call_off(f, n, u)
         t = -1
-    if t < 0 or (edge_distance(f, w, u, t) > w.stats[L.RANGE, u] and f[L.WINDUP, u] <= 0):
-        if t < 0 or (loop + u) % int(w.guesses[P.SCAN_INTERVAL]) == 0:
-            t = look_for_target(f, n, w, u)
+    if t < 0 or (
+        (loop + u) % int(w.guesses[P.SCAN_INTERVAL]) == 0
+        and f[L.WINDUP, u] <= 0
+        and edge_distance(f, w, u, t) > w.stats[L.RANGE, u]
+    ):
+        t = look_for_target(f, n, w, u)
     n[L.TARGET, u] = t
     if t >= 0:
         if attack(f, n, w, streams, b, u, t) or (f[L.BACKSWING, u] > 0 and w.guesses[P.BACKSWING_BLOCKS]):
@@ -115,7 +118,7 @@ def fight(f, n, w, streams, b, loop, u):
     march(f, n, w, u)
 
 
-@compiled
+@inlined
 def march(f, n, w, u):
     """Go on to the point the enemies were sent to."""
     if np.isnan(w.order[0]):
@@ -125,7 +128,7 @@ def march(f, n, w, u):
         head_for(f, n, w, u, x, y)
 
 
-@compiled
+@inlined
 def look_for_target(f, n, w, u):
     """The nearest agent within scan range that u can hit; on a hunt, the one with the shortest way to it."""
     best, nearest = -1, w.stats[L.SCAN, u]

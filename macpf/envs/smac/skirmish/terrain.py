@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from numba import njit
 
 from macpf.envs.smac.maps import SIZE
-from macpf.envs.smac.skirmish.compiled import compiled
+from macpf.envs.smac.skirmish.compiled import compiled, inlined
 
 #: Quarter cells along a side, and the ring of blocked ones around them.
 FINE, RING = 4 * SIZE, 1
@@ -17,6 +17,8 @@ FINE, RING = 4 * SIZE, 1
 COARSE = 2 * SIZE
 #: Paths keep this far from walls, so that walkers do not hug them and jam at corners.
 PATH_CLEARANCE = 0.45
+#: Cells that one looks ahead on a path, and of how many of them one is tested for sight.
+FORESIGHT, SIGHT_STRIDE = 24, 3
 #: Cost of a straight and of a diagonal step of half a cell.
 STRAIGHT, DIAGONAL, UNREACHABLE = 5, 7, 32767
 
@@ -72,7 +74,7 @@ def _distances(ground):  # type: ignore[no-untyped-def]
     return out
 
 
-@compiled
+@inlined
 def room(walls, x, y):  # type: ignore[no-untyped-def]
     """Distance to blocked ground at any point, interpolated; `walls` as made by `clearance`."""
     fx = min(max(4 * x + 0.5, 0.0), 128.999)
@@ -160,7 +162,7 @@ def waypoint(walls, cells, hops, centres, x, y, to_x, to_y, margin):  # type: ig
     goal = cell_of(cells, to_x, to_y)
     here = cell_of(cells, x, y)
     best_x, best_y = centres[here]
-    for _ in range(24):
+    for k in range(FORESIGHT):
         step, length = here, hops[here, goal]
         i, j = int(2 * centres[here, 0]), int(2 * centres[here, 1])
         for a in range(max(i - 1, 0), min(i + 2, COARSE)):
@@ -172,7 +174,8 @@ def waypoint(walls, cells, hops, centres, x, y, to_x, to_y, margin):  # type: ig
         if step == here:
             break
         here = step
-        if not in_sight(walls, x, y, centres[here, 0], centres[here, 1], margin):
-            break
-        best_x, best_y = centres[here]
+        if k % SIGHT_STRIDE == 0:
+            if not in_sight(walls, x, y, centres[here, 0], centres[here, 1], margin):
+                break
+            best_x, best_y = centres[here]
     return best_x, best_y
