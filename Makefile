@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 RUNS ?= outputs
 FIGURES ?= figures
 .DEFAULT_GOAL := help
-.PHONY: help install demo figure4 test lint test-learning test-faults bench clean
+.PHONY: help install demo figure4 test lint test-learning test-faults bench starcraft-doctor clean
 
 help: ## list the commands
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -41,6 +41,9 @@ test-faults: install ## the kill campaign: 24 SIGKILLs at random moments, zero d
 
 bench: install ## speed of updates, acting, replay and environments
 	$(BIN)/pytest benchmarks --benchmark-only --benchmark-columns=median,iqr,rounds --benchmark-sort=name
+
+starcraft-doctor: install ## can the real StarCraft II be played here, and if not, what to type
+	$(BIN)/python -m macpf.envs.smac.doctor
 
 clean: ## remove .venv and caches; runs and figures stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks *.egg-info

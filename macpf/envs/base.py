@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Step:
         terminated: [B] the episode ended by the rules of the game.
         truncated: [B] the episode was cut by its time limit.
         info: per-episode facts, each [B] (``battle_won`` and the like).
+        record: the few numbers, each [B, ...], from which `Env.expand` makes obs, state and available again; empty
+            where the environment knows nothing shorter than these three.
     """
 
     obs: Float[np.ndarray, "B N O"]
@@ -55,13 +59,25 @@ class Step:
     terminated: Bool[np.ndarray, "B"]
     truncated: Bool[np.ndarray, "B"]
     info: dict[str, np.ndarray] = field(default_factory=dict)
+    record: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def recorded(self) -> dict[str, np.ndarray]:
+        """What a replay keeps of this step: the record, or what is shown where there is none."""
+        return self.record or {"obs": self.obs, "state": self.state, "available": self.available}
 
 
 class Env(ABC):
-    """B copies of one cooperative environment."""
+    """B copies of one cooperative environment.
+
+    An environment whose observations, state and availability follow from fewer numbers gives these as `Step.record`,
+    and overrides `record_type` and `expand`. Replays and checkpoints then hold the record only.
+    """
 
     spec: EnvSpec
     batch_size: int
+    #: Versions of outside programs that decide results; recorded with the run.
+    provenance: Mapping[str, str] = MappingProxyType({})
 
     @abstractmethod
     def reset(self) -> Step:
@@ -74,6 +90,37 @@ class Env(ABC):
     def score(self, returns: Float[np.ndarray, "B"], last: Step) -> Float[np.ndarray, "B"]:
         """Score of B finished episodes, given their undiscounted returns and their last steps."""
         return returns
+
+    @property
+    def record_type(self) -> np.dtype[np.void]:
+        """Names, types and shapes of `Step.recorded` for one environment, as a structured numpy type."""
+        spec = self.spec
+        return np.dtype(
+            [
+                ("obs", np.float32, (spec.n_agents, spec.obs_dim)),
+                ("state", np.float32, (spec.state_dim,)),
+                ("available", np.bool_, (spec.n_agents, spec.n_actions)),
+            ]
+        )
+
+    def expand(
+        self, record: dict[str, np.ndarray]
+    ) -> tuple[Float[np.ndarray, "*axes N O"], Float[np.ndarray, "*axes S"], Bool[np.ndarray, "*axes N A"]]:
+        """Observations, state and availability of recorded steps, bit for bit as they were played.
+
+        Args:
+            record: the arrays of `Step.recorded`, with any leading axes (e.g. episode and time) and contiguous. A
+                step of zeros, which stands for padding, becomes observations and a state of zeros.
+        """
+        return record["obs"], record["state"], record["available"]
+
+    def draw(self, b: int) -> UInt8[np.ndarray, "H W 3"]:
+        """Environment b as a picture.
+
+        Raises:
+            NotImplementedError: this environment has no pictures.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not draw")
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:

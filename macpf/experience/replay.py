@@ -1,123 +1,82 @@
-"""Replay memory that keeps what episodes filled, not what they could have filled."""
+"""Replay memory that keeps what was played, as short as the environment can say it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from macpf.experience.batch import EpisodeBatch
-
-#: Fields whose padding is not zero: in the padding every action is available.
-ONES_IN_PADDING = ("available",)
-#: Fields stored in fewer bytes than they are learnt from.
-STORED_AS = {"actions": torch.int16}
+from macpf.experience.recording import Episode, Expand, as_batch
 
 
 class Replay:
-    """The last `capacity` episodes, laid end to end in a ring of env steps that grows as it must.
+    """The last `capacity` episodes, each in memory of its own and no longer than it was played.
 
-    An episode of L env steps takes L + 1 rows (its last observation is kept). Row 0 of the arena is the padding,
-    so that a batch is one gather for each field. Sampling is uniform without replacement.
+    Nothing is kept that follows from something else: observations, states and available actions are expanded from
+    the environment's record when they are sampled, with the bits that were played (records are float32, actions
+    int16, rewards float32). Sampling is uniform without replacement.
 
     Args:
         capacity: most episodes kept; the oldest goes first.
         seed: of the sampling stream.
+        expand: the environment's, from records to what was seen.
     """
 
-    def __init__(self, capacity: int, seed: int) -> None:
-        self.capacity = capacity
+    def __init__(self, capacity: int, seed: int, expand: Expand) -> None:
+        self.capacity, self.expand = capacity, expand
         self.random = np.random.default_rng(seed)
-        self.starts = np.zeros(capacity, dtype=np.int64)  # position in the ring of episode number k, at k % capacity
-        self.lengths = np.zeros(capacity, dtype=np.int64)
-        self.added = 0  # episodes ever added
-        self.head = 0  # where the next episode goes
-        self.rows_used = 0  # rows of the episodes kept
-        self.arena: dict[str, Tensor] = {}
+        self.added = 0  # episodes ever added; number k lies at k % capacity
+        self.episodes: list[Episode] = []
 
     def __len__(self) -> int:
-        return min(self.added, self.capacity)
+        return len(self.episodes)
 
     @property
-    def n_rows(self) -> int:
-        """Rows of the ring."""
-        return len(self.arena["filled"]) - 1 if self.arena else 0
+    def nbytes(self) -> int:
+        """Bytes of the episodes kept."""
+        return sum(episode.nbytes for episode in self.episodes)
 
-    def add(self, batch: EpisodeBatch) -> None:
-        """Append the batch's episodes, in their order."""
-        lengths = batch.filled.sum(dim=1).long().numpy()
-        for b, length in enumerate(lengths):
-            self._make_room(batch, int(length) + 1)
-            rows = self._rows(self.head, int(length) + 1)
-            for name, tensor in batch.tensors():
-                episode = tensor[b, : length + 1]
-                self.arena[name][rows[: len(episode)]] = episode.to(self.arena[name].dtype)
-            slot = self.added % self.capacity
-            self.starts[slot], self.lengths[slot] = self.head, length
-            self.head = (self.head + int(length) + 1) % self.n_rows
+    def add(self, episodes: Iterable[Episode]) -> None:
+        """Append episodes, in their order."""
+        for episode in episodes:
+            if len(self) < self.capacity:
+                self.episodes.append(episode.copy())
+            else:
+                self.episodes[self.added % self.capacity] = episode.copy()
             self.added += 1
 
     def sample(self, size: int) -> EpisodeBatch:
         """Draw `size` different episodes, padded to the longest of them."""
         slots = self.random.choice(len(self), size=size, replace=False)
-        lengths = self.lengths[slots][:, None]
-        offsets = np.arange(int(lengths.max()) + 1)
-        ring = 1 + (self.starts[slots][:, None] + offsets) % self.n_rows
-        rows = torch.from_numpy(np.where(offsets <= lengths, ring, 0))
-        played = torch.from_numpy(np.where(offsets < lengths, ring, 0)[:, :-1])
-        fields = {}
-        for name, stored in self.arena.items():
-            where = rows if name in ("obs", "state", "available") else played
-            taken = stored.index_select(0, where.reshape(-1)).view(*where.shape, *stored.shape[1:])
-            fields[name] = taken.long() if name == "actions" else taken
-        return EpisodeBatch(**fields)
-
-    def _rows(self, start: int, count: int) -> Tensor:
-        return 1 + torch.arange(start, start + count) % self.n_rows
-
-    def _kept(self) -> np.ndarray:
-        """Slots of the episodes that stay when the next one is added, oldest first."""
-        return np.arange(self.added - min(self.added, self.capacity - 1), self.added) % self.capacity
-
-    def _make_room(self, like: EpisodeBatch, needed: int) -> None:
-        """Push out the oldest episode if the memory is full; grow the ring if the next one still does not fit."""
-        if len(self) == self.capacity:
-            self.rows_used -= int(self.lengths[self.added % self.capacity]) + 1
-        if self.rows_used + needed > self.n_rows:
-            self._grow(like, max(2 * self.n_rows, self.rows_used + needed, 64))
-        self.rows_used += needed
-
-    def _grow(self, like: EpisodeBatch, n_rows: int) -> None:
-        """Move the kept episodes to the start of a larger arena."""
-        kept = self._kept()
-        old_rows = [self._rows(int(self.starts[k]), int(self.lengths[k]) + 1) for k in kept]
-        arena = {}
-        for name, tensor in like.tensors():
-            fill = name in ONES_IN_PADDING
-            arena[name] = torch.full((n_rows + 1, *tensor.shape[2:]), fill, dtype=STORED_AS.get(name, tensor.dtype))
-            if old_rows:
-                arena[name][1 : self.rows_used + 1] = self.arena[name][torch.cat(old_rows)]
-        self.arena = arena
-        self.starts[kept] = np.cumsum([0, *(self.lengths[kept] + 1)])[:-1]
-        self.head = self.rows_used
+        drawn = [self.episodes[slot] for slot in slots]
+        n_rows = np.array([len(episode) for episode in drawn])
+        rows = np.zeros((size, n_rows.max()), dtype=drawn[0].dtype)
+        as_bytes = rows.view(np.uint8).reshape(*rows.shape, -1)  # numpy copies rows field by field, bytes at once
+        for b, episode in enumerate(drawn):
+            as_bytes[b, : len(episode)] = episode.view(np.uint8).reshape(len(episode), -1)
+        return as_batch(rows, n_rows - 1, self.expand)
 
     def state_dict(self) -> dict[str, Any]:
-        """Episodes, where they lie, and the sampling stream."""
+        """Which episodes these are, by their number from 0 on, and the sampling stream; not the episodes."""
         return {
-            "arena": self.arena,
-            "starts": torch.from_numpy(self.starts),
-            "lengths": torch.from_numpy(self.lengths),
+            "first": self.added - len(self),
             "added": self.added,
-            "head": self.head,
-            "rows_used": self.rows_used,
             "random": self.random.bit_generator.state,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Put back what `state_dict` returned."""
-        self.arena = state["arena"]
-        self.starts, self.lengths = state["starts"].numpy(), state["lengths"].numpy()
-        self.added, self.head, self.rows_used = state["added"], state["head"], state["rows_used"]
+        """Put back what `state_dict` returned, together with the ``episodes`` from ``first`` to ``added`` - 1."""
+        oldest_first = list(state["episodes"])
+        if len(oldest_first) != state["added"] - state["first"]:
+            raise ValueError(f"{len(oldest_first)} of {state['added'] - state['first']} episodes are here")
+        shift = state["first"] % self.capacity
+        self.episodes = oldest_first[-shift:] + oldest_first[:-shift]
+        self.added = state["added"]
         self.random.bit_generator.state = state["random"]
+
+
+def most_bytes(capacity: int, episode_limit: int, row: np.dtype[np.void]) -> int:
+    """Bytes of a full replay if every episode goes on to its time limit."""
+    return capacity * (episode_limit + 1) * row.itemsize

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 
 from macpf.envs.base import Env, Step
 from macpf.experience.batch import EpisodeBatch, Observation
+from macpf.experience.recording import Episode, Expand, as_batch, row_type
 
 if TYPE_CHECKING:
     from macpf.learning.algorithm import Algorithm
@@ -22,19 +24,31 @@ class Played:
     """B episodes and how they went.
 
     Attributes:
-        batch: the episodes.
+        rows: [B, T + 1] env steps as they are kept, zeros after each episode's last.
+        lengths: [B] env steps of the episodes.
         scores: [B] what the environment calls their score.
-        lengths: [B] their env steps.
+        expand: the environment's, from its record to what was seen.
     """
 
-    batch: EpisodeBatch
+    rows: np.ndarray
+    lengths: Int[np.ndarray, "B"]
     scores: Float[np.ndarray, "B"]
-    lengths: Float[np.ndarray, "B"]
+    expand: Expand
 
     @property
     def env_steps(self) -> int:
         """Env steps of all episodes together."""
         return int(self.lengths.sum())
+
+    @property
+    def episodes(self) -> list[Episode]:
+        """The episodes one by one, without padding."""
+        return [rows[: length + 1] for rows, length in zip(self.rows, self.lengths, strict=True)]
+
+    @cached_property
+    def batch(self) -> EpisodeBatch:
+        """The episodes as learners see them, made when somebody asks."""
+        return as_batch(self.rows, self.lengths, self.expand)
 
 
 class Rollout:
@@ -49,25 +63,43 @@ class Rollout:
 
     def __init__(self, env: Env, bootstrap_at_limit: bool, device: str) -> None:
         self.env, self.bootstrap_at_limit, self.device = env, bootstrap_at_limit, device
+        self.row = row_type(env)
 
     @torch.no_grad()
     def play(self, algorithm: Algorithm, clock: Clock | None = None, policy: str = "") -> Played:
         """Play one episode in each environment: exploring as of `clock`, or else greedily with `policy`."""
         B = self.env.batch_size
-        memory = algorithm.start(B)
-        steps, actions, filled = [self.env.reset()], [], []
+        rows = np.zeros((B, self.env.spec.episode_limit + 1), dtype=self.row)
+        lengths = np.zeros(B, dtype=np.int64)
         running = np.ones(B, dtype=bool)
+        memory = algorithm.start(B)
+        step = self.env.reset()
+        self._record(step, rows[:, 0], running)
         while running.any():
-            observation = self.observe(steps[-1])
+            observation = self.observe(step)
             if clock is not None:
                 chosen, memory = algorithm.act(observation, memory, clock)
             else:
                 chosen, memory = algorithm.act_greedily(observation, memory, policy)
-            actions.append(chosen.cpu())
-            filled.append(running)
-            steps.append(self.env.step(actions[-1].numpy()))
-            running = running & ~(steps[-1].terminated | steps[-1].truncated)
-        return self._played(steps, actions, np.stack(filled, axis=1).astype(np.float32))
+            actions = chosen.cpu().numpy()
+            step = self.env.step(actions)
+            over = step.terminated | step.truncated
+            t = int(lengths.max())
+            now = rows[:, t]
+            now["actions"][running] = actions[running]
+            now["reward"][running] = step.reward[running]
+            now["terminated"][running] = (step.terminated if self.bootstrap_at_limit else over)[running]
+            self._record(step, rows[:, t + 1], running)
+            lengths += running
+            running = running & ~over
+        rows = rows[:, : lengths.max() + 1]
+        returns = torch.from_numpy(rows["reward"][:, :-1].copy()).sum(dim=1).numpy()
+        return Played(rows, lengths, self.env.score(returns, step), self.env.expand)
+
+    def _record(self, step: Step, now: np.ndarray, running: Bool[np.ndarray, "B"]) -> None:
+        """Write what the running environments show into their rows of this moment."""
+        for name, shown in step.recorded.items():
+            now[name][running] = shown[running]
 
     def observe(self, step: Step) -> Observation:
         """A step as the algorithms see it."""
@@ -76,23 +108,3 @@ class Rollout:
             state=torch.as_tensor(step.state, device=self.device),
             available=torch.as_tensor(step.available, device=self.device),
         )
-
-    def _played(self, steps: list[Step], actions: list[torch.Tensor], filled: Float[np.ndarray, "B T"]) -> Played:
-        def stack(name: str, first: int) -> torch.Tensor:
-            return torch.from_numpy(np.stack([getattr(step, name) for step in steps[first:]], axis=1))
-
-        over = stack("terminated", 1)
-        if not self.bootstrap_at_limit:
-            over = over | stack("truncated", 1)
-        mask = torch.from_numpy(filled)
-        reward = stack("reward", 1) * mask
-        batch = EpisodeBatch(
-            obs=stack("obs", 0),
-            state=stack("state", 0),
-            available=stack("available", 0),
-            actions=torch.stack(actions, dim=1) * mask.long().unsqueeze(-1),
-            reward=reward,
-            terminated=over.float() * mask,
-            filled=mask,
-        )
-        return Played(batch, self.env.score(reward.sum(dim=1).numpy(), steps[-1]), filled.sum(axis=1))

@@ -79,6 +79,15 @@ class Parts:
     budget: Budget
 
 
+def settle(cfg: DictConfig) -> str | None:
+    """Put the backend that plays here in the place of `env.backend=auto`; says which and why if there was a choice."""
+    if cfg.env.backend != "auto" or "auto" not in cfg.env:
+        return None
+    backend, why = hydra.utils.call(cfg.env.auto)
+    cfg.env.backend = backend
+    return f"env.backend=auto: {backend} ({why})"
+
+
 def build(cfg: DictConfig) -> Parts:
     """Make the parts of a run; cheap, and without a trace outside this process.
 
@@ -86,7 +95,9 @@ def build(cfg: DictConfig) -> Parts:
         ConfigError: names the key, its value and what would be accepted.
     """
     if cfg.map.env != cfg.env.name:
-        raise ConfigError(f"map={cfg.map.name} belongs to env={cfg.map.env}; type env={cfg.map.env} or leave map out")
+        raise ConfigError(
+            f"map={cfg.map.name} belongs to env={cfg.map.env}; type env={cfg.map.env}, or a map of env={cfg.env.name}"
+        )
     for key in ("algo.name", "env.name", "env.backend", "map.name"):
         _check(key, Name, OmegaConf.select(cfg, key))
     check_run_settings(cfg)
@@ -107,7 +118,7 @@ def build(cfg: DictConfig) -> Parts:
         algorithm=algorithm,
         rollout=Rollout(env, bootstrap, device),
         evaluator=evaluator,
-        replay=Replay(settings.capacity, seeds.replay),
+        replay=Replay(settings.capacity, seeds.replay, env.expand),
         replay_settings=settings,
         budget=budget,
     )
@@ -119,6 +130,7 @@ def check_run_settings(cfg: DictConfig) -> None:
     Raises:
         ConfigError: names the key, its value and what would be accepted.
     """
+    _check("mode", Literal["train", "render"], cfg.mode)
     _check("seed", Annotated[int, Field(ge=0, strict=True)], cfg.seed)
     _check("threads", Annotated[int, Field(gt=0, strict=True)], cfg.threads)
     _check("checkpoint", CheckpointSettings, cfg.checkpoint)

@@ -1,4 +1,8 @@
-"""Checkpoints that survive power loss: written atomically, checked when read, the previous one kept."""
+"""Checkpoints that survive power loss: written atomically, checked when read, the previous one kept.
+
+The replay's episodes are not in the file but in the run's journal, where each was written once; a checkpoint says
+which of them it needs, and is whole only if all of these can be read.
+"""
 
 from __future__ import annotations
 
@@ -11,28 +15,36 @@ from typing import Any
 
 import torch
 
+from macpf.experience.journal import Damaged, Journal
 from macpf.runs.folder import previous, write_atomically
 
 log = logging.getLogger(__name__)
 
 #: Changes with the layout of what is saved, so that a file of another version is refused, not misread.
-MAGIC = b"MACPF-1\n"
+MAGIC = b"MACPF-2\n"
 
 
 class Unreadable(Exception):
-    """A checkpoint file that is missing, cut short, altered, or of another version."""
+    """A checkpoint that is cut short, altered, of another version, or without its episodes."""
 
 
-def save(path: Path, state: dict[str, Any]) -> None:
-    """Write the state (tensors, numbers, strings and containers of them) with a checksum in front."""
+def save(path: Path, state: dict[str, Any], journal: Journal) -> None:
+    """Write the state (tensors, numbers, strings and containers of them) with a checksum in front.
+
+    The journal comes to the disk first, so that no checkpoint ever points to episodes that are not there.
+    """
+    journal.sync()
     buffer = io.BytesIO()
     torch.save(state, buffer)
     payload = buffer.getvalue()
     write_atomically(path, MAGIC + hashlib.sha256(payload).digest() + payload, keep_previous=True)
+    journal.checkpointed(state["replay"]["first"])
 
 
-def load(path: Path) -> dict[str, Any] | None:
+def load(path: Path, journal: Journal | None = None) -> dict[str, Any] | None:
     """The newest readable state, on the CPU: the file's, else the previous one's (saying so); None if there is neither.
+
+    With a journal, the state's replay has its ``episodes``.
 
     Raises:
         Unreadable: there are files, but none can be read.
@@ -41,10 +53,16 @@ def load(path: Path) -> dict[str, Any] | None:
     for candidate in (path, previous(path)):
         try:
             state = _read(candidate)
+            if journal is not None:
+                replay = state["replay"]
+                replay["episodes"] = journal.read(replay["first"], replay["added"])
         except FileNotFoundError:
             continue
         except Unreadable as error:
             problems.append(f"{candidate} is {error}")
+            continue
+        except Damaged as error:
+            problems.append(f"{candidate} cannot be used: {error}")
             continue
         for problem in problems:
             log.warning("%s; going on from the one before", problem)

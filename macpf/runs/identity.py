@@ -13,7 +13,7 @@ import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
 #: Top-level keys of the configuration that do not change results.
-NOT_HASHED = ("seed", "device", "threads", "outputs", "tracking", "checkpoint")
+NOT_HASHED = ("mode", "run", "policy", "seed", "device", "threads", "outputs", "tracking", "checkpoint")
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import time
 import traceback
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,16 +15,21 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from macpf import names
+from macpf.experience import journal
+from macpf.experience.journal import Journal
 from macpf.runs import checkpoint
-from macpf.runs.build import Parts, build, check_run_settings
+from macpf.runs.build import Parts, build, check_run_settings, settle
 from macpf.runs.console import RunConsole
 from macpf.runs.errors import Interrupted, RunRefused
 from macpf.runs.folder import FAILED, FINISHED, INTERRUPTED, RUNNING, RunFolder, write_atomically
 from macpf.runs.identity import Identity, commit
+from macpf.runs.memory import free_memory, replay_estimate
 from macpf.runs.preemption import StopRequests, in_worker
 from macpf.runs.tracking import Tracker
 from macpf.runs.trainer import Trainer, train_off_policy
 
+#: Errors of a write that found no room.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 LOG_LOST = "trained to its end, but W&B could not write the log; the same command writes it from the checkpoint"
 
 
@@ -35,6 +42,7 @@ def run(cfg: DictConfig) -> float | None:
         Interrupted: a signal stopped it; it is saved and the same command goes on with it.
     """
     check_run_settings(cfg)
+    choice = settle(cfg)
     in_sweep = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
     identity = Identity.of(cfg)
     folder = RunFolder(identity.folder)
@@ -42,9 +50,14 @@ def run(cfg: DictConfig) -> float | None:
         if not folder.is_finished:
             torch.set_num_threads(cfg.threads)
             parts = build(cfg)
+            if choice:
+                console.say(choice)
+            if estimate := replay_estimate(parts, free_memory()):
+                console.say(f"{identity}: {estimate}")
             with folder.lock(), StopRequests(follow_parent=in_sweep and in_worker()) as stop:
                 if not folder.is_finished:  # somebody may have finished it while we got ready
                     return _train(cfg, identity, folder, parts, stop, console)
+        journal.delete(_episodes(folder))  # in case it ended between saying so and deleting them
         console.say(f"{identity}: finished already, nothing to do ({folder.path})")
         return _score(folder.status())
 
@@ -73,7 +86,8 @@ def _train(
         (folder.path / "error.txt").unlink(missing_ok=True)
         if stop.pending():
             stop.stop()
-        state = checkpoint.load(folder.checkpoint)
+        episodes = Journal(_episodes(folder), parts.rollout.row)
+        state = checkpoint.load(folder.checkpoint, episodes)
         write_atomically(folder.path / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True).encode())
         tracker = Tracker(
             mode=cfg.tracking.mode,
@@ -82,9 +96,9 @@ def _train(
             folder=folder.path,
             run_id=identity.key,
             group=identity.group,
-            config=_tracked_config(cfg, identity, attempt),
+            config=_tracked_config(cfg, identity, attempt) | dict(parts.rollout.env.provenance),
         )
-        trainer = Trainer(parts, tracker, stop, folder.checkpoint, cfg.checkpoint.every_seconds, report)
+        trainer = Trainer(parts, tracker, stop, folder.checkpoint, episodes, cfg.checkpoint.every_seconds, report)
         if state is not None:
             trainer.resume(state)
         verb = "starts" if state is None else f"goes on at env step {trainer.clock.env_steps:,}"
@@ -95,6 +109,7 @@ def _train(
         if not tracker.finish(0, done=True):
             raise RunRefused(f"{identity}: {LOG_LOST}")
         report({}, FINISHED)
+        journal.delete(episodes.folder)
     except (Interrupted, SystemExit):  # submitit's handler ends the process once it has requeued it
         signum = StopRequests.received or 0
         if tracker is not None:
@@ -110,8 +125,18 @@ def _train(
             tracker.finish(1, done=False)
         if isinstance(error, checkpoint.Unreadable):
             raise RunRefused(f"{error}; delete what is damaged to start over") from error
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            raise RunRefused(
+                f"cannot write in {folder.path}: {error.strerror}; make room, then the same command goes on from its "
+                "last checkpoint"
+            ) from error
         raise
     return _score(standing)
+
+
+def _episodes(folder: RunFolder) -> Path:
+    """Where a run keeps its episodes until it is finished."""
+    return folder.path / "episodes"
 
 
 def _score(status: dict[str, Any]) -> float | None:

@@ -25,6 +25,7 @@ CONF = Path(__file__).parents[2] / "conf"
 def main() -> None:
     """Run `python run.py ...`; ends the process with 0, 1 (failed or refused), 2 (bad input) or 128 + a signal."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors through to us instead of printing them over many lines
+    sys.argv[1:] = [with_quoted_folder(argument) for argument in sys.argv[1:]]
     with _errors_in_one_line():
         _hydra_main()
 
@@ -41,7 +42,18 @@ def _hydra_main(cfg: DictConfig) -> float | None:
                 print(f"error: {in_one_line(error)}", file=sys.stderr)
             return None
     with _errors_in_one_line():
+        if cfg.mode == "render":
+            from macpf.runs.render import render
+
+            render(cfg)
+            return None
         return run(cfg)
+
+
+def with_quoted_folder(argument: str) -> str:
+    """``run=<folder>`` with the quotes that Hydra wants, since the names of run folders have a ``=`` in them."""
+    key, _, folder = argument.partition("=")
+    return f"run='{folder}'" if key == "run" and folder and folder[0] not in "'\"" else argument
 
 
 @contextlib.contextmanager

@@ -21,8 +21,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from macpf.runs.build import build, check_run_settings
+from macpf.runs.build import build, check_run_settings, settle
 from macpf.runs.console import LINE_EVERY, describe_pace, describe_score, duration
+from macpf.runs.errors import ConfigError
 from macpf.runs.folder import FAILED, FINISHED, INTERRUPTED, RUNNING, RunFolder
 from macpf.runs.identity import Identity
 from macpf.runs.launch import in_one_line
@@ -48,6 +49,8 @@ class Sweep(Callback):
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Compose and check every run; end the process if one is wrong (2) or all are finished (0)."""
         try:
+            if config.mode == "render":
+                raise ConfigError("mode=render draws one episode and sweeps nothing; leave -m out")
             self.identities = check_all(planned_overrides(config), config.hydra.job.config_name, search_path(config))
         except Exception as error:  # Hydra would turn it into a warning and start the runs unchecked
             print(f"error: {in_one_line(error)}", file=sys.stderr)
@@ -188,6 +191,7 @@ def check_all(planned: list[list[str]], config_name: str, search_path: list[str]
     built: set[str] = set()
     for overrides in planned:
         cfg = compose(config_name, [*search_path, *overrides])
+        settle(cfg)
         identity = Identity.of(cfg)
         if identity.config_hash in built:
             check_run_settings(cfg)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from macpf import names
+from macpf.experience.journal import Journal
 from macpf.experience.rollout import Played
 from macpf.learning.schedules import Clock
 from macpf.runs import checkpoint
@@ -30,14 +31,16 @@ def train_off_policy(run: Trainer) -> None:
     """Play episodes, keep them, and make one update (or as many as asked) for each of them."""
     parts, clock = run.parts, run.clock
     settings = parts.replay_settings
+    run.journal.cut(parts.replay.added)
     run.evaluate_if_due()
     while not run.reached_budget:
         run.safe_point()
         played = parts.rollout.play(parts.algorithm, clock)
         run.count(played)
-        parts.replay.add(played.batch)
+        parts.replay.add(played.episodes)
+        run.journal.append(played.episodes)
         if len(parts.replay) >= max(settings.burn_in, settings.batch):
-            for _ in range(played.batch.size * settings.updates_per_episode):
+            for _ in range(len(played.episodes) * settings.updates_per_episode):
                 batch = parts.replay.sample(settings.batch).to(parts.rollout.device)
                 run.meter.add(parts.algorithm.learn(batch, clock))
                 clock.updates += 1
@@ -90,6 +93,7 @@ class Trainer:
         tracker: where rows go.
         stop: whether somebody wants it to stop.
         path: its checkpoint.
+        journal: where its episodes are written as they are played.
         save_every: seconds between periodic checkpoints.
         report: called with the run's standing (env steps, score, speed, time left) at least at every evaluation.
     """
@@ -100,11 +104,12 @@ class Trainer:
         tracker: Tracker,
         stop: StopRequests,
         path: Path,
+        journal: Journal,
         save_every: float,
         report: Callable[[dict[str, Any]], None],
     ) -> None:
         self.parts, self.tracker, self.stop = parts, tracker, stop
-        self.path, self.save_every, self.report = path, save_every, report
+        self.path, self.journal, self.save_every, self.report = path, journal, save_every, report
         self.clock, self.meter = Clock(), Meter()
         self.evaluated_at = -1
         self.score: dict[str, float] = {}
@@ -120,7 +125,7 @@ class Trainer:
     def count(self, played: Played) -> None:
         """Advance the clock by the episodes just played."""
         self.clock.env_steps += played.env_steps
-        self.clock.episodes += played.batch.size
+        self.clock.episodes += len(played.episodes)
         self.meter.add_scores(played.scores)
 
     def evaluate_if_due(self) -> None:
@@ -185,12 +190,14 @@ class Trainer:
 
     def save(self) -> None:
         """Write a checkpoint from which the run goes on bit for bit."""
-        meter = self.meter
+        meter, replay = self.meter, self.parts.replay.state_dict()
+        if self.reached_budget:
+            replay["first"] = replay["added"]  # nobody will sample any more
         state = {
             "made_with": made_with(self.parts.rollout.device),
             "clock": self.clock.state_dict(),
             "algorithm": self.parts.algorithm.state_dict(),
-            "replay": self.parts.replay.state_dict(),
+            "replay": replay,
             "env": self.parts.rollout.env.state_dict(),
             "eval_env": self.parts.evaluator.rollout.env.state_dict(),
             "meter": [meter.names, meter.total, meter.count, meter.scores, meter.episodes],
@@ -199,11 +206,11 @@ class Trainer:
             "seconds": self.seconds,
             "rows": self.tracker.state_dict(),
         }
-        checkpoint.save(self.path, state)
+        checkpoint.save(self.path, state, self.journal)
         self.saved = time.monotonic()
 
     def resume(self, state: dict[str, Any]) -> None:
-        """Go on from what `save` wrote.
+        """Go on from what `save` wrote and `checkpoint.load` read, the replay's episodes included.
 
         Raises:
             RunRefused: it was written on another kind of device, or by code that it does not fit.

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from macpf.envs.base import EnvSpec
 from macpf.experience.batch import EpisodeBatch
-from macpf.experience.replay import Replay
+from macpf.experience.replay import Replay, most_bytes
 
 TINY = EnvSpec(n_agents=2, n_actions=3, obs_dim=1, state_dim=2, episode_limit=40, score="return")
 PER_OBSERVATION = ("obs", "state", "available")
@@ -52,6 +52,14 @@ def number(state: torch.Tensor) -> int:
     return int(state[0, 0])
 
 
+def reloaded(replay: Replay, through_a_file) -> dict:
+    """The state as a checkpoint and a journal give it back."""
+    state = through_a_file(replay.state_dict())
+    number_of = {k % replay.capacity: k for k in range(state["first"], state["added"])}
+    slots = sorted(number_of, key=number_of.__getitem__)
+    return state | {"episodes": [replay.episodes[slot].copy() for slot in slots]}
+
+
 def assert_equals_list(sampled: EpisodeBatch, model: ListOfEpisodes) -> None:
     numbers = [number(state) for state in sampled.state]
     assert len(set(numbers)) == len(numbers)
@@ -74,12 +82,23 @@ def numbered(ragged_batch):
     return make
 
 
+@pytest.fixture(scope="module")
+def make_replay(as_episodes, as_shown):
+    """Replays that take batches."""
+
+    class Taking(Replay):
+        def add(self, batch):
+            super().add(as_episodes(batch))
+
+    return lambda capacity, seed: Taking(capacity, seed, as_shown)
+
+
 batches = st.lists(st.lists(st.integers(1, 40), min_size=1, max_size=4), min_size=1, max_size=14)
 
 
 @given(capacity=st.integers(1, 6), added=batches, seed=st.integers(0, 5))
-def test_equals_a_list_of_episodes_after_every_addition(numbered, capacity, added, seed):
-    replay, model, count = Replay(capacity, seed), ListOfEpisodes(capacity), 1
+def test_equals_a_list_of_episodes_after_every_addition(make_replay, numbered, capacity, added, seed):
+    replay, model, count = make_replay(capacity, seed), ListOfEpisodes(capacity), 1
     sizes = np.random.default_rng(seed)
     for lengths in added:
         batch = numbered(lengths, count)
@@ -94,13 +113,13 @@ def test_equals_a_list_of_episodes_after_every_addition(numbered, capacity, adde
 
 
 @given(capacity=st.integers(1, 5), before=batches, after=batches)
-def test_a_loaded_replay_goes_on_as_the_saved_one(numbered, through_a_file, capacity, before, after):
-    one, other, count = Replay(capacity, seed=1), Replay(capacity, seed=2), 1
+def test_a_loaded_replay_goes_on_as_the_saved_one(make_replay, numbered, through_a_file, capacity, before, after):
+    one, other, count = make_replay(capacity, seed=1), make_replay(capacity, seed=2), 1
     for lengths in before:
         one.add(numbered(lengths, count))
         count += len(lengths)
     one.sample(len(one))
-    other.load_state_dict(through_a_file(one.state_dict()))
+    other.load_state_dict(reloaded(one, through_a_file))
     for lengths in after:
         for replay in (one, other):
             replay.add(numbered(lengths, count))
@@ -110,43 +129,67 @@ def test_a_loaded_replay_goes_on_as_the_saved_one(numbered, through_a_file, capa
                 assert torch.equal(here, there), name
 
 
-def test_an_empty_replay_survives_saving(numbered, through_a_file):
-    loaded = Replay(4, seed=0)
-    loaded.load_state_dict(through_a_file(Replay(4, seed=0).state_dict()))
+def test_an_empty_replay_survives_saving(make_replay, numbered, through_a_file):
+    loaded = make_replay(4, seed=0)
+    loaded.load_state_dict(reloaded(make_replay(4, seed=0), through_a_file))
     assert len(loaded) == 0
     loaded.add(numbered([2, 3], 1))
     assert sorted(number(state) for state in loaded.sample(2).state) == [1, 2]
 
 
-def test_the_ring_wraps_around_without_growing(numbered):
-    """Episodes of 9 rows in a ring of 64: seven fit, so six stay while ninety pass through."""
-    replay, model = Replay(6, seed=0), ListOfEpisodes(6)
-    for k in range(1, 91):
-        for memory in (replay, model):
-            memory.add(numbered([8], k))
-        assert_equals_list(replay.sample(len(replay)), model)
-    assert replay.n_rows == 64
+def test_a_replay_is_not_loaded_with_episodes_missing(make_replay, numbered, through_a_file):
+    replay = make_replay(4, seed=0)
+    replay.add(numbered([2, 3], 1))
+    state = reloaded(replay, through_a_file)
+    with pytest.raises(ValueError, match="1 of 2 episodes"):
+        make_replay(4, seed=0).load_state_dict(state | {"episodes": state["episodes"][:1]})
 
 
-def test_the_ring_grows_when_longer_episodes_come(numbered):
-    replay, model = Replay(5, seed=0), ListOfEpisodes(5)
-    for k, length in enumerate([3] * 20 + [40] * 7 + [1] * 9, start=1):
-        for memory in (replay, model):
-            memory.add(numbered([length], k))
-        assert_equals_list(replay.sample(len(replay)), model)
-    assert replay.n_rows >= 5 * 41
-
-
-def test_memory_is_taken_for_what_was_played_only(numbered):
+def test_memory_is_taken_for_what_was_played_only(make_replay, numbered):
     """100 episodes of one step take 200 rows; padded to the longest possible episode they would take 4100."""
-    replay = Replay(100, seed=0)
+    replay = make_replay(100, seed=0)
     for k in range(1, 201):
         replay.add(numbered([1], k))
-    assert replay.n_rows <= 2 * 200
+    assert replay.nbytes == 200 * replay.episodes[0].itemsize
 
 
-def test_sampling_is_uniform(numbered):
-    replay = Replay(5, seed=0)
+def test_the_estimate_is_what_a_full_replay_of_the_longest_episodes_takes(make_replay, numbered):
+    replay = make_replay(5, seed=0)
+    replay.add(numbered([TINY.episode_limit] * 7, 1))
+    assert replay.nbytes == most_bytes(5, TINY.episode_limit, replay.episodes[0].dtype)
+
+
+def test_an_added_episode_is_a_copy(make_replay, as_episodes, numbered):
+    replay = make_replay(2, seed=0)
+    (episode,) = as_episodes(numbered([3], 1))
+    Replay.add(replay, [episode])
+    before = replay.sample(1).reward.clone()
+    episode["reward"] = 77.0
+    assert torch.equal(replay.sample(1).reward, before)
+
+
+def test_records_are_expanded_when_sampled_and_padding_offers_every_action(make_replay):
+    """The record is one number; what is seen is made from it."""
+
+    def expand(record):
+        x = record["x"]
+        return np.stack([x, 2 * x], axis=-1)[..., None], -x[..., None], np.stack([x[..., None] == 3] * 2, axis=-2)
+
+    row = np.dtype([("x", np.float32), ("reward", np.float32), ("actions", np.int16, (2,)), ("terminated", np.bool_)])
+    short, long = np.zeros(2, row), np.zeros(4, row)
+    short["x"], long["x"] = [3, 4], [1, 2, 3, 4]
+    replay = Replay(2, 0, expand)
+    replay.add([short, long])
+    batch = replay.sample(2)
+    b = int(batch.filled.sum(dim=1).argmin())
+    assert batch.state[b, :, 0].tolist() == [-3, -4, 0, 0]
+    assert batch.obs[b, :, :, 0].tolist() == [[3, 6], [4, 8], [0, 0], [0, 0]]
+    assert batch.available[b, :, :, 0].tolist() == [[True] * 2, [False] * 2, [True] * 2, [True] * 2]
+    assert batch.available[1 - b, :, 0, 0].tolist() == [False, False, True, False]
+
+
+def test_sampling_is_uniform(make_replay, numbered):
+    replay = make_replay(5, seed=0)
     for k in range(1, 8):  # 1 and 2 are pushed out
         replay.add(numbered([1 + k % 3], k))
     draws = 3000
@@ -157,8 +200,8 @@ def test_sampling_is_uniform(numbered):
     assert np.abs(counts[3:] - draws * p).max() < 5 * np.sqrt(draws * p * (1 - p))
 
 
-def test_the_same_seed_samples_the_same(numbered):
-    one, other, third = Replay(5, seed=3), Replay(5, seed=3), Replay(5, seed=4)
+def test_the_same_seed_samples_the_same(make_replay, numbered):
+    one, other, third = make_replay(5, seed=3), make_replay(5, seed=3), make_replay(5, seed=4)
     for replay in (one, other, third):
         replay.add(numbered([1, 2, 3, 4, 5], 1))
     drawn = [[number(s) for _ in range(10) for s in replay.sample(2).state] for replay in (one, other, third)]
@@ -166,37 +209,15 @@ def test_the_same_seed_samples_the_same(numbered):
     assert drawn[0] != drawn[2]
 
 
-def test_more_episodes_than_there_are_cannot_be_sampled(numbered):
-    replay = Replay(5, seed=0)
+def test_more_episodes_than_there_are_cannot_be_sampled(make_replay, numbered):
+    replay = make_replay(5, seed=0)
     replay.add(numbered([1, 2], 1))
     with pytest.raises(ValueError, match="larger sample"):
         replay.sample(3)
 
 
-def test_a_sample_is_a_copy(numbered):
-    replay = Replay(1, seed=0)
+def test_a_sample_is_a_copy(make_replay, numbered):
+    replay = make_replay(1, seed=0)
     replay.add(numbered([3], 1))
     replay.sample(1).reward.fill_(77.0)
     assert not (replay.sample(1).reward == 77.0).any()
-
-
-def test_whatever_lies_in_the_padding_of_an_added_batch_is_ignored(numbered):
-    clean, dirty = numbered([2, 5, 1], 1), numbered([2, 5, 1], 1)
-    for name, tensor in dirty.tensors():
-        for b, L in enumerate([2, 5, 1]):
-            if name != "filled":
-                tensor[b, L + (name in PER_OBSERVATION) :] = 1 if name != "available" else False
-    replay, model = Replay(3, seed=0), ListOfEpisodes(3)
-    replay.add(dirty)
-    model.add(clean)
-    assert_equals_list(replay.sample(3), model)
-
-
-@pytest.mark.parametrize("last", [14, 15, 16, 17])
-def test_a_ring_filled_to_the_last_row_loses_nothing(numbered, last):
-    """Three episodes of 16 rows and one of 15, 16, 17 or 18, in a ring of 64."""
-    replay, model = Replay(4, seed=0), ListOfEpisodes(4)
-    for k, length in enumerate([15, 15, 15, last, 15, last, 1, 30], start=1):
-        for memory in (replay, model):
-            memory.add(numbered([length], k))
-        assert_equals_list(replay.sample(len(replay)), model)

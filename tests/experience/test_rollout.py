@@ -1,9 +1,12 @@
 """A rollout returns what was seen, done and paid, and nothing else."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from macpf.experience.replay import Replay
 from macpf.experience.rollout import Rollout
 from macpf.learning.schedules import Clock
 
@@ -123,3 +126,42 @@ def test_a_second_play_starts_a_new_episode(env, team):
     first, second = rollout.play(team, Clock()).batch, rollout.play(team, Clock()).batch
     assert torch.equal(first.obs, second.obs)
     assert torch.equal(first.filled, second.filled)
+
+
+def test_episodes_are_recorded_without_padding(env, played):
+    assert [len(episode) for episode in played.episodes] == [length + 1 for length in LENGTHS]
+    for b, episode in enumerate(played.episodes):
+        np.testing.assert_array_equal(episode["state"], [env.shown(b, t)[1] for t in range(LENGTHS[b] + 1)])
+        np.testing.assert_array_equal(episode["reward"][:-1], played.batch.reward[b, : LENGTHS[b]])
+        assert episode["reward"][-1] == 0
+
+
+def test_a_record_stands_for_what_is_shown_and_gives_it_back(scripted_env, team):
+    """An environment that records its episode's number and time only is seen as the one that records everything."""
+
+    class Short(scripted_env):
+        record_type = np.dtype([("b", np.float32), ("t", np.float32)])
+
+        def _show(self, reward):
+            step, B = super()._show(reward), self.batch_size
+            return replace(step, record={"b": np.arange(B) + 1.0, "t": np.full(B, self.t)})
+
+        def expand(self, record):
+            shape = record["b"].shape
+            obs, state = np.zeros((*shape, 2, 2), np.float32), np.zeros((*shape, 4), np.float32)
+            available = np.zeros((*shape, 2, 3), dtype=bool)
+            for at in np.ndindex(shape):
+                if record["b"][at]:
+                    obs[at], state[at], available[at] = self.shown(int(record["b"][at]) - 1, int(record["t"][at]))
+            return obs, state, available
+
+    short = Rollout(Short(LENGTHS, CUT), bootstrap_at_limit=True, device="cpu").play(team, Clock())
+    team.generator.manual_seed(0)
+    whole = Rollout(scripted_env(LENGTHS, CUT), bootstrap_at_limit=True, device="cpu").play(team, Clock())
+    assert short.rows.dtype.names == ("b", "t", "reward", "actions", "terminated")
+    for (name, one), (_, other) in zip(short.batch.tensors(), whole.batch.tensors(), strict=True):
+        assert torch.equal(one, other), name
+    for one, other in zip(short.episodes, whole.episodes, strict=True):
+        replay = Replay(1, 0, Short(LENGTHS, CUT).expand)
+        replay.add([one])
+        np.testing.assert_array_equal(replay.sample(1).obs[0], other["obs"])

@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from analysis.runs import load_runs
+from macpf.experience.journal import HEADER
 from macpf.names import TIME_PREFIX
 from macpf.runs import checkpoint
 
@@ -159,16 +160,33 @@ def test_signals_save_and_stop_and_the_same_command_goes_on(tmp_path, reference)
     assert_same_end(run, reference)
 
 
-def test_a_damaged_checkpoint_is_said_and_costs_only_time(tmp_path, reference):
+def cut_in_half(folder: Path) -> None:
+    path = folder / "checkpoint.pt"
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def alter_its_last_episode(folder: Path) -> None:
+    """All episodes of the matrix game are equally long."""
+    state = checkpoint.load(folder / "checkpoint.pt")
+    assert state is not None
+    path = folder / "episodes" / f"{0:012d}.bin"
+    content = bytearray(path.read_bytes())
+    entry = HEADER.size + HEADER.unpack(content[: HEADER.size])[2]
+    content[entry * state["replay"]["added"] - 1] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [cut_in_half, alter_its_last_episode])
+def test_a_damaged_checkpoint_is_said_and_costs_only_time(tmp_path, reference, damage):
     run = Run(tmp_path, "qmix", 2, 3000)
     process = run.start()
     wait_until(lambda: list(run.outputs.rglob("checkpoint.previous.pt")))
     process.kill()
     process.communicate()
-    path = run.folder / "checkpoint.pt"
-    os.truncate(path, path.stat().st_size // 2)
+    damage(run.folder)
     assert "going on from the one before" in run.finish()
     assert_same_end(run, reference)
+    assert not (run.folder / "episodes").exists()
 
 
 def test_the_same_run_twice_at_once_is_refused(tmp_path):

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
-from macpf.runs.build import build
+from macpf.runs.build import build, settle
 from macpf.runs.errors import ConfigError
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -68,7 +69,10 @@ ALGOS, MAPS = choices("algo"), choices("map")
 @pytest.mark.parametrize("algo", ALGOS)
 @pytest.mark.parametrize("map_", MAPS)
 def test_every_algorithm_fits_every_map(configured, algo, map_):
-    parts = build(configured(f"algo={algo}", f"map={map_}"))
+    env = OmegaConf.load(CONF / "map" / f"{map_}.yaml").env
+    cfg = configured(f"algo={algo}", f"env={env}", f"map={map_}")
+    settle(cfg)
+    parts = build(cfg)
     assert parts.algorithm.policies[0] == "independent"
 
 

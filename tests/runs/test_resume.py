@@ -2,9 +2,11 @@
 
 import logging
 
+import numpy as np
 import pytest
 import torch
 
+from macpf.experience.journal import Journal
 from macpf.runs import checkpoint
 from macpf.runs.build import build
 from macpf.runs.errors import Interrupted, RunRefused
@@ -40,16 +42,20 @@ class Rows(Tracker):
 
 
 def train(cfg, path, safe_points=10**9):
-    rows = Rows()
-    trainer = Trainer(build(cfg), rows, StopAfter(safe_points), path, save_every=1e9, report=lambda status: None)
-    if (state := checkpoint.load(path)) is not None:
+    """Train until the given safe point; the checkpoint it leaves, with the episodes in memory, and the rows."""
+    rows, parts = Rows(), build(cfg)
+    journal = Journal(path.with_suffix(".episodes"), parts.rollout.row)
+    trainer = Trainer(parts, rows, StopAfter(safe_points), path, journal, save_every=1e9, report=lambda status: None)
+    if (state := checkpoint.load(path, journal)) is not None:
         trainer.resume(state)
     try:
         train_off_policy(trainer)
         trainer.save()
     except Interrupted:
         pass
-    return checkpoint.load(path), rows.rows
+    state = checkpoint.load(path)
+    state["replay"]["episodes"] = parts.replay.episodes
+    return state, rows.rows
 
 
 def assert_equal(one, other, where=""):
@@ -64,6 +70,8 @@ def assert_equal(one, other, where=""):
             assert_equal(a, b, f"{where}/{k}")
     elif isinstance(one, torch.Tensor):
         assert torch.equal(one, other), where
+    elif isinstance(one, np.ndarray):
+        np.testing.assert_array_equal(one, other, where)
     else:
         assert one == other, where
 
@@ -71,7 +79,8 @@ def assert_equal(one, other, where=""):
 @pytest.mark.parametrize("recurrent", [False, True], ids=["feed-forward", "recurrent"])
 @pytest.mark.parametrize("algo", ["macpf", "macpf_tempered", "macpf_theorem2", "fop", "qmix"])
 def test_interrupted_equals_uninterrupted(configured, tmp_path, algo, recurrent):
-    cfg = configured(f"algo={algo}", f"algo.learner.recurrent={recurrent}", "algo.learner.target_interval=64")
+    overrides = [f"algo.learner.recurrent={recurrent}", "algo.learner.target_interval=64", "algo.replay.capacity=150"]
+    cfg = configured(f"algo={algo}", *overrides)
     whole, rows = train(cfg, tmp_path / "whole.pt")
     pieces = []
     for safe_points in (0, 17, 11, 10**9):
@@ -80,6 +89,7 @@ def test_interrupted_equals_uninterrupted(configured, tmp_path, algo, recurrent)
     for key in TIMES:
         del whole[key], last[key]
     assert whole["clock"]["updates"] > 200
+    assert len(last["replay"]["episodes"]) == 150 < last["replay"]["added"]
     assert_equal(whole, last)
     # Rows that were logged twice are equal, and the rest is the same history.
     assert [row for k, row in enumerate(pieces) if row not in pieces[:k]] == rows
@@ -111,30 +121,60 @@ def test_every_row_has_the_step_at_which_it_was_measured(configured, tmp_path):
 
 @pytest.fixture
 def saved(configured, tmp_path):
-    """A QMIX run stopped after five rounds, and its checkpoint's content."""
+    """A QMIX run stopped after five rounds, its checkpoint's content, and how to write another."""
     path = tmp_path / "c.pt"
     state, _ = train(configured("algo=qmix"), path, safe_points=5)
-    return configured("algo=qmix"), path, state
+    (row,) = {episode.dtype for episode in state["replay"].pop("episodes")}
+    journal = Journal(path.with_suffix(".episodes"), row)
+    return configured("algo=qmix"), path, state, lambda changed: checkpoint.save(path, changed, journal)
 
 
 def test_a_checkpoint_of_another_device_is_refused_with_the_device_to_type(saved):
-    cfg, path, state = saved
-    checkpoint.save(path, state | {"made_with": state["made_with"] | {"device": "cuda"}})
+    cfg, path, state, save = saved
+    save(state | {"made_with": state["made_with"] | {"device": "cuda"}})
     with pytest.raises(RunRefused, match="go on with device=cuda"):
         train(cfg, path)
 
 
 def test_a_checkpoint_that_the_code_outgrew_is_refused(saved):
-    cfg, path, state = saved
+    cfg, path, state, save = saved
     del state["algorithm"]["live.agents.head.weight"]
-    checkpoint.save(path, state)
+    save(state)
     with pytest.raises(RunRefused, match=r"does not fit this code .* delete it to start over"):
         train(cfg, path)
 
 
 def test_going_on_with_other_code_is_said(saved, caplog):
-    cfg, path, state = saved
-    checkpoint.save(path, state | {"made_with": state["made_with"] | {"commit": "0123456"}})
+    cfg, path, state, save = saved
+    save(state | {"made_with": state["made_with"] | {"commit": "0123456"}})
     with caplog.at_level(logging.WARNING):
         train(cfg, path)
     assert "instead of 0123456: no longer bit by bit" in caplog.text
+
+
+def test_an_interrupted_run_keeps_its_episodes_out_of_the_checkpoint(saved):
+    _, path, state, _ = saved
+    assert state["replay"].keys() == {"first", "added", "random"}
+    assert state["replay"]["added"] > 0
+    assert list(path.with_suffix(".episodes").glob("*.bin"))
+
+
+def test_a_run_that_starts_over_forgets_the_episodes_of_the_one_before(saved):
+    cfg, path, state, _ = saved
+    for file in path.parent.glob("c*.pt"):
+        file.unlink()
+    again, _ = train(cfg, path, safe_points=5)
+    assert_equal(again["replay"] | {"episodes": None}, state["replay"] | {"episodes": None})
+    (segment,) = path.with_suffix(".episodes").iterdir()
+    assert int(segment.stem) == 0
+
+
+def test_a_run_at_its_end_needs_no_episodes(configured, tmp_path):
+    """W&B may have failed to write the log: then the run goes on from its end, even if its episodes are lost."""
+    path = tmp_path / "c.pt"
+    whole, _ = train(configured("algo=qmix"), path)
+    assert whole["replay"]["first"] == whole["replay"]["added"] == 400
+    for file in path.with_suffix(".episodes").iterdir():
+        file.unlink()
+    again, _ = train(configured("algo=qmix"), path)
+    assert_equal(again["algorithm"], whole["algorithm"])

@@ -8,14 +8,18 @@ from pathlib import Path
 
 import numba
 
+#: Files here with no compiled code in them, nor constants of it.
+NOT_COMPILED = ("env.py", "render.py", "ground.py")
+
 
 def _cache_folder() -> Path:
     """Numba notices a change of a compiled function's own file only, so the cache is named after all our sources."""
     here = Path(__file__).parent
-    sources = sorted([*here.glob("*.py"), here.parent / "units.py", here.parent / "maps.py"])
+    compiled = {path for path in here.glob("*.py") if path.name not in NOT_COMPILED}
+    sources = sorted([*compiled, here.parent / "units.py", here.parent / "maps.py"])
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
     return here / "__pycache__" / digest
 
 
 if not os.environ.get("NUMBA_CACHE_DIR"):
-    numba.config.CACHE_DIR = str(_cache_folder())
+    numba.config.CACHE_DIR = str(_cache_folder())  # type: ignore[attr-defined]

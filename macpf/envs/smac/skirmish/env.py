@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 
 from macpf.envs.base import Env, EnvSpec, Step
 from macpf.envs.smac.maps import SHOOT_RANGE, load_map
@@ -34,7 +33,7 @@ class Skirmish(Env):
         reward_sparse: pay 1 for a victory and -1 for a defeat (before SMAC's scaling), nothing else.
         reward_only_positive: SMAC's default: own losses cost nothing.
         reward_scale: scale so that a victory pays 20, or a little more where enemies regrow.
-        myopic_allies: what myopic maps show of the other agents: nothing (drop) or zeros (zero).
+        zero_ally_block: whether myopic maps keep the place of the other agents in observations, filled with zeros.
 
     Raises:
         ValueError: no such map, no such parameter, or a value out of range.
@@ -49,15 +48,13 @@ class Skirmish(Env):
         reward_sparse: bool = False,
         reward_only_positive: bool = True,
         reward_scale: bool = True,
-        myopic_allies: Literal["drop", "zero"] = "drop",
+        zero_ally_block: bool = False,
     ) -> None:
-        if myopic_allies not in ("drop", "zero"):
-            raise ValueError(f"env.myopic_allies={myopic_allies} is not known; use drop or zero")
         self.map = load_map(map_name)
         self.parameters = Parameters(**(parameters or {}))
         self.batch_size = batch_size
         N, U = self.map.n_agents, self.map.n_agents + self.map.n_enemies
-        zeros = not self.map.ally_block and myopic_allies == "zero"
+        zeros = not self.map.ally_block and zero_ally_block
         block = L.BLOCK_SHOWN if self.map.ally_block else L.BLOCK_ZERO if zeros else L.BLOCK_NONE
         rules = [self.map.sight_range, SHOOT_RANGE, self.map.max_reward, reward_sparse, reward_only_positive]
         rules += [REWARD_DEATH, REWARD_WIN, REWARD_DEFEAT, NEGATIVE_SCALE, SCALE_TO if reward_scale else 0]
@@ -129,8 +126,16 @@ class Skirmish(Env):
         visibility(self.units, self.field, visible)
         return visible
 
+    def draw(self, b: int) -> UInt8[np.ndarray, "H W 3"]:
+        """Battle b as a picture; see `render`."""
+        from macpf.envs.smac.skirmish.render import draw  # matplotlib, which training need not wait for
+
+        return draw(self, b)
+
     def state_dict(self) -> dict[str, Any]:
         """The battles as they stand, in the middle of a fight or between two, and the random streams."""
+        import torch  # checkpoints hold tensors; nothing else here needs it, nor should a start wait for it
+
         arrays = {"floats": self.floats, "ints": self.ints, "counts": self.counts, "units": self.units}
         state = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
         return state | {"streams": torch.from_numpy(self.streams.view(np.int64).copy())}

@@ -7,6 +7,7 @@ a `Battlefield`.
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -95,8 +96,7 @@ def battlefield(smac_map: SmacMap, parameters: Parameters, rules: np.ndarray, al
     """The constants of a map, ready for compiled code."""
     units = [name for name, _, _ in (*smac_map.allies, *smac_map.enemies)]
     terrain = load_terrain(smac_map.terrain)
-    walls = np.stack([clearance(terrain.ground), clearance(terrain.cliff_walk)])
-    paths = find_paths(walls[0]) if smac_map.terrain in NEED_PATHS else Paths.none()
+    walls, paths = _ways(smac_map.terrain)
     ally_bits, enemy_bits = smac_map.type_bits
     shape = np.array(
         [
@@ -122,6 +122,14 @@ def battlefield(smac_map: SmacMap, parameters: Parameters, rules: np.ndarray, al
         hops=paths.hops,
         centres=paths.centres,
     )
+
+
+@functools.cache
+def _ways(name: str) -> tuple[np.ndarray, Paths]:
+    """Walls and paths of a terrain; no one changes them, so all battles on it share them."""
+    terrain = load_terrain(name)
+    walls = np.stack([clearance(terrain.ground), clearance(terrain.cliff_walk)])
+    return walls, find_paths(walls[0]) if name in NEED_PATHS else Paths.none()
 
 
 def _stats(smac_map: SmacMap, units: list[str], parameters: Parameters) -> np.ndarray:

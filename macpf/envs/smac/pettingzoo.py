@@ -1,0 +1,180 @@
+"""The embedded engine as a PettingZoo parallel environment, for people who use nothing else of this suite."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+from gymnasium import spaces
+from jaxtyping import Float, UInt8
+from pettingzoo import ParallelEnv
+
+from macpf.envs.base import Step
+from macpf.envs.smac.skirmish.env import Skirmish
+from macpf.envs.smac.skirmish.random import new_streams
+
+#: ``observation``: float32 [O]; ``action_mask``: int8 [A], 1 for available actions.
+Observation: TypeAlias = dict[str, np.ndarray]
+
+
+class AvailableActions(spaces.Discrete):
+    """The actions of one agent; a sample without a mask is one that is available now."""
+
+    def __init__(self, n: int) -> None:
+        super().__init__(n)
+        self.now = np.ones(n, dtype=np.int8)
+
+    def sample(self, mask: np.ndarray | None = None, probability: np.ndarray | None = None) -> np.int64:
+        """Draw one action, uniformly over the mask or by the probabilities."""
+        if mask is None and probability is None:
+            mask = self.now
+        return super().sample(mask, probability)
+
+
+class ParallelSkirmish(ParallelEnv[str, Observation, int]):
+    """One battle of a SMAC map.
+
+    Agents are ``agent_0`` ... in SMAC's order. As in SMAC, the team shares one reward, and the dead stay in `agents`
+    until the battle is over, with no-op as their only action and zeros as their observation: a team that dies for
+    its victory is still paid for it. Then all agents terminate at once, or are truncated at the map's time limit.
+    Infos hold ``battle_won``, ``dead_allies``, ``dead_enemies`` and the agent's ``action_mask``.
+
+    Args:
+        map_name: one of the 25 maps.
+        render_mode: None, or ``rgb_array`` for `render`.
+        settings: further arguments of `Skirmish`. Without a ``seed`` here or in `reset`, battles differ each time.
+
+    Raises:
+        ValueError: no such map, no such render mode, or a setting that cannot be used.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {
+        "name": "smac_skirmish_v0",
+        "render_modes": ["rgb_array"],
+        "render_fps": 8,
+        "is_parallelizable": True,
+    }
+
+    def __init__(self, map_name: str, render_mode: str | None = None, **settings: Any) -> None:
+        if render_mode not in (None, "rgb_array"):
+            raise ValueError(f"render_mode={render_mode} is not known; use None or rgb_array")
+        seed = settings.pop("seed", None)
+        entropy = int(np.random.SeedSequence().generate_state(1)[0])
+        self.battle = Skirmish(map_name, batch_size=1, seed=entropy if seed is None else seed, **settings)
+        self.render_mode = render_mode
+        spec = self.battle.spec
+        self.possible_agents = [f"agent_{k}" for k in range(spec.n_agents)]
+        self.agents: list[str] = []
+        self.state_space = spaces.Box(-np.inf, np.inf, (spec.state_dim,), np.float32)
+        self.action_spaces = {agent: AvailableActions(spec.n_actions) for agent in self.possible_agents}
+        self.observation_spaces = {
+            agent: spaces.Dict(
+                {
+                    "observation": spaces.Box(-1.0, 1.0, (spec.obs_dim,), np.float32),
+                    "action_mask": spaces.Box(0, 1, (spec.n_actions,), np.int8),
+                }
+            )
+            for agent in self.possible_agents
+        }
+        self._last: Step | None = None
+
+    def observation_space(self, agent: str) -> spaces.Dict:
+        """What an agent sees: ``observation`` and ``action_mask``."""
+        return self.observation_spaces[agent]
+
+    def action_space(self, agent: str) -> AvailableActions:
+        """No-op, stop, move north, south, east or west, then one action for each enemy (medivacs: each agent)."""
+        return self.action_spaces[agent]
+
+    def reset(
+        self, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Observation], dict[str, dict[str, Any]]]:
+        """Start a battle. The same seed and actions give the same bytes; without a seed the stream goes on.
+
+        Args:
+            seed: of the battles from here on.
+            options: not used.
+        """
+        if seed is not None:
+            self.battle.streams[...] = new_streams(seed, 1)
+        self._last = self.battle.reset()
+        self.agents = list(self.possible_agents)
+        return self._observations(self._last), self._infos(self._last)
+
+    def step(
+        self, actions: dict[str, int]
+    ) -> tuple[dict[str, Observation], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]]:
+        """Play one action of every agent, the dead included.
+
+        Raises:
+            ValueError: an agent has no action, or one that is not available; nothing was played.
+        """
+        step = self._last = self.battle.step(self._checked(actions))
+        agents = self.agents
+        over = bool((step.terminated | step.truncated)[0])
+        self.agents = [] if over else agents
+        return (
+            self._observations(step),
+            dict.fromkeys(agents, float(step.reward[0])),
+            dict.fromkeys(agents, bool(step.terminated[0])),
+            dict.fromkeys(agents, bool(step.truncated[0])),
+            self._infos(step),
+        )
+
+    def state(self) -> Float[np.ndarray, "S"]:
+        """SMAC's global state: health, cooldown, place, shield and type of all units, and the last actions."""
+        return self._now.state[0].copy()
+
+    def render(self) -> UInt8[np.ndarray, "H W 3"]:
+        """A picture of the battle; see `macpf.envs.smac.skirmish.render`.
+
+        Raises:
+            ValueError: the environment was made without a render mode.
+        """
+        if self.render_mode is None:
+            raise ValueError('render_mode=None draws nothing; make the environment with render_mode="rgb_array"')
+        from macpf.envs.smac.skirmish.render import draw
+
+        return draw(self.battle)
+
+    def close(self) -> None:
+        """Nothing to do: there is no game to close."""
+
+    @property
+    def _now(self) -> Step:
+        if self._last is None:
+            raise ValueError("no battle has begun; call reset() first")
+        return self._last
+
+    def _checked(self, actions: dict[str, int]) -> np.ndarray:
+        available = self._now.available[0]
+        if not self.agents:
+            raise ValueError("the battle is over; call reset() first")
+        joint = np.zeros((1, len(self.agents)), dtype=np.int64)
+        for k, agent in enumerate(self.agents):
+            if agent not in actions:
+                raise ValueError(f"{agent} has no action; give one for every agent (the dead take 0, no-op)")
+            action = int(actions[agent])
+            if not (0 <= action < available.shape[1] and available[k, action]):
+                choices = ", ".join(map(str, np.flatnonzero(available[k])))
+                raise ValueError(f"{agent}: action {action} is not available; choose one of: {choices}")
+            joint[0, k] = action
+        return joint
+
+    def _observations(self, step: Step) -> dict[str, Observation]:
+        masks = step.available[0].astype(np.int8)
+        for agent, mask in zip(self.possible_agents, masks, strict=True):
+            self.action_spaces[agent].now = mask
+        return {
+            agent: {"observation": step.obs[0, k].copy(), "action_mask": masks[k].copy()}
+            for k, agent in enumerate(self.possible_agents)
+        }
+
+    def _infos(self, step: Step) -> dict[str, dict[str, Any]]:
+        facts = {
+            "battle_won": bool(step.info["battle_won"][0]),
+            "dead_allies": int(step.info["dead_allies"][0]),
+            "dead_enemies": int(step.info["dead_enemies"][0]),
+        }
+        masks = step.available[0].astype(np.int8)
+        return {agent: facts | {"action_mask": masks[k]} for k, agent in enumerate(self.possible_agents)}

@@ -1,0 +1,162 @@
+"""Episodes on the disk, written once when they are recorded: append-only, numbered, checksummed.
+
+A journal is a folder of segments. ``000000000120.bin`` begins with episode number 120 and is followed by the segment
+that begins where it ends. An entry is a header (mark, number, bytes of the rows, digest) and the episode's rows.
+Entries reach the system at once, so that a killed process loses none; `sync` brings them to the disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import shutil
+import struct
+from collections.abc import Iterable, Iterator
+from io import FileIO
+from pathlib import Path
+
+import numpy as np
+
+from macpf.experience.recording import Episode
+
+MARK = b"EPI1"
+#: Mark, number, bytes of the rows, digest.
+HEADER = struct.Struct("<4sQQ16s")
+#: Bytes after which a new segment begins; what is not needed any more is deleted by the segment.
+SEGMENT = 16_000_000
+
+
+class Damaged(Exception):
+    """Episodes that are missing, cut short, altered, or recorded by code with other rows."""
+
+
+class Journal:
+    """The episodes of one run.
+
+    Args:
+        folder: where its segments lie; made when the first episode comes.
+        row: of the episodes.
+    """
+
+    def __init__(self, folder: Path, row: np.dtype[np.void]) -> None:
+        self.folder, self.row = folder, row
+        self.next = 0  # number of the next episode
+        self._file: FileIO | None = None  # the open segment
+        self._size = 0  # its bytes
+        self._needed = 0  # first episode that the checkpoint written last needs
+
+    def append(self, episodes: Iterable[Episode]) -> None:
+        """Write episodes behind the others.
+
+        Raises:
+            OSError: the disk is full or broken; everything before is still there.
+        """
+        for episode in episodes:
+            rows = episode.tobytes()
+            entry = HEADER.pack(MARK, self.next, len(rows), self._digest(self.next, rows)) + rows
+            if self._file is None or self._size >= SEGMENT:
+                self._file = self._begin_segment()
+            left = memoryview(entry)
+            while left:
+                left = left[self._file.write(left) :]
+            self._size += len(entry)
+            self.next += 1
+
+    def sync(self) -> None:
+        """Return when every episode is on the disk and not in a cache."""
+        if self._file is not None:
+            os.fsync(self._file)
+            _sync_folder(self.folder)
+
+    def read(self, first: int, end: int) -> list[Episode]:
+        """Episodes number `first` to `end` - 1.
+
+        Raises:
+            Damaged: one of them cannot be read.
+        """
+        episodes: list[Episode] = []
+        segments = self._segments()
+        for k, begins in enumerate(segments):
+            ends = segments[k + 1] if k + 1 < len(segments) else end
+            if begins < end and ends > first:
+                for number, _, rows, digest in self._entries(begins, min(ends, end)):
+                    if number == first + len(episodes) and digest == self._digest(number, rows):
+                        episodes.append(np.frombuffer(rows, dtype=self.row).copy())
+        if len(episodes) < end - first:
+            missing = first + len(episodes)
+            raise Damaged(f"episode {missing} of {first} to {end - 1} in {self.folder} is missing or damaged")
+        return episodes
+
+    def cut(self, end: int) -> None:
+        """Go on with episode number `end`, and forget what was recorded from there on."""
+        self._close()
+        for begins in self._segments():
+            if begins >= end:
+                self._path(begins).unlink()
+        for begins in self._segments()[-1:]:  # those before it end where the next one begins
+            os.truncate(self._path(begins), max((stop for _, stop, *_ in self._entries(begins, end)), default=0))
+        self.next = end
+
+    def checkpointed(self, first: int) -> None:
+        """Note that a checkpoint was written that needs the episodes from `first` on.
+
+        Deletes the segments that neither it nor the checkpoint before it needs.
+        """
+        segments = self._segments()
+        for begins, ends in itertools.pairwise(segments):
+            if ends <= self._needed:
+                self._path(begins).unlink()
+        self._needed = first
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _begin_segment(self) -> FileIO:
+        self.sync()
+        self._close()
+        self.folder.mkdir(exist_ok=True)
+        self._size = 0
+        return FileIO(self._path(self.next), "w")
+
+    def _path(self, begins: int) -> Path:
+        return self.folder / f"{begins:012d}.bin"
+
+    def _segments(self) -> list[int]:
+        """The numbers with which segments begin, in their order."""
+        return sorted(int(path.stem) for path in self.folder.glob("*.bin") if path.stem.isdigit())
+
+    def _entries(self, begins: int, end: int) -> Iterator[tuple[int, int, memoryview, bytes]]:
+        """Number, end in the file, rows and digest of a segment's whole entries before number `end`."""
+        content = memoryview(self._path(begins).read_bytes())
+        stop = 0
+        for number in range(begins, end):
+            start = stop + HEADER.size
+            if len(content) < start:
+                return
+            mark, found, size, digest = HEADER.unpack(content[stop:start])
+            stop = start + size
+            if (mark, found) != (MARK, number) or len(content) < stop:
+                return
+            yield number, stop, content[start:stop], digest
+
+    def _digest(self, number: int, rows: bytes | memoryview) -> bytes:
+        """Of the rows, what they mean, and the episode's number."""
+        digest = hashlib.blake2b(f"{number} {self.row.descr}".encode(), digest_size=16)
+        digest.update(rows)
+        return digest.digest()
+
+
+def delete(folder: Path) -> None:
+    """Delete a journal that nobody needs any more."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

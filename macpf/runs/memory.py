@@ -1,0 +1,80 @@
+"""Whether a run's replay fits in this process's memory, said before any of it is taken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+
+from macpf.experience.replay import most_bytes
+from macpf.runs.build import Parts
+from macpf.runs.errors import ConfigError
+
+#: Bytes from which on a replay is worth a line.
+NOTEWORTHY = 100e6
+
+
+def replay_estimate(parts: Parts, free: int) -> str | None:
+    """What the full replay may take, in one line; None if that is next to nothing.
+
+    Args:
+        parts: of the run, its replay still empty.
+        free: bytes this process may still take.
+
+    Raises:
+        ConfigError: it may need more than is free; says what capacity would fit.
+    """
+    capacity, limit = parts.replay.capacity, parts.rollout.env.spec.episode_limit
+    most = most_bytes(capacity, limit, parts.rollout.row)
+    if most > free:
+        need = (
+            f"algo.replay.capacity={capacity} may need {_gb(most)} ({_episodes(capacity, limit)}), {_gb(free)} is free"
+        )
+        fits = _rounded_down(capacity * free // most)
+        if fits < parts.replay_settings.batch:
+            raise ConfigError(f"{need}, too little for one batch; run it where more memory is free")
+        raise ConfigError(f"{need}; type algo.replay.capacity={fits}")
+    return f"replay: up to {_gb(most)} for {_episodes(capacity, limit)}" if most > NOTEWORTHY else None
+
+
+def free_memory(cgroups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int:
+    """Bytes this process may still take: what the machine has, or less if SLURM or a container allows less."""
+    free = psutil.virtual_memory().available
+    try:
+        groups = [line.split(":", 2) for line in own.read_text().splitlines()]
+    except OSError:  # not Linux
+        return free
+    for _, controllers, path in groups:
+        root = cgroups / "memory" if controllers == "memory" else cgroups
+        if controllers in ("", "memory"):  # version 2, version 1
+            for group in (Path(path), *Path(path).parents):
+                free = min(free, _free_in(root / str(group).lstrip("/"), free))
+    return free
+
+
+def _free_in(group: Path, otherwise: int) -> int:
+    """What a cgroup leaves, counting cached files as free; `otherwise` where it has no limit."""
+    for limit, used in (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")):
+        try:
+            most, now = (group / limit).read_text().strip(), int((group / used).read_text())
+            stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        except (OSError, ValueError):
+            continue
+        if most != "max":
+            cached = sum(int(stat.get(name, 0)) for name in ("active_file", "inactive_file"))
+            return max(int(most) - now + cached, 0)
+    return otherwise
+
+
+def _rounded_down(number: int) -> int:
+    """To two digits."""
+    unit = 10 ** max(len(str(number)) - 2, 0)
+    return number // unit * unit
+
+
+def _episodes(capacity: int, limit: int) -> str:
+    return f"{capacity:,} episodes of at most {limit:,} steps"
+
+
+def _gb(n_bytes: float) -> str:
+    return f"{n_bytes / 1e9:,.1f} GB"

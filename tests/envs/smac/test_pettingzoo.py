@@ -1,0 +1,135 @@
+"""The engine for people who use PettingZoo and nothing else of ours."""
+
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+from pettingzoo.test import parallel_api_test, parallel_seed_test, seed_test
+from pettingzoo.utils.conversions import parallel_to_aec
+
+import macpf.envs.smac
+from macpf.envs.smac import parallel_env
+from macpf.envs.smac.skirmish.env import Skirmish
+
+MAPS = ["3m", "MMM2"]
+
+
+def first_available(env):
+    """The last action that each agent may take: attack if it can, else walk west."""
+    return {agent: int(np.flatnonzero(env.action_space(agent).now)[-1]) for agent in env.agents}
+
+
+def play(env, seed, choose=first_available):
+    """All that a battle shows, in its order."""
+    shown = [env.reset(seed=seed)]
+    while env.agents:
+        shown.append(env.step(choose(env)))
+    return shown
+
+
+@pytest.mark.parametrize("map_name", MAPS)
+def test_pettingzoos_own_tests_pass(map_name):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        parallel_api_test(parallel_env(map_name), num_cycles=400)
+        parallel_seed_test(lambda: parallel_env(map_name))
+        seed_test(lambda: parallel_to_aec(parallel_env(map_name)), num_cycles=100)
+
+
+def test_a_seed_decides_the_battle_and_the_next_one():
+    def two_battles(env):
+        first = play(env, seed=7)
+        return first, play(env, seed=None)
+
+    one, other = two_battles(parallel_env("3m")), two_battles(parallel_env("3m", seed=3))
+    np.testing.assert_equal(one, other)
+    assert len(one[0]) != len(one[1]) or any(
+        not np.array_equal(a[0]["agent_0"]["observation"], b[0]["agent_0"]["observation"])
+        for a, b in zip(*one, strict=True)
+    )
+
+
+def test_observations_lie_in_their_spaces_and_masks_are_the_engines():
+    env, engine = parallel_env("MMM2", seed=5), Skirmish("MMM2", batch_size=1, seed=5)
+    observations, infos = env.reset()
+    step = engine.reset()
+    while True:
+        for k, agent in enumerate(env.possible_agents):
+            assert env.observation_space(agent).contains(observations[agent])
+            assert env.observation_space(agent)["observation"].dtype == observations[agent]["observation"].dtype
+            np.testing.assert_array_equal(observations[agent]["observation"], step.obs[0, k])
+            np.testing.assert_array_equal(observations[agent]["action_mask"], step.available[0, k])
+            np.testing.assert_array_equal(infos[agent]["action_mask"], step.available[0, k])
+        np.testing.assert_array_equal(env.state(), step.state[0])
+        assert env.state_space.contains(env.state())
+        if not env.agents:
+            break
+        actions = first_available(env)
+        observations, rewards, terminations, truncations, infos = env.step(actions)
+        step = engine.step(np.array([list(actions.values())]))
+        assert set(rewards.values()) == {float(step.reward[0])}
+        assert set(terminations.values()) == {bool(step.terminated[0])}
+        assert set(truncations.values()) == {bool(step.truncated[0])}
+
+
+def test_the_dead_stay_with_no_op_alone_until_the_battle_is_over():
+    env = parallel_env("3m")
+    shown = play(
+        env, seed=1, choose=lambda env: {a: int(np.flatnonzero(env.action_space(a).now)[0]) for a in env.agents}
+    )
+    deaths = [infos["agent_0"]["dead_allies"] for *_, infos in shown]
+    assert deaths[-1] == 3
+    assert 0 in deaths
+    for observations, *_, infos in shown:
+        assert len(observations) == 3
+        masks = np.array([seen["action_mask"] for seen in observations.values()])
+        no_op = masks[:, 0] == 1
+        assert no_op.sum() == infos["agent_0"]["dead_allies"]
+        assert (masks[no_op].sum(axis=1) == 1).all()
+    assert set(shown[-1][2].values()) == {True}  # all terminate together
+    assert not shown[-1][-1]["agent_0"]["battle_won"]
+
+
+def test_what_cannot_be_played_is_refused_and_changes_nothing():
+    env = parallel_env("3m")
+    with pytest.raises(ValueError, match="no battle has begun"):
+        env.step({})
+    env.reset(seed=0)
+    before = env.state()
+    good = dict.fromkeys(env.agents, 1)
+    with pytest.raises(ValueError, match=r"agent_1: action 0 is not available; choose one of: 1, 2, 3, 4, 5$"):
+        env.step(good | {"agent_1": 0})
+    for action in (-1, 9):
+        with pytest.raises(ValueError, match=f"agent_2: action {action} is not available"):
+            env.step(good | {"agent_2": action})
+    with pytest.raises(ValueError, match="agent_2 has no action"):
+        env.step({"agent_0": 1, "agent_1": 1})
+    np.testing.assert_array_equal(env.state(), before)
+    play(env, seed=0)
+    with pytest.raises(ValueError, match="the battle is over"):
+        env.step(good)
+
+
+def test_pictures_come_with_the_render_mode_only():
+    env = parallel_env("3m", render_mode="rgb_array")
+    env.reset(seed=0)
+    assert env.render().dtype == np.uint8
+    with pytest.raises(ValueError, match="render_mode=None draws nothing"):
+        parallel_env("3m").render()
+    with pytest.raises(ValueError, match="render_mode=human is not known"):
+        parallel_env("3m", render_mode="human")
+
+
+def test_nobody_waits_for_what_he_does_not_use():
+    heavy = "{'numba', 'pettingzoo', 'gymnasium', 'matplotlib', 'torch'}"
+    code = f"import sys, macpf.envs.smac; print({heavy} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_the_example_of_the_package_runs(capsys):
+    lines = macpf.envs.smac.__doc__.splitlines()
+    exec("\n".join(line[4:] for line in lines if line.startswith("    ")), {})
+    assert capsys.readouterr().out in ("True\n", "False\n")
