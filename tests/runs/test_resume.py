@@ -95,6 +95,19 @@ def test_interrupted_equals_uninterrupted(configured, tmp_path, algo, recurrent)
     assert [row for k, row in enumerate(pieces) if row not in pieces[:k]] == rows
 
 
+@pytest.mark.parametrize("algo", ["macpf", "fop", "qmix"])
+def test_interrupted_equals_uninterrupted_on_smac(configured, tmp_path, algo):
+    overrides = ["env=smac", "env.backend=embedded", "map=2s3z", "env.eval_parallel=4", "env.parallel=4"]
+    budget = ["budget.env_steps=1500", "budget.eval_interval=600", "budget.eval_episodes=4"]
+    cfg = configured(f"algo={algo}", *overrides, *budget, "algo.replay.batch=4", "algo.replay.burn_in=8")
+    whole, rows = train(cfg, tmp_path / "whole.pt")
+    train(cfg, tmp_path / "parts.pt", safe_points=4)
+    parts, rows_again = train(cfg, tmp_path / "parts.pt")
+    assert_equal({k: v for k, v in whole.items() if k not in TIMES}, {k: v for k, v in parts.items() if k not in TIMES})
+    assert len(rows) == len(rows_again) == 4
+    assert_equal(rows, rows_again)
+
+
 def test_other_seeds_end_elsewhere(configured, tmp_path):
     one, _ = train(configured("seed=0"), tmp_path / "0.pt")
     other, _ = train(configured("seed=1"), tmp_path / "1.pt")

@@ -18,7 +18,8 @@ def _cache_folder() -> Path:
     compiled = {path for path in here.glob("*.py") if path.name not in NOT_COMPILED}
     sources = sorted([*compiled, here.parent / "units.py", here.parent / "maps.py"])
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
-    return here / "__pycache__" / digest
+    beside = os.access(here, os.W_OK)
+    return (here / "__pycache__" if beside else Path.home() / ".cache" / "macpf") / digest
 
 
 if not os.environ.get("NUMBA_CACHE_DIR"):

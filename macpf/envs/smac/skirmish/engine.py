@@ -78,7 +78,7 @@ def deploy(f, n, counts, streams, b, w):
         f[L.QUIET, u] = SHIELD_DELAY * LOOPS_PER_SECOND
         f[L.POST_X, u] = w.order[0] + along * (w.order[2] - w.order[0])
         f[L.POST_Y, u] = w.order[1] + along * (w.order[3] - w.order[1])
-        f[L.WAY_X, u] = np.nan
+        f[L.WAY_X, u] = L.NO_WAY
         n[L.ALIVE, u] = 1
         n[L.ORDER, u] = L.IDLE if u < N else L.MARCH
         n[L.TARGET, u] = -1
@@ -107,7 +107,7 @@ def advance(f, n, w, streams, b, loop, near, n_near):
                 f[L.SPEED, u] = 0
             if w.shape[L.HAS_PATHS]:
                 if not moves:
-                    f[L.WAY_X, u] = np.nan
+                    f[L.WAY_X, u] = L.NO_WAY
                 elif needs_way(f, loop, u):
                     find_way(f, n, w, u)
     if anyone:

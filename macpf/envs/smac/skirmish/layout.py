@@ -41,16 +41,19 @@ PLAIN, ZEALOT, COLOSSUS, BANELING, MEDIVAC, SPINE = range(6)
     MISSILE, REGENERATION, KIND, FLIES, MAX_COOLDOWN, TYPE_BIT, HITS, STRIKE, START_X, START_Y,
 ) = range(22)  # fmt: skip
 # Entries of the shape vector.
-N_AGENTS, N_ENEMIES, LIMIT, ALLY_BITS, ENEMY_BITS, ALLY_SHIELD, ENEMY_SHIELD, ALLY_BLOCK, MMM, HUNT, HAS_PATHS = range(
-    11
-)
+(
+    N_AGENTS, N_ENEMIES, LIMIT, ALLY_BITS, ENEMY_BITS, ALLY_SHIELD, ENEMY_SHIELD, ALLY_BLOCK, MMM, HUNT, MARCHES,
+    HAS_PATHS,
+) = range(12)  # fmt: skip
 BLOCK_NONE, BLOCK_SHOWN, BLOCK_ZERO = range(3)
 # Entries of the rules vector.
-SIGHT, SHOOT, MAX_REWARD, SPARSE, ONLY_POSITIVE, DEATH_VALUE, WIN_VALUE, DEFEAT_VALUE, NEGATIVE_SCALE, SCALE_TO = range(
-    10
-)
+(
+    SIGHT, SHOOT, MAX_REWARD, SPARSE, ONLY_POSITIVE, DEATH_VALUE, WIN_VALUE, DEFEAT_VALUE, NEGATIVE_SCALE, SCALE_TO,
+) = range(10)  # fmt: skip
 
 KINDS = {"zealot": ZEALOT, "colossus": COLOSSUS, "baneling": BANELING, "medivac": MEDIVAC, "spine_crawler": SPINE}
+#: Stands in WAY_X for: no waypoint, walk straight.
+NO_WAY = -1.0
 #: Units look for targets at least this far, edge to edge.
 LEAST_SCAN = 5.0
 
@@ -59,7 +62,7 @@ class Battlefield(NamedTuple):
     """All that is constant in a map.
 
     Attributes:
-        shape: [11] integers, see above.
+        shape: [12] integers, see above.
         rules: [10] sight, reward and scaling.
         guesses: [14] the engine's parameters.
         stats: [22, U] properties of each unit.
@@ -102,7 +105,7 @@ def battlefield(smac_map: SmacMap, parameters: Parameters, rules: np.ndarray, al
         [
             smac_map.n_agents, smac_map.n_enemies, smac_map.episode_limit, len(ally_bits), len(enemy_bits),
             smac_map.races[0] == "P", smac_map.races[1] == "P", ally_block, smac_map.map_type == "MMM",
-            smac_map.order == "hunt", len(paths.centres) > 0,
+            smac_map.order == "hunt", smac_map.order == "march", len(paths.centres) > 0,
         ],
         dtype=np.int64,
     )  # fmt: skip
@@ -114,7 +117,7 @@ def battlefield(smac_map: SmacMap, parameters: Parameters, rules: np.ndarray, al
         stats=_stats(smac_map, units, parameters),
         damage=_damage(units, smac_map.n_agents),
         contact=_contact(units),
-        order=points if len(points) else np.full(4, np.nan),
+        order=points if len(points) else np.zeros(4),
         pathing=terrain.pathing,
         level=terrain.level,
         walls=walls,

@@ -59,7 +59,7 @@ def find_way(f, n, w, u):
     walls = w.walls[walker(w, u)]
     x, y = f[L.GOAL_X, u], f[L.GOAL_Y, u]
     if in_sight(walls, f[L.X, u], f[L.Y, u], x, y, margin):
-        f[L.WAY_X, u], f[L.WAY_Y, u] = np.nan, np.nan
+        f[L.WAY_X, u] = L.NO_WAY
     else:
         f[L.WAY_X, u], f[L.WAY_Y, u] = waypoint(walls, w.cells, w.hops, w.centres, f[L.X, u], f[L.Y, u], x, y, margin)
 
@@ -67,7 +67,7 @@ def find_way(f, n, w, u):
 @inlined
 def needs_way(f, loop, u):
     """Whether u has to look for its way: each env step while it walks straight, else at a waypoint or once in eight."""
-    if np.isnan(f[L.WAY_X, u]):
+    if f[L.WAY_X, u] == L.NO_WAY:
         return loop % 8 == 0
     near = abs(f[L.X, u] - f[L.WAY_X, u]) + abs(f[L.Y, u] - f[L.WAY_Y, u]) < NEAR_WAYPOINT
     return near or loop % 64 == 8 * (u % 8)
@@ -85,7 +85,7 @@ def walk(f, n, w, near, n_near, u):
     x, y = f[L.X, u], f[L.Y, u]
     to_x, to_y = f[L.GOAL_X, u], f[L.GOAL_Y, u]
     flies = w.stats[L.FLIES, u] > 0
-    if w.shape[L.HAS_PATHS] and not flies and walker(w, u) == 0 and not np.isnan(f[L.WAY_X, u]):
+    if w.shape[L.HAS_PATHS] and not flies and walker(w, u) == 0 and f[L.WAY_X, u] != L.NO_WAY:
         to_x, to_y = f[L.WAY_X, u], f[L.WAY_Y, u]
     dx, dy = to_x - x, to_y - y
     length = np.sqrt(dx * dx + dy * dy)

@@ -121,7 +121,7 @@ def fight(f, n, w, streams, b, loop, u):
 @inlined
 def march(f, n, w, u):
     """Go on to the point the enemies were sent to."""
-    if np.isnan(w.order[0]):
+    if not w.shape[L.MARCHES]:
         return
     x, y = f[L.POST_X, u], f[L.POST_Y, u]
     if (f[L.X, u] - x) ** 2 + (f[L.Y, u] - y) ** 2 > w.guesses[P.ARRIVAL] ** 2:
