@@ -60,7 +60,7 @@ def test_random_play(benchmark, name):
     benchmark.extra_info["env_steps_per_second"] = round(6400 / benchmark.stats.stats.median)
 
 
-def steps_per_second(name: str, batch_size: int, seconds: float = 1.0) -> float:
+def steps_per_second(name: str, batch_size: int, seconds: float = 0.3) -> float:
     """Env steps per CPU second: the median of three measurements."""
     env = Skirmish(name, batch_size, seed=0)
     play(env, 20 * batch_size)

@@ -25,6 +25,20 @@ def edge_distance(f, w, u, v):
     return np.sqrt(dx * dx + dy * dy) - w.stats[L.RADIUS, u] - w.stats[L.RADIUS, v]
 
 
+@inlined
+def own_side(f, w, u):
+    """First index of u's side, and the one after its last."""
+    N = w.shape[L.N_AGENTS]
+    return (0, N) if u < N else (N, f.shape[1])
+
+
+@inlined
+def other_side(f, w, u):
+    """First index of u's opponents, and the one after their last."""
+    N = w.shape[L.N_AGENTS]
+    return (N, f.shape[1]) if u < N else (0, N)
+
+
 @compiled
 def call_off(f, n, u):
     """A new order ends the wind-up (free of charge), the backswing, and a zealot's second strike."""
@@ -148,7 +162,7 @@ def hit(f, n, w, u, t, damage):
     if damage > absorbed:
         f[L.HEALTH, t] -= max(damage - absorbed - w.stats[L.ARMOR, t], LEAST_DAMAGE)
     f[L.QUIET, t] = 0
-    if t >= w.shape[L.N_AGENTS] and n[L.ORDER, t] == L.MARCH:
+    if n[L.ORDER, t] == L.MARCH:
         answer(f, n, w, u, t)
 
 
@@ -161,7 +175,8 @@ def answer(f, n, w, u, t):
         return
     f[L.HELP, t] = w.guesses[P.HELP_PERIOD]
     reach = w.guesses[P.HELP_RADIUS] ** 2
-    for v in range(w.shape[L.N_AGENTS], f.shape[1]):
+    first, end = own_side(f, w, t)
+    for v in range(first, end):
         if n[L.ALIVE, v] == 1 and n[L.TARGET, v] < 0 and w.damage[v, u] > 0:
             dx, dy = f[L.X, v] - f[L.X, t], f[L.Y, v] - f[L.Y, t]
             if dx * dx + dy * dy <= reach:

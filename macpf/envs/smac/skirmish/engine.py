@@ -83,7 +83,7 @@ def deploy(f, n, counts, streams, b, w):
         n[L.ORDER, u] = L.IDLE if u < N else L.MARCH
         n[L.TARGET, u] = -1
         n[L.FLIGHT_TARGET, u] = -1
-        n[L.SIDE, u] = u % 2
+        n[L.SIDE, u] = (u if u < N else u - N) % 2  # counted on each side alone, or one would be favoured
         n[L.LAST_ACTION, u] = -1
 
 

@@ -12,9 +12,10 @@ from macpf.envs.smac.skirmish.compiled import compiled, inlined
 from macpf.envs.smac.skirmish.terrain import in_sight, room, waypoint
 from macpf.envs.smac.units import LOOPS_PER_SECOND, MEDIVAC_ACCELERATION
 
-#: A unit tries to go straight, then turned by 30, 60 and 90 degrees to either side.
-COSINES = np.cos(np.radians(np.array([0.0, 30, -30, 60, -60, 90, -90])))
-SINES = np.sin(np.radians(np.array([0.0, 30, -30, 60, -60, 90, -90])))
+#: A unit tries to go straight, then turned by 30, 60, ... degrees to either side, up to the parameter `widest_turn`.
+TURN = 30
+TURNS = np.radians(np.array([0.0, *(side * TURN * k for k in range(1, 6) for side in (1, -1))]))
+COSINES, SINES = np.cos(TURNS), np.sin(TURNS)
 #: Loops between two looks at who is near and at the way.
 LOOK_AROUND = 2
 #: Waypoints count as reached this near, in cells.
@@ -99,7 +100,7 @@ def walk(f, n, w, near, n_near, u):
     dx, dy = dx / length * step, dy / length * step
     n_close = who_is_close(f, n, w, near, n_near, u, step)
     side = 1.0 if n[L.SIDE, u] == 0 else -1.0
-    for k in range(7):
+    for k in range(1 + 2 * int(w.guesses[P.WIDEST_TURN] / TURN)):
         turned_x = dx * COSINES[k] - side * dy * SINES[k]
         turned_y = side * dx * SINES[k] + dy * COSINES[k]
         if free(f, w, near, n_close, u, x + turned_x, y + turned_y):

@@ -7,7 +7,7 @@ import numpy as np
 
 from macpf.envs.smac.skirmish import layout as L
 from macpf.envs.smac.skirmish import parameters as P
-from macpf.envs.smac.skirmish.combat import attack, call_off, edge_distance
+from macpf.envs.smac.skirmish.combat import attack, call_off, edge_distance, other_side, own_side
 from macpf.envs.smac.skirmish.compiled import compiled, inlined
 from macpf.envs.smac.skirmish.movement import head_for
 from macpf.envs.smac.skirmish.terrain import cell_of
@@ -130,10 +130,11 @@ def march(f, n, w, u):
 
 @inlined
 def look_for_target(f, n, w, u):
-    """The nearest agent within scan range that u can hit; on a hunt, the one with the shortest way to it."""
+    """The nearest opponent within scan range that u can hit; on a hunt, the one with the shortest way to it."""
     best, nearest = -1, w.stats[L.SCAN, u]
     best_healer = False
-    for v in range(w.shape[L.N_AGENTS]):
+    first, end = other_side(f, w, u)
+    for v in range(first, end):
         if n[L.ALIVE, v] == 0 or w.damage[u, v] == 0:
             continue
         apart = edge_distance(f, w, u, v)
@@ -146,7 +147,7 @@ def look_for_target(f, n, w, u):
         return best
     shortest = 1e9
     here = cell_of(w.cells, f[L.X, u], f[L.Y, u])
-    for v in range(w.shape[L.N_AGENTS]):
+    for v in range(first, end):
         if n[L.ALIVE, v] == 1:
             way = np.float64(w.hops[here, cell_of(w.cells, f[L.X, v], f[L.Y, v])])
             if way < shortest:
@@ -167,7 +168,8 @@ def attend(f, n, w, u):
     if not w.guesses[P.MEDIVAC_FOLLOWS]:
         return
     nearest, friend = 1e9, -1
-    for v in range(w.shape[L.N_AGENTS], f.shape[1]):
+    first, end = own_side(f, w, u)
+    for v in range(first, end):
         if v != u and n[L.ALIVE, v] == 1:
             apart = edge_distance(f, w, u, v)
             if apart < nearest:
@@ -182,7 +184,8 @@ def look_for_patient(f, n, w, u):
     best, lowest, nearest = -1, 1.0, 1e9
     if f[L.ENERGY, u] < HEAL_AUTOCAST_ENERGY:
         return best
-    for v in range(w.shape[L.N_AGENTS], f.shape[1]):
+    first, end = own_side(f, w, u)
+    for v in range(first, end):
         if v == u or n[L.ALIVE, v] == 0 or well(f, w, v) or w.stats[L.FLIES, v] > 0:
             continue
         share, apart = f[L.HEALTH, v] / w.stats[L.MAX_HEALTH, v], edge_distance(f, w, u, v)

@@ -1,0 +1,258 @@
+"""Scripted players for the embedded engine: what battles look like when nobody learns.
+
+A policy is made anew for each round of battles and called once an env step with the environment and its last `Step`;
+it returns actions [B, N]. All of them look at the true positions, health and cooldowns of all units, not at what
+agents observe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from macpf.envs.base import Step
+from macpf.envs.smac.maps import FIRST_ATTACK, load_terrain
+from macpf.envs.smac.skirmish import layout as L
+from macpf.envs.smac.skirmish.env import Skirmish
+from macpf.envs.smac.skirmish.features import N_COLUMNS, PCOOLDOWN, PHEALTH, PSHIELD, PX, PY
+
+NO_OP, STOP = 0, 1
+#: Directions of the actions 2 to 5: north, south, east, west.
+DIRECTIONS = np.array([[0, 1], [0, -1], [1, 0], [-1, 0]], dtype=np.float64)
+#: Kiting: back off from enemies nearer than this while the weapon cools down for longer than this many loops.
+KITE_DISTANCE, KITE_COOLDOWN = 5.0, 1.0
+KITE_FALL, KITE_EDGE, KITE_POWER = 3, 1.0, 2
+#: Corridor: the mouth of the passage on the agents' side of it, and how far from it they stand.
+CHOKE, CHOKE_RADIUS = (10.6, 10.6), 1.6
+#: Corridor: the agents leave their places for enemies this near only.
+CHOKE_REACH = 1.6
+
+Actions = Int[np.ndarray, "B N"]
+Policy = Callable[[Skirmish, Step], Actions]
+
+
+@dataclass(frozen=True)
+class Field:
+    """All units of B battles, agents first.
+
+    Attributes:
+        at: [B, U, 2] positions.
+        points: [B, U] health and shield together.
+        health: [B, U] health alone; 0 for the dead.
+        cooldown: [B, U] game loops until the weapon is ready; energy of medivacs.
+        available: [B, N, A] what SMAC allows.
+        n: number of agents.
+    """
+
+    at: Float[np.ndarray, "B U 2"]
+    points: Float[np.ndarray, "B U"]
+    health: Float[np.ndarray, "B U"]
+    cooldown: Float[np.ndarray, "B U"]
+    available: Bool[np.ndarray, "B N A"]
+    n: int
+
+    @classmethod
+    def of(cls, env: Skirmish, step: Step) -> Field:
+        """Read the rows of units of an environment."""
+        n, units = env.spec.n_agents, env.floats.shape[2]
+        table = env.units[:, : N_COLUMNS * units].reshape(env.batch_size, N_COLUMNS, units).astype(np.float64)
+        return cls(
+            at=np.stack([table[:, PX], table[:, PY]], axis=-1),
+            points=table[:, PHEALTH] + table[:, PSHIELD],
+            health=table[:, PHEALTH],
+            cooldown=table[:, PCOOLDOWN],
+            available=step.available,
+            n=n,
+        )
+
+    def distances(self, first: int, end: int) -> Float[np.ndarray, "B N T"]:
+        """From each agent to units first..end; infinite to the dead."""
+        apart = np.linalg.norm(self.at[:, : self.n, None] - self.at[:, None, first:end], axis=-1)
+        return np.where(self.health[:, None, first:end] > 0, apart, np.inf)
+
+    def orders(self, actions: Actions) -> Actions:
+        """Dead agents do nothing; whoever has no order (negative) stops."""
+        dead = self.health[:, : self.n] <= 0
+        return np.where(dead, NO_OP, np.where(actions < 0, STOP, actions))
+
+    def step_towards(self, wish: Float[np.ndarray, "B N 2"]) -> Actions:
+        """The available move that goes farthest in the wished direction; stop if none does."""
+        gain = np.where(self.available[:, :, 2:FIRST_ATTACK], wish @ DIRECTIONS.T, -1)
+        return np.where(gain.max(axis=-1) > 0, 2 + gain.argmax(axis=-1), STOP)
+
+
+def _medics(env: Skirmish) -> Bool[np.ndarray, "N"]:
+    return env.field.stats[L.KIND, : env.spec.n_agents] == L.MEDIVAC
+
+
+def _targets(env: Skirmish, field: Field) -> tuple[Float[np.ndarray, "B N T"], Bool[np.ndarray, "B N T"]]:
+    """Distance to what each action from 6 on aims at, and whether it makes sense: foes that can be hit, the wounded."""
+    n, n_enemies = field.n, env.map.n_enemies
+    apart = field.distances(n, n + n_enemies)
+    sense = np.broadcast_to(env.field.damage[:n, n:] > 0, apart.shape) & np.isfinite(apart)
+    medics = _medics(env)
+    if medics.any():
+        wounded = (field.health[:, :n] < env.field.stats[L.MAX_HEALTH, :n]) & (field.health[:, :n] > 0) & ~medics
+        friends = np.full_like(apart, np.inf)
+        friends[:, :, :n] = field.distances(0, n)
+        worth = np.zeros_like(sense)
+        worth[:, :, :n] = wounded[:, None]
+        apart = np.where(medics[:, None], friends, apart)
+        sense = np.where(medics[:, None], worth, sense)
+    return apart, sense
+
+
+def _nearest(apart: Float[np.ndarray, "B N T"], sense: Bool[np.ndarray, "B N T"]) -> Int[np.ndarray, "B N"]:
+    """Index of the nearest target that makes sense; -1 where there is none."""
+    reach = np.where(sense, apart, np.inf)
+    return np.where(np.isfinite(reach.min(axis=-1)), reach.argmin(axis=-1), -1)
+
+
+def _attack(target: Int[np.ndarray, "B N"]) -> Actions:
+    return np.where(target >= 0, FIRST_ATTACK + target, -1)
+
+
+class Random:
+    """Any available action, all equally likely."""
+
+    def __init__(self, env: Skirmish, rng: np.random.Generator) -> None:
+        self.rng = rng
+
+    def __call__(self, env: Skirmish, step: Step) -> Actions:
+        """Actions [B, N]."""
+        draws = self.rng.random(step.available.shape, dtype=np.float32)
+        return np.where(step.available, draws, -1).argmax(axis=-1)
+
+
+class Stop:
+    """Stand still and do nothing."""
+
+    def __init__(self, env: Skirmish, rng: np.random.Generator) -> None:
+        pass
+
+    def __call__(self, env: Skirmish, step: Step) -> Actions:
+        """Actions [B, N]."""
+        return np.where(step.available[:, :, STOP], STOP, NO_OP)
+
+
+class Stand:
+    """Never move on one's own; shoot the nearest enemy of those SMAC offers (centres within 6)."""
+
+    def __init__(self, env: Skirmish, rng: np.random.Generator) -> None:
+        pass
+
+    def __call__(self, env: Skirmish, step: Step) -> Actions:
+        """Actions [B, N]."""
+        field = Field.of(env, step)
+        apart, sense = _targets(env, field)
+        return field.orders(_attack(_nearest(apart, sense & step.available[:, :, FIRST_ATTACK:])))
+
+
+class Heuristic:
+    """SMAC's `heuristic_ai`: stay with a target until it is dead (healed), then take the nearest at any distance.
+
+    SMAC sends the attack order itself, whatever the distance, so availability does not bind.
+    """
+
+    def __init__(self, env: Skirmish, rng: np.random.Generator) -> None:
+        self.target = np.full((env.batch_size, env.spec.n_agents), -1)
+
+    def __call__(self, env: Skirmish, step: Step) -> Actions:
+        """Actions [B, N]."""
+        field = Field.of(env, step)
+        apart, sense = _targets(env, field)
+        kept = np.take_along_axis(sense, np.maximum(self.target, 0)[..., None], axis=-1)[..., 0] & (self.target >= 0)
+        self.target = np.where(kept, self.target, _nearest(apart, sense))
+        return field.orders(_attack(self.target))
+
+
+class Focus:
+    """All shoot the weakest enemy that any of them is offered; who is not offered it, the nearest; others close in.
+
+    They wait for the enemy to come, unless it never will.
+    """
+
+    def __init__(self, env: Skirmish, rng: np.random.Generator) -> None:
+        pass
+
+    def __call__(self, env: Skirmish, step: Step) -> Actions:
+        """Actions [B, N]."""
+        field = Field.of(env, step)
+        apart, sense = _targets(env, field)
+        sense, medics, n = sense.copy(), _medics(env), field.n
+        offered = sense & step.available[:, :, FIRST_ATTACK:]
+        shooters = offered & ~medics[:, None]
+        points = np.where(shooters.any(axis=1), field.points[:, n:], np.inf)
+        weakest = points.argmin(axis=-1)[:, None, None]
+        hits = np.take_along_axis(shooters, weakest, axis=-1)[..., 0]
+        target = np.where(hits, weakest[..., 0], _nearest(apart, offered))
+        nearest = np.maximum(_nearest(apart, sense), 0)
+        others = np.where(medics, nearest, n + nearest)
+        wish = np.take_along_axis(field.at, others[..., None], axis=1) - field.at[:, :n]
+        fighting = np.isfinite(points.min(axis=-1))[:, None] | (env.map.order == "hold")
+        idle = np.where(fighting & sense.any(axis=-1), field.step_towards(wish), STOP)
+        return field.orders(np.where(target >= 0, FIRST_ATTACK + target, idle))
+
+
+class Kite:
+    """Ranged units against melee: back off from who is near while the weapon cools down, else shoot the nearest.
+
+    Who backs off keeps away from the edge of the ground as well, or it would soon be cornered.
+    """
+
+    def __init__(self, env: Skirmish, rng: np.random.Generator) -> None:
+        cells = np.argwhere(load_terrain(env.map.terrain).pathing) + 0.5
+        self.middle, self.reach = cells.mean(axis=0), np.ptp(cells, axis=0) / 2
+
+    def __call__(self, env: Skirmish, step: Step) -> Actions:
+        """Actions [B, N]."""
+        field = Field.of(env, step)
+        apart, sense = _targets(env, field)
+        n = field.n
+        here, there = field.at[:, :n, None], field.at[:, None, n:]
+        push = ((here - there) * np.where(sense, apart, np.inf)[..., None] ** -KITE_FALL).sum(axis=2)
+        push /= np.maximum(np.linalg.norm(push, axis=-1, keepdims=True), 1e-9)
+        offset = (field.at[:, :n] - self.middle) / self.reach
+        away = field.step_towards(push - KITE_EDGE * offset * np.abs(offset) ** KITE_POWER)
+        flees = (field.cooldown[:, :n] > KITE_COOLDOWN) & (np.where(sense, apart, np.inf).min(axis=-1) < KITE_DISTANCE)
+        target = _nearest(apart, sense & step.available[:, :, FIRST_ATTACK:])
+        nearest = n + np.maximum(_nearest(apart, sense), 0)
+        closer = field.step_towards(np.take_along_axis(field.at, nearest[..., None], axis=1) - field.at[:, :n])
+        return field.orders(np.where(flees, away, np.where(target >= 0, FIRST_ATTACK + target, closer)))
+
+
+class Choke:
+    """On corridor: hold an arc around the near mouth of the passage, and fight what comes through."""
+
+    def __init__(self, env: Skirmish, rng: np.random.Generator) -> None:
+        n = env.spec.n_agents
+        angles = np.radians(np.linspace(135, 315, n))  # half a circle that faces the passage from the south-west
+        self.posts = np.array(CHOKE) + CHOKE_RADIUS * np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+
+    def __call__(self, env: Skirmish, step: Step) -> Actions:
+        """Actions [B, N]."""
+        field = Field.of(env, step)
+        apart, sense = _targets(env, field)
+        n = field.n
+        wish = self.posts - field.at[:, :n]
+        far = np.abs(wish).max(axis=-1) > 0.6
+        nearest = _nearest(apart, sense & step.available[:, :, FIRST_ATTACK:] & (apart < CHOKE_REACH))
+        return field.orders(np.where(nearest >= 0, _attack(nearest), np.where(far, field.step_towards(wish), STOP)))
+
+
+#: By the name that the command and the docs use.
+POLICIES: dict[str, Callable[[Skirmish, np.random.Generator], Policy]] = {
+    "random": Random, "stop": Stop, "stand": Stand, "heuristic": Heuristic, "focus": Focus, "kite": Kite,
+    "choke": Choke,
+}  # fmt: skip
+
+
+def plays(policy: str, env: Skirmish) -> bool:
+    """Whether a policy is meant for a map: kiting needs ranged agents against melee alone, the choke is corridor's."""
+    n, reach = env.spec.n_agents, env.field.stats[L.RANGE]
+    if policy == "kite":
+        return bool((reach[:n] > 4).all() and (reach[n:] < 1).all())
+    return policy != "choke" or env.map.name == "corridor"
