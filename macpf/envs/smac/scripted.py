@@ -24,11 +24,13 @@ NO_OP, STOP = 0, 1
 DIRECTIONS = np.array([[0, 1], [0, -1], [1, 0], [-1, 0]], dtype=np.float64)
 #: Kiting: back off from enemies nearer than this while the weapon cools down for longer than this many loops.
 KITE_DISTANCE, KITE_COOLDOWN = 5.0, 1.0
-KITE_FALL, KITE_EDGE, KITE_POWER = 3, 1.0, 2
 #: Corridor: the mouth of the passage on the agents' side of it, and how far from it they stand.
 CHOKE, CHOKE_RADIUS = (10.6, 10.6), 1.6
 #: Corridor: the agents leave their places for enemies this near only.
 CHOKE_REACH = 1.6
+
+#: Weapons of at most this range are melee.
+MELEE = 1.0
 
 Actions = Int[np.ndarray, "B N"]
 Policy = Callable[[Skirmish, Step], Actions]
@@ -170,9 +172,9 @@ class Heuristic:
 
 
 class Focus:
-    """All shoot the weakest enemy that any of them is offered; who is not offered it, the nearest; others close in.
+    """Ranged units all shoot the weakest enemy that any of them is offered; who is not offered it, the nearest.
 
-    They wait for the enemy to come, unless it never will.
+    Melee units take the nearest. All wait for the enemy to come, unless it never will, and close in once one shoots.
     """
 
     def __init__(self, env: Skirmish, rng: np.random.Generator) -> None:
@@ -182,9 +184,9 @@ class Focus:
         """Actions [B, N]."""
         field = Field.of(env, step)
         apart, sense = _targets(env, field)
-        sense, medics, n = sense.copy(), _medics(env), field.n
+        medics, n = _medics(env), field.n
         offered = sense & step.available[:, :, FIRST_ATTACK:]
-        shooters = offered & ~medics[:, None]
+        shooters = offered & (~medics & (env.field.stats[L.RANGE, :n] > MELEE))[:, None]
         points = np.where(shooters.any(axis=1), field.points[:, n:], np.inf)
         weakest = points.argmin(axis=-1)[:, None, None]
         hits = np.take_along_axis(shooters, weakest, axis=-1)[..., 0]
@@ -192,7 +194,7 @@ class Focus:
         nearest = np.maximum(_nearest(apart, sense), 0)
         others = np.where(medics, nearest, n + nearest)
         wish = np.take_along_axis(field.at, others[..., None], axis=1) - field.at[:, :n]
-        fighting = np.isfinite(points.min(axis=-1))[:, None] | (env.map.order == "hold")
+        fighting = offered.any(axis=(1, 2))[:, None] | (env.map.order == "hold")
         idle = np.where(fighting & sense.any(axis=-1), field.step_towards(wish), STOP)
         return field.orders(np.where(target >= 0, FIRST_ATTACK + target, idle))
 
@@ -213,10 +215,10 @@ class Kite:
         apart, sense = _targets(env, field)
         n = field.n
         here, there = field.at[:, :n, None], field.at[:, None, n:]
-        push = ((here - there) * np.where(sense, apart, np.inf)[..., None] ** -KITE_FALL).sum(axis=2)
+        push = ((here - there) * np.where(sense, apart, np.inf)[..., None] ** -3.0).sum(axis=2)
         push /= np.maximum(np.linalg.norm(push, axis=-1, keepdims=True), 1e-9)
-        offset = (field.at[:, :n] - self.middle) / self.reach
-        away = field.step_towards(push - KITE_EDGE * offset * np.abs(offset) ** KITE_POWER)
+        offset = (field.at[:, :n] - self.middle) / self.reach  # as strong as the push at the very edge
+        away = field.step_towards(push - offset * np.abs(offset) ** 2)
         flees = (field.cooldown[:, :n] > KITE_COOLDOWN) & (np.where(sense, apart, np.inf).min(axis=-1) < KITE_DISTANCE)
         target = _nearest(apart, sense & step.available[:, :, FIRST_ATTACK:])
         nearest = n + np.maximum(_nearest(apart, sense), 0)
@@ -254,5 +256,5 @@ def plays(policy: str, env: Skirmish) -> bool:
     """Whether a policy is meant for a map: kiting needs ranged agents against melee alone, the choke is corridor's."""
     n, reach = env.spec.n_agents, env.field.stats[L.RANGE]
     if policy == "kite":
-        return bool((reach[:n] > 4).all() and (reach[n:] < 1).all())
+        return bool((reach[:n] > MELEE).all() and (reach[n:] < MELEE).all())
     return policy != "choke" or env.map.name == "corridor"

@@ -64,7 +64,7 @@ class Battlefield(NamedTuple):
     Attributes:
         shape: [12] integers, see above.
         rules: [10] sight, reward and scaling.
-        guesses: [15] the engine's parameters.
+        guesses: [16] the engine's parameters.
         stats: [22, U] properties of each unit.
         damage: [U, U] of one hit of the row's unit on the column's, before armour; 0 where it cannot attack.
         contact: [U, U] centre distance at which two units touch; 0 if they pass through each other.

@@ -103,7 +103,7 @@ def walk(f, n, w, near, n_near, u):
     for k in range(1 + 2 * int(w.guesses[P.WIDEST_TURN] / TURN)):
         turned_x = dx * COSINES[k] - side * dy * SINES[k]
         turned_y = side * dx * SINES[k] + dy * COSINES[k]
-        if free(f, w, near, n_close, u, x + turned_x, y + turned_y):
+        if free(f, n, w, near, n_close, u, x + turned_x, y + turned_y):
             f[L.X, u], f[L.Y, u] = x + turned_x, y + turned_y
             if k > 0 and k % 2 == 0:
                 n[L.SIDE, u] = 1 - n[L.SIDE, u]  # go on round the same side
@@ -112,11 +112,11 @@ def walk(f, n, w, near, n_near, u):
 
 @inlined
 def who_is_close(f, n, w, near, n_near, u, step):
-    """List in the last row of `near` whom u could walk into in this loop. Idle friends give way. Returns how many."""
-    mine, count, scratch = u < w.shape[L.N_AGENTS], 0, f.shape[1]
+    """List in the last row of `near` whom u could walk into in this loop. Returns how many."""
+    count, scratch = 0, f.shape[1]
     for k in range(n_near[u]):
         v = near[u, k]
-        if n[L.ALIVE, v] == 0 or (n[L.STANCE, v] == L.STANDING and mine == (v < w.shape[L.N_AGENTS])):
+        if n[L.ALIVE, v] == 0:
             continue
         dx, dy = f[L.X, u] - f[L.X, v], f[L.Y, u] - f[L.Y, v]
         reach = w.contact[u, v] + step
@@ -127,14 +127,17 @@ def who_is_close(f, n, w, near, n_near, u, step):
 
 
 @inlined
-def free(f, w, near, n_close, u, x, y):
-    """Whether u may step to (x, y): not nearer to a wall, or into a unit, than it is."""
-    scratch = f.shape[1]
+def free(f, n, w, near, n_close, u, x, y):
+    """Whether u may step to (x, y): not nearer to a wall or into a unit than it is. Idle friends give way a little."""
+    mine, scratch = u < w.shape[L.N_AGENTS], f.shape[1]
     for k in range(n_close):
         v = near[scratch, k]
         dx, dy = x - f[L.X, v], y - f[L.Y, v]
         apart = dx * dx + dy * dy
-        if apart < w.contact[u, v] ** 2:
+        contact = w.contact[u, v]
+        if n[L.STANCE, v] == L.STANDING and mine == (v < w.shape[L.N_AGENTS]):
+            contact -= w.guesses[P.SOFTNESS]
+        if apart < contact * contact:
             now_x, now_y = f[L.X, u] - f[L.X, v], f[L.Y, u] - f[L.Y, v]
             if apart < now_x * now_x + now_y * now_y:
                 return False

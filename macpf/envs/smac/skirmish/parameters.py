@@ -27,6 +27,7 @@ class Parameters:
         beam_delay: loops from a colossus's damage point to its burn.
         spine_delay: loops that a spine crawler's tentacle travels.
         widest_turn: degrees that a walking unit turns at most to get around others, in steps of 30.
+        softness: how deep a walker may press into an idle friend, in cells, which is then pushed away.
         push: farthest that overlapping units are moved apart in a loop.
         help_radius: enemies without a target come to a friend that is hit this near.
         help_period: loops between two such calls.
@@ -44,6 +45,7 @@ class Parameters:
     beam_delay: NotNegative = 11.5
     spine_delay: NotNegative = 3.2
     widest_turn: Annotated[int, Field(ge=0, le=150, multiple_of=30)] = 120
+    softness: NotNegative = 0.06
     push: NotNegative = 0.08
     help_radius: NotNegative = 4.0
     help_period: NotNegative = 32.0
@@ -58,5 +60,5 @@ class Parameters:
 
 (
     SCAN_INTERVAL, BACKSWING_BLOCKS, MEDIVAC_FOLLOWS, HEALER_FIRST, MISSILE_FLIGHT, REFUSED_KEEPS,
-    BEAM_DELAY, SPINE_DELAY, WIDEST_TURN, PUSH, HELP_RADIUS, HELP_PERIOD, ARRIVAL, PREROLL, JITTER,
-) = range(15)  # fmt: skip
+    BEAM_DELAY, SPINE_DELAY, WIDEST_TURN, SOFTNESS, PUSH, HELP_RADIUS, HELP_PERIOD, ARRIVAL, PREROLL, JITTER,
+) = range(16)  # fmt: skip
