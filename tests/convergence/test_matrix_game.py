@@ -10,6 +10,7 @@ from hydra import compose, initialize_config_dir
 
 from analysis.runs import load_runs
 from macpf import names
+from macpf.experience.journal import Journal
 from macpf.runs.build import build
 from macpf.runs.preemption import StopRequests
 from macpf.runs.tracking import Tracker
@@ -24,7 +25,9 @@ def test_an_easy_game_is_solved_in_a_thousand_episodes(tmp_path, algo):
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         parts = build(compose("config", [*overrides, "tracking=disabled"]))
     tracker = Tracker("disabled", "macpf", None, tmp_path, "easy", "easy", {})
-    trainer = Trainer(parts, tracker, StopRequests(follow_parent=False), tmp_path / "c.pt", 1e9, lambda status: None)
+    journal = Journal(tmp_path / "episodes", parts.rollout.row)
+    stop = StopRequests(follow_parent=False)
+    trainer = Trainer(parts, tracker, stop, tmp_path / "c.pt", journal, 1e9, lambda status: None)
     train_off_policy(trainer)
     assert set(trainer.score.values()) == {8.0}
 
