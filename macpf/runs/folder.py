@@ -19,7 +19,7 @@ RUNNING, FINISHED, INTERRUPTED, FAILED = "running", "finished", "interrupted", "
 
 
 class RunFolder:
-    """A folder with ``config.yaml``, ``checkpoint.pt``, ``status.json``, ``run.lock`` and ``wandb/``."""
+    """A folder with ``config.yaml``, ``checkpoint.pt``, ``status.json``, ``run.lock``, ``wandb/`` and ``episodes/``."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -28,6 +28,11 @@ class RunFolder:
     def checkpoint(self) -> Path:
         """The newest checkpoint."""
         return self.path / "checkpoint.pt"
+
+    @property
+    def episodes(self) -> Path:
+        """Where the run keeps the episodes of its replay until it is finished."""
+        return self.path / "episodes"
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:

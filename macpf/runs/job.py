@@ -6,7 +6,6 @@ import contextlib
 import errno
 import time
 import traceback
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -57,7 +56,7 @@ def run(cfg: DictConfig) -> float | None:
             with folder.lock(), StopRequests(follow_parent=in_sweep and in_worker()) as stop:
                 if not folder.is_finished:  # somebody may have finished it while we got ready
                     return _train(cfg, identity, folder, parts, stop, console)
-        journal.delete(_episodes(folder))  # in case it ended between saying so and deleting them
+        journal.delete(folder.episodes)  # in case it ended between saying so and deleting them
         console.say(f"{identity}: finished already, nothing to do ({folder.path})")
         return _score(folder.status())
 
@@ -86,7 +85,7 @@ def _train(
         (folder.path / "error.txt").unlink(missing_ok=True)
         if stop.pending():
             stop.stop()
-        episodes = Journal(_episodes(folder), parts.rollout.row)
+        episodes = Journal(folder.episodes, parts.rollout.row)
         state = checkpoint.load(folder.checkpoint, episodes)
         write_atomically(folder.path / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True).encode())
         tracker = Tracker(
@@ -132,11 +131,6 @@ def _train(
             ) from error
         raise
     return _score(standing)
-
-
-def _episodes(folder: RunFolder) -> Path:
-    """Where a run keeps its episodes until it is finished."""
-    return folder.path / "episodes"
 
 
 def _score(status: dict[str, Any]) -> float | None:

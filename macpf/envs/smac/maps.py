@@ -17,7 +17,9 @@ DATA = Path(__file__).parent / "data" / "maps.json"
 #: Maps are squares of this many cells; SMAC normalises positions with it.
 SIZE = 32
 SHOOT_RANGE = 6.0
-MOVES, FIRST_ATTACK = 4, 6
+#: SMAC's actions: one for each enemy follows from FIRST_ATTACK on.
+NO_OP, STOP, NORTH, SOUTH, EAST, WEST, FIRST_ATTACK = range(7)
+MOVES = 4
 
 #: One-hot of a unit's type, by map type: allies and enemies. SMAC's stalkers and zealots change places.
 TYPE_BITS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {

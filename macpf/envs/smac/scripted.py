@@ -14,12 +14,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from macpf.envs.base import Step
-from macpf.envs.smac.maps import FIRST_ATTACK, load_terrain
+from macpf.envs.smac.maps import FIRST_ATTACK, NO_OP, STOP, load_terrain
 from macpf.envs.smac.skirmish import layout as L
 from macpf.envs.smac.skirmish.env import Skirmish
 from macpf.envs.smac.skirmish.features import N_COLUMNS, PCOOLDOWN, PHEALTH, PSHIELD, PX, PY
 
-NO_OP, STOP = 0, 1
 #: Directions of the actions 2 to 5: north, south, east, west.
 DIRECTIONS = np.array([[0, 1], [0, -1], [1, 0], [-1, 0]], dtype=np.float64)
 #: Kiting: back off from enemies nearer than this while the weapon cools down for longer than this many loops.

@@ -15,8 +15,6 @@ from macpf.envs.smac.game_worker import GRACE, INFO, RESET, Frame, Game, GameLos
 from macpf.envs.smac.installation import MYOPIC, provenance, why_not
 from macpf.envs.smac.maps import load_map
 
-__all__ = ["StarCraft", "why_not"]
-
 LOG = logging.getLogger(__name__)
 GAME = "smac.env:StarCraft2Env"
 #: Keyword arguments of the game that are not options, and what decides them.

@@ -1,7 +1,11 @@
 """The batched engine as a machine: the same bytes from the same seed, whatever else is in the batch."""
 
+from dataclasses import asdict
+from pathlib import Path
+
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 
 from macpf.envs.smac.maps import map_names
 from macpf.envs.smac.skirmish.env import Skirmish
@@ -144,22 +148,26 @@ def test_parameters_are_numbered_in_their_order():
     assert (vector[P.SCAN_INTERVAL], vector[P.PUSH], vector[P.JITTER]) == (3, 0.01, 0.7)
 
 
-@pytest.mark.parametrize(("sparse", "scaled", "reward"), [(True, False, -1.0), (False, True, 0.0)])
-def test_reward_of_a_lost_battle(sparse, scaled, reward):
-    env = Skirmish("3m", 1, 0, reward_sparse=sparse, reward_scale=scaled)
-    step = env.reset()
-    total = 0.0
+def return_of_standing(env):
+    """What a team gets that lets itself be killed."""
+    step, total = env.reset(), 0.0
     while not (step.terminated | step.truncated).any():
         step = env.step(np.where(step.available[:, :, 1], 1, 0))
         total += float(step.reward[0])
-    assert total == pytest.approx(reward)
+    return total
+
+
+@pytest.mark.parametrize(("sparse", "scaled", "reward"), [(True, False, -1.0), (False, True, 0.0)])
+def test_reward_of_a_lost_battle(sparse, scaled, reward):
+    env = Skirmish("3m", 1, 0, reward_sparse=sparse, reward_scale=scaled)
+    assert return_of_standing(env) == pytest.approx(reward)
 
 
 def test_own_losses_cost_when_rewards_may_be_negative():
     env = Skirmish("3m", 1, 0, reward_only_positive=False, reward_scale=False)
-    step = env.reset()
-    total = 0.0
-    while not (step.terminated | step.truncated).any():
-        step = env.step(np.where(step.available[:, :, 1], 1, 0))
-        total += float(step.reward[0])
-    assert total == pytest.approx(-0.5 * 3 * (45 + 10), rel=1e-5)
+    assert return_of_standing(env) == pytest.approx(-0.5 * 3 * (45 + 10), rel=1e-5)
+
+
+def test_the_configuration_has_every_parameter_at_its_default():
+    settings = OmegaConf.load(Path(__file__).parents[3] / "conf" / "env" / "smac.yaml").engine
+    assert settings == asdict(Parameters())

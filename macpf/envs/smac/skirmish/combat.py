@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from macpf.envs.smac.maps import SIZE
 from macpf.envs.smac.skirmish import layout as L
 from macpf.envs.smac.skirmish import parameters as P
 from macpf.envs.smac.skirmish.compiled import compiled, inlined
@@ -40,8 +41,8 @@ def other_side(f, w, u):
 
 
 @compiled
-def call_off(f, n, u):
-    """A new order ends the wind-up (free of charge), the backswing, and a zealot's second strike."""
+def call_off(f, u):
+    """A new order ends the wind-up, free of charge, and the backswing."""
     if f[L.WINDUP, u] > 0:
         f[L.COOLDOWN, u] = 0
     f[L.WINDUP, u] = 0
@@ -59,7 +60,7 @@ def attack(f, n, w, streams, b, u, t):
             if f[L.WINDUP, u] <= 0:
                 fire(f, n, w, u, t)
             return True
-        call_off(f, n, u)
+        call_off(f, u)
     if apart > s[L.RANGE, u]:
         return False
     if f[L.COOLDOWN, u] <= 0:
@@ -145,7 +146,7 @@ def burn(f, n, w, u, t):
 @compiled
 def level_at(w, x, y):
     """Cliff level of a point."""
-    return w.level[min(max(int(x), 0), 31), min(max(int(y), 0), 31)]
+    return w.level[min(max(int(x), 0), SIZE - 1), min(max(int(y), 0), SIZE - 1)]
 
 
 @compiled

@@ -12,15 +12,14 @@ import math
 
 import numpy as np
 
+from macpf.envs.smac.maps import FIRST_ATTACK, NO_OP, NORTH, SIZE, STOP
 from macpf.envs.smac.skirmish import layout as L
 from macpf.envs.smac.skirmish.compiled import compiled
 
 N_COLUMNS = 5
 PX, PY, PHEALTH, PSHIELD, PCOOLDOWN = range(N_COLUMNS)
-NO_OP, STOP = 0, 1
 #: `can_move` looks at the cell this far away, to the north, south, east and west.
 LOOK_X, LOOK_Y = (0, 0, 1, -1), (1, -1, 0, 0)
-SIZE = 32
 
 
 def record_width(n_agents: int, n_enemies: int) -> int:
@@ -66,13 +65,13 @@ def show_available(units, w, a, available):
     x, y = np.float64(units[PX, a]), np.float64(units[PY, a])
     for m in range(4):
         i, j = int(x + LOOK_X[m]), int(y + LOOK_Y[m])  # int() rounds towards zero, at the south and west edge too
-        available[2 + m] = 0 <= i < SIZE and 0 <= j < SIZE and w.pathing[i, j]
+        available[NORTH + m] = 0 <= i < SIZE and 0 <= j < SIZE and w.pathing[i, j]
     heals = w.stats[L.KIND, a] == L.MEDIVAC
     for k in range(N if heals else E):
         t = k if heals else N + k
         if units[PHEALTH, t] > 0 and not (heals and w.stats[L.KIND, t] == L.MEDIVAC):
             apart = math.hypot(np.float64(units[PX, t]) - x, np.float64(units[PY, t]) - y)
-            available[6 + k] = apart <= w.rules[L.SHOOT]
+            available[FIRST_ATTACK + k] = apart <= w.rules[L.SHOOT]
 
 
 @compiled
@@ -81,12 +80,12 @@ def show_obs(units, w, a, obs, available):
     N, E = w.shape[L.N_AGENTS], w.shape[L.N_ENEMIES]
     at = 4
     for m in range(4):
-        obs[m] = available[2 + m]
+        obs[m] = available[NORTH + m]
     x, y, sight = np.float64(units[PX, a]), np.float64(units[PY, a]), w.rules[L.SIGHT]
     enemy_row = 5 + w.shape[L.ENEMY_SHIELD] + w.shape[L.ENEMY_BITS]
     for k in range(E):
         if sees(units, w, N + k, x, y, sight, obs[at : at + enemy_row], L.ENEMY_SHIELD):
-            obs[at] = available[6 + k]  # for a medivac this is whether ally k can be healed: SMAC's quirk
+            obs[at] = available[FIRST_ATTACK + k]  # for a medivac this is whether ally k can be healed: SMAC's quirk
         at += enemy_row
     ally_row = 5 + w.shape[L.ALLY_SHIELD] + w.shape[L.ALLY_BITS]
     if w.shape[L.ALLY_BLOCK] != L.BLOCK_NONE:
@@ -149,7 +148,7 @@ def show_state(units, last_actions, w, state):
         at += 3 + ally + w.shape[shield] + bits
     for a in range(N):
         if last_actions[a] >= 0:
-            state[at + a * (6 + E) + int(last_actions[a])] = 1.0
+            state[at + a * (FIRST_ATTACK + E) + int(last_actions[a])] = 1.0
 
 
 @compiled

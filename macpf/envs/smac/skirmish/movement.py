@@ -16,7 +16,7 @@ from macpf.envs.smac.units import LOOPS_PER_SECOND, MEDIVAC_ACCELERATION
 TURN = 30
 TURNS = np.radians(np.array([0.0, *(side * TURN * k for k in range(1, 6) for side in (1, -1))]))
 COSINES, SINES = np.cos(TURNS), np.sin(TURNS)
-#: Loops between two looks at who is near and at the way.
+#: Loops between two looks at who is near.
 LOOK_AROUND = 2
 #: Waypoints count as reached this near, in cells.
 NEAR_WAYPOINT = 0.3
@@ -26,7 +26,7 @@ TOUCH = 1e-4
 
 @compiled
 def look_around(f, n, w, near, n_near):
-    """List for each unit the later ones it could touch before the next look; find the way of those that need one."""
+    """List for each unit the others it could touch before the next look."""
     U = f.shape[1]
     n_near[:] = 0
     for u in range(U):
@@ -48,7 +48,7 @@ def look_around(f, n, w, near, n_near):
 
 @inlined
 def head_for(f, n, w, u, x, y):
-    """Set where u wants to go; where rooms are not convex, by way of the shortest path."""
+    """Set where u wants to go."""
     n[L.STANCE, u] = L.MOVING
     f[L.GOAL_X, u], f[L.GOAL_Y, u] = x, y
 

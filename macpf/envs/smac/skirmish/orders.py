@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from macpf.envs.smac.maps import EAST, FIRST_ATTACK, NORTH, SOUTH, STOP, WEST
 from macpf.envs.smac.skirmish import layout as L
 from macpf.envs.smac.skirmish import parameters as P
 from macpf.envs.smac.skirmish.combat import attack, call_off, edge_distance, other_side, own_side
@@ -23,7 +24,6 @@ from macpf.envs.smac.units import (
 
 #: SMAC orders moves to a point this far away.
 MOVE_AMOUNT = 2.0
-STOP, NORTH, SOUTH, EAST, WEST, FIRST_TARGET = 1, 2, 3, 4, 5, 6
 
 
 @compiled
@@ -37,13 +37,13 @@ def give_orders(f, n, w, actions):
         a = actions[u]
         if a <= STOP:
             obey(f, n, u, L.IDLE, -1)
-        elif a < FIRST_TARGET:
+        elif a < FIRST_ATTACK:
             obey(f, n, u, L.MOVE, -1)
             f[L.GOAL_X, u] = f[L.X, u] + MOVE_AMOUNT * ((a == EAST) - (a == WEST))
             f[L.GOAL_Y, u] = f[L.Y, u] + MOVE_AMOUNT * ((a == NORTH) - (a == SOUTH))
         else:
             heals = w.stats[L.KIND, u] == L.MEDIVAC
-            t = a - FIRST_TARGET if heals else N + a - FIRST_TARGET
+            t = a - FIRST_ATTACK if heals else N + a - FIRST_ATTACK
             if heals and not well(f, w, t):
                 obey(f, n, u, L.HEAL, t)
             elif not heals and w.damage[u, t] > 0:
@@ -57,7 +57,7 @@ def obey(f, n, u, order, target):
     """Take a new order; the same attack again goes on as it was."""
     if order == L.ATTACK and n[L.ORDER, u] == order and n[L.TARGET, u] == target:
         return
-    call_off(f, n, u)
+    call_off(f, u)
     n[L.ORDER, u] = order
     n[L.TARGET, u] = target
 
@@ -100,7 +100,7 @@ def fight(f, n, w, streams, b, loop, u):
     """An enemy on attack-move: keep a target in range, else take the nearest in scan range, else march on."""
     t = n[L.TARGET, u]
     if t >= 0 and n[L.ALIVE, t] == 0:
-        call_off(f, n, u)
+        call_off(f, u)
         t = -1
     if t < 0 or (
         (loop + u) % int(w.guesses[P.SCAN_INTERVAL]) == 0

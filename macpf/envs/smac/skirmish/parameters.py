@@ -17,7 +17,8 @@ class Parameters:
     """Guesses about StarCraft II, in game loops (16 a second) and cells unless said otherwise.
 
     Attributes:
-        scan_interval: loops between two looks for a target of an enemy that has none in range.
+        scan_interval: loops between two looks for a nearer target of an enemy whose target is out of range; one that
+            has no target looks in every loop.
         enemy_backswing_blocks: whether enemies finish their backswing before they chase.
         enemy_medivac_follows: whether the enemy's medivac goes with its army, or stays where it was made.
         healer_first: whether enemies prefer medivacs to nearer targets, as SMAClite has it.
