@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUNS ?= outputs
 FIGURES ?= figures
 .DEFAULT_GOAL := help
-.PHONY: help install demo figure4 test lint test-learning test-faults bench starcraft-doctor clean
+.PHONY: help install demo figure4 test lint test-learning test-faults bench starcraft-doctor docs clean
 
 help: ## list the commands
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -44,6 +44,9 @@ bench: install ## speed of updates, acting, replay and environments
 
 starcraft-doctor: install ## can the real StarCraft II be played here, and if not, what to type
 	$(BIN)/python -m macpf.envs.smac.doctor
+
+docs: install ## write docs/hyperparameters.md again from conf/
+	$(BIN)/python -m analysis hyperparameters
 
 clean: ## remove .venv and caches; runs and figures stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks *.egg-info

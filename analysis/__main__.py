@@ -61,6 +61,16 @@ def _parser() -> argparse.ArgumentParser:
         help="leave out runs with this in their key; repeatable",
     )
     figure4.set_defaults(command=_figure4)
+
+    hyperparameters = commands.add_parser(
+        "hyperparameters",
+        help="every algorithm's settings, as the page of the docs",
+        description="Write the tables of hyperparameters, made from conf/, as Markdown.",
+    )
+    hyperparameters.add_argument(
+        "--out", type=Path, default=Path("docs/hyperparameters.md"), metavar="FILE", help="default: %(default)s"
+    )
+    hyperparameters.set_defaults(command=_hyperparameters)
     return parser
 
 
@@ -78,6 +88,13 @@ def _figure4(options: argparse.Namespace) -> None:
         print(*written.paths, sep="\n")
         with pd.option_context("display.float_format", "{:.3f}".format):
             print(f"\n{written.outcomes.to_string(index=False)}\n")
+
+
+def _hyperparameters(options: argparse.Namespace) -> None:
+    from analysis.hyperparameters import page  # Hydra is slow to load, too
+
+    options.out.write_text(page())
+    print(options.out)
 
 
 if __name__ == "__main__":

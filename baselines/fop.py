@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Annotated
 
 import torch
 from jaxtyping import Float, Int
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from macpf.learning.algorithm import Memory, OffPolicyAlgorithm, Sizes, checked
-from macpf.learning.hypernetworks import two_layers
+from macpf.learning.attention import DuplexMixer
 from macpf.learning.networks import AgentNetwork, gumbel, mask_unavailable, pick
 from macpf.learning.optimisation import Optimiser, TargetUpdates, target_of
 from macpf.learning.returns import masked_mean, td_lambda
@@ -22,105 +20,20 @@ if TYPE_CHECKING:
     from macpf.experience.batch import EpisodeBatch, Observation
 
 
-class AgentAttention(nn.Module):
-    """Qatten's weights w_i = sum over heads of softmax_i(query(s) . key(f_i)), f_i the agents' own features."""
-
-    def __init__(self, state_dim: int, feature_dim: int, n_heads: int, embed_dim: int, hypernet_dim: int) -> None:
-        super().__init__()
-        self.n_heads, self.embed_dim = n_heads, embed_dim
-        self.queries = nn.ModuleList(
-            nn.Sequential(nn.Linear(state_dim, hypernet_dim), nn.ReLU(), nn.Linear(hypernet_dim, embed_dim, bias=False))
-            for _ in range(n_heads)
-        )
-        self.keys = nn.Linear(feature_dim, n_heads * embed_dim, bias=False)
-
-    def forward(
-        self, state: Float[Tensor, "B T S"], features: Float[Tensor, "B T N F"]
-    ) -> tuple[Float[Tensor, "B T N"], Float[Tensor, ""]]:
-        """The weights, and the mean square of the attention logits (summed over heads) for the regulariser.
-
-        As in the release the mean runs over padded steps too.
-        """
-        queries = torch.stack([query(state) for query in self.queries], dim=-2)
-        keys = self.keys(features).unflatten(-1, (self.n_heads, self.embed_dim))
-        logits = torch.einsum("bthe,btnhe->bthn", queries, keys)
-        weights = (logits / math.sqrt(self.embed_dim)).softmax(dim=-1).sum(dim=-2) + 1e-10
-        return weights, logits.square().mean(dim=(0, 1, 3)).sum()
-
-
-class ActionKernels(nn.Module):
-    """lambda_i(s, a) = sum over kernels of |key(s)| sigmoid(agent_i(s)) sigmoid(action_i(s, a)) (QPLEX, FOP)."""
-
-    def __init__(self, state_dim: int, n_agents: int, n_actions: int, n_kernels: int) -> None:
-        super().__init__()
-        self.shape = (n_kernels, n_agents)
-        self.key = nn.Linear(state_dim, n_kernels)
-        self.agents = nn.Linear(state_dim, n_kernels * n_agents)
-        self.actions = nn.Linear(state_dim + n_agents * n_actions, n_kernels * n_agents)
-
-    def forward(self, state: Float[Tensor, "B T S"], joint_actions: Float[Tensor, "B T NA"]) -> Float[Tensor, "B T N"]:
-        """The positive weights lambda of the agents' advantages."""
-        key = (self.key(state).abs() + 1e-10).unsqueeze(-1)
-        agents = self.agents(state).sigmoid().unflatten(-1, self.shape)
-        actions = self.actions(torch.cat([state, joint_actions], dim=-1)).sigmoid().unflatten(-1, self.shape)
-        return (key * agents * actions).sum(dim=-2)
-
-
-class FOPMixer(nn.Module):
-    """Q_jt = sum_i w_i Q_i + V(s) + sum_i (lambda_i(s, a) - 1) sg[w_i (Q_i - V_i)], the paper's eq. 2.
-
-    The weights w_i come from attention (`n_heads` > 0) or are 1 (`n_heads` = 0, as in the original liyheng/FOP).
-    """
-
-    def __init__(self, sizes: Sizes, embed_dim: int, hypernet_dim: int, n_heads: int, n_kernels: int) -> None:
-        super().__init__()
-        self.feature_dim, self.n_agents = sizes.agent_feature_dim, sizes.n_agents
-        S, F_ = sizes.state_dim, sizes.agent_feature_dim or sizes.obs_dim
-        self.attention = AgentAttention(S, F_, n_heads, embed_dim, hypernet_dim) if n_heads else None
-        self.kernels = ActionKernels(S, sizes.n_agents, sizes.n_actions, n_kernels)
-        self.value = two_layers(S, embed_dim, 1)
-
-    def forward(
-        self,
-        values: Float[Tensor, "B T N"],
-        soft_values: Float[Tensor, "B T N"],
-        actions: Int[Tensor, "B T N"],
-        n_actions: int,
-        state: Float[Tensor, "B T S"],
-        obs: Float[Tensor, "B T N O"],
-    ) -> tuple[Float[Tensor, "B T"], Float[Tensor, ""]]:
-        """Joint values, and the attention's regulariser."""
-        if self.attention is None:
-            weights, regulariser = torch.ones_like(values), values.new_zeros(())
-        else:
-            own = state[..., : self.n_agents * self.feature_dim].unflatten(-1, (self.n_agents, -1))
-            weights, regulariser = self.attention(state, own if self.feature_dim else obs)
-        joint_actions = F.one_hot(actions, n_actions).flatten(-2).to(state.dtype)
-        advantages = (weights * (values - soft_values)).detach()
-        correction = ((self.kernels(state, joint_actions) - 1.0) * advantages).sum(dim=-1)
-        return (weights * values).sum(dim=-1) + self.value(state).squeeze(-1) + correction, regulariser
-
-
 class FOPCritic(nn.Module):
     """The agents' values and their mixer."""
 
-    def __init__(self, agents: AgentNetwork, mixer: FOPMixer) -> None:
+    def __init__(self, agents: AgentNetwork, mixer: DuplexMixer) -> None:
         super().__init__()
         self.agents, self.mixer = agents, mixer
 
     def forward(
-        self,
-        inputs: Float[Tensor, "B T N I"],
-        actions: Int[Tensor, "B t N"],
-        state: Float[Tensor, "B t S"],
-        obs: Float[Tensor, "B t N O"],
-        alpha: float,
-    ) -> tuple[Float[Tensor, "B t N A"], Float[Tensor, "B t"], Float[Tensor, ""]]:
-        """Values, joint values of the actions, and the attention's regulariser, at the last t of T steps."""
-        q, _ = self.agents(inputs)
-        q = q[:, -actions.shape[1] :]
+        self, inputs: Float[Tensor, "R N I"], batch: EpisodeBatch, actions: Int[Tensor, "R N"], alpha: float
+    ) -> tuple[Float[Tensor, "R N A"], Float[Tensor, "R"], Float[Tensor, ""]]:
+        """Values, joint values of the actions, and the attention's regulariser."""
+        q, _ = self.agents(inputs, batch.sizes)
         soft_values = alpha * torch.logsumexp(q.detach() / alpha, dim=-1)  # V_i, over all actions as in the release
-        joint, regulariser = self.mixer(pick(q, actions), soft_values, actions, q.shape[-1], state, obs)
+        joint, regulariser = self.mixer(pick(q, actions), soft_values, actions, batch.state, batch.obs)
         return q, joint, regulariser
 
 
@@ -178,7 +91,7 @@ class FOP(OffPolicyAlgorithm):
         self.critics = nn.ModuleList(
             FOPCritic(
                 AgentNetwork(input_dim, A, hidden_dim, recurrent),
-                FOPMixer(sizes, embed_dim, hypernet_dim, n_heads, n_kernels),
+                DuplexMixer(sizes, embed_dim, hypernet_dim, n_heads, n_kernels),
             )
             for _ in range(2)
         )
@@ -213,28 +126,26 @@ class FOP(OffPolicyAlgorithm):
 
     def _logits(self, observation: Observation, memory: Memory) -> tuple[Float[Tensor, "B N A"], Tensor | None]:
         inputs = self.inputs_now(observation, memory)
-        logits, hidden = self.actor(inputs, memory.hidden)
-        return mask_unavailable(logits.squeeze(1), observation.available), hidden
+        logits, hidden = self.actor(inputs, (len(inputs),), memory.hidden)
+        return mask_unavailable(logits, observation.available), hidden
 
     def learn(self, batch: EpisodeBatch, clock: Clock) -> dict[str, Tensor]:
         """One gradient step for the actor and both critics, then the target update if it is due."""
         alpha = self.alpha(clock)
-        T, steps = batch.length, batch.valued_steps
         inputs = self.inputs_of(batch)
-        logits, _ = self.actor(inputs)
-        log_policy = mask_unavailable(logits, batch.available[:, :steps]).log_softmax(dim=-1)
+        logits, _ = self.actor(inputs, batch.sizes)
+        log_policy = mask_unavailable(logits, batch.available).log_softmax(dim=-1)
         target = self._targets(batch, inputs, log_policy.detach(), alpha)
 
         critic_loss, regulariser = batch.reward.new_zeros(()), batch.reward.new_zeros(())
         qs = []
         for critic in self.critics:
-            q, joint, attention = critic(inputs[:, :T], batch.actions, batch.state[:, :T], batch.obs[:, :T], alpha)
+            q, joint, attention = critic(inputs, batch, batch.actions, alpha)
             critic_loss = critic_loss + masked_mean((joint - target) ** 2, batch.filled)
             regulariser = regulariser + attention
             qs.append(q.detach())
 
-        log_now = log_policy[:, :T]
-        per_agent = (log_now.exp() * (alpha * log_now - torch.minimum(*qs))).sum(dim=-1)
+        per_agent = (log_policy.exp() * (alpha * log_policy - torch.minimum(*qs))).sum(dim=-1)
         actor_loss = masked_mean(per_agent.mean(dim=-1), batch.filled)
         norms = self.optimiser.step(actor_loss + critic_loss + self.attention_cost * regulariser)
         if self.target_updates.due(clock.episodes):
@@ -247,16 +158,11 @@ class FOP(OffPolicyAlgorithm):
 
     @torch.no_grad()
     def _targets(
-        self, batch: EpisodeBatch, inputs: Float[Tensor, "B T1 N I"], log_policy: Tensor, alpha: float
-    ) -> Float[Tensor, "B T"]:
+        self, batch: EpisodeBatch, inputs: Float[Tensor, "R N I"], log_policy: Float[Tensor, "R N A"], alpha: float
+    ) -> Float[Tensor, "R"]:
         """TD(lambda) of the smaller target value, then the entropy bonus: mean over agents, as both releases do."""
-        next_value, bonus = torch.zeros_like(batch.reward), torch.zeros_like(batch.reward)
-        n_next = inputs.shape[1] - 1
-        if n_next > 0:
-            sampled = (log_policy + gumbel(log_policy.shape, self.generator)).argmax(dim=-1)[:, 1:]
-            state, obs = batch.state[:, 1 : n_next + 1], batch.obs[:, 1 : n_next + 1]
-            joints = [target(inputs, sampled, state, obs, alpha)[1] for target in self.targets]
-            next_value[:, :n_next] = torch.minimum(*joints)
-            bonus[:, :n_next] = -alpha * pick(log_policy[:, 1:], sampled).mean(dim=-1)
-        returns = td_lambda(batch.reward, next_value, batch.terminated, batch.filled, self.gamma, self.td_lambda)
-        return returns + bonus * (1.0 - batch.terminated)
+        sampled = (log_policy + gumbel(log_policy.shape, self.generator)).argmax(dim=-1)
+        joints = [target(inputs, batch, sampled, alpha)[1] for target in self.targets]
+        bonus = -alpha * pick(log_policy, sampled).mean(dim=-1)
+        returns = td_lambda(batch, batch.next(torch.minimum(*joints)), self.gamma, self.td_lambda)
+        return returns + batch.next(bonus) * (1.0 - batch.terminated)

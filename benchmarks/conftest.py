@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import hydra
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 
+from macpf.configuration import compose
 from macpf.envs.base import EnvSpec
 from macpf.experience.batch import EpisodeBatch
 from macpf.learning.algorithm import Algorithm
-
-CONF = Path(__file__).parents[1] / "conf"
+from macpf.runs.allocation import keep_freed_memory
 
 
 @dataclass(frozen=True)
 class Shape:
-    """Sizes of one synthetic task: B episodes of T env steps."""
+    """Sizes of one synthetic task: B episodes of T env steps; F of each agent's state entries are its own features."""
 
     B: int
     T: int
@@ -28,42 +26,49 @@ class Shape:
     O: int
     S: int
     A: int
+    F: int = 0
 
     @property
     def spec(self) -> EnvSpec:
-        return EnvSpec(self.N, self.A, self.O, self.S, self.T, "return")
+        return EnvSpec(self.N, self.A, self.O, self.S, self.T, "return", self.F)
 
-    def batch(self) -> EpisodeBatch:
-        """Full-length episodes, cut by their time limit, so that every step counts and the last is bootstrapped."""
+    def batch(self, lengths: Sequence[int] | None = None) -> EpisodeBatch:
+        """Episodes (full-length ones by default), cut by their time limit, so that the last step is bootstrapped."""
         torch.manual_seed(0)
+        lengths = sorted(lengths or [self.T] * self.B, reverse=True)
+        sizes = tuple(sum(length >= t for length in lengths) for t in range(lengths[0] + 1))
+        R = sum(sizes)
+        filled = [[float(t < length) for length in lengths[:size]] for t, size in enumerate(sizes)]
         return EpisodeBatch(
-            obs=torch.randn(self.B, self.T + 1, self.N, self.O),
-            state=torch.randn(self.B, self.T + 1, self.S),
-            available=torch.ones(self.B, self.T + 1, self.N, self.A, dtype=torch.bool),
-            actions=torch.randint(self.A, (self.B, self.T, self.N)),
-            reward=torch.randn(self.B, self.T),
-            terminated=torch.zeros(self.B, self.T),
-            filled=torch.ones(self.B, self.T),
+            sizes=sizes,
+            obs=torch.randn(R, self.N, self.O),
+            state=torch.randn(R, self.S),
+            available=torch.ones(R, self.N, self.A, dtype=torch.bool),
+            actions=torch.randint(self.A, (R, self.N)),
+            reward=torch.randn(R),
+            terminated=torch.zeros(R),
+            filled=torch.tensor([f for of_time in filled for f in of_time]),
+            visible=torch.rand(R, self.N, self.N) < 0.5,
         )
 
 
 SHAPES = {
     "matrix": Shape(64, 1, 2, 1, 1, 4),
-    "small": Shape(32, 60, 3, 40, 60, 9),
-    "MMM2-like": Shape(32, 120, 10, 176, 322, 18),
-    "27m-like": Shape(32, 120, 27, 285, 1170, 36),
+    "small": Shape(32, 60, 3, 40, 60, 9, 5),
+    "MMM2-like": Shape(32, 120, 10, 176, 322, 18, 7),
+    "27m-like": Shape(32, 120, 27, 285, 1170, 36, 4),
 }
 
 
-def make_algorithm(name: str, shape: Shape, recurrent: bool) -> Algorithm:
+def make_algorithm(name: str, shape: Shape, recurrent: bool, *overrides: str) -> Algorithm:
     """An algorithm at its configured settings."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg: Any = compose("config", [f"algo={name}", f"algo.learner.recurrent={recurrent}"])
+    cfg = compose(f"algo={name}", f"algo.learner.recurrent={str(recurrent).lower()}", *overrides)
     torch.manual_seed(0)
     factory = hydra.utils.instantiate(cfg.algo.learner, _partial_=True, _convert_="all")
     return factory(sizes=shape.spec, device="cpu", seed=0)
 
 
 @pytest.fixture(autouse=True)
-def _one_thread() -> None:
+def _as_in_a_run() -> None:
     torch.set_num_threads(1)
+    keep_freed_memory()

@@ -83,30 +83,50 @@ def random_available() -> Callable[..., Tensor]:
 
 @pytest.fixture(scope="session")
 def ragged_batch(random_available: Callable[..., Tensor]) -> Callable[..., EpisodeBatch]:
-    """Random episodes of the given lengths, zero-padded; those named in `cut` end at a time limit."""
+    """Random episodes of the given lengths; those named in `cut` end at a time limit. Longest first (cut: one more)."""
 
-    def make(
-        sizes: EnvSpec, lengths: Sequence[int], cut: Sequence[int] = (), seed: int = 0, padding: int = 0
-    ) -> EpisodeBatch:
+    def make(sizes: EnvSpec, lengths: Sequence[int], cut: Sequence[int] = (), seed: int = 0) -> EpisodeBatch:
         generator = torch.Generator().manual_seed(seed)
-        B, N, A = len(lengths), sizes.n_agents, sizes.n_actions
-        T = max(lengths) + padding
-        obs, state = torch.zeros(B, T + 1, N, sizes.obs_dim), torch.zeros(B, T + 1, sizes.state_dim)
-        available = torch.ones(B, T + 1, N, A, dtype=torch.bool)
-        actions = torch.zeros(B, T, N, dtype=torch.long)
-        reward, terminated, filled = torch.zeros(B, T), torch.zeros(B, T), torch.zeros(B, T)
+        N, A = sizes.n_agents, sizes.n_actions
+        episodes = []
         for b, L in enumerate(lengths):
-            obs[b, : L + 1] = torch.randn(L + 1, N, sizes.obs_dim, generator=generator)
-            state[b, : L + 1] = torch.randn(L + 1, sizes.state_dim, generator=generator)
-            available[b, : L + 1] = random_available(L + 1, N, A, generator=generator)
-            scores = torch.rand(L, N, A, generator=generator).masked_fill(~available[b, :L], -1.0)
-            actions[b, :L] = scores.argmax(dim=-1)
-            reward[b, :L] = torch.randn(L, generator=generator)
-            terminated[b, L - 1] = float(b not in cut)
-            filled[b, :L] = 1.0
-        return EpisodeBatch(obs, state, available, actions, reward, terminated, filled)
+            rows = L + (b in cut)
+            available = random_available(rows, N, A, generator=generator)
+            scores = torch.rand(rows, N, A, generator=generator).masked_fill(~available, -1.0)
+            steps = torch.arange(rows)
+            visible = torch.rand(rows, N, N, generator=generator) < 0.6
+            episodes.append(
+                {
+                    "obs": torch.randn(rows, N, sizes.obs_dim, generator=generator),
+                    "state": torch.randn(rows, sizes.state_dim, generator=generator),
+                    "available": available,
+                    "actions": torch.where((steps < L)[:, None], scores.argmax(dim=-1), 0),
+                    "reward": torch.where(steps < L, torch.randn(rows, generator=generator), 0.0),
+                    "terminated": ((steps == L - 1) & (b not in cut)).float(),
+                    "filled": (steps < L).float(),
+                    "visible": visible & ~torch.eye(N, dtype=torch.bool),
+                }
+            )
+        n_rows = [len(episode["filled"]) for episode in episodes]
+        assert n_rows == sorted(n_rows, reverse=True), "name the longest episode first"
+        rows = [(t, b) for t in range(n_rows[0]) for b in range(len(episodes)) if t < n_rows[b]]
+        fields = {name: torch.stack([episodes[b][name][t] for t, b in rows]) for name in episodes[0]}
+        return EpisodeBatch(sizes=tuple(sum(n > t for n in n_rows) for t in range(n_rows[0])), **fields)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def padded() -> Callable[[EpisodeBatch, Tensor], Tensor]:
+    """Rows of a batch [R, ...] as [B, T, ...], zeros where an episode has no row; and so for a batch's own rows."""
+
+    def pad(batch: EpisodeBatch, rows: Tensor) -> Tensor:
+        result = rows.new_zeros(batch.size, len(batch.sizes), *rows.shape[1:])
+        for t, of_time in enumerate(rows.split(batch.sizes)):
+            result[: len(of_time), t] = of_time
+        return result
+
+    return pad
 
 
 @pytest.fixture(scope="session")
@@ -135,12 +155,11 @@ def lambda_returns() -> Callable[..., list[float]]:
 
 @pytest.fixture(scope="session")
 def fixed_noise() -> Callable[..., Tensor]:
-    """Stands in for `gumbel`: the same noise at the same place, however long the batch is."""
+    """Stands in for `gumbel`: the same noise for the same shape."""
 
     def noise(shape: Sequence[int], generator: torch.Generator | None = None) -> Tensor:
-        longest = [*shape[:-3], 16, *shape[-2:]]
-        uniform = np.random.default_rng(7).uniform(1e-6, 1 - 1e-6, longest)
-        return torch.from_numpy(-np.log(-np.log(uniform))).float()[..., : shape[-3], :, :]
+        uniform = np.random.default_rng(7).uniform(1e-6, 1 - 1e-6, tuple(shape))
+        return torch.from_numpy(-np.log(-np.log(uniform))).float()
 
     return noise
 

@@ -109,10 +109,18 @@ class Env(ABC):
         """Observations, state and availability of recorded steps, bit for bit as they were played.
 
         Args:
-            record: the arrays of `Step.recorded`, with any leading axes (e.g. episode and time) and contiguous. A
-                step of zeros, which stands for padding, becomes observations and a state of zeros.
+            record: the arrays of `Step.recorded`, with any leading axes (e.g. episode and time) and contiguous.
         """
         return record["obs"], record["state"], record["available"]
+
+    def visible(self, record: dict[str, np.ndarray]) -> Bool[np.ndarray, "*axes N N"]:
+        """Whether agent i sees agent j in recorded steps; nobody sees itself. Everybody sees everybody by default.
+
+        Args:
+            record: as for `expand`.
+        """
+        lead, N = record["obs"].shape[:-2], self.spec.n_agents
+        return np.broadcast_to(~np.eye(N, dtype=np.bool_), (*lead, N, N)).copy()
 
     def draw(self, b: int) -> UInt8[np.ndarray, "H W 3"]:
         """Environment b as a picture.

@@ -1,12 +1,16 @@
-"""Padded episodes, the only thing a learner ever sees of an environment."""
+"""Episodes without padding, the only thing a learner ever sees of an environment."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn import functional as F
 
 
 @dataclass(frozen=True)
@@ -17,54 +21,78 @@ class Observation:
         obs: [B, N, O] local observations.
         state: [B, S] global states (no policy reads them; on-policy critics may).
         available: [B, N, A] available actions.
+        visible: [B, N, N] whether agent i sees agent j (nobody sees itself), for algorithms that read it.
     """
 
     obs: Float[Tensor, "B N O"]
     state: Float[Tensor, "B S"]
     available: Bool[Tensor, "B N A"]
+    visible: Bool[Tensor, "B N N"] | None = None
 
 
 @dataclass(frozen=True)
 class EpisodeBatch:
-    """B episodes, padded with zeros to the longest of them (T env steps, T + 1 observations).
+    """The env steps of B episodes as R rows, ordered by time first and by episode second.
+
+    Episodes go from the longest to the shortest, so the rows of time t are those of the first `sizes[t]` episodes, and
+    a learner's work is proportional to what was played. (PyTorch's PackedSequence orders its data in the same way.)
+    An episode whose end may be looked past (it was cut, not terminated) has one row more than it has steps: what was
+    seen after its last action, with `filled` 0.
 
     Attributes:
-        obs: [B, T + 1, N, O] observations, the one after the last action included.
-        state: [B, T + 1, S] global states.
-        available: [B, T + 1, N, A] available actions (all of them in the padding).
-        actions: [B, T, N] actions taken.
-        reward: [B, T] shared rewards.
-        terminated: [B, T] whether nothing may be bootstrapped after this step.
-        filled: [B, T] whether the step was played.
+        sizes: how many episodes have a row at time 0, 1, ...; their sum is R.
+        obs: [R, N, O] observations.
+        state: [R, S] global states.
+        available: [R, N, A] available actions.
+        actions: [R, N] actions taken.
+        reward: [R] shared rewards.
+        terminated: [R] whether nothing may be bootstrapped after this step.
+        filled: [R] whether the step was played.
+        visible: [R, N, N] whether agent i sees agent j, for algorithms that read it.
     """
 
-    obs: Float[Tensor, "B T1 N O"]
-    state: Float[Tensor, "B T1 S"]
-    available: Bool[Tensor, "B T1 N A"]
-    actions: Int[Tensor, "B T N"]
-    reward: Float[Tensor, "B T"]
-    terminated: Float[Tensor, "B T"]
-    filled: Float[Tensor, "B T"]
+    sizes: tuple[int, ...]
+    obs: Float[Tensor, "R N O"]
+    state: Float[Tensor, "R S"]
+    available: Bool[Tensor, "R N A"]
+    actions: Int[Tensor, "R N"]
+    reward: Float[Tensor, "R"]
+    terminated: Float[Tensor, "R"]
+    filled: Float[Tensor, "R"]
+    visible: Bool[Tensor, "R N N"] | None = None
 
     @property
     def size(self) -> int:
         """Number of episodes B."""
-        return self.filled.shape[0]
+        return self.sizes[0]
 
-    @property
-    def length(self) -> int:
-        """Env steps T of the longest episode."""
-        return self.filled.shape[1]
+    @cached_property
+    def last_actions(self) -> Int[Tensor, "R N"]:
+        """The actions of the step before, -1 at the first."""
+        last = torch.full_like(self.actions, -1)
+        has_next = self._next < len(self.actions)
+        last[self._next[has_next]] = self.actions[has_next]
+        return last
 
-    @property
-    def valued_steps(self) -> int:
-        """How many observations have a value: T + 1, or T if no episode's last step is bootstrapped from."""
-        return self.length + int((self.filled[:, -1] > self.terminated[:, -1]).any())
+    def next(self, values: Float[Tensor, "R"]) -> Float[Tensor, "R"]:
+        """Each row's value at the following env step of its episode, 0 where the batch has none."""
+        return F.pad(values, (0, 1))[self._next]
+
+    @cached_property
+    def _next(self) -> Int[Tensor, "R"]:
+        """The row one env step later, R where there is none."""
+        sizes = torch.tensor(self.sizes)
+        time = torch.repeat_interleave(torch.arange(len(sizes)), sizes)
+        episode = torch.arange(len(time)) - (sizes.cumsum(0) - sizes)[time]
+        goes_on = episode < F.pad(sizes, (0, 1))[time + 1]
+        return torch.where(goes_on, torch.arange(len(time)) + sizes[time], len(time)).to(self.actions.device)
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
-        """Field names and tensors, in the order of the class."""
-        return ((f.name, getattr(self, f.name)) for f in fields(self))
+        """Names and tensors, in the order of the class."""
+        named = ((f.name, getattr(self, f.name)) for f in fields(self))
+        return ((name, value) for name, value in named if isinstance(value, Tensor))
 
     def to(self, device: str) -> EpisodeBatch:
         """The same episodes on another device."""
-        return EpisodeBatch(**{name: tensor.to(device) for name, tensor in self.tensors()})
+        moved: dict[str, Any] = {name: tensor.to(device) for name, tensor in self.tensors()}
+        return replace(self, **moved)

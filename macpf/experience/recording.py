@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
 import torch
-from jaxtyping import Int
 
 from macpf.envs.base import Env
 from macpf.experience.batch import EpisodeBatch
 
 #: An episode of L env steps as L + 1 rows of `row_type`; the last row holds what was seen after the last action.
 Episode: TypeAlias = np.ndarray
-#: `Env.expand`.
-Expand: TypeAlias = Callable[[dict[str, np.ndarray]], tuple[np.ndarray, np.ndarray, np.ndarray]]
 #: What follows from a row's step having been played; everything else of a row is the environment's record.
 PLAYED = ("reward", "actions", "terminated")
 
@@ -28,26 +25,30 @@ def row_type(env: Env) -> np.dtype[np.void]:
     return np.dtype([*fields, *played], align=True)
 
 
-def as_batch(rows: np.ndarray, lengths: Int[np.ndarray, "B"], expand: Expand) -> EpisodeBatch:
-    """Episodes as learners see them, in arrays of their own.
-
-    Args:
-        rows: [B, T + 1] rows, zeros after each episode's last.
-        lengths: [B] env steps of the episodes, the longest of them T.
-        expand: the environment's.
-    """
+def as_batch(episodes: Sequence[Episode], env: Env, visibility: bool = False) -> EpisodeBatch:
+    """Episodes as learners see them, ordered by length, in arrays of their own; with `visible` if asked for."""
+    valued = np.array([len(episode) - bool(episode["terminated"][-2]) for episode in episodes])
+    order = np.argsort(-valued, kind="stable")
+    n_rows = valued[order]
+    times = np.concatenate([np.arange(n) for n in n_rows])
+    played = np.concatenate([np.arange(n) < len(episodes[b]) - 1 for b, n in zip(order, n_rows, strict=True)])
+    as_bytes = [episodes[b][:n].view(np.uint8).reshape(n, -1) for b, n in zip(order, n_rows, strict=True)]
+    by_time = np.argsort(times, kind="stable")
+    rows = np.concatenate(as_bytes)[by_time].view(episodes[0].dtype)[:, 0]  # numpy copies bytes faster than fields
 
     def field(name: str) -> np.ndarray:
         return np.ascontiguousarray(rows[name])
 
-    obs, state, available = expand({name: field(name) for name in rows.dtype.names or () if name not in PLAYED})
-    steps, ends = np.arange(rows.shape[1]), lengths[:, None]
+    record = {name: field(name) for name in rows.dtype.names or () if name not in PLAYED}
+    obs, state, available = (torch.from_numpy(array) for array in env.expand(record))
     return EpisodeBatch(
-        obs=torch.from_numpy(obs),
-        state=torch.from_numpy(state),
-        available=torch.from_numpy(available | (steps > ends)[:, :, None, None]),
-        actions=torch.from_numpy(rows["actions"][:, :-1].astype(np.int64)),
-        reward=torch.from_numpy(rows["reward"][:, :-1].astype(np.float32)),
-        terminated=torch.from_numpy(rows["terminated"][:, :-1].astype(np.float32)),
-        filled=torch.from_numpy((steps < ends)[:, :-1].astype(np.float32)),
+        sizes=tuple(np.bincount(times).tolist()),
+        obs=obs,
+        state=state,
+        available=available,
+        visible=torch.from_numpy(env.visible(record)) if visibility else None,
+        actions=torch.from_numpy(rows["actions"].astype(np.int64)),
+        reward=torch.from_numpy(field("reward")),
+        terminated=torch.from_numpy(rows["terminated"].astype(np.float32)),
+        filled=torch.from_numpy(played[by_time].astype(np.float32)),
     )

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from macpf.envs.base import Env
 from macpf.experience.batch import EpisodeBatch
-from macpf.experience.recording import Episode, Expand, as_batch
+from macpf.experience.recording import Episode, as_batch
 
 
 class Replay:
@@ -21,11 +22,11 @@ class Replay:
     Args:
         capacity: most episodes kept; the oldest goes first.
         seed: of the sampling stream.
-        expand: the environment's, from records to what was seen.
+        env: makes what was seen out of its records.
     """
 
-    def __init__(self, capacity: int, seed: int, expand: Expand) -> None:
-        self.capacity, self.expand = capacity, expand
+    def __init__(self, capacity: int, seed: int, env: Env) -> None:
+        self.capacity, self.env = capacity, env
         self.random = np.random.default_rng(seed)
         self.added = 0  # episodes ever added; number k lies at k % capacity
         self.episodes: list[Episode] = []
@@ -47,16 +48,10 @@ class Replay:
                 self.episodes[self.added % self.capacity] = episode.copy()
             self.added += 1
 
-    def sample(self, size: int) -> EpisodeBatch:
-        """Draw `size` different episodes, padded to the longest of them."""
+    def sample(self, size: int, visibility: bool = False) -> EpisodeBatch:
+        """Draw `size` different episodes, with `visible` if asked for."""
         slots = self.random.choice(len(self), size=size, replace=False)
-        drawn = [self.episodes[slot] for slot in slots]
-        n_rows = np.array([len(episode) for episode in drawn])
-        rows = np.zeros((size, n_rows.max()), dtype=drawn[0].dtype)
-        as_bytes = rows.view(np.uint8).reshape(*rows.shape, -1)  # numpy copies rows field by field, bytes at once
-        for b, episode in enumerate(drawn):
-            as_bytes[b, : len(episode)] = episode.view(np.uint8).reshape(len(episode), -1)
-        return as_batch(rows, n_rows - 1, self.expand)
+        return as_batch([self.episodes[slot] for slot in slots], self.env, visibility)
 
     def state_dict(self) -> dict[str, Any]:
         """Which episodes these are, by their number from 0 on, and the sampling stream; not the episodes."""

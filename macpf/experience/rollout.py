@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,8 +10,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 
 from macpf.envs.base import Env, Step
-from macpf.experience.batch import EpisodeBatch, Observation
-from macpf.experience.recording import Episode, Expand, as_batch, row_type
+from macpf.experience.batch import Observation
+from macpf.experience.recording import Episode, row_type
 
 if TYPE_CHECKING:
     from macpf.learning.algorithm import Algorithm
@@ -27,13 +26,11 @@ class Played:
         rows: [B, T + 1] env steps as they are kept, zeros after each episode's last.
         lengths: [B] env steps of the episodes.
         scores: [B] what the environment calls their score.
-        expand: the environment's, from its record to what was seen.
     """
 
     rows: np.ndarray
     lengths: Int[np.ndarray, "B"]
     scores: Float[np.ndarray, "B"]
-    expand: Expand
 
     @property
     def env_steps(self) -> int:
@@ -44,11 +41,6 @@ class Played:
     def episodes(self) -> list[Episode]:
         """The episodes one by one, without padding."""
         return [rows[: length + 1] for rows, length in zip(self.rows, self.lengths, strict=True)]
-
-    @cached_property
-    def batch(self) -> EpisodeBatch:
-        """The episodes as learners see them, made when somebody asks."""
-        return as_batch(self.rows, self.lengths, self.expand)
 
 
 class Rollout:
@@ -76,7 +68,7 @@ class Rollout:
         step = self.env.reset()
         self._record(step, rows[:, 0], running)
         while running.any():
-            observation = self.observe(step)
+            observation = self.observe(step, algorithm.reads_visibility)
             if clock is not None:
                 chosen, memory = algorithm.act(observation, memory, clock)
             else:
@@ -94,17 +86,18 @@ class Rollout:
             running = running & ~over
         rows = rows[:, : lengths.max() + 1]
         returns = torch.from_numpy(rows["reward"][:, :-1].copy()).sum(dim=1).numpy()
-        return Played(rows, lengths, self.env.score(returns, step), self.env.expand)
+        return Played(rows, lengths, self.env.score(returns, step))
 
     def _record(self, step: Step, now: np.ndarray, running: Bool[np.ndarray, "B"]) -> None:
         """Write what the running environments show into their rows of this moment."""
         for name, shown in step.recorded.items():
             now[name][running] = shown[running]
 
-    def observe(self, step: Step) -> Observation:
-        """A step as the algorithms see it."""
+    def observe(self, step: Step, visibility: bool = False) -> Observation:
+        """A step as the algorithms see it, with `visible` if asked for."""
         return Observation(
             obs=torch.as_tensor(step.obs, device=self.device),
             state=torch.as_tensor(step.state, device=self.device),
             available=torch.as_tensor(step.available, device=self.device),
+            visible=torch.as_tensor(self.env.visible(step.recorded), device=self.device) if visibility else None,
         )

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from pydantic import validate_call
 from torch import Tensor, nn
 
-from macpf.learning.networks import agent_inputs, last_actions
+from macpf.learning.networks import agent_inputs
 from macpf.learning.optimisation import Optimiser, TargetUpdates
 from macpf.learning.schedules import Clock
 
@@ -48,11 +48,11 @@ class Memory:
 
     Attributes:
         last_actions: [B, N] previous actions, -1 before the first.
-        hidden: [1, B * N, H] recurrent states, None before the first step and in feed-forward networks.
+        hidden: [B * N, H] recurrent states, None before the first step and in feed-forward networks.
     """
 
     last_actions: Int[Tensor, "B N"]
-    hidden: Float[Tensor, "1 BN H"] | None = None
+    hidden: Float[Tensor, "BN H"] | None = None
 
 
 class Algorithm(nn.Module, ABC):
@@ -64,7 +64,9 @@ class Algorithm(nn.Module, ABC):
     #: Whether `learn` takes freshly played episodes only.
     on_policy: ClassVar[bool]
     #: The greedy policies that are evaluated: names under which their scores are logged.
-    policies: ClassVar[tuple[str, ...]]
+    policies: tuple[str, ...]
+    #: Whether observations and batches must say who sees whom.
+    reads_visibility = False
 
     def __init__(self, sizes: Sizes, device: str, seed: int) -> None:
         super().__init__()
@@ -75,14 +77,13 @@ class Algorithm(nn.Module, ABC):
         """Memory before the first step of B episodes."""
         return Memory(torch.full((batch_size, self.sizes.n_agents), -1, device=self.device))
 
-    def inputs_now(self, observation: Observation, memory: Memory) -> Float[Tensor, "B 1 N I"]:
+    def inputs_now(self, observation: Observation, memory: Memory) -> Float[Tensor, "B N I"]:
         """Network inputs of all agents at one env step of play."""
-        return agent_inputs(observation.obs.unsqueeze(1), memory.last_actions.unsqueeze(1), self.sizes.n_actions)
+        return agent_inputs(observation.obs, memory.last_actions, self.sizes.n_actions)
 
-    def inputs_of(self, batch: EpisodeBatch) -> Float[Tensor, "B T1 N I"]:
-        """Network inputs of all agents at the steps of a batch that have a value (`EpisodeBatch.valued_steps`)."""
-        steps = batch.valued_steps
-        return agent_inputs(batch.obs[:, :steps], last_actions(batch.actions, steps), self.sizes.n_actions)
+    def inputs_of(self, batch: EpisodeBatch) -> Float[Tensor, "R N I"]:
+        """Network inputs of all agents in the rows of a batch."""
+        return agent_inputs(batch.obs, batch.last_actions, self.sizes.n_actions)
 
     @abstractmethod
     def act(self, observation: Observation, memory: Memory, clock: Clock) -> tuple[Int[Tensor, "B N"], Memory]:
@@ -122,12 +123,12 @@ class OffPolicyAlgorithm(Algorithm):
     def get_extra_state(self) -> dict[str, Any]:
         """Random stream, optimiser and the time of the last target update."""
         return super().get_extra_state() | {
-            "optimiser": self.optimiser.rmsprop.state_dict(),
+            "optimiser": self.optimiser.rule.state_dict(),
             "last_target_update": self.target_updates.last,
         }
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
         """Put back what `get_extra_state` returned."""
         super().set_extra_state(state)
-        self.optimiser.rmsprop.load_state_dict(state["optimiser"])
+        self.optimiser.rule.load_state_dict(state["optimiser"])
         self.target_updates.last = state["last_target_update"]

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from macpf.learning.recurrence import recur
 
 #: Stands for minus infinity in logits and values of unavailable actions, but keeps 0 * x finite.
 UNAVAILABLE = -1e10
 
 
 def agent_inputs(
-    obs: Float[Tensor, "B T N O"], last_actions: Int[Tensor, "B T N"], n_actions: int
-) -> Float[Tensor, "B T N I"]:
+    obs: Float[Tensor, "R N O"], last_actions: Int[Tensor, "R N"], n_actions: int
+) -> Float[Tensor, "R N I"]:
     """Join observation, one-hot last action (zeros where it is -1) and one-hot agent id: I = O + A + N."""
-    B, T, N, _ = obs.shape
-    last = torch.zeros(B, T, N, n_actions + 1, device=obs.device).scatter_(-1, last_actions.unsqueeze(-1) + 1, 1.0)
-    ids = torch.eye(N, device=obs.device).expand(B, T, N, N)
+    R, N, _ = obs.shape
+    last = torch.zeros(R, N, n_actions + 1, device=obs.device).scatter_(-1, last_actions.unsqueeze(-1) + 1, 1.0)
+    ids = torch.eye(N, device=obs.device).expand(R, N, N)
     return torch.cat([obs, last[..., 1:], ids], dim=-1)
-
-
-def last_actions(actions: Int[Tensor, "B T N"], n_steps: int) -> Int[Tensor, "B n_steps N"]:
-    """Shift the actions by one step, -1 before the first, and cut to `n_steps` (at most T + 1)."""
-    return F.pad(actions, (0, 0, 1, 0), value=-1)[:, :n_steps]
 
 
 class Trunk(nn.Module):
@@ -36,19 +35,24 @@ class Trunk(nn.Module):
         super().__init__()
         self.hidden_dim = hidden_dim
         self.input = nn.Linear(input_dim, hidden_dim)
-        self.gru = nn.GRU(hidden_dim, hidden_dim, batch_first=True) if recurrent else None
+        self.gru = nn.GRU(hidden_dim, hidden_dim) if recurrent else None
 
     def forward(
-        self, inputs: Float[Tensor, "B T N I"], hidden: Float[Tensor, "1 BN H"] | None = None
-    ) -> tuple[Float[Tensor, "B T N H"], Float[Tensor, "1 BN H"] | None]:
-        """Features of every agent at every step, and the recurrent state after the last one."""
+        self, inputs: Float[Tensor, "R N I"], sizes: Sequence[int], hidden: Float[Tensor, "BN H"] | None = None
+    ) -> tuple[Float[Tensor, "R N H"], Float[Tensor, "BN H"] | None]:
+        """Features of every agent in every row, and the recurrent states after each episode's last.
+
+        Args:
+            inputs: rows ordered as in an `EpisodeBatch`.
+            sizes: rows of each time, so (B,) for a single step of B episodes.
+            hidden: recurrent states before the first row, zeros if None.
+        """
         x = F.relu(self.input(inputs))
         if self.gru is None:
             return x, None
-        B, T, N, H = x.shape
-        rows = x.transpose(1, 2).reshape(B * N, T, H)
-        features, hidden = self.gru(rows, hidden)
-        return features.view(B, N, T, H).transpose(1, 2), hidden
+        N = x.shape[1]
+        features, hidden = recur(self.gru, x.flatten(0, 1), [N * size for size in sizes], hidden)
+        return features.view_as(x), hidden
 
 
 class AgentNetwork(nn.Module):
@@ -60,10 +64,10 @@ class AgentNetwork(nn.Module):
         self.head = nn.Linear(hidden_dim, n_actions)
 
     def forward(
-        self, inputs: Float[Tensor, "B T N I"], hidden: Float[Tensor, "1 BN H"] | None = None
-    ) -> tuple[Float[Tensor, "B T N A"], Float[Tensor, "1 BN H"] | None]:
-        """Outputs of every agent at every step, and the recurrent state after the last one."""
-        features, hidden = self.trunk(inputs, hidden)
+        self, inputs: Float[Tensor, "R N I"], sizes: Sequence[int], hidden: Float[Tensor, "BN H"] | None = None
+    ) -> tuple[Float[Tensor, "R N A"], Float[Tensor, "BN H"] | None]:
+        """Outputs of every agent in every row, and the recurrent states after each episode's last (see `Trunk`)."""
+        features, hidden = self.trunk(inputs, sizes, hidden)
         return self.head(features), hidden
 
 
@@ -83,3 +87,11 @@ def gumbel(shape: torch.Size | tuple[int, ...], generator: torch.Generator) -> T
     """Gumbel noise: the arg max of logits plus it is a sample of their softmax."""
     noise = torch.empty(shape, device=generator.device).exponential_(generator=generator)
     return noise.log_().neg_()
+
+
+def joint_of(policies: Float[Tensor, "B N A"]) -> Float[Tensor, "B *A"]:
+    """Joint probabilities of agents that choose independently, one axis per agent."""
+    joint, *others = policies.unbind(dim=1)
+    for policy in others:
+        joint = joint.unsqueeze(-1) * policy.view(len(policy), *[1] * (joint.dim() - 1), -1)
+    return joint

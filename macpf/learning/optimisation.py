@@ -23,18 +23,28 @@ class Optimiser:
     def __init__(self, groups: Mapping[str, nn.Module], lr: float, clip: float) -> None:
         self.clip = clip
         self.groups = {name: flatten(module) for name, module in groups.items()}
-        self.rmsprop = torch.optim.RMSprop(list(self.groups.values()), lr=lr, alpha=0.99, eps=1e-5, foreach=False)
+        self.rule = self._rule(list(self.groups.values()), lr)
+
+    def _rule(self, parameters: list[nn.Parameter], lr: float) -> torch.optim.Optimizer:
+        return torch.optim.RMSprop(parameters, lr=lr, alpha=0.99, eps=1e-5, foreach=False)
 
     def step(self, loss: Tensor) -> dict[str, Tensor]:
         """Minimise the loss by one step; returns each group's gradient norm before clipping."""
-        self.rmsprop.zero_grad(set_to_none=False)
+        self.rule.zero_grad(set_to_none=False)
         loss.backward()
         norms = {
             f"train/gradient_norm/{name}": nn.utils.clip_grad_norm_(flat, self.clip)
             for name, flat in self.groups.items()
         }
-        self.rmsprop.step()
+        self.rule.step()
         return norms
+
+
+class AdamOptimiser(Optimiser):
+    """The same with Adam, which works element by element too (eps 1e-5, as in marlbenchmark/on-policy)."""
+
+    def _rule(self, parameters: list[nn.Parameter], lr: float) -> torch.optim.Optimizer:
+        return torch.optim.Adam(parameters, lr=lr, eps=1e-5, foreach=False)
 
 
 def flatten(module: nn.Module) -> nn.Parameter:

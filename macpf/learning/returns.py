@@ -2,39 +2,62 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from macpf.experience.batch import EpisodeBatch
 
 
-def td_lambda(
-    reward: Float[Tensor, "B T"],
-    next_value: Float[Tensor, "B T"],
-    terminated: Float[Tensor, "B T"],
-    filled: Float[Tensor, "B T"],
-    gamma: float,
-    lambda_: float,
-) -> Float[Tensor, "B T"]:
+def td_lambda(batch: EpisodeBatch, next_value: Float[Tensor, "R"], gamma: float, lambda_: float) -> Float[Tensor, "R"]:
     """Lambda-returns G_t = r_t + gamma (1 - d_t) [(1 - lambda) v_{t+1} + lambda G_{t+1}].
 
-    `next_value[:, t]` estimates the value of the state after step t. The last filled step of an episode takes the
-    plain one-step target. lambda = 0 gives one-step targets, lambda = 1 (bootstrapped) Monte Carlo returns.
-    Where `filled` is 0 the result is 0. Source: Sutton and Barto, 12.1; REL `src/utils/rl_utils.py` in the limit of
-    whole episodes.
+    `next_value` estimates, in each row, the value of the state after its step. The last step of an episode takes the
+    plain one-step target. lambda = 0 gives one-step targets, lambda = 1 (bootstrapped) Monte Carlo returns. Where
+    `filled` is 0 the result is 0. Source: Sutton and Barto, 12.1; REL `src/utils/rl_utils.py` in the limit of whole
+    episodes.
     """
-    discount = gamma * (1.0 - terminated)
-    one_step = (reward + discount * next_value) * filled
-    if lambda_ == 0.0 or reward.shape[1] == 1:
+    discount = gamma * (1.0 - batch.terminated)
+    one_step = (batch.reward + discount * next_value) * batch.filled
+    if lambda_ == 0.0 or len(batch.sizes) == 1:
         return one_step
     # For a step whose successor was not played there is nothing to look further into.
-    has_next = torch.nn.functional.pad(filled[:, 1:], (0, 1))
-    trace = lambda_ * discount * has_next
-    returns = [one_step[:, -1]]
-    for t in range(reward.shape[1] - 2, -1, -1):
-        returns.append(one_step[:, t] + trace[:, t] * (returns[-1] - next_value[:, t]))
-    return torch.stack(returns[::-1], dim=1)
+    trace = lambda_ * discount * batch.next(batch.filled)
+    returns = list(one_step.split(batch.sizes))
+    traces, values = trace.split(batch.sizes), next_value.split(batch.sizes)
+    for t in range(len(returns) - 2, -1, -1):
+        n = batch.sizes[t + 1]
+        later = traces[t][:n] * (returns[t + 1] - values[t][:n])
+        returns[t] = torch.cat([returns[t][:n] + later, returns[t][n:]])
+    return torch.cat(returns)
 
 
-def masked_mean(values: Float[Tensor, "B T"], mask: Float[Tensor, "B T"]) -> Float[Tensor, ""]:
-    """Mean of the values where the mask is 1."""
-    return (values * mask).sum() / mask.sum()
+def gae(batch: EpisodeBatch, values: Float[Tensor, "R N"], gamma: float, lambda_: float) -> Float[Tensor, "R N"]:
+    """Generalised advantages A_t = d_t + gamma lambda A_{t+1}, d_t = r_t + gamma v_{t+1} - v_t, for every agent.
+
+    Nothing is added after a terminal step; after a step at which an episode was cut comes the value of its last row.
+    Where `filled` is 0 the result is 0. Source: Schulman et al., 2016, eq. 16.
+    """
+    reward, discount, filled = (
+        rows.unsqueeze(-1).split(batch.sizes) for rows in (batch.reward, gamma * (1.0 - batch.terminated), batch.filled)
+    )
+    by_time = values.split(batch.sizes)
+    advantages: list[Tensor] = []
+    next_value = next_advantage = values.new_zeros(0, values.shape[1])
+    for t in range(len(by_time) - 1, -1, -1):
+        ended = (0, 0, 0, len(by_time[t]) - len(next_value))
+        next_value, next_advantage = F.pad(next_value, ended), F.pad(next_advantage, ended)
+        surprise = reward[t] + discount[t] * next_value - by_time[t]
+        next_advantage = (surprise + lambda_ * discount[t] * next_advantage) * filled[t]
+        next_value = by_time[t]
+        advantages.append(next_advantage)
+    return torch.cat(advantages[::-1])
+
+
+def masked_mean(values: Float[Tensor, "R"], mask: Float[Tensor, "R"]) -> Float[Tensor, ""]:
+    """Mean of the values where the mask is 1, and 0 where it keeps nothing."""
+    return (values * mask).sum() / mask.sum().clamp(min=1.0)

@@ -51,6 +51,16 @@ class Schedule:
         if self.factor is not None and self.end > self.start:
             raise ValueError(f"end={self.end} is above start={self.start}, but a factor below 1 only falls")
 
+    def as_probability(self, name: str) -> Schedule:
+        """The schedule itself.
+
+        Raises:
+            ValueError: it rises above 1.
+        """
+        if max(self.start, self.end) > 1:
+            raise ValueError(f"{name} is a probability, but reaches {max(self.start, self.end)}; use at most 1")
+        return self
+
     def __call__(self, clock: Clock) -> float:
         """Value at the clock's time."""
         passed = getattr(clock, self.per)

@@ -11,6 +11,7 @@ once (`table`), and a correction becomes a table look-up and a running sum inste
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,60 +21,81 @@ from torch.nn import functional as F
 
 from macpf.learning.networks import Trunk
 
+#: The two halves of everything, and the names of the two greedy policies.
+INDEPENDENT, DEPENDENT = "independent", "dependent"
+
 
 @dataclass(frozen=True)
 class Factors:
     """What a conditional network says before any action is known.
 
     Attributes:
-        independent: [B, T, N, A] outputs of the independent part.
-        own: [B, T, N, A] the share of the correction that depends on the agent's own trajectory.
-        table: [N, A, A] the share that agent j's action a adds to the corrections of all agents after j.
+        independent: [R, N, A] outputs of the independent part.
+        own: [R, N, A] the share of the correction that depends on the agent's own trajectory.
+        table: [N, A, A] the share that agent j's action a adds to the corrections of the agents that depend on it.
+        depends: [R, N, N] on whose actions each agent's correction depends, or None: on all that come before it.
     """
 
-    independent: Float[Tensor, "B T N A"]
-    own: Float[Tensor, "B T N A"]
+    independent: Float[Tensor, "R N A"]
+    own: Float[Tensor, "R N A"]
     table: Float[Tensor, "N A A"]
+    depends: Float[Tensor, "R N N"] | None = None
 
     @property
-    def base(self) -> Float[Tensor, "B T N A"]:
+    def base(self) -> Float[Tensor, "R N A"]:
         """Dependent outputs as if no agent came before; the independent part takes no gradient from here."""
         return self.independent.detach() + self.own
 
-    def predecessors(self, actions: Int[Tensor, "B T N"]) -> Float[Tensor, "B T N A"]:
-        """The share of a_<i in each agent i's correction."""
-        N = self.table.shape[0]
-        shares = self.table[torch.arange(N, device=actions.device), actions]
+    def shares(self, actions: Int[Tensor, "R N"]) -> Float[Tensor, "R N A"]:
+        """What each agent's action adds to the corrections that depend on it."""
+        return self.table[torch.arange(len(self.table), device=actions.device), actions]
+
+    def others(self, actions: Int[Tensor, "R N"]) -> Float[Tensor, "R N A"]:
+        """The share of the other agents' actions in each agent's correction."""
+        shares = self.shares(actions)
+        if self.depends is not None:
+            return self.depends @ shares
         return F.pad(shares.cumsum(dim=-2)[..., :-1, :], (0, 0, 1, 0))
 
-    def dependent(self, actions: Int[Tensor, "B T N"]) -> Float[Tensor, "B T N A"]:
+    def dependent(self, actions: Int[Tensor, "R N"]) -> Float[Tensor, "R N A"]:
         """Dependent outputs dep_i(. | tau_i, a_<i) given the joint actions."""
-        return self.base + self.predecessors(actions)
+        return self.base + self.others(actions)
+
+    def half(self, name: str, actions: Int[Tensor, "R N"]) -> Float[Tensor, "R N A"]:
+        """The outputs of one half; `actions` matter to the dependent one only."""
+        return self.dependent(actions) if name == DEPENDENT else self.independent
 
 
 class ConditionalNetwork(nn.Module):
     """Trunk, independent head, predecessor embedding and correction head, shared by all agents (paper, C.2).
 
     The trunk's features enter the correction detached: the losses of the dependent part move only the correction
-    (the paper's remarks below eq. 17 and 19; the authors' code lets them move the trunk too).
+    (the paper's remarks below eq. 17 and 19). With `trunk_gradient` they move the trunk too, as in the authors' code.
     """
 
-    def __init__(self, input_dim: int, n_agents: int, n_actions: int, hidden_dim: int, recurrent: bool) -> None:
+    def __init__(
+        self, input_dim: int, n_agents: int, n_actions: int, hidden_dim: int, recurrent: bool, trunk_gradient: bool
+    ) -> None:
         super().__init__()
         self.trunk = Trunk(input_dim, hidden_dim, recurrent)
         self.independent = nn.Linear(hidden_dim, n_actions)
         self.embedding = nn.Linear(n_agents + n_actions, hidden_dim)
         self.correction = nn.Linear(2 * hidden_dim, n_actions)
-        self.n_agents, self.n_actions = n_agents, n_actions
+        self.n_agents, self.n_actions, self.trunk_gradient = n_agents, n_actions, trunk_gradient
 
     def forward(
-        self, inputs: Float[Tensor, "B T N I"], hidden: Float[Tensor, "1 BN H"] | None = None
-    ) -> tuple[Factors, Float[Tensor, "1 BN H"] | None]:
-        """Factors of every agent at every step, and the recurrent state after the last one."""
-        features, hidden = self.trunk(inputs, hidden)
-        for_features, for_predecessors = self.correction.weight.split(self.trunk.hidden_dim, dim=1)
-        own = F.linear(features.detach(), for_features, self.correction.bias)
-        return Factors(self.independent(features), own, self._table(for_predecessors)), hidden
+        self,
+        inputs: Float[Tensor, "R N I"],
+        sizes: Sequence[int],
+        hidden: Float[Tensor, "BN H"] | None = None,
+        depends: Float[Tensor, "R N N"] | None = None,
+    ) -> tuple[Factors, Float[Tensor, "BN H"] | None]:
+        """Factors of every agent in every row, and the recurrent states after each episode's last (see `Trunk`)."""
+        features, hidden = self.trunk(inputs, sizes, hidden)
+        for_features, for_others = self.correction.weight.split(self.trunk.hidden_dim, dim=1)
+        of_trunk = features if self.trunk_gradient else features.detach()
+        own = F.linear(of_trunk, for_features, self.correction.bias)
+        return Factors(self.independent(features), own, self._table(for_others), depends), hidden
 
     def _table(self, weight: Float[Tensor, "A H"]) -> Float[Tensor, "N A A"]:
         by_agent, by_action = self.embedding.weight.split([self.n_agents, self.n_actions], dim=1)

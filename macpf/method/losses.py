@@ -13,23 +13,21 @@ from macpf.learning.returns import masked_mean
 LOGIT_GAP = 4.0
 
 
-def soft_value(
-    target_q: Float[Tensor, "B T"], joint_log_prob: Float[Tensor, "B T"], alpha: float
-) -> Float[Tensor, "B T"]:
+def soft_value(target_q: Float[Tensor, "R"], joint_log_prob: Float[Tensor, "R"], alpha: float) -> Float[Tensor, "R"]:
     """Q_jt(s', a') - alpha log pi_jt(a' | s'), the bracket inside eq. 16 and 17, at sampled a'."""
     return target_q - alpha * joint_log_prob
 
 
-def td_error(q: Float[Tensor, "B T"], target: Float[Tensor, "B T"], filled: Float[Tensor, "B T"]) -> Float[Tensor, ""]:
+def td_error(q: Float[Tensor, "R"], target: Float[Tensor, "R"], filled: Float[Tensor, "R"]) -> Float[Tensor, ""]:
     """Mean squared TD error (eq. 16 with dependent, eq. 17 with independent values); no gradient to the target."""
     return masked_mean((q - target.detach()) ** 2, filled)
 
 
 def policy_loss(
-    log_policy: Float[Tensor, "B T N A"],
-    q: Float[Tensor, "B T N A"],
+    log_policy: Float[Tensor, "R N A"],
+    q: Float[Tensor, "R N A"],
     alpha: float,
-    filled: Float[Tensor, "B T"],
+    filled: Float[Tensor, "R"],
 ) -> Float[Tensor, ""]:
     """E_pi[alpha_i log pi_i - Q_i] in closed form over the agent's own actions (eq. 18 and 19).
 
@@ -38,7 +36,7 @@ def policy_loss(
             current pi_dep and the log-probabilities are conditional on them; `q` must be conditional on the same ones.
         q: Q_i of every action, which takes no gradient.
         alpha: alpha_i. For alpha_i = alpha / k_i pass alpha and k_i Q_i: the minimiser is the same.
-        filled: [B, T] steps that were played.
+        filled: [R] steps that were played.
     """
     policy = log_policy.exp()
     per_agent = (policy * (alpha * log_policy - q.detach())).sum(dim=-1)
@@ -46,10 +44,10 @@ def policy_loss(
 
 
 def imitation_loss(
-    log_policy: Float[Tensor, "B T N A"],
-    actions: Int[Tensor, "B T N"],
-    available: Bool[Tensor, "B T N A"],
-    filled: Float[Tensor, "B T"],
+    log_policy: Float[Tensor, "R N A"],
+    actions: Int[Tensor, "R N"],
+    available: Bool[Tensor, "R N A"],
+    filled: Float[Tensor, "R"],
 ) -> Float[Tensor, ""]:
     """Cross-entropy from the indicator 1[a_i = a*_i] of Theorem 2's proof, softened to a finite logit gap, to pi_i.
 

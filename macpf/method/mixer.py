@@ -1,13 +1,31 @@
-"""Mixer(.; Theta): one joint value from the agents' values, linear in them (paper, appendix E)."""
+"""Mixer(.; Theta): one joint value from the agents' values (paper, appendix E), or an ablation's.
+
+Every mixer first reads the states, once for both halves, and then mixes values of joint actions.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from macpf.learning.algorithm import Sizes
+from macpf.learning.attention import DuplexMixer
 from macpf.learning.hypernetworks import MixingWeights
+from macpf.learning.networks import pick
+
+
+class Mix(Protocol):
+    """A mixer that has seen the states of R rows."""
+
+    def __call__(
+        self, q: Float[Tensor, "R N A"], actions: Int[Tensor, "R N"], alpha: float
+    ) -> tuple[Float[Tensor, "R"], Float[Tensor, ""] | None]:
+        """Joint values of the actions (eq. 14 and 15), and what the mixer adds to the loss, if anything."""
 
 
 @dataclass(frozen=True)
@@ -15,26 +33,68 @@ class LinearMix:
     """Q_jt = sum_i k_i(s) Q_i + const(s), with k_i >= 0 (the slopes that eq. 6 calls alpha / alpha_i).
 
     Attributes:
-        gains: [B, T, N] the k_i.
-        constant: [B, T] the rest.
+        gains: [R, N] the k_i.
+        constant: [R] the rest.
     """
 
-    gains: Float[Tensor, "B T N"]
-    constant: Float[Tensor, "B T"]
+    gains: Float[Tensor, "R N"]
+    constant: Float[Tensor, "R"]
 
-    def __call__(self, values: Float[Tensor, "B T N"]) -> Float[Tensor, "B T"]:
-        """Joint values of the agents' values (eq. 14 and 15)."""
-        return (self.gains * values).sum(dim=-1) + self.constant
+    def __call__(
+        self, q: Float[Tensor, "R N A"], actions: Int[Tensor, "R N"], alpha: float
+    ) -> tuple[Float[Tensor, "R"], None]:
+        """See `Mix`."""
+        return (self.gains * pick(q, actions)).sum(dim=-1) + self.constant, None
 
 
 class LinearMixer(nn.Module):
     """QMIX's hypernetwork mixer without its ELU; one and the same for the independent and the dependent values."""
 
-    def __init__(self, state_dim: int, n_agents: int, embed_dim: int, hypernet_dim: int) -> None:
+    def __init__(self, sizes: Sizes, embed_dim: int, hypernet_dim: int) -> None:
         super().__init__()
-        self.weights = MixingWeights(state_dim, n_agents, embed_dim, hypernet_dim)
+        self.weights = MixingWeights(sizes.state_dim, sizes.n_agents, embed_dim, hypernet_dim)
 
-    def forward(self, state: Float[Tensor, "B T S"]) -> LinearMix:
+    def forward(self, state: Float[Tensor, "R S"], obs: Float[Tensor, "R N O"]) -> LinearMix:
         """Collapse the two linear layers, so that mixing twice costs one pass through the hypernetworks."""
         w1, b1, w2, v = self.weights(state)
         return LinearMix(gains=(w1 @ w2.unsqueeze(-1)).squeeze(-1), constant=(b1 * w2).sum(dim=-1) + v)
+
+
+class NonlinearMixer(nn.Module):
+    """MACPF_NONLINEAR: QMIX's mixer, with an ELU between its layers."""
+
+    def __init__(self, sizes: Sizes, embed_dim: int, hypernet_dim: int) -> None:
+        super().__init__()
+        self.weights = MixingWeights(sizes.state_dim, sizes.n_agents, embed_dim, hypernet_dim)
+
+    def forward(self, state: Float[Tensor, "R S"], obs: Float[Tensor, "R N O"]) -> Mix:
+        """One pass through the hypernetworks for however many mixes."""
+        w1, b1, w2, v = self.weights(state)
+
+        def mix(q: Tensor, actions: Tensor, alpha: float) -> tuple[Tensor, None]:
+            hidden = F.elu((pick(q, actions).unsqueeze(-2) @ w1).squeeze(-2) + b1)
+            return (hidden * w2).sum(dim=-1) + v, None
+
+        return mix
+
+
+class AttentionMixer(nn.Module):
+    """MACPF_ATT: FOP's mixer, whose weights see states and joint actions; sizes as in the authors' code."""
+
+    def __init__(self, sizes: Sizes, embed_dim: int, hypernet_dim: int) -> None:
+        super().__init__()
+        self.duplex = DuplexMixer(sizes, embed_dim, hypernet_dim, n_heads=4, n_kernels=4)
+
+    def forward(self, state: Float[Tensor, "R S"], obs: Float[Tensor, "R N O"]) -> Mix:
+        """Nothing can be shared between two mixes but the states."""
+
+        def mix(q: Tensor, actions: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+            soft_values = alpha * torch.logsumexp(q.detach() / alpha, dim=-1)  # V_i of eq. 4, with its logarithm
+            joint, regulariser = self.duplex(pick(q, actions), soft_values, actions, state, obs)
+            return joint, 1e-3 * regulariser
+
+        return mix
+
+
+#: What `mixer=` may name.
+MIXERS: dict[str, type[nn.Module]] = {"linear": LinearMixer, "nonlinear": NonlinearMixer, "attention": AttentionMixer}

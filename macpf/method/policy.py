@@ -7,51 +7,92 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from macpf.learning.networks import mask_unavailable
-from macpf.method.conditional import Factors
+from macpf.learning.networks import mask_unavailable, pick
+from macpf.method.conditional import DEPENDENT, Factors
 
 
-def independent_log_policy(logits: Factors, available: Bool[Tensor, "B T N A"]) -> Float[Tensor, "B T N A"]:
-    """log pi_ind of every agent; their product is the independent joint policy (eq. 12)."""
-    return mask_unavailable(logits.independent, available).log_softmax(dim=-1)
+def log_policy(
+    half: str, logits: Factors, actions: Int[Tensor, "R N"], available: Bool[Tensor, "R N A"], floor: float = 0.0
+) -> Float[Tensor, "R N A"]:
+    """log pi of every agent, `dependent` on its predecessors' actions (eq. 10, 11) or `independent` of them (eq. 12).
 
+    The joint policy is the product. Logits are added (footnote 1) before the softmax.
 
-def dependent_log_policy(
-    logits: Factors, actions: Int[Tensor, "B T N"], available: Bool[Tensor, "B T N A"]
-) -> Float[Tensor, "B T N A"]:
-    """log pi_dep of every agent given its predecessors' actions; logits are added (footnote 1) before the softmax.
-
-    Their product is the dependent joint policy (eq. 10 and 11).
+    Args:
+        half: which of the two.
+        logits: of the actor.
+        actions: of the predecessors; the independent policy does not look at them.
+        available: the others have probability 0.
+        floor: share of a uniform policy over the available actions that is mixed in (the authors' code; 0 in the
+            paper).
     """
-    return mask_unavailable(logits.dependent(actions), available).log_softmax(dim=-1)
+    log_pi = mask_unavailable(logits.half(half, actions), available).log_softmax(dim=-1)
+    if floor == 0.0:
+        return log_pi
+    uniform = floor * available / available.sum(dim=-1, keepdim=True)
+    return mask_unavailable(((1.0 - floor) * log_pi.exp() + uniform).clamp_min(1e-10).log(), available)
 
 
+def choose(
+    half: str,
+    factors: Factors,
+    available: Bool[Tensor, "R N A"],
+    noise: Float[Tensor, "R N A"] | None,
+    forced: Int[Tensor, "R N"] | None = None,
+) -> Int[Tensor, "R N"]:
+    """Actions of one half's policy: a sample with Gumbel noise, else the greedy ones; no gradient flows through it.
+
+    Args:
+        half: `independent`: all at once. `dependent`: see `choose_in_order`.
+        factors: logits, or values.
+        available: the others are never chosen.
+        noise: Gumbel noise, or None.
+        forced: where not -1, the action that is taken instead; later agents see it.
+    """
+    if half == DEPENDENT:
+        return choose_in_order(factors, available, noise, forced)
+    scores = mask_unavailable(factors.independent.detach(), available)
+    chosen = (scores if noise is None else scores + noise).argmax(dim=-1)
+    return chosen if forced is None else torch.where(forced < 0, chosen, forced)
+
+
+@torch.no_grad()
 def choose_in_order(
-    factors: Factors, available: Bool[Tensor, "B T N A"], noise: Float[Tensor, "B T N A"] | None
-) -> Int[Tensor, "B T N"]:
+    factors: Factors,
+    available: Bool[Tensor, "R N A"],
+    noise: Float[Tensor, "R N A"] | None,
+    forced: Int[Tensor, "R N"] | None = None,
+) -> Int[Tensor, "R N"]:
     """Let the agents choose one after the other, each knowing its predecessors' choices.
 
     With Gumbel noise this samples pi_dep (eq. 11); without, each agent takes its best action given a_<i. Only a
-    running sum of table rows passes from agent to agent. No gradient flows through it.
+    running sum of table rows passes from agent to agent.
     """
-    with torch.no_grad():
-        scores = mask_unavailable(factors.base, available)
-        if noise is not None:
-            scores = scores + noise
-        chosen = [scores[..., 0, :].argmax(dim=-1)]
-        before = torch.zeros_like(scores[..., 0, :])
-        for i in range(1, scores.shape[-2]):
-            before = before + factors.table[i - 1][chosen[-1]]
-            chosen.append((scores[..., i, :] + before).argmax(dim=-1))
-        return torch.stack(chosen, dim=-1)
+    scores = mask_unavailable(factors.base, available)
+    if noise is not None:
+        scores = scores + noise
+    chosen, shares = [], torch.zeros_like(scores)
+    before = torch.zeros_like(scores[:, 0])
+    for i in range(scores.shape[1]):
+        if factors.depends is not None and i > 0:
+            before = (factors.depends[:, i : i + 1, :i] @ shares[:, :i]).squeeze(1)
+        action = (scores[:, i] + before).argmax(dim=-1)
+        if forced is not None:
+            action = torch.where(forced[:, i] < 0, action, forced[:, i])
+        chosen.append(action)
+        if factors.depends is None:
+            before = before + factors.table[i][action]
+        else:
+            shares[:, i] = factors.table[i][action]
+    return torch.stack(chosen, dim=-1)
 
 
 def greedy_joint_action(
     q: Factors,
-    log_ind: Float[Tensor, "B T N A"],
-    available: Bool[Tensor, "B T N A"],
-    tie: Float[Tensor, "B T N 1"],
-) -> Int[Tensor, "B T N"]:
+    log_ind: Float[Tensor, "R N A"],
+    available: Bool[Tensor, "R N A"],
+    tie: Float[Tensor, "R N 1"],
+) -> Int[Tensor, "R N"]:
     """The greedy joint action of Q_dep, from which the proof of Theorem 2 builds pi_ind, found agent by agent.
 
     Q_i is a soft value of what the later agents will do, so taking each agent's best action in order gives the arg max
@@ -63,11 +104,14 @@ def greedy_joint_action(
     return choose_in_order(q, available, noise=tie * present)
 
 
-def dependent_joint_policy(logits: Factors, available: Bool[Tensor, "B 1 N A"]) -> Float[Tensor, "B *A"]:
-    """Probability of every joint action under pi_dep, one axis for each agent (small action spaces only)."""
-    B, _, N, A = available.shape
-    joint = torch.cartesian_prod(*[torch.arange(A, device=available.device)] * N).view(-1, N)
-    rows = Factors(logits.independent.repeat(1, len(joint), 1, 1), logits.own.repeat(1, len(joint), 1, 1), logits.table)
-    actions = joint.expand(B, -1, -1)
-    log_policy = dependent_log_policy(rows, actions, available.repeat(1, len(joint), 1, 1))
-    return log_policy.gather(-1, actions.unsqueeze(-1)).sum(dim=(-2, -1)).exp().view(B, *[A] * N)
+def joint_policy(half: str, logits: Factors, available: Bool[Tensor, "B N A"]) -> Float[Tensor, "B *A"]:
+    """Probability of every joint action under one half's policy, one axis for each agent (small action spaces only)."""
+    B, N, A = available.shape
+    every = torch.cartesian_prod(*[torch.arange(A, device=available.device)] * N).view(-1, N)
+    J = len(every)
+    depends = None if logits.depends is None else logits.depends.repeat_interleave(J, 0)
+    independent, own = logits.independent.repeat_interleave(J, 0), logits.own.repeat_interleave(J, 0)
+    rows = Factors(independent, own, logits.table, depends)
+    actions = every.repeat(B, 1)
+    log_pi = log_policy(half, rows, actions, available.repeat_interleave(J, 0))
+    return pick(log_pi, actions).sum(dim=-1).exp().view(B, *[A] * N)

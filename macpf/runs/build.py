@@ -42,6 +42,13 @@ class ReplaySettings:
 
 
 @checked(frozen=True, config=STRICT)
+class RolloutSettings:
+    """How much an on-policy algorithm plays before it learns, in env steps."""
+
+    env_steps: PositiveInt
+
+
+@checked(frozen=True, config=STRICT)
 class Budget:
     """How long a run trains and how often it is evaluated, in env steps."""
 
@@ -69,13 +76,13 @@ class TrackingSettings:
 
 @dataclass
 class Parts:
-    """Everything a run trains with."""
+    """Everything a run trains with; the replay of an on-policy algorithm stays empty."""
 
     algorithm: Algorithm
     rollout: Rollout
     evaluator: Evaluator
     replay: Replay
-    replay_settings: ReplaySettings
+    settings: ReplaySettings | RolloutSettings
     budget: Budget
 
 
@@ -103,12 +110,13 @@ def build(cfg: DictConfig) -> Parts:
     check_run_settings(cfg)
     seeds = Seeds.of(cfg.seed)
     budget = _check("budget", Budget, cfg.budget)
-    settings = _check("algo.replay", ReplaySettings, cfg.algo.replay)
     device = choose_device(cfg.device)
     env = _make_env(cfg, "env.parallel", cfg.env.parallel, seeds.env)
     eval_env = _make_env(cfg, "env.eval_parallel", cfg.env.eval_parallel, seeds.eval_env)
     torch.manual_seed(seeds.networks)
     algorithm = _instantiate("algo.learner", cfg.algo.learner, sizes=env.spec, device=device, seed=seeds.algorithm)
+    settings = _experience_settings(cfg, algorithm.on_policy)
+    capacity = settings.capacity if isinstance(settings, ReplaySettings) else 1
     bootstrap = _check("env.bootstrap_at_limit", bool, cfg.env.bootstrap_at_limit)
     try:
         evaluator = Evaluator(Rollout(eval_env, bootstrap, device), budget.eval_episodes)
@@ -118,8 +126,8 @@ def build(cfg: DictConfig) -> Parts:
         algorithm=algorithm,
         rollout=Rollout(env, bootstrap, device),
         evaluator=evaluator,
-        replay=Replay(settings.capacity, seeds.replay, env.expand),
-        replay_settings=settings,
+        replay=Replay(capacity, seeds.replay, env),
+        settings=settings,
         budget=budget,
     )
 
@@ -155,6 +163,19 @@ def _make_env(cfg: DictConfig, key: str, parallel: Any, seed: int) -> Env:
     batch_size = _check(key, PositiveInt, parallel)
     env: Env = _instantiate("env.make", cfg.env.make, batch_size=batch_size, seed=seed)
     return env
+
+
+def _experience_settings(cfg: DictConfig, on_policy: bool) -> ReplaySettings | RolloutSettings:
+    """`algo.rollout` of an on-policy algorithm, `algo.replay` of an off-policy one."""
+    kind, key, other = ("on-policy", "rollout", "replay") if on_policy else ("off-policy", "replay", "rollout")
+    if other in cfg.algo:
+        raise ConfigError(f"algo.{other} is not a setting of the {kind} algo={cfg.algo.name}, which has algo.{key}")
+    if key not in cfg.algo:
+        raise ConfigError(f"algo.{key} is missing, and algo={cfg.algo.name} is {kind}")
+    settings: ReplaySettings | RolloutSettings = _check(
+        f"algo.{key}", RolloutSettings if on_policy else ReplaySettings, cfg.algo[key]
+    )
+    return settings
 
 
 def _check(key: str, type_: Any, value: Any) -> Any:

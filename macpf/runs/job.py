@@ -17,6 +17,7 @@ from macpf import names
 from macpf.experience import journal
 from macpf.experience.journal import Journal
 from macpf.runs import checkpoint
+from macpf.runs.allocation import keep_freed_memory
 from macpf.runs.build import Parts, build, check_run_settings, settle
 from macpf.runs.console import RunConsole
 from macpf.runs.errors import Interrupted, RunRefused
@@ -25,7 +26,7 @@ from macpf.runs.identity import Identity, commit
 from macpf.runs.memory import free_memory, replay_estimate
 from macpf.runs.preemption import StopRequests, in_worker
 from macpf.runs.tracking import Tracker
-from macpf.runs.trainer import Trainer, train_off_policy
+from macpf.runs.trainer import Trainer, train
 
 #: Errors of a write that found no room.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -48,6 +49,7 @@ def run(cfg: DictConfig) -> float | None:
     with RunConsole(str(identity), quiet=in_sweep) as console:
         if not folder.is_finished:
             torch.set_num_threads(cfg.threads)
+            keep_freed_memory()
             parts = build(cfg)
             if choice:
                 console.say(choice)
@@ -103,7 +105,7 @@ def _train(
         verb = "starts" if state is None else f"goes on at env step {trainer.clock.env_steps:,}"
         console.say(f"{identity}: {verb} on {parts.rollout.device}, in {folder.path}")
         trainer.tell()
-        train_off_policy(trainer)
+        train(trainer)
         trainer.save()
         if not tracker.finish(0, done=True):
             raise RunRefused(f"{identity}: {LOG_LOST}")

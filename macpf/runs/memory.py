@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 
 from macpf.experience.replay import most_bytes
-from macpf.runs.build import Parts
+from macpf.runs.build import Parts, ReplaySettings
 from macpf.runs.errors import ConfigError
 
 #: Bytes from which on a replay is worth a line.
@@ -15,7 +15,7 @@ NOTEWORTHY = 100e6
 
 
 def replay_estimate(parts: Parts, free: int) -> str | None:
-    """What the full replay may take, in one line; None if that is next to nothing.
+    """What the full replay may take, in one line; None if that is next to nothing, or if nothing is replayed.
 
     Args:
         parts: of the run, its replay still empty.
@@ -24,6 +24,8 @@ def replay_estimate(parts: Parts, free: int) -> str | None:
     Raises:
         ConfigError: it may need more than is free; says what capacity would fit.
     """
+    if not isinstance(parts.settings, ReplaySettings):
+        return None
     capacity, limit = parts.replay.capacity, parts.rollout.env.spec.episode_limit
     most = most_bytes(capacity, limit, parts.rollout.row)
     if most > free:
@@ -31,7 +33,7 @@ def replay_estimate(parts: Parts, free: int) -> str | None:
             f"algo.replay.capacity={capacity} may need {_gb(most)} ({_episodes(capacity, limit)}), {_gb(free)} is free"
         )
         fits = _rounded_down(capacity * free // most)
-        if fits < parts.replay_settings.batch:
+        if fits < parts.settings.batch:
             raise ConfigError(f"{need}, too little for one batch; run it where more memory is free")
         raise ConfigError(f"{need}; type algo.replay.capacity={fits}")
     return f"replay: up to {_gb(most)} for {_episodes(capacity, limit)}" if most > NOTEWORTHY else None

@@ -1,4 +1,4 @@
-"""The training loop, and what surrounds it: evaluation, logging, saving, stopping."""
+"""The training loops, and what surrounds it: evaluation, logging, saving, stopping."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from torch import Tensor
 
 from macpf import names
 from macpf.experience.journal import Journal
+from macpf.experience.recording import Episode, as_batch
 from macpf.experience.rollout import Played
 from macpf.learning.schedules import Clock
 from macpf.runs import checkpoint
-from macpf.runs.build import Parts
+from macpf.runs.build import Parts, ReplaySettings, RolloutSettings
 from macpf.runs.errors import RunRefused
 from macpf.runs.identity import commit
 from macpf.runs.preemption import StopRequests
@@ -27,10 +28,17 @@ from macpf.runs.tracking import Tracker
 log = logging.getLogger(__name__)
 
 
-def train_off_policy(run: Trainer) -> None:
+def train(run: Trainer) -> None:
+    """Train a run to the end of its budget, as its algorithm asks."""
+    if isinstance(run.parts.settings, ReplaySettings):
+        train_off_policy(run, run.parts.settings)
+    else:
+        train_on_policy(run, run.parts.settings)
+
+
+def train_off_policy(run: Trainer, settings: ReplaySettings) -> None:
     """Play episodes, keep them, and make one update (or as many as asked) for each of them."""
     parts, clock = run.parts, run.clock
-    settings = parts.replay_settings
     run.journal.cut(parts.replay.added)
     run.evaluate_if_due()
     while not run.reached_budget:
@@ -41,10 +49,33 @@ def train_off_policy(run: Trainer) -> None:
         run.journal.append(played.episodes)
         if len(parts.replay) >= max(settings.burn_in, settings.batch):
             for _ in range(len(played.episodes) * settings.updates_per_episode):
-                batch = parts.replay.sample(settings.batch).to(parts.rollout.device)
+                batch = parts.replay.sample(settings.batch, parts.algorithm.reads_visibility).to(parts.rollout.device)
                 run.meter.add(parts.algorithm.learn(batch, clock))
                 clock.updates += 1
         run.evaluate_if_due()
+
+
+def train_on_policy(run: Trainer, settings: RolloutSettings) -> None:
+    """Play until there is enough, learn from all of it, forget it; a run stops and goes on in between only.
+
+    Evaluations come between two rounds of play, also while episodes are collected: they leave no trace in training.
+    """
+    parts, clock = run.parts, run.clock
+    while not run.reached_budget:
+        run.safe_point()
+        episodes: list[Episode] = []
+        enough = clock.env_steps + settings.env_steps
+        while clock.env_steps < enough and not run.reached_budget:
+            run.evaluate_if_due()
+            played = parts.rollout.play(parts.algorithm, clock)
+            run.count(played)
+            episodes += played.episodes
+        if clock.env_steps < enough:
+            break  # the budget ends within a collection, and too few episodes would do harm
+        batch = as_batch(episodes, parts.rollout.env, parts.algorithm.reads_visibility).to(parts.rollout.device)
+        run.meter.add(parts.algorithm.learn(batch, clock))
+        clock.updates += 1
+    run.evaluate_if_due()
 
 
 def made_with(device: str) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from baselines.fop import FOP
 from baselines.qmix import QMIX
 from macpf.experience.batch import EpisodeBatch
 from macpf.learning.algorithm import Algorithm
-from macpf.learning.networks import agent_inputs, last_actions
 from macpf.learning.schedules import Schedule
 
 COMMON = {
@@ -60,30 +59,35 @@ def make_fop(sizes: Any) -> Callable[..., FOP]:
 
 @pytest.fixture
 def batch(sizes: Any, ragged_batch: Callable[..., EpisodeBatch]) -> EpisodeBatch:
-    """Ragged; the first and one of the longest episodes are cut instead of terminated."""
-    return ragged_batch(sizes, [3, 1, 4, 4], cut=[0, 3])
+    """Ragged; one of the longest episodes and another one are cut instead of terminated."""
+    return ragged_batch(sizes, [4, 3, 4, 1], cut=[0, 1])
 
 
 @pytest.fixture(scope="session")
-def whole_inputs() -> Callable[[EpisodeBatch], torch.Tensor]:
-    """What the agents' networks read at all T + 1 observations."""
+def rows_of() -> Callable[[EpisodeBatch], list[list[int]]]:
+    """The rows of every episode, in the order of time; of a cut one with that after its last action."""
 
-    def inputs(batch: EpisodeBatch) -> torch.Tensor:
-        return agent_inputs(batch.obs, last_actions(batch.actions, batch.length + 1), batch.available.shape[-1])
+    def rows(batch: EpisodeBatch) -> list[list[int]]:
+        starts = [sum(batch.sizes[:t]) for t in range(len(batch.sizes))]
+        return [
+            [start + b for start, size in zip(starts, batch.sizes, strict=True) if b < size] for b in range(batch.size)
+        ]
 
-    return inputs
+    return rows
 
 
 @pytest.fixture(scope="session")
-def slow_goals(lambda_returns: Callable[..., list[float]]) -> Callable[..., torch.Tensor]:
-    """Lambda-returns of all episodes; next_value[b, t] is the value after step t."""
+def slow_goals(lambda_returns: Callable[..., list[float]], rows_of: Any) -> Callable[..., torch.Tensor]:
+    """Lambda-returns of all rows; value[r] is the value of the state in row r."""
 
-    def goals(batch: EpisodeBatch, next_value: torch.Tensor, gamma: float, lambda_: float) -> torch.Tensor:
+    def goals(batch: EpisodeBatch, value: torch.Tensor, gamma: float, lambda_: float) -> torch.Tensor:
         result = torch.zeros_like(batch.reward)
-        for b, L in enumerate(batch.filled.sum(dim=1).int().tolist()):
-            ends = bool(batch.terminated[b, L - 1])
-            rewards, values = batch.reward[b, :L].tolist(), next_value[b, :L].tolist()
-            result[b, :L] = torch.tensor(lambda_returns(rewards, values, ends, gamma, lambda_))
+        for rows in rows_of(batch):
+            played = [r for r in rows if batch.filled[r]]
+            ends = bool(batch.terminated[played[-1]])
+            following = [value[r].item() for r in rows[1:]] + [0.0] * ends
+            returns = lambda_returns(batch.reward[played].tolist(), following, ends, gamma, lambda_)
+            result[played] = torch.tensor(returns)
         return result
 
     return goals

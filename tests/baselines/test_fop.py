@@ -1,6 +1,7 @@
 """FOP: soft policies on the smaller of two critics, lambda-returns of the smaller of two targets."""
 
 import copy
+import itertools
 
 import pytest
 import torch
@@ -10,56 +11,57 @@ from baselines import fop as fop_module
 from macpf.experience.batch import Observation
 from macpf.learning.schedules import Clock, Schedule
 
-N, A, ALPHA, LENGTHS = 3, 4, 0.5, [3, 1, 4, 4]
+N, A, ALPHA = 3, 4, 0.5
 
 
 def slow_soft_value(q, alpha):
     return alpha * (q / alpha).exp().sum().log()
 
 
-def slow_joint(critic, inputs, actions, batch, b, t, alpha):
-    """Q_jt at one step: V_i = alpha log sum exp(Q_i / alpha) over all actions, without gradient."""
-    q = critic.agents(inputs)[0][b, t]
-    values = torch.stack([q[i, a] for i, a in enumerate(actions)])
-    soft = torch.stack([slow_soft_value(q[i].detach(), alpha) for i in range(N)])
-    state, obs, one = batch.state[b, t][None, None], batch.obs[b, t][None, None], torch.tensor(actions)[None, None]
-    return critic.mixer(values[None, None], soft[None, None], one, A, state, obs)[0].squeeze()
+def slow_joint(critic, q, actions, batch, r, alpha):
+    """Q_jt in one row: V_i = alpha log sum exp(Q_i / alpha) over all actions, without gradient."""
+    values = torch.stack([q[r, i, a] for i, a in enumerate(actions)])
+    soft = torch.stack([slow_soft_value(q[r, i].detach(), alpha) for i in range(N)])
+    return critic.mixer(values[None], soft[None], torch.tensor([actions]), batch.state[r][None], batch.obs[r][None])[
+        0
+    ].squeeze()
 
 
 @pytest.fixture
-def slow_losses(fixed_noise, whole_inputs, slow_goals):
+def slow_losses(fixed_noise, slow_goals, rows_of):
     """Actor's and critics' losses by loops, with gradients to the given copies."""
 
     def losses(learner, actor, critics, batch, alpha):
-        inputs = whole_inputs(batch)
-        logits, _ = actor(inputs)
+        inputs = learner.inputs_of(batch)
+        logits, _ = actor(inputs, batch.sizes)
         policy = logits.masked_fill(~batch.available, -torch.inf).softmax(dim=-1)
+        played = batch.filled.nonzero().flatten().tolist()
         with torch.no_grad():
             noise = fixed_noise(batch.available.shape)
             sampled = (logits.masked_fill(~batch.available, -torch.inf) + noise).argmax(dim=-1)
-            next_value, bonus = torch.zeros_like(batch.reward), torch.zeros_like(batch.reward)
-            for b, L in enumerate(LENGTHS):
-                for t in range(L):
-                    a = sampled[b, t + 1].tolist()
-                    joints = [slow_joint(target, inputs, a, batch, b, t + 1, alpha) for target in learner.targets]
-                    next_value[b, t] = min(joints)
-                    logs = [policy[b, t + 1, i, a[i]].log() for i in range(N)]
-                    if not batch.terminated[b, t]:
-                        bonus[b, t] = -alpha * sum(logs) / N
-            goal = slow_goals(batch, next_value, learner.gamma, learner.td_lambda) + bonus
+            target_qs = [target.agents(inputs, batch.sizes)[0] for target in learner.targets]
+            value, bonus = torch.zeros_like(batch.reward), torch.zeros_like(batch.reward)
+            for rows in rows_of(batch):
+                for r, following in itertools.pairwise(rows):
+                    a = sampled[following].tolist()
+                    value[following] = min(
+                        slow_joint(target, q, a, batch, following, alpha)
+                        for target, q in zip(learner.targets, target_qs, strict=True)
+                    )
+                    bonus[r] = -alpha * sum(policy[following, i, a[i]].log() for i in range(N)) / N
+            goal = slow_goals(batch, value, learner.gamma, learner.td_lambda) + bonus
         actor_loss, critic_loss = 0.0, 0.0
-        for b, L in enumerate(LENGTHS):
-            for t in range(L):
-                for critic in critics:
-                    joint = slow_joint(critic, inputs, batch.actions[b, t].tolist(), batch, b, t, alpha)
-                    critic_loss = critic_loss + (joint - goal[b, t]) ** 2 / sum(LENGTHS)
-                qs = [critic.agents(inputs)[0][b, t].detach() for critic in critics]
-                for i in range(N):
-                    for a in range(A):
-                        if batch.available[b, t, i, a]:
-                            p = policy[b, t, i, a]
-                            least = min(q[i, a].item() for q in qs)
-                            actor_loss = actor_loss + p * (alpha * p.log() - least) / N / sum(LENGTHS)
+        qs = [critic.agents(inputs, batch.sizes)[0] for critic in critics]
+        for r in played:
+            for critic, q in zip(critics, qs, strict=True):
+                joint = slow_joint(critic, q, batch.actions[r].tolist(), batch, r, alpha)
+                critic_loss = critic_loss + (joint - goal[r]) ** 2 / len(played)
+            for i in range(N):
+                for a in range(A):
+                    if batch.available[r, i, a]:
+                        p = policy[r, i, a]
+                        least = min(q[r, i, a].item() for q in qs)
+                        actor_loss = actor_loss + p * (alpha * p.log() - least) / N / len(played)
         return actor_loss, critic_loss
 
     return losses
@@ -91,22 +93,13 @@ def test_losses_and_gradients_equal_the_formulas_written_out(
     assert_gradients_of_last_update(critic_loss, learner.critics, list(critics.parameters()))
 
 
-def test_the_smaller_target_counts_and_not_always_the_same(make_fop, batch, whole_inputs):
+def test_the_smaller_target_counts_and_not_always_the_same(make_fop, batch):
     """Otherwise the test above would pass with one target only."""
     learner = make_fop()
-    inputs = whole_inputs(batch)
-    actions = torch.cat([batch.actions, batch.actions[:, :1]], dim=1)
-    first, second = (t(inputs, actions, batch.state, batch.obs, ALPHA)[1] for t in learner.targets)
+    inputs = learner.inputs_of(batch)
+    first, second = (target(inputs, batch, batch.actions, ALPHA)[1] for target in learner.targets)
     assert (first < second).any()
     assert (second < first).any()
-
-
-def test_a_critics_values_are_those_of_the_last_steps_it_is_asked_for(make_fop, batch, whole_inputs):
-    learner = make_fop()
-    critic, inputs = learner.critics[0], whole_inputs(batch)
-    q, joint, _ = critic(inputs, batch.actions, batch.state[:, 1:], batch.obs[:, 1:], ALPHA)
-    torch.testing.assert_close(q, critic.agents(inputs)[0][:, 1:])
-    assert joint.shape == batch.reward.shape
 
 
 def test_both_critics_differ_and_every_part_moves(make_fop, batch):
@@ -121,16 +114,12 @@ def test_both_critics_differ_and_every_part_moves(make_fop, batch):
     assert not any(p.requires_grad for p in learner.targets.parameters())
 
 
-def test_the_attention_cost_weighs_the_regulariser_of_both_critics(
-    make_fop, batch, whole_inputs, monkeypatch, fixed_noise
-):
+def test_the_attention_cost_weighs_the_regulariser_of_both_critics(make_fop, batch, monkeypatch, fixed_noise):
     """The gradients with and without it differ by the cost times the regulariser's."""
     monkeypatch.setattr(fop_module, "gumbel", fixed_noise)
     without, with_cost = make_fop(attention_cost=0.0), make_fop(attention_cost=0.5)
     critics = copy.deepcopy(without.critics)
-    inputs = whole_inputs(batch)[:, :-1]
-    arguments = (inputs, batch.actions, batch.state[:, :-1], batch.obs[:, :-1], ALPHA)
-    regulariser = sum(critic(*arguments)[2] for critic in critics)
+    regulariser = sum(critic(without.inputs_of(batch), batch, batch.actions, ALPHA)[2] for critic in critics)
     expected = torch.autograd.grad(regulariser, list(critics.parameters()), allow_unused=True)
     without.learn(batch, Clock())
     with_cost.learn(batch, Clock())
@@ -147,12 +136,12 @@ def test_targets_are_copied_after_the_interval(make_fop, batch):
         assert all(torch.equal(v, live[k]) for k, v in learner.targets.state_dict().items()) is copied
 
 
-def test_more_padding_changes_no_loss(make_fop, sizes, ragged_batch, monkeypatch, fixed_noise):
-    monkeypatch.setattr(fop_module, "gumbel", fixed_noise)
-    tight = make_fop().learn(ragged_batch(sizes, [3, 1, 4], cut=[0]), Clock())
-    padded = make_fop().learn(ragged_batch(sizes, [3, 1, 4], cut=[0], padding=3), Clock())
-    for name, value in tight.items():
-        torch.testing.assert_close(padded[name], value)
+def test_a_row_that_was_not_played_carries_no_gradient(make_fop, batch):
+    batch.obs.requires_grad_()
+    make_fop().learn(batch, Clock())
+    played = batch.filled.bool()
+    assert (batch.obs.grad[played] != 0).any(dim=-1).all()
+    assert (batch.obs.grad[~played] == 0).all()
 
 
 @pytest.fixture

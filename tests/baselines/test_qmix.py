@@ -52,31 +52,30 @@ class TestMixer:
 @pytest.mark.parametrize("recurrent", [True, False], ids=["recurrent", "feed-forward"])
 @pytest.mark.parametrize("td_lambda", [0.0, 0.6])
 def test_loss_and_gradients_equal_double_q_learning_written_out(
-    make_qmix, batch, whole_inputs, slow_goals, assert_gradients_of_last_update, recurrent, td_lambda
+    make_qmix, batch, slow_goals, assert_gradients_of_last_update, recurrent, td_lambda
 ):
     """The live network chooses among the available actions, the targets value; step by step and agent by agent."""
     learner = make_qmix(recurrent=recurrent, td_lambda=td_lambda)
-    live = copy.deepcopy(learner.live)
-    q, _ = live["agents"](whole_inputs(batch))
+    live, inputs = copy.deepcopy(learner.live), learner.inputs_of(batch)
+    q, _ = live["agents"](inputs, batch.sizes)
+
+    def mixed(mixer, values, r):
+        return mixer(torch.stack(values)[None], batch.state[r][None]).squeeze()
+
     with torch.no_grad():
-        target_q, _ = learner.target["agents"](whole_inputs(batch))
-        next_value = torch.zeros_like(batch.reward)
-        for b in range(batch.size):
-            for t in range(batch.length):
-                best = []
-                for i in range(3):
-                    allowed = [a for a in range(4) if batch.available[b, t + 1, i, a]]
-                    best.append(max(allowed, key=lambda a: q[b, t + 1, i, a].item()))
-                agents = torch.stack([target_q[b, t + 1, i, a] for i, a in enumerate(best)])
-                mixer = learner.target["mixer"]
-                next_value[b, t] = mixer(agents[None, None], batch.state[b, t + 1][None, None])
-    goal = slow_goals(batch, next_value, gamma=0.9, lambda_=td_lambda)
+        target_q, _ = learner.target["agents"](inputs, batch.sizes)
+        value = torch.zeros_like(batch.reward)
+        for r in range(len(value)):
+            best = []
+            for i in range(3):
+                allowed = [a for a in range(4) if batch.available[r, i, a]]
+                best.append(max(allowed, key=lambda a: q[r, i, a].item()))
+            value[r] = mixed(learner.target["mixer"], [target_q[r, i, a] for i, a in enumerate(best)], r)
+    goal = slow_goals(batch, value, gamma=0.9, lambda_=td_lambda)
     loss = 0.0
-    for b, L in enumerate([3, 1, 4, 4]):
-        for t in range(L):
-            agents = torch.stack([q[b, t, i, batch.actions[b, t, i]] for i in range(3)])
-            joint = live["mixer"](agents[None, None], batch.state[b, t][None, None])
-            loss = loss + (joint.squeeze() - goal[b, t]) ** 2 / 12
+    for r in batch.filled.nonzero().flatten():
+        agents = [q[r, i, batch.actions[r, i]] for i in range(3)]
+        loss = loss + (mixed(live["mixer"], agents, r) - goal[r]) ** 2 / 12
     metrics = learner.learn(batch, Clock())
     assert metrics["train/loss/td"].item() == pytest.approx(loss.item(), rel=1e-4)
     assert_gradients_of_last_update(loss, learner.live, list(live.parameters()))
@@ -99,12 +98,12 @@ def test_targets_are_copied_after_the_interval(make_qmix, batch):
         assert all(torch.equal(v, live[k]) for k, v in learner.target.state_dict().items()) is copied
 
 
-def test_more_padding_changes_no_update(make_qmix, sizes, ragged_batch, assert_same):
-    one, other = make_qmix(), make_qmix()
-    tight = one.learn(ragged_batch(sizes, [3, 1, 4], cut=[0]), Clock())
-    padded = other.learn(ragged_batch(sizes, [3, 1, 4], cut=[0], padding=3), Clock())
-    for name, value in tight.items():
-        torch.testing.assert_close(padded[name], value)
+def test_a_row_that_was_not_played_carries_no_gradient(make_qmix, batch):
+    batch.obs.requires_grad_()
+    sum(make_qmix().losses(batch).values()).backward()
+    played = batch.filled.bool()
+    assert (batch.obs.grad[played] != 0).any(dim=-1).all()
+    assert (batch.obs.grad[~played] == 0).all()
 
 
 @pytest.fixture
@@ -163,7 +162,7 @@ def test_a_loaded_learner_goes_on_as_the_saved_one(make_qmix, batch, through_a_f
     for k in range(4):
         one.learn(batch, Clock(episodes=k))
     other.load_state_dict(through_a_file(one.state_dict()))
-    observation = Observation(batch.obs[:, 0], batch.state[:, 0], batch.available[:, 0])
+    observation = Observation(batch.obs[:4], batch.state[:4], batch.available[:4])
     for k in range(4, 9):
         clock = Clock(episodes=k)
         assert_same(one.learn(batch, clock), other.learn(batch, clock))

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
+from macpf.configuration import compose
 
 from analysis.runs import load_runs
 from macpf import names
@@ -22,8 +22,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize("algo", ["macpf", "macpf_theorem2", "fop", "qmix"])
 def test_an_easy_game_is_solved_in_a_thousand_episodes(tmp_path, algo):
     overrides = [f"algo={algo}", "map.payoff=[[8,0],[0,2]]", "budget.env_steps=1000", "budget.eval_interval=1000"]
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        parts = build(compose("config", [*overrides, "tracking=disabled"]))
+    parts = build(compose(*overrides, "tracking=disabled"))
     tracker = Tracker("disabled", "macpf", None, tmp_path, "easy", "easy", {})
     journal = Journal(tmp_path / "episodes", parts.rollout.row)
     stop = StopRequests(follow_parent=False)

@@ -10,8 +10,6 @@ import pytest
 import torch
 
 from macpf.envs.base import Env, EnvSpec, Step
-from macpf.experience.batch import EpisodeBatch
-from macpf.experience.recording import Episode, row_type
 from macpf.learning.algorithm import Memory
 
 N, A, OBS_DIM, STATE_DIM = 2, 3, 2, 4
@@ -70,6 +68,8 @@ class ScriptedEnv(Env):
 class RecordingTeam:
     """Takes random available actions and remembers everything it was shown and did."""
 
+    reads_visibility = False
+
     def __init__(self, seed: int = 0) -> None:
         self.generator = torch.Generator().manual_seed(seed)
         self.calls: list[SimpleNamespace] = []
@@ -107,30 +107,3 @@ def scripted_env() -> Callable[..., ScriptedEnv]:
 @pytest.fixture
 def team() -> RecordingTeam:
     return RecordingTeam()
-
-
-@pytest.fixture(scope="session")
-def as_episodes() -> Callable[[EpisodeBatch], list[Episode]]:
-    """The episodes of a batch, recorded as they are shown."""
-
-    def recorded(batch: EpisodeBatch) -> list[Episode]:
-        shown = {"obs": batch.obs, "state": batch.state, "available": batch.available}
-        record = np.dtype([(name, x.numpy().dtype, x.shape[2:]) for name, x in shown.items()])
-        env = SimpleNamespace(record_type=record, spec=SimpleNamespace(n_agents=batch.actions.shape[2]))
-        episodes = []
-        for b, length in enumerate(batch.filled.sum(dim=1).long().tolist()):
-            rows = np.zeros(length + 1, dtype=row_type(env))
-            for name, x in shown.items():
-                rows[name] = x[b, : length + 1]
-            for name in ("actions", "reward", "terminated"):
-                rows[name][:length] = getattr(batch, name)[b, :length]
-            episodes.append(rows)
-        return episodes
-
-    return recorded
-
-
-@pytest.fixture(scope="session")
-def as_shown() -> Callable[..., tuple[np.ndarray, ...]]:
-    """`Env.expand` of an environment whose record is what it shows."""
-    return lambda record: (record["obs"], record["state"], record["available"])

@@ -24,64 +24,29 @@ def played(env, team):
 
 
 def test_each_step_is_stored_as_it_happened(env, team, played):
-    batch = played.batch
-    for b, length in enumerate(LENGTHS):
+    for b, (length, rows) in enumerate(zip(LENGTHS, played.episodes, strict=True)):
+        assert len(rows) == length + 1
         for t in range(length):
-            obs, state, available = env.shown(b, t)
             actions = team.calls[t].actions[b]
-            np.testing.assert_array_equal(batch.obs[b, t], obs)
-            np.testing.assert_array_equal(batch.state[b, t], state)
-            np.testing.assert_array_equal(batch.available[b, t], available)
-            assert batch.actions[b, t].tolist() == actions.tolist()
-            assert batch.reward[b, t].item() == env.paid(b, t, actions.numpy())
+            assert rows["actions"][t].tolist() == actions.tolist()
+            assert rows["reward"][t] == env.paid(b, t, actions.numpy())
+        for t in range(length + 1):
+            for name, shown in zip(("obs", "state", "available"), env.shown(b, t), strict=True):
+                np.testing.assert_array_equal(rows[name][t], shown)
 
 
-def test_the_observation_after_the_last_step_is_kept(env, played):
-    for b, length in enumerate(LENGTHS):
-        obs, state, available = env.shown(b, length)
-        np.testing.assert_array_equal(played.batch.obs[b, length], obs)
-        np.testing.assert_array_equal(played.batch.state[b, length], state)
-        np.testing.assert_array_equal(played.batch.available[b, length], available)
-
-
-def test_shapes_and_types(played):
-    shapes = {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in played.batch.tensors()}
-    assert shapes == {
-        "obs": ((4, 6, 2, 2), torch.float32),
-        "state": ((4, 6, 4), torch.float32),
-        "available": ((4, 6, 2, 3), torch.bool),
-        "actions": ((4, 5, 2), torch.int64),
-        "reward": ((4, 5), torch.float32),
-        "terminated": ((4, 5), torch.float32),
-        "filled": ((4, 5), torch.float32),
-    }
-
-
-def test_filled_marks_the_steps_that_were_played(played):
-    expected = [[float(t < length) for t in range(5)] for length in LENGTHS]
-    assert played.batch.filled.tolist() == expected
-
-
-def test_no_reward_and_no_ending_in_the_padding(played):
-    padding = played.batch.filled == 0
-    assert padding.any()
-    assert (played.batch.reward[padding] == 0).all()
-    assert (played.batch.terminated[padding] == 0).all()
-
-
-def test_actions_in_the_padding_are_zero(played):
-    """`EpisodeBatch` says that it is padded with zeros."""
-    padding = played.batch.filled == 0
-    assert (played.batch.actions[padding] == 0).all()
+def test_nothing_is_stored_after_the_last_step(played):
+    for rows in played.episodes:
+        assert rows["reward"][-1] == 0
+        assert not rows["actions"][-1].any()
+        assert not rows["terminated"][-1]
 
 
 @pytest.mark.parametrize("bootstrap", [True, False])
 def test_a_time_limit_counts_as_an_ending_unless_learners_may_look_past_it(env, team, bootstrap):
-    batch = Rollout(env, bootstrap_at_limit=bootstrap, device="cpu").play(team, Clock()).batch
-    expected = torch.zeros(4, 5)
-    for b, length in enumerate(LENGTHS):
-        expected[b, length - 1] = 0.0 if CUT[b] and bootstrap else 1.0
-    assert torch.equal(batch.terminated, expected)
+    episodes = Rollout(env, bootstrap_at_limit=bootstrap, device="cpu").play(team, Clock()).episodes
+    for rows, cut in zip(episodes, CUT, strict=True):
+        assert rows["terminated"].tolist() == [False] * (len(rows) - 2) + [not (cut and bootstrap), False]
 
 
 def test_scores_lengths_and_env_steps(env, team, played):
@@ -123,17 +88,19 @@ def test_playing_takes_no_gradient(team, played):
 
 def test_a_second_play_starts_a_new_episode(env, team):
     rollout = Rollout(env, bootstrap_at_limit=False, device="cpu")
-    first, second = rollout.play(team, Clock()).batch, rollout.play(team, Clock()).batch
-    assert torch.equal(first.obs, second.obs)
-    assert torch.equal(first.filled, second.filled)
+    first, second = rollout.play(team, Clock()), rollout.play(team, Clock())
+    np.testing.assert_array_equal(first.rows["obs"], second.rows["obs"])
+    assert first.lengths.tolist() == second.lengths.tolist()
 
 
-def test_episodes_are_recorded_without_padding(env, played):
-    assert [len(episode) for episode in played.episodes] == [length + 1 for length in LENGTHS]
-    for b, episode in enumerate(played.episodes):
-        np.testing.assert_array_equal(episode["state"], [env.shown(b, t)[1] for t in range(LENGTHS[b] + 1)])
-        np.testing.assert_array_equal(episode["reward"][:-1], played.batch.reward[b, : LENGTHS[b]])
-        assert episode["reward"][-1] == 0
+def test_visibility_is_shown_to_those_who_ask(env, team):
+    rollout = Rollout(env, bootstrap_at_limit=False, device="cpu")
+    rollout.play(team, Clock())
+    assert all(call.observation.visible is None for call in team.calls)
+    team.calls.clear()
+    team.reads_visibility = True
+    rollout.play(team, Clock())
+    assert all(call.observation.visible.tolist() == [[[False, True], [True, False]]] * 4 for call in team.calls)
 
 
 def test_a_record_stands_for_what_is_shown_and_gives_it_back(scripted_env, team):
@@ -159,9 +126,9 @@ def test_a_record_stands_for_what_is_shown_and_gives_it_back(scripted_env, team)
     team.generator.manual_seed(0)
     whole = Rollout(scripted_env(LENGTHS, CUT), bootstrap_at_limit=True, device="cpu").play(team, Clock())
     assert short.rows.dtype.names == ("b", "t", "reward", "actions", "terminated")
-    for (name, one), (_, other) in zip(short.batch.tensors(), whole.batch.tensors(), strict=True):
-        assert torch.equal(one, other), name
     for one, other in zip(short.episodes, whole.episodes, strict=True):
-        replay = Replay(1, 0, Short(LENGTHS, CUT).expand)
+        replay = Replay(1, 0, Short(LENGTHS, CUT))
         replay.add([one])
-        np.testing.assert_array_equal(replay.sample(1).obs[0], other["obs"])
+        batch = replay.sample(1)
+        for name in ("obs", "state", "available", "reward", "actions", "terminated"):
+            np.testing.assert_array_equal(getattr(batch, name), other[name][: len(batch.filled)])

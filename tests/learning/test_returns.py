@@ -5,6 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from macpf.experience.batch import EpisodeBatch
 from macpf.learning.returns import masked_mean, td_lambda
 
 NUMBERS = st.floats(-10, 10, width=32)
@@ -18,52 +19,68 @@ def episodes(draw):
     return rewards, values, draw(st.booleans())
 
 
-def padded(rows, T, fill=0.0):
-    return torch.tensor([[*row, *[fill] * (T - len(row))] for row in rows])
+def batch_of(drawn):
+    """Rewards and endings of episodes as a batch that has nothing else, longest episode first."""
+    n_rows = [len(rewards) + (not ends) for rewards, _, ends in drawn]
+    rows = [(t, b) for t in range(max(n_rows)) for b in range(len(drawn)) if t < n_rows[b]]
+
+    def by_row(value):
+        return torch.tensor([value(b, t) for t, b in rows])
+
+    nothing = torch.zeros(len(rows), 1, 1)
+    batch = EpisodeBatch(
+        sizes=tuple(sum(n > t for n in n_rows) for t in range(max(n_rows))),
+        obs=nothing,
+        state=nothing[:, 0],
+        available=nothing.bool(),
+        actions=nothing[:, 0].long(),
+        reward=by_row(lambda b, t: drawn[b][0][t] if t < len(drawn[b][0]) else 0.0),
+        terminated=by_row(lambda b, t: float(drawn[b][2] and t == len(drawn[b][0]) - 1)),
+        filled=by_row(lambda b, t: float(t < len(drawn[b][0]))),
+    )
+    return batch, rows
+
+
+def returns_of(drawn, gamma, lambda_):
+    """Lambda-returns, as a list for each episode, and those of the rows that were not played."""
+    batch, rows = batch_of(drawn)
+    next_value = torch.tensor([drawn[b][1][t] if t < len(drawn[b][1]) else 1000.0 for t, b in rows])
+    actual = td_lambda(batch, next_value, gamma, lambda_).tolist()
+    result = [[0.0] * len(rewards) for rewards, _, _ in drawn]
+    for (t, b), value, filled in zip(rows, actual, batch.filled, strict=True):
+        if filled:
+            result[b][t] = value
+        else:
+            assert value == 0.0
+    return result
 
 
 @given(
     drawn=st.lists(episodes(), min_size=1, max_size=4),
     gamma=st.sampled_from([0.0, 0.5, 0.99, 1.0]),
     lambda_=st.sampled_from([0.0, 0.3, 0.8, 1.0]),
-    padding=st.integers(0, 2),
 )
-def test_equals_the_forward_view_of_every_episode(lambda_returns, drawn, gamma, lambda_, padding):
-    T = max(len(rewards) for rewards, _, _ in drawn) + padding
-    actual = td_lambda(
-        reward=padded([r for r, _, _ in drawn], T),
-        next_value=padded([v for _, v, _ in drawn], T, fill=1000.0),
-        terminated=padded([[0.0] * (len(r) - 1) + [float(ends)] for r, _, ends in drawn], T),
-        filled=padded([[1.0] * len(r) for r, _, _ in drawn], T),
-        gamma=gamma,
-        lambda_=lambda_,
-    )
-    expected = padded([lambda_returns(r, v, ends, gamma, lambda_) for r, v, ends in drawn], T)
-    torch.testing.assert_close(actual, expected, atol=1e-3, rtol=1e-5)
-    assert (actual[expected.new_tensor([[t >= len(r) for t in range(T)] for r, _, _ in drawn]).bool()] == 0).all()
+def test_equals_the_forward_view_of_every_episode(lambda_returns, drawn, gamma, lambda_):
+    drawn.sort(key=lambda episode: -len(episode[0]) - (not episode[2]))
+    for actual, (rewards, values, ends) in zip(returns_of(drawn, gamma, lambda_), drawn, strict=True):
+        assert actual == pytest.approx(lambda_returns(rewards, values, ends, gamma, lambda_), abs=1e-3, rel=1e-5)
 
 
 def returns_by_hand(terminated, lambda_):
-    """Rewards 1, 2, 3, next values 10, 20, 30, gamma 1/2, one step of padding."""
-    return td_lambda(
-        reward=torch.tensor([[1.0, 2.0, 3.0, 0.0]]),
-        next_value=torch.tensor([[10.0, 20.0, 30.0, 40.0]]),
-        terminated=torch.tensor([[0.0, 0.0, terminated, 0.0]]),
-        filled=torch.tensor([[1.0, 1.0, 1.0, 0.0]]),
-        gamma=0.5,
-        lambda_=lambda_,
-    ).tolist()[0]
+    """Rewards 1, 2, 3, next values 10, 20, 30, gamma 1/2."""
+    (returns,) = returns_of([([1.0, 2.0, 3.0], [10.0, 20.0, 30.0], bool(terminated))], 0.5, lambda_)
+    return returns
 
 
 @pytest.mark.parametrize(
     ("terminated", "lambda_", "by_hand"),
     [
-        (1.0, 0.0, [6.0, 12.0, 3.0, 0.0]),  # 1 + 10/2, 2 + 20/2, 3
-        (0.0, 0.0, [6.0, 12.0, 18.0, 0.0]),  # the last: 3 + 30/2
-        (1.0, 1.0, [2.75, 3.5, 3.0, 0.0]),  # 1 + 3.5/2, 2 + 3/2, 3
-        (0.0, 1.0, [6.5, 11.0, 18.0, 0.0]),  # 1 + 11/2, 2 + 18/2, 3 + 30/2
-        (1.0, 0.5, [5.4375, 7.75, 3.0, 0.0]),  # 1 + (10 + 7.75)/4, 2 + (20 + 3)/4, 3
-        (0.0, 0.5, [6.375, 11.5, 18.0, 0.0]),  # 1 + (10 + 11.5)/4, 2 + (20 + 18)/4, 18
+        (1.0, 0.0, [6.0, 12.0, 3.0]),  # 1 + 10/2, 2 + 20/2, 3
+        (0.0, 0.0, [6.0, 12.0, 18.0]),  # the last: 3 + 30/2
+        (1.0, 1.0, [2.75, 3.5, 3.0]),  # 1 + 3.5/2, 2 + 3/2, 3
+        (0.0, 1.0, [6.5, 11.0, 18.0]),  # 1 + 11/2, 2 + 18/2, 3 + 30/2
+        (1.0, 0.5, [5.4375, 7.75, 3.0]),  # 1 + (10 + 7.75)/4, 2 + (20 + 3)/4, 3
+        (0.0, 0.5, [6.375, 11.5, 18.0]),  # 1 + (10 + 11.5)/4, 2 + (20 + 18)/4, 18
     ],
 )
 def test_an_example_worked_by_hand(terminated, lambda_, by_hand):
@@ -71,5 +88,5 @@ def test_an_example_worked_by_hand(terminated, lambda_, by_hand):
 
 
 def test_masked_mean_counts_only_what_the_mask_keeps():
-    values, mask = torch.tensor([[1.0, 2.0], [5.0, 1e6]]), torch.tensor([[1.0, 1.0], [1.0, 0.0]])
+    values, mask = torch.tensor([1.0, 2.0, 5.0, 1e6]), torch.tensor([1.0, 1.0, 1.0, 0.0])
     assert masked_mean(values, mask).item() == pytest.approx(8 / 3)

@@ -24,6 +24,12 @@ def settings() -> dict[str, Any]:
         "clip": 10.0,
         "hidden_dim": 8,
         "recurrent": True,
+        "mixer": "linear",
+        "conditional": True,
+        "dependency_set": "predecessors",
+        "trunk_gradient": False,
+        "entropy": "joint",
+        "epsilon": Schedule(start=0.0, end=0.0, per="env_steps", duration=1, factor=None),
         "embed_dim": 7,
         "hypernet_dim": 6,
         "target_interval": 200,
@@ -51,12 +57,12 @@ def make_macpf(sizes: Any, settings: dict[str, Any]) -> Callable[..., MACPF]:
 
 @pytest.fixture(scope="session")
 def slow_row() -> Callable[..., Tensor]:
-    """dep_i(. | tau_i, a_<i) of one agent at one step, from the weights: e_j, p_i and c_i one after the other."""
+    """dep_i(. | tau_i, a_j for some j) of one agent in one row, from the weights: e_j, p_i, c_i one after the other."""
 
-    def row(network: ConditionalNetwork, features: Tensor, i: int, predecessors: list[int]) -> Tensor:
+    def row(network: ConditionalNetwork, features: Tensor, i: int, others: dict[int, int]) -> Tensor:
         N, A = network.n_agents, network.n_actions
         pooled = torch.zeros(network.trunk.hidden_dim)
-        for j, action in enumerate(predecessors):
+        for j, action in others.items():
             id_and_action = torch.zeros(N + A)
             id_and_action[j] = 1.0
             id_and_action[N + action] = 1.0
@@ -69,16 +75,16 @@ def slow_row() -> Callable[..., Tensor]:
 
 @pytest.fixture(scope="session")
 def slow_dependent(slow_row: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """The dependent outputs of all agents at all steps, [B, T, N, A], by loops."""
+    """The dependent outputs of all agents in all rows, [R, N, A], by loops; `sees[r][i]` names whom agent i sees."""
 
     @torch.no_grad()
-    def outputs(network: ConditionalNetwork, features: Tensor, actions: Tensor) -> Tensor:
-        B, T, N, _ = features.shape
-        result = torch.zeros(B, T, N, network.n_actions)
-        for b in range(B):
-            for t in range(T):
-                for i in range(N):
-                    result[b, t, i] = slow_row(network, features[b, t], i, actions[b, t, :i].tolist())
+    def outputs(network: ConditionalNetwork, features: Tensor, actions: Tensor, sees: Any = None) -> Tensor:
+        R, N, _ = features.shape
+        result = torch.zeros(R, N, network.n_actions)
+        for r in range(R):
+            for i in range(N):
+                others = range(i) if sees is None else [j for j in range(N) if sees[r][i][j]]
+                result[r, i] = slow_row(network, features[r], i, {j: int(actions[r, j]) for j in others})
         return result
 
     return outputs
@@ -89,20 +95,21 @@ def slow_choice(slow_row: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """Agent after agent takes the best available of its outputs plus noise, by loops."""
 
     @torch.no_grad()
-    def choose(network: ConditionalNetwork, features: Tensor, available: Tensor, noise: Tensor | None) -> Tensor:
-        B, T, N, _ = features.shape
-        chosen = torch.zeros(B, T, N, dtype=torch.long)
-        for b in range(B):
-            for t in range(T):
-                before: list[int] = []
-                for i in range(N):
-                    scores = slow_row(network, features[b, t], i, before)
-                    if noise is not None:
-                        scores = scores + noise[b, t, i]
-                    before.append(
-                        max((a for a in range(len(scores)) if available[b, t, i, a]), key=scores.tolist().__getitem__)
-                    )
-                chosen[b, t] = torch.tensor(before)
+    def choose(
+        network: ConditionalNetwork, features: Tensor, available: Tensor, noise: Tensor | None, sees: Any = None
+    ) -> Tensor:
+        R, N, _ = features.shape
+        chosen = torch.zeros(R, N, dtype=torch.long)
+        for r in range(R):
+            before: dict[int, int] = {}
+            for i in range(N):
+                known = before if sees is None else {j: a for j, a in before.items() if sees[r][i][j]}
+                scores = slow_row(network, features[r], i, known)
+                if noise is not None:
+                    scores = scores + noise[r, i]
+                allowed = [a for a in range(len(scores)) if available[r, i, a]]
+                before[i] = max(allowed, key=scores.tolist().__getitem__)
+            chosen[r] = torch.tensor(list(before.values()))
         return chosen
 
     return choose

@@ -6,7 +6,6 @@ import torch
 
 from macpf.experience.batch import Observation
 from macpf.learning.algorithm import Memory
-from macpf.learning.networks import agent_inputs, last_actions
 from macpf.learning.schedules import Clock
 from macpf.method.policy import choose_in_order
 
@@ -89,21 +88,21 @@ def test_acting_step_by_step_sees_what_learning_sees(loud_macpf, sizes, ragged_b
     """Greedy choices made with a carried memory equal those from one pass over the whole episodes."""
     learner = loud_macpf(recurrent=recurrent)
     batch = ragged_batch(sizes, [6] * 5)
-    inputs = agent_inputs(batch.obs[:, :6], last_actions(batch.actions, 6), sizes.n_actions)
-    logits, _ = learner.actor(inputs)
-    available = batch.available[:, :6]
+    logits, _ = learner.actor(learner.inputs_of(batch), batch.sizes)
+    available = batch.available
     expected = {
         "independent": logits.independent.masked_fill(~available, -torch.inf).argmax(dim=-1),
         "dependent": choose_in_order(logits, available, None),
     }
+    obs, state, played = (x.split(batch.sizes) for x in (batch.obs, batch.state, batch.actions))
     for policy in learner.policies:
         memory = learner.start(5)
         for t in range(6):
-            observation = Observation(batch.obs[:, t], batch.state[:, t], batch.available[:, t])
+            observation = Observation(obs[t], state[t], available.split(batch.sizes)[t])
             actions, after = learner.act_greedily(observation, memory, policy)
-            assert torch.equal(actions, expected[policy][:, t])
+            assert torch.equal(actions, expected[policy].split(batch.sizes)[t])
             assert torch.equal(after.last_actions, actions)
-            memory = Memory(batch.actions[:, t], after.hidden)
+            memory = Memory(played[t], after.hidden)
 
 
 def test_both_ways_of_acting_remember_what_was_done(loud_macpf, sizes, observed):
@@ -126,3 +125,38 @@ def test_greedy_acting_draws_no_random_number_and_exploring_does(loud_macpf, siz
     assert torch.equal(learner.generator.get_state(), before)
     learner.act(observation, learner.start(4), Clock())
     assert not torch.equal(learner.generator.get_state(), before)
+
+
+def test_epsilon_replaces_single_agents_twice(loud_macpf, sizes, observed):
+    """The authors' code mixes epsilon into the policy and then draws again: 1 - (1 - eps)^2 of the actions are random.
+
+    The first agent's marginal tells: it sees nobody's action.
+    """
+    B, eps = 40_000, 0.3
+    schedule = {"start": eps, "end": eps, "per": "env_steps", "duration": 1, "factor": None}
+    learner, plain = loud_macpf(epsilon=schedule), loud_macpf()
+    available = torch.ones(B, sizes.n_agents, sizes.n_actions, dtype=torch.bool)
+    available[:, 0, 3] = False
+    observation = observed(B, available, same=True)
+    actions, _ = learner.act(observation, learner.start(B), Clock())
+    one = Observation(observation.obs[:1], observation.state[:1], available[:1])
+    marginal = plain.joint_policies(one)["dependent"][0].sum(dim=(1, 2)).double().numpy()
+    expected = 0.7**2 * marginal + (1 - 0.7**2) * np.array([1, 1, 1, 0]) / 3
+    counts = np.bincount(actions[:, 0], minlength=4) / B
+    assert np.abs(expected - marginal).max() > 0.05
+    np.testing.assert_allclose(counts, expected, atol=4.5 * 0.5 / np.sqrt(B))
+
+
+def test_without_its_dependent_half_it_acts_independently(loud_macpf, sizes, observed):
+    """MACPF_CONTROL: the agents' actions are independent of each other."""
+    B = 40_000
+    learner = loud_macpf(conditional=False)
+    assert learner.policies == ("independent",)
+    observation = observed(B, torch.ones(B, sizes.n_agents, sizes.n_actions, dtype=torch.bool), same=True)
+    actions, _ = learner.act(observation, learner.start(B), Clock())
+    one = Observation(observation.obs[:1], observation.state[:1], observation.available[:1])
+    joint = learner.joint_policies(one)
+    assert joint.keys() == {"independent"}
+    counts = np.zeros((4, 4, 4))
+    np.add.at(counts, tuple(actions.T.numpy()), 1)
+    np.testing.assert_allclose(counts / B, joint["independent"][0].numpy(), atol=4.5 * 0.5 / np.sqrt(B))

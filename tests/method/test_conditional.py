@@ -7,14 +7,15 @@ from macpf.learning.networks import gumbel
 from macpf.method.conditional import ConditionalNetwork
 from macpf.method.policy import choose_in_order
 
-B, T, N, A, INPUTS, H = 3, 4, 3, 5, 6, 7
+SIZES, N, A, INPUTS, H = (4, 4, 3, 1), 3, 5, 6, 7
+R = sum(SIZES)
 
 
 @pytest.fixture(params=[True, False], ids=["recurrent", "feed-forward"])
 def network(request):
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        network = ConditionalNetwork(INPUTS, N, A, H, recurrent=request.param)
+        network = ConditionalNetwork(INPUTS, N, A, H, recurrent=request.param, trunk_gradient=False)
         for p in network.correction_parameters():  # predecessors should matter
             p.data.mul_(4.0)
     return network
@@ -27,23 +28,23 @@ def generator():
 
 @pytest.fixture
 def inputs(generator):
-    return torch.randn(B, T, N, INPUTS, generator=generator)
+    return torch.randn(R, N, INPUTS, generator=generator)
 
 
 @pytest.fixture
 def actions(generator):
-    return torch.randint(A, (B, T, N), generator=generator)
+    return torch.randint(A, (R, N), generator=generator)
 
 
 def test_dependent_outputs_equal_the_network_written_out(network, inputs, actions, slow_dependent):
-    factors, _ = network(inputs)
-    features, _ = network.trunk(inputs)
+    factors, _ = network(inputs, SIZES)
+    features, _ = network.trunk(inputs, SIZES)
     torch.testing.assert_close(factors.dependent(actions).detach(), slow_dependent(network, features, actions))
 
 
 def test_independent_outputs_are_a_linear_map_of_the_trunk(network, inputs):
-    factors, hidden = network(inputs)
-    features, expected_hidden = network.trunk(inputs)
+    factors, hidden = network(inputs, SIZES)
+    features, expected_hidden = network.trunk(inputs, SIZES)
     torch.testing.assert_close(factors.independent, network.independent(features))
     torch.testing.assert_close(hidden, expected_hidden)
 
@@ -52,10 +53,10 @@ def test_independent_outputs_are_a_linear_map_of_the_trunk(network, inputs):
 def test_choosing_in_order_equals_one_agent_after_the_other(
     network, inputs, generator, random_available, slow_choice, noisy
 ):
-    available = random_available(B, T, N, A, generator=generator)
-    noise = gumbel((B, T, N, A), generator) if noisy else None
-    factors, _ = network(inputs)
-    features, _ = network.trunk(inputs)
+    available = random_available(R, N, A, generator=generator)
+    noise = gumbel((R, N, A), generator) if noisy else None
+    factors, _ = network(inputs, SIZES)
+    features, _ = network.trunk(inputs, SIZES)
     expected = slow_choice(network, features, available, noise)
     assert torch.equal(choose_in_order(factors, available, noise), expected)
     everything = torch.ones_like(available)
@@ -64,13 +65,13 @@ def test_choosing_in_order_equals_one_agent_after_the_other(
 
 def test_predecessors_change_choices(network, inputs, generator):
     """Otherwise the tests of order would pass for agents that choose alone."""
-    factors, _ = network(inputs)
-    available = torch.ones(B, T, N, A, dtype=torch.bool)
+    factors, _ = network(inputs, SIZES)
+    available = torch.ones(R, N, A, dtype=torch.bool)
     assert not torch.equal(choose_in_order(factors, available, None), factors.base.argmax(dim=-1))
 
 
 def test_an_agents_outputs_depend_on_predecessors_only(network, inputs, actions):
-    factors, _ = network(inputs)
+    factors, _ = network(inputs, SIZES)
     before = factors.dependent(actions)
     for j in range(N):
         for shift in range(1, A):
@@ -83,14 +84,14 @@ def test_an_agents_outputs_depend_on_predecessors_only(network, inputs, actions)
 
 
 def test_the_first_agents_correction_is_a_function_of_its_own_trajectory(network, inputs, actions):
-    factors, _ = network(inputs)
+    factors, _ = network(inputs, SIZES)
     correction = (factors.dependent(actions) - factors.independent)[..., 0, :].detach()
-    assert correction.flatten(0, 1).std(dim=0).min() > 1e-3
-    assert torch.equal(factors.predecessors(actions)[..., 0, :], torch.zeros(B, T, A))
+    assert correction.std(dim=0).min() > 1e-3
+    assert torch.equal(factors.others(actions)[..., 0, :], torch.zeros(R, A))
 
 
 def test_the_dependent_part_takes_no_gradient_to_the_independent_part(network, inputs, actions):
-    factors, _ = network(inputs)
+    factors, _ = network(inputs, SIZES)
     independent = network.independent_parameters()
     total = factors.dependent(actions).square().sum()
     grads = torch.autograd.grad(total, independent + network.correction_parameters(), allow_unused=True)
@@ -102,3 +103,49 @@ def test_the_two_groups_of_parameters_are_all_parameters_and_do_not_overlap(netw
     groups = [*network.independent_parameters(), *network.correction_parameters()]
     assert len({id(p) for p in groups}) == len(groups)
     assert {id(p) for p in groups} == {id(p) for p in network.parameters()}
+
+
+@pytest.fixture
+def sees(generator):
+    """Who sees whom, at random: not only earlier agents."""
+    return (torch.rand(R, N, N, generator=generator) < 0.5) & ~torch.eye(N, dtype=torch.bool)
+
+
+def test_outputs_may_depend_on_the_agents_in_sight_only(network, inputs, actions, sees, slow_dependent):
+    factors, _ = network(inputs, SIZES, depends=sees.float())
+    features, _ = network.trunk(inputs, SIZES)
+    expected = slow_dependent(network, features, actions, sees)
+    torch.testing.assert_close(factors.dependent(actions).detach(), expected)
+    assert not torch.allclose(expected, slow_dependent(network, features, actions))
+
+
+def test_choosing_in_order_looks_at_earlier_agents_in_sight(network, inputs, sees, slow_choice):
+    earlier = sees.float().tril(-1)
+    factors, _ = network(inputs, SIZES, depends=earlier)
+    features, _ = network.trunk(inputs, SIZES)
+    available = torch.ones(R, N, A, dtype=torch.bool)
+    assert torch.equal(
+        choose_in_order(factors, available, None), slow_choice(network, features, available, None, earlier)
+    )
+
+
+def test_later_agents_see_the_action_that_was_forced(network, inputs, slow_row):
+    factors, _ = network(inputs, SIZES)
+    features, _ = network.trunk(inputs, SIZES)
+    available = torch.ones(R, N, A, dtype=torch.bool)
+    for action in range(A):
+        forced = torch.full((R, N), -1)
+        forced[:, 0] = action
+        chosen = choose_in_order(factors, available, None, forced)
+        assert (chosen[:, 0] == action).all()
+        for r in range(R):
+            assert chosen[r, 1] == slow_row(network, features[r], 1, {0: action}).argmax()
+
+
+def test_the_trunk_takes_gradient_from_the_dependent_part_only_if_asked(network, inputs, actions):
+    for asked in (False, True):
+        network.trunk_gradient = asked
+        factors, _ = network(inputs, SIZES)
+        trunk = [*network.trunk.parameters()]
+        grads = torch.autograd.grad(factors.dependent(actions).square().sum(), trunk, allow_unused=True)
+        assert [g is not None and bool(g.abs().sum() > 0) for g in grads] == [asked] * len(trunk)

@@ -42,9 +42,9 @@ def test_each_loss_moves_its_own_parameters_only(
     learner.target.requires_grad_(True)  # so that a gradient to the targets would show
     groups = by_group(learner)
     assert groups.keys() == GROUPS
-    losses = learner.losses(ragged_batch(sizes, [3, 1, 4, 4], cut=[0, 3]), alpha=0.3)
+    losses = learner.losses(ragged_batch(sizes, [4, 3, 4, 1], cut=[0, 1]), alpha=0.3)
     for name, parameters in groups.items():
-        grads = torch.autograd.grad(getattr(losses, loss), parameters, retain_graph=True, allow_unused=True)
+        grads = torch.autograd.grad(losses[loss], parameters, retain_graph=True, allow_unused=True)
         moved = [grad is not None and bool((grad != 0).any()) for grad in grads]
         assert moved == [name in MOVED_BY[loss]] * len(moved), name
 
@@ -55,12 +55,34 @@ def test_the_targets_take_no_gradient(make_macpf):
 
 def test_one_backward_pass_of_the_sum_equals_four(make_macpf, sizes, ragged_batch):
     learner = make_macpf()
-    losses = learner.losses(ragged_batch(sizes, [3, 1, 4, 4], cut=[0, 3]), alpha=0.3)
+    losses = learner.losses(ragged_batch(sizes, [4, 3, 4, 1], cut=[0, 1]), alpha=0.3)
     parameters = [*learner.actor.parameters(), *learner.critic.parameters()]
-    together = torch.autograd.grad(losses.total(), parameters, retain_graph=True)
+    together = torch.autograd.grad(sum(losses.values()), parameters, retain_graph=True)
     summed = [torch.zeros_like(p) for p in parameters]
     for loss in MOVED_BY:
-        grads = torch.autograd.grad(getattr(losses, loss), parameters, retain_graph=True, allow_unused=True)
+        grads = torch.autograd.grad(losses[loss], parameters, retain_graph=True, allow_unused=True)
         summed = [s if g is None else s + g for s, g in zip(summed, grads, strict=True)]
     for one, other in zip(together, summed, strict=True):
         torch.testing.assert_close(one, other)
+
+
+def test_the_authors_way_moves_the_trunk_with_the_dependent_losses_too(make_macpf, sizes, ragged_batch):
+    learner = make_macpf(trunk_gradient=True)
+    learner.target.requires_grad_(True)
+    groups = by_group(learner)
+    losses = learner.losses(ragged_batch(sizes, [4, 3, 4, 1], cut=[0, 1]), alpha=0.3)
+    for loss, moved_by_paper in MOVED_BY.items():
+        trunk = {f"{owner} trunk" for owner in ("actor", "critic") if f"{owner} correction" in moved_by_paper}
+        for name, parameters in groups.items():
+            grads = torch.autograd.grad(losses[loss], parameters, retain_graph=True, allow_unused=True)
+            moved = [grad is not None and bool((grad != 0).any()) for grad in grads]
+            assert moved == [name in moved_by_paper | trunk] * len(moved), (loss, name)
+
+
+def test_without_the_dependent_half_only_equations_17_and_19_are_left(make_macpf, sizes, ragged_batch):
+    learner = make_macpf(conditional=False)
+    batch = ragged_batch(sizes, [4, 3, 4, 1], cut=[0, 1])
+    losses = learner.losses(batch, alpha=0.3)
+    assert losses.keys() == {"independent_critic", "independent_policy"}
+    unmoved = [*learner.actor.correction_parameters(), *learner.critic["agents"].correction_parameters()]
+    assert not any(torch.autograd.grad(sum(losses.values()), unmoved, allow_unused=True))

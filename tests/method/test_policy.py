@@ -7,13 +7,12 @@ import pytest
 import torch
 
 from macpf.learning.networks import gumbel
-from macpf.method.conditional import ConditionalNetwork, Factors
+from macpf.method.conditional import DEPENDENT, INDEPENDENT, ConditionalNetwork, Factors
 from macpf.method.policy import (
     choose_in_order,
-    dependent_joint_policy,
-    dependent_log_policy,
     greedy_joint_action,
-    independent_log_policy,
+    joint_policy,
+    log_policy,
 )
 
 N, A, INPUTS, H = 3, 3, 4, 6
@@ -23,7 +22,7 @@ N, A, INPUTS, H = 3, 3, 4, 6
 def network():
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        network = ConditionalNetwork(INPUTS, N, A, H, recurrent=False)
+        network = ConditionalNetwork(INPUTS, N, A, H, recurrent=False, trunk_gradient=False)
         for p in network.correction_parameters():
             p.data.mul_(5.0)
     return network
@@ -31,14 +30,14 @@ def network():
 
 @pytest.fixture
 def inputs():
-    return torch.randn(2, 1, N, INPUTS, generator=torch.Generator().manual_seed(0))
+    return torch.randn(2, N, INPUTS, generator=torch.Generator().manual_seed(0))
 
 
 @pytest.fixture
 def available():
     """In the first state everything, in the second not all."""
-    result = torch.ones(2, 1, N, A, dtype=torch.bool)
-    result[1, 0, 0, 1] = result[1, 0, 1, 0] = result[1, 0, 2, 2] = False
+    result = torch.ones(2, N, A, dtype=torch.bool)
+    result[1, 0, 1] = result[1, 1, 0] = result[1, 2, 2] = False
     return result
 
 
@@ -53,19 +52,20 @@ def chain_rule(network, inputs, available, slow_row):
     """pi_jt(a | s) as a product of conditionals, joint action by joint action (eq. 5 and 11)."""
     result = np.zeros((2, A, A, A))
     with torch.no_grad():
-        features, _ = network.trunk(inputs)
+        features, _ = network.trunk(inputs, (2,))
         for b in range(2):
             for joint in itertools.product(range(A), repeat=N):
-                rows = [slow_row(network, features[b, 0], i, list(joint[:i])).double().numpy() for i in range(N)]
+                known = [dict(enumerate(joint[:i])) for i in range(N)]
+                rows = [slow_row(network, features[b], i, known[i]).double().numpy() for i in range(N)]
                 result[(b, *joint)] = np.prod(
-                    [softmax(row, available[b, 0, i].numpy())[joint[i]] for i, row in enumerate(rows)]
+                    [softmax(row, available[b, i].numpy())[joint[i]] for i, row in enumerate(rows)]
                 )
     return result
 
 
 def test_the_joint_policy_is_the_product_of_the_conditionals_and_sums_to_one(network, inputs, available, chain_rule):
-    logits, _ = network(inputs)
-    joint = dependent_joint_policy(logits, available).detach().numpy()
+    logits, _ = network(inputs, (2,))
+    joint = joint_policy(DEPENDENT, logits, available).detach().numpy()
     np.testing.assert_allclose(joint.sum(axis=(1, 2, 3)), 1.0, atol=1e-5)
     np.testing.assert_allclose(joint, chain_rule, atol=1e-5)
 
@@ -79,10 +79,10 @@ def test_the_joint_policy_is_no_product_of_marginals(chain_rule):
 
 def test_the_sequential_sampler_draws_from_the_joint_policy(network, inputs, available, chain_rule):
     draws = 20_000
-    logits, _ = network(inputs)
-    repeated = Factors(logits.independent.expand(-1, draws, -1, -1), logits.own.expand(-1, draws, -1, -1), logits.table)
-    many = available.expand(-1, draws, -1, -1)
-    chosen = choose_in_order(repeated, many, gumbel(many.shape, torch.Generator().manual_seed(0)))
+    logits, _ = network(inputs, (2,))
+    many = available.repeat_interleave(draws, 0)
+    repeated = Factors(*(x.repeat_interleave(draws, 0) for x in (logits.independent, logits.own)), logits.table)
+    chosen = choose_in_order(repeated, many, gumbel(many.shape, torch.Generator().manual_seed(0))).view(2, draws, N)
     for b in range(2):
         counts = np.zeros((A, A, A))
         np.add.at(counts, tuple(chosen[b].T.numpy()), 1)
@@ -97,34 +97,36 @@ def test_logits_are_added_before_the_softmax():
     Added as probabilities (eq. 10 read literally) it would be neither 2/5 nor normalised.
     """
     logits = Factors(
-        torch.tensor([1.0, 3.0]).log().view(1, 1, 1, 2),
-        torch.tensor([2.0, 1.0]).log().view(1, 1, 1, 2),
+        torch.tensor([1.0, 3.0]).log().view(1, 1, 2),
+        torch.tensor([2.0, 1.0]).log().view(1, 1, 2),
         torch.zeros(1, 2, 2),
     )
-    actions, available = torch.zeros(1, 1, 1, dtype=torch.long), torch.ones(1, 1, 1, 2, dtype=torch.bool)
-    torch.testing.assert_close(independent_log_policy(logits, available).exp().flatten(), torch.tensor([0.25, 0.75]))
+    actions, available = torch.zeros(1, 1, dtype=torch.long), torch.ones(1, 1, 2, dtype=torch.bool)
     torch.testing.assert_close(
-        dependent_log_policy(logits, actions, available).exp().flatten(), torch.tensor([0.4, 0.6])
+        log_policy(INDEPENDENT, logits, actions, available).exp().flatten(), torch.tensor([0.25, 0.75])
+    )
+    torch.testing.assert_close(
+        log_policy(DEPENDENT, logits, actions, available).exp().flatten(), torch.tensor([0.4, 0.6])
     )
 
 
 def test_log_policies_equal_a_softmax_over_the_available_actions(network, inputs, available, slow_dependent):
-    logits, _ = network(inputs)
-    actions = torch.tensor([[[0, 1, 2]], [[2, 1, 0]]])
-    features, _ = network.trunk(inputs)
+    logits, _ = network(inputs, (2,))
+    actions = torch.tensor([[0, 1, 2], [2, 1, 0]])
+    features, _ = network.trunk(inputs, (2,))
     dependent = slow_dependent(network, features, actions).double().numpy()
     independent = logits.independent.detach().double().numpy()
     for b, i in itertools.product(range(2), range(N)):
-        mask = available[b, 0, i].numpy()
-        actual = dependent_log_policy(logits, actions, available)[b, 0, i].exp().detach().numpy()
-        np.testing.assert_allclose(actual, softmax(dependent[b, 0, i], mask), atol=1e-5)
-        actual = independent_log_policy(logits, available)[b, 0, i].exp().detach().numpy()
-        np.testing.assert_allclose(actual, softmax(independent[b, 0, i], mask), atol=1e-5)
+        mask = available[b, i].numpy()
+        actual = log_policy(DEPENDENT, logits, actions, available)[b, i].exp().detach().numpy()
+        np.testing.assert_allclose(actual, softmax(dependent[b, i], mask), atol=1e-5)
+        actual = log_policy(INDEPENDENT, logits, actions, available)[b, i].exp().detach().numpy()
+        np.testing.assert_allclose(actual, softmax(independent[b, i], mask), atol=1e-5)
 
 
-def test_ten_thousand_random_masks_are_never_broken(random_available):
+def test_a_hundred_thousand_random_masks_are_never_broken(random_available):
     generator = torch.Generator().manual_seed(0)
-    shape = (10_000, 1, 4, 5)
+    shape = (100_000, 4, 5)
     logits = Factors(
         30 * torch.randn(shape, generator=generator),
         30 * torch.randn(shape, generator=generator),
@@ -134,25 +136,25 @@ def test_ten_thousand_random_masks_are_never_broken(random_available):
     sampled = choose_in_order(logits, available, gumbel(shape, generator))
     for chosen in (sampled, choose_in_order(logits, available, None)):
         assert available.gather(-1, chosen.unsqueeze(-1)).all()
-    for log_policy in (independent_log_policy(logits, available), dependent_log_policy(logits, sampled, available)):
-        policy = log_policy.exp()
+    for half, floor in itertools.product((INDEPENDENT, DEPENDENT), (0.0, 0.3)):
+        policy = log_policy(half, logits, sampled, available, floor).exp()
         assert (policy[~available] == 0).all()
         torch.testing.assert_close(policy.sum(dim=-1), torch.ones(shape[:-1]))
 
 
 def test_choosing_takes_no_gradient(network, inputs, available):
-    logits, _ = network(inputs)
+    logits, _ = network(inputs, (2,))
     assert logits.base.requires_grad
     assert not choose_in_order(logits, available, None).requires_grad
 
 
 def two_agents(first, second_given_first):
     """Q_1 in `own`, Q_2(a_1, .) in the table."""
-    own = torch.zeros(1, 1, 2, 2)
-    own[0, 0, 0] = torch.tensor(first)
+    own = torch.zeros(1, 2, 2)
+    own[0, 0] = torch.tensor(first)
     table = torch.zeros(2, 2, 2)
     table[0] = torch.tensor(second_given_first)
-    return Factors(torch.zeros(1, 1, 2, 2), own, table)
+    return Factors(torch.zeros(1, 2, 2), own, table)
 
 
 @pytest.mark.parametrize(
@@ -168,6 +170,18 @@ def two_agents(first, second_given_first):
 def test_agents_mean_the_same_of_two_good_joint_actions(first, present, tie, best):
     """The second agent loses 9 by not following the first one; ties must not make it."""
     q = two_agents(first, [[4.0, -5.0], [-5.0, 4.0]])
-    log_ind = torch.nn.functional.one_hot(torch.tensor([[present]]), 2).float().log_softmax(dim=-1)
-    everything = torch.ones(1, 1, 2, 2, dtype=torch.bool)
-    assert greedy_joint_action(q, log_ind, everything, torch.full((1, 1, 1, 1), tie)).tolist() == [[best]]
+    log_ind = torch.nn.functional.one_hot(torch.tensor([present]), 2).float().log_softmax(dim=-1)
+    everything = torch.ones(1, 2, 2, dtype=torch.bool)
+    assert greedy_joint_action(q, log_ind, everything, torch.full((1, 1, 1), tie)).tolist() == [best]
+
+
+def test_a_floor_mixes_in_a_uniform_policy_over_the_available_actions(network, inputs, available):
+    """(1 - eps) pi + eps / number of available actions, as the authors' code does it."""
+    logits, _ = network(inputs, (2,))
+    actions = torch.tensor([[0, 1, 2], [2, 1, 0]])
+    for half in (INDEPENDENT, DEPENDENT):
+        plain = log_policy(half, logits, actions, available).exp().detach().numpy()
+        floored = log_policy(half, logits, actions, available, floor=0.25).exp().detach().numpy()
+        mask = available.numpy()
+        uniform = mask / mask.sum(axis=-1, keepdims=True)
+        np.testing.assert_allclose(floored, 0.75 * plain + 0.25 * uniform, atol=1e-6)

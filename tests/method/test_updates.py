@@ -12,7 +12,7 @@ from macpf.learning.schedules import Clock
 
 @pytest.fixture
 def batch(sizes, ragged_batch):
-    return ragged_batch(sizes, [3, 1, 4, 4], cut=[0, 3])
+    return ragged_batch(sizes, [4, 3, 4, 1], cut=[0, 1])
 
 
 def equal(one, other):
@@ -57,7 +57,7 @@ def test_a_loaded_learner_goes_on_as_the_saved_one_bit_for_bit(
 ):
     settings = {"recurrent": recurrent, "target_interval": 3}
     one, other = make_macpf(seed=0, **settings), make_macpf(seed=1, **settings)
-    batches = [ragged_batch(sizes, [3, 1, 4], cut=[0], seed=k) for k in range(10)]
+    batches = [ragged_batch(sizes, [4, 3, 1], cut=[0], seed=k) for k in range(10)]
     for k in range(4):
         one.learn(batches[k], Clock(env_steps=8 * k, episodes=k))
     other.load_state_dict(through_a_file(one.state_dict()))
@@ -65,7 +65,7 @@ def test_a_loaded_learner_goes_on_as_the_saved_one_bit_for_bit(
     for k in range(4, 10):
         clock = Clock(env_steps=8 * k, episodes=k)
         assert_same(one.learn(batches[k], clock), other.learn(batches[k], clock))
-        observation = Observation(batches[k].obs[:, 0], batches[k].state[:, 0], batches[k].available[:, 0])
+        observation = Observation(batches[k].obs[:3], batches[k].state[:3], batches[k].available[:3])
         assert torch.equal(
             one.act(observation, one.start(3), clock)[0], other.act(observation, other.start(3), clock)[0]
         )
@@ -101,6 +101,12 @@ def test_learning_lowers_the_critics_errors(make_macpf, sizes, ragged_batch):
         ("hidden_dim", 0),
         ("hidden_dim", 8.5),
         ("recurrent", "perhaps"),
+        ("mixer", "quadratic"),
+        ("conditional", "sometimes"),
+        ("dependency_set", "all"),
+        ("trunk_gradient", 3),
+        ("entropy", "none"),
+        ("epsilon", 0.1),
         ("embed_dim", 0),
         ("hypernet_dim", -3),
         ("target_interval", 0),
@@ -116,3 +122,25 @@ def test_learning_lowers_the_critics_errors(make_macpf, sizes, ragged_batch):
 def test_a_wrong_setting_is_refused_by_name(make_macpf, argument, value):
     with pytest.raises(ValidationError, match=argument):
         make_macpf(**{argument: value})
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        ({"mixer": "nonlinear", "alpha_rule": "by_gain"}, "mixer=linear"),
+        ({"mixer": "attention", "independent_target": "dependent"}, "mixer=linear"),
+        ({"independent_target": "dependent", "conditional": False}, "conditional=true"),
+        ({"independent_target": "dependent", "dependency_set": "visible"}, "dependency_set=predecessors"),
+        ({"epsilon": {"start": 2.0, "end": 0.0, "per": "env_steps", "duration": 1, "factor": None}}, "epsilon"),
+        (
+            {
+                "mixer": "attention",
+                "alpha": {"start": 1.0, "end": 0.0, "per": "episodes", "duration": 1, "factor": None},
+            },
+            "alpha",
+        ),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(make_macpf, changes, names):
+    with pytest.raises(ValueError, match=names):
+        make_macpf(**changes)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
+from macpf.configuration import compose
 from omegaconf import DictConfig
 
 ROOT = Path(__file__).parents[2]
@@ -20,8 +20,7 @@ def configured(tmp_path: Path) -> Callable[..., DictConfig]:
     """Compose a configuration as the command line would, with a short budget and no W&B."""
 
     def composed(*overrides: str) -> DictConfig:
-        with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-            return compose("config", ["budget=smoke", "tracking=disabled", f"outputs={tmp_path}", *overrides])
+        return compose("budget=smoke", "tracking=disabled", f"outputs={tmp_path}", *overrides)
 
     return composed
 

@@ -120,6 +120,13 @@ class Skirmish(Env):
         """1 for a battle won, 0 for any other."""
         return self.counts[:, L.WON].astype(np.float32)
 
+    def visible(self, record: dict[str, np.ndarray]) -> Bool[np.ndarray, "*axes N N"]:
+        """Which agent sees which other agent: both alive and within sight range."""
+        rows, N = record["units"], self.spec.n_agents
+        visible = np.zeros((rows[..., 0].size, N, N), dtype=np.bool_)
+        visibility(np.ascontiguousarray(rows.reshape(-1, self.record_width)), self.field, visible)
+        return visible.reshape(*rows.shape[:-1], N, N)
+
     def visibility_matrix(self) -> Bool[np.ndarray, "B N U"]:
         """Which agent sees which agent and enemy now (SMAC's `get_visibility_matrix`)."""
         visible = np.zeros((self.batch_size, self.spec.n_agents, self.floats.shape[2]), dtype=np.bool_)

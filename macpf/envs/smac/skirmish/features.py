@@ -165,13 +165,13 @@ def show_all(rows, w, obs, state, available):
 
 @compiled
 def visibility(rows, w, visible):
-    """SMAC's visibility matrix [M, N, N + E]: which agent sees which agent and enemy."""
+    """SMAC's visibility matrix [M, N, N + E], or its first columns: which agent sees which agent and enemy."""
     N = w.shape[L.N_AGENTS]
     U = N + w.shape[L.N_ENEMIES]
     for m in range(rows.shape[0]):
         units = rows[m, : N_COLUMNS * U].reshape(N_COLUMNS, U)
         for a in range(N):
-            for u in range(U):
+            for u in range(visible.shape[2]):
                 if a != u and units[PHEALTH, a] > 0 and units[PHEALTH, u] > 0:
                     dx = np.float64(units[PX, u]) - np.float64(units[PX, a])
                     dy = np.float64(units[PY, u]) - np.float64(units[PY, a])

@@ -1,4 +1,4 @@
-"""FOP's mixer: the paper's equation 2, with weights from attention or equal to one."""
+"""The mixer of FOP, QPLEX and MACPF_ATT: the paper's equation 2, with weights from attention or equal to one."""
 
 import math
 from dataclasses import replace
@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from baselines.fop import FOPMixer
+from macpf.learning.attention import DuplexMixer
 
-N, A, B, T = 3, 4, 2, 5
+N, A, R = 3, 4, 10
 
 
 @pytest.fixture
@@ -21,12 +21,11 @@ def random():
 def given_values(random, sizes):
     """Arguments of a mixer's forward pass."""
     return {
-        "values": random(B, T, N).requires_grad_(),
-        "soft_values": random(B, T, N),
-        "actions": torch.randint(A, (B, T, N), generator=torch.Generator().manual_seed(2)),
-        "n_actions": A,
-        "state": random(B, T, sizes.state_dim),
-        "obs": random(B, T, N, sizes.obs_dim),
+        "values": random(R, N).requires_grad_(),
+        "baselines": random(R, N),
+        "actions": torch.randint(A, (R, N), generator=torch.Generator().manual_seed(2)),
+        "state": random(R, sizes.state_dim),
+        "obs": random(R, N, sizes.obs_dim),
     }
 
 
@@ -35,7 +34,7 @@ def make_mixer(sizes):
     def make(n_heads=2, agent_feature_dim=0):
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            return FOPMixer(
+            return DuplexMixer(
                 replace(sizes, agent_feature_dim=agent_feature_dim),
                 embed_dim=7,
                 hypernet_dim=6,
@@ -82,24 +81,23 @@ def test_equals_the_formula_step_by_step(make_mixer, given_values, n_heads, feat
     mixer = make_mixer(n_heads, feature_dim)
     joint, regulariser = mixer(**given_values)
     squares = 0.0
-    for b in range(B):
-        for t in range(T):
-            state = given_values["state"][b, t]
-            if feature_dim:
-                features = [state[i * feature_dim : (i + 1) * feature_dim] for i in range(N)]
-            else:
-                features = given_values["obs"][b, t]
-            weights = torch.ones(N, dtype=torch.float64)
-            if n_heads:
-                weights, square = slow_weights(mixer.attention, state, features)
-                squares = squares + square / (B * T)
-            lambdas = slow_kernels(mixer.kernels, state, given_values["actions"][b, t])
-            first, _, second = mixer.value
-            total = (second.weight @ (first.weight @ state + first.bias).clamp(min=0) + second.bias)[0]
-            for i in range(N):
-                q, v = given_values["values"][b, t, i], given_values["soft_values"][b, t, i]
-                total = total + weights[i] * q + (lambdas[i] - 1) * weights[i] * (q - v)
-            torch.testing.assert_close(joint[b, t], total, atol=1e-8, rtol=1e-8)
+    for r in range(R):
+        state = given_values["state"][r]
+        if feature_dim:
+            features = [state[i * feature_dim : (i + 1) * feature_dim] for i in range(N)]
+        else:
+            features = given_values["obs"][r]
+        weights = torch.ones(N, dtype=torch.float64)
+        if n_heads:
+            weights, square = slow_weights(mixer.attention, state, features)
+            squares = squares + square / R
+        lambdas = slow_kernels(mixer.kernels, state, given_values["actions"][r])
+        first, _, second = mixer.value
+        total = (second.weight @ (first.weight @ state + first.bias).clamp(min=0) + second.bias)[0]
+        for i in range(N):
+            q, v = given_values["values"][r, i], given_values["baselines"][r, i]
+            total = total + weights[i] * q + (lambdas[i] - 1) * weights[i] * (q - v)
+        torch.testing.assert_close(joint[r], total, atol=1e-8, rtol=1e-8)
     assert regulariser.item() == pytest.approx(float(torch.as_tensor(squares).detach()))
 
 
@@ -109,37 +107,34 @@ def test_the_gradient_to_an_agents_value_is_its_weight(make_mixer, given_values,
     mixer = make_mixer(n_heads)
     joint, _ = mixer(**given_values)
     gradient = torch.autograd.grad(joint.sum(), given_values["values"])[0]
-    for b in range(B):
-        for t in range(T):
-            weights = torch.ones(N, dtype=torch.float64)
-            if n_heads:
-                weights, _ = slow_weights(mixer.attention, given_values["state"][b, t], given_values["obs"][b, t])
-            torch.testing.assert_close(gradient[b, t], weights, atol=1e-8, rtol=1e-8)
+    for r in range(R):
+        weights = torch.ones(N, dtype=torch.float64)
+        if n_heads:
+            weights, _ = slow_weights(mixer.attention, given_values["state"][r], given_values["obs"][r])
+        torch.testing.assert_close(gradient[r], weights, atol=1e-8, rtol=1e-8)
 
 
 def test_soft_values_take_no_gradient(make_mixer, given_values):
-    given_values["soft_values"].requires_grad_()
+    given_values["baselines"].requires_grad_()
     joint, _ = make_mixer()(**given_values)
-    assert torch.autograd.grad(joint.sum(), given_values["soft_values"], allow_unused=True) == (None,)
+    assert torch.autograd.grad(joint.sum(), given_values["baselines"], allow_unused=True) == (None,)
 
 
 def test_weights_are_positive_and_sum_to_the_number_of_heads(make_mixer, random, sizes):
-    weights, _ = make_mixer(n_heads=2).attention(
-        10 * random(50, 4, sizes.state_dim), 10 * random(50, 4, N, sizes.obs_dim)
-    )
+    weights, _ = make_mixer(n_heads=2).attention(10 * random(200, sizes.state_dim), 10 * random(200, N, sizes.obs_dim))
     assert (weights > 0).all()
-    torch.testing.assert_close(weights.sum(dim=-1), torch.full((50, 4), 2.0, dtype=torch.float64))
+    torch.testing.assert_close(weights.sum(dim=-1), torch.full((200,), 2.0, dtype=torch.float64))
 
 
 def test_lambdas_are_positive(make_mixer, random, sizes):
-    joint_actions = torch.zeros(50, 4, N * A, dtype=torch.float64)
-    assert (make_mixer().kernels(5 * random(50, 4, sizes.state_dim), joint_actions) > 0).all()
+    joint_actions = torch.zeros(200, N * A, dtype=torch.float64)
+    assert (make_mixer().kernels(5 * random(200, sizes.state_dim), joint_actions) > 0).all()
 
 
 def test_with_lambda_one_the_values_decompose_as_under_igo(make_mixer, given_values, monkeypatch):
     """lambda_i = 1 leaves Q_jt = sum w_i Q_i + V(s): the greedy actions of all Q_i are then jointly best."""
     mixer = make_mixer()
-    monkeypatch.setattr(mixer.kernels, "forward", lambda state, actions: torch.ones(B, T, N, dtype=torch.float64))
+    monkeypatch.setattr(mixer.kernels, "forward", lambda state, actions: torch.ones(R, N, dtype=torch.float64))
     joint, _ = mixer(**given_values)
     weights, _ = mixer.attention(given_values["state"], given_values["obs"])
     expected = (weights * given_values["values"]).sum(dim=-1) + mixer.value(given_values["state"]).squeeze(-1)
@@ -149,7 +144,7 @@ def test_with_lambda_one_the_values_decompose_as_under_igo(make_mixer, given_val
 def test_advantages_of_zero_leave_no_trace_of_the_kernels(make_mixer, given_values):
     """Where Q_i = V_i the correction vanishes."""
     mixer = make_mixer(n_heads=0)
-    given_values["soft_values"] = given_values["values"].detach()
+    given_values["baselines"] = given_values["values"].detach()
     joint, _ = mixer(**given_values)
     expected = given_values["values"].sum(dim=-1) + mixer.value(given_values["state"]).squeeze(-1)
     torch.testing.assert_close(joint, expected)

@@ -1,0 +1,113 @@
+"""The hyperparameter tables of the docs, made from `conf/` so that they cannot be wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import yaml
+from omegaconf import OmegaConf
+
+from macpf.configuration import CONF, compose, family
+
+HEAD = """# Hyperparameters
+
+Made from [`conf/`](../conf) by `python -m analysis hyperparameters`; a test fails when it is out of date. Where each
+number comes from stands in the YAML files and on the page of its [algorithm](algorithms).
+"""
+#: Keys that stand together as one schedule.
+SCHEDULE = {"start", "end", "per", "duration", "factor"}
+
+
+def page() -> str:
+    """The page, in Markdown."""
+    return "\n".join(
+        [
+            HEAD,
+            "## Defaults (SMAC)\n",
+            defaults().to_markdown(),
+            "\n## Variants\n",
+            _markdown(_variants(), ["`algo=`", "what is different", "from"]),
+            "\n## What tasks and profiles change\n",
+            _markdown(_overrides(), ["`algo=`", "where", "what is different", "source"]),
+            "",
+        ]
+    )
+
+
+def defaults() -> pd.DataFrame:
+    """One column for each algorithm, one row for each setting."""
+    columns = {}
+    for algo in _algorithms():
+        if family(algo) == algo:
+            columns[algo] = _settings(compose(f"algo={algo}", "env=smac", "map=8m").algo)
+    return pd.DataFrame(columns).fillna("").rename_axis("setting")
+
+
+def _variants() -> list[list[str]]:
+    rows = []
+    for algo in _algorithms():
+        if family(algo) != algo:
+            own, base = (_settings(compose(f"algo={name}", "env=smac", "map=8m").algo) for name in (algo, family(algo)))
+            rows.append([f"`{algo}`", _listed({k: v for k, v in own.items() if base.get(k) != v}), f"`{family(algo)}`"])
+    return rows
+
+
+def _overrides() -> list[list[str]]:
+    rows = []
+    for group in ("profiled", "tuned", "tuned_map", "variant"):
+        for path in sorted((CONF / group).rglob("*.yaml")):
+            algo, where = path.parent.name, path.stem
+            if group == "profiled":
+                algo, where = where, f"profile={algo}"
+            text = path.read_text()
+            (source,) = (line.removeprefix("# Source: ") for line in text.splitlines() if line.startswith("# Source: "))
+            changed = _settings(yaml.safe_load(text).get("algo", {}))
+            rows.append([f"`{algo}`", where, _listed(changed), source])
+    return rows
+
+
+def _algorithms() -> list[str]:
+    return sorted(path.stem for path in (CONF / "algo").glob("*.yaml"))
+
+
+def _settings(node: Any, prefix: str = "") -> dict[str, str]:
+    """Flat names and values; a schedule is one value, and the group's own name is left out."""
+    if OmegaConf.is_config(node):
+        node = OmegaConf.to_container(node, resolve=True)
+    found = {}
+    for key, value in node.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            if set(value) <= SCHEDULE:
+                found[name.removeprefix("learner.")] = _schedule(value)
+            else:
+                found |= _settings(value, f"{name}.")
+        elif key not in ("name", "_target_"):
+            found[name.removeprefix("learner.")] = _shown(value)
+    return found
+
+
+def _schedule(s: Mapping[str, Any]) -> str:
+    if set(s) != SCHEDULE:  # an override of some of them
+        return ", ".join(f"{key} {_shown(value)}" for key, value in s.items())
+    if s["start"] == s["end"]:
+        return _shown(s["start"])
+    unit = str(s["per"]).replace("_", " ")
+    way = f"in {s['duration']:,} {unit}" if s["duration"] else f"by {s['factor']} for each of the {unit}"
+    return f"{_shown(s['start'])} to {_shown(s['end'])} {way}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _listed(settings: Mapping[str, str]) -> str:
+    return "; ".join(f"{name}: {value}" for name, value in settings.items())
+
+
+def _markdown(rows: list[list[str]], columns: list[str]) -> str:
+    return pd.DataFrame(rows, columns=columns).to_markdown(index=False)

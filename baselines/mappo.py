@@ -1,0 +1,321 @@
+"""MAPPO (Yu et al., 2022), as in the authors' code (marlbenchmark/on-policy, de66d7a): the paper's policy gradient."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+import torch
+from jaxtyping import Bool, Float, Int
+from pydantic import Field, PositiveFloat, PositiveInt
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from macpf.learning.algorithm import Algorithm, Memory, Sizes, checked
+from macpf.learning.chunks import Chunks, stack_frames
+from macpf.learning.networks import gumbel, joint_of, mask_unavailable, pick
+from macpf.learning.normalisation import ValueNorm
+from macpf.learning.optimisation import AdamOptimiser
+from macpf.learning.recurrence import recur
+from macpf.learning.returns import gae, masked_mean
+from macpf.learning.schedules import Clock
+
+if TYPE_CHECKING:
+    from macpf.experience.batch import EpisodeBatch, Observation
+
+Module = TypeVar("Module", bound=nn.Module)
+#: Layers and the gains of the weights before them.
+ACTIVATIONS: dict[str, tuple[type[nn.Module], float]] = {"relu": (nn.ReLU, math.sqrt(2.0)), "tanh": (nn.Tanh, 5 / 3)}
+
+
+class PPONetwork(nn.Module):
+    """LayerNorm, hidden layers (linear, activation, LayerNorm), a GRU with LayerNorm if recurrent, a linear head."""
+
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int,
+        *,
+        hidden_dim: int,
+        hidden_layers: int,
+        recurrent: bool,
+        activation: str,
+        gain: float,
+    ) -> None:
+        super().__init__()
+        act, body_gain = ACTIVATIONS[activation]
+        layers: list[nn.Module] = [nn.LayerNorm(input_dim)]
+        for width in [input_dim] + [hidden_dim] * (hidden_layers - 1):
+            layers += [orthogonal(nn.Linear(width, hidden_dim), body_gain), act(), nn.LayerNorm(hidden_dim)]
+        self.body = nn.Sequential(*layers)
+        self.gru = orthogonal(nn.GRU(hidden_dim, hidden_dim), 1.0) if recurrent else None
+        self.norm = nn.LayerNorm(hidden_dim) if recurrent else nn.Identity()
+        self.head = orthogonal(nn.Linear(hidden_dim, output_dim), gain)
+
+    def forward(
+        self, inputs: Float[Tensor, "E I"], sizes: Sequence[int], start: Float[Tensor, "M H"] | None
+    ) -> tuple[Float[Tensor, "E X"], Float[Tensor, "E H"] | None]:
+        """Outputs and recurrent states after every entry of M sequences (order and `sizes` as in `recur`)."""
+        x, states = self.body(inputs), None
+        if self.gru is not None:
+            x, _ = states, _ = recur(self.gru, x, sizes, start)
+        return self.head(self.norm(x)), states
+
+
+def orthogonal(module: Module, gain: float) -> Module:
+    """Initialise weights orthogonally and biases with 0."""
+    for p in module.parameters():
+        nn.init.orthogonal_(p, gain) if p.dim() > 1 else nn.init.zeros_(p)
+    return module
+
+
+def clipped_policy_loss(
+    log_ratio: Float[Tensor, "E"], advantage: Float[Tensor, "E"], active: Float[Tensor, "E"], clip: float
+) -> Float[Tensor, ""]:
+    """-E[min(ratio A, clip(ratio, 1 - c, 1 + c) A)] over the active entries (Schulman et al., 2017, eq. 7)."""
+    ratio = log_ratio.exp()
+    surrogate = torch.minimum(ratio * advantage, ratio.clamp(1.0 - clip, 1.0 + clip) * advantage)
+    return -masked_mean(surrogate, active)
+
+
+def clipped_value_loss(
+    value: Float[Tensor, "E"],
+    old_value: Float[Tensor, "E"],
+    target: Float[Tensor, "E"],
+    mask: Float[Tensor, "E"],
+    clip: float,
+    delta: float,
+) -> Float[Tensor, ""]:
+    """The larger Huber loss of the value and of the value moved by at most `clip` (ONP `r_mappo.py`)."""
+    clipped = old_value + (value - old_value).clamp(-clip, clip)
+    losses = (F.huber_loss(v, target, reduction="none", delta=delta) for v in (value, clipped))
+    return masked_mean(torch.maximum(*losses), mask)
+
+
+def standardised(values: Float[Tensor, "E"], mask: Float[Tensor, "E"]) -> Float[Tensor, "E"]:
+    """Values minus their mean, by their standard deviation, both over the entries that the mask keeps."""
+    mean = masked_mean(values, mask)
+    return (values - mean) / (masked_mean((values - mean) ** 2, mask).sqrt() + 1e-5)
+
+
+@dataclass(frozen=True)
+class FrameMemory(Memory):
+    """A memory with the inputs of the last env steps, the newest first: [B, N, (K - 1) I]."""
+
+    frames: Float[Tensor, "B N F"] | None = None
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What all epochs of an update share. Agent i in row r is entry r N + i; E = R N."""
+
+    actor_inputs: Float[Tensor, "E I"]
+    critic_inputs: Float[Tensor, "E J"]
+    actor_states: Float[Tensor, "EN H"] | None  # after each entry, then N zeros: what comes before an episode
+    critic_states: Float[Tensor, "EN H"] | None
+    available: Bool[Tensor, "E A"]
+    actions: Int[Tensor, "E"]
+    active: Float[Tensor, "E"]
+    log_probs: Float[Tensor, "E"]
+    values: Float[Tensor, "E"]  # normalised
+    returns: Float[Tensor, "E"]
+    advantages: Float[Tensor, "E"]
+
+
+class MAPPO(Algorithm):
+    """One actor and one centralised critic for all agents, trained by PPO on fresh episodes.
+
+    Args:
+        sizes: of the environment.
+        device: where networks and batches live.
+        seed: of the stream that samples actions and deals minibatches.
+        gamma, gae_lambda: of the generalised advantages.
+        lr: Adam's learning rate, for actor and critic.
+        clip: largest global gradient norm, for actor and critic each.
+        ratio_clip: how far the policy's ratio and the values may go before they are clipped.
+        entropy: weight of the entropy bonus.
+        huber_delta: where the value loss becomes linear, in units of normalised value.
+        ppo_epochs, num_minibatches: passes over the episodes, and parts into which each is dealt.
+        hidden_dim, hidden_layers, activation: of the networks before the GRU or head.
+        gain: scale of the initial weights of the actor's head.
+        recurrent: GRU in both networks or not.
+        chunk_length: env steps through which gradients go back in a GRU.
+        stacked_frames: env steps that a network sees at once.
+        value_active_masks: leave agents that are out of the game out of the value loss.
+    """
+
+    on_policy = True
+    policies = ("independent",)
+
+    @checked
+    def __init__(
+        self,
+        sizes: Sizes,
+        device: str,
+        seed: int,
+        *,
+        gamma: Annotated[float, Field(ge=0, le=1)],
+        gae_lambda: Annotated[float, Field(ge=0, le=1)],
+        lr: PositiveFloat,
+        clip: PositiveFloat,
+        ratio_clip: PositiveFloat,
+        entropy: Annotated[float, Field(ge=0)],
+        huber_delta: PositiveFloat,
+        ppo_epochs: PositiveInt,
+        num_minibatches: PositiveInt,
+        hidden_dim: PositiveInt,
+        hidden_layers: PositiveInt,
+        activation: Literal["relu", "tanh"],
+        gain: PositiveFloat,
+        recurrent: bool,
+        chunk_length: PositiveInt,
+        stacked_frames: PositiveInt,
+        value_active_masks: bool,
+    ) -> None:
+        super().__init__(sizes, device, seed)
+        self.gamma, self.gae_lambda, self.ratio_clip, self.entropy = gamma, gae_lambda, ratio_clip, entropy
+        self.huber_delta, self.ppo_epochs, self.num_minibatches = huber_delta, ppo_epochs, num_minibatches
+        self.chunk_length = chunk_length if recurrent else 1
+        self.stacked_frames, self.value_active_masks = stacked_frames, value_active_masks
+        self.input_dim = sizes.obs_dim + sizes.n_actions + sizes.n_agents
+        shape: dict[str, Any] = {
+            "hidden_dim": hidden_dim,
+            "hidden_layers": hidden_layers,
+            "recurrent": recurrent,
+            "activation": activation,
+        }
+        self.actor = PPONetwork(stacked_frames * self.input_dim, sizes.n_actions, **shape, gain=gain)
+        self.critic = PPONetwork(stacked_frames * (sizes.state_dim + self.input_dim), 1, **shape, gain=1.0)
+        self.value_norm = ValueNorm()
+        self.to(device)
+        self.optimiser = AdamOptimiser({"actor": self.actor, "critic": self.critic}, lr, clip)
+
+    def start(self, batch_size: int) -> Memory:
+        """Memory before the first step of B episodes."""
+        if self.stacked_frames == 1:
+            return super().start(batch_size)
+        past = (self.stacked_frames - 1) * self.input_dim
+        frames = torch.zeros(batch_size, self.sizes.n_agents, past, device=self.device)
+        return FrameMemory(super().start(batch_size).last_actions, None, frames)
+
+    @torch.no_grad()
+    def act(self, observation: Observation, memory: Memory, clock: Clock) -> tuple[Int[Tensor, "B N"], Memory]:
+        """Sample every agent's policy."""
+        logits, hidden, frames = self._logits(observation, memory)
+        actions = (logits + gumbel(logits.shape, self.generator)).argmax(dim=-1)
+        return actions, FrameMemory(actions, hidden, frames)
+
+    @torch.no_grad()
+    def act_greedily(self, observation: Observation, memory: Memory, policy: str) -> tuple[Int[Tensor, "B N"], Memory]:
+        """Every agent's most probable action."""
+        logits, hidden, frames = self._logits(observation, memory)
+        actions = logits.argmax(dim=-1)
+        return actions, FrameMemory(actions, hidden, frames)
+
+    @torch.no_grad()
+    def joint_policies(self, observation: Observation) -> dict[str, Float[Tensor, "B *A"]]:
+        """The product of the agents' policies in the first state."""
+        logits, *_ = self._logits(observation, self.start(len(observation.obs)))
+        return {"independent": joint_of(logits.softmax(dim=-1))}
+
+    def _logits(
+        self, observation: Observation, memory: Memory
+    ) -> tuple[Float[Tensor, "B N A"], Float[Tensor, "BN H"] | None, Float[Tensor, "B N F"] | None]:
+        """Masked logits at one env step; recurrent states and frames for the next."""
+        inputs, frames = self.inputs_now(observation, memory), None
+        if isinstance(memory, FrameMemory) and memory.frames is not None:
+            frames = torch.cat([inputs, memory.frames], dim=-1)[..., : -self.input_dim]
+            inputs = torch.cat([memory.frames, inputs], dim=-1)
+        B, N, _ = inputs.shape
+        logits, hidden = self.actor(inputs.flatten(0, 1), (B * N,), memory.hidden)
+        return mask_unavailable(logits.view(B, N, -1), observation.available), hidden, frames
+
+    def learn(self, batch: EpisodeBatch, clock: Clock) -> dict[str, Tensor]:
+        """All epochs of PPO on freshly played episodes; metrics are means over the gradient steps."""
+        samples, chunks = self.samples_of(batch), Chunks.of(batch, self.chunk_length)
+        steps = [
+            self._step(samples, part)
+            for _ in range(self.ppo_epochs)
+            for part in chunks.deal(self.num_minibatches, self.generator)
+        ]
+        return {name: torch.stack([step[name] for step in steps]).mean() for name in steps[0]}
+
+    @torch.no_grad()
+    def samples_of(self, batch: EpisodeBatch) -> Samples:
+        """What the policy that played did and the critic thought of it.
+
+        Its parameters have not changed since, so states, probabilities and values are those of the moment of play.
+        """
+        N = batch.actions.shape[1]
+        own = self.inputs_of(batch)
+        available, actions = batch.available.flatten(0, 1), batch.actions.flatten()
+        active = (batch.available.sum(dim=-1) > 1) & (batch.filled > 0).unsqueeze(-1)
+        actor_inputs = stack_frames(batch, own, self.stacked_frames).flatten(0, 1)
+        critic_inputs = stack_frames(batch, self._central(batch, own), self.stacked_frames).flatten(0, 1)
+        sizes = [N * size for size in batch.sizes]
+        logits, actor_states = self.actor(actor_inputs, sizes, None)
+        values, critic_states = self.critic(critic_inputs, sizes, None)
+        expected = self.value_norm.denormalise(values.view(-1, N))
+        advantages = gae(batch, expected, self.gamma, self.gae_lambda)
+        return Samples(
+            actor_inputs,
+            critic_inputs,
+            None if actor_states is None else F.pad(actor_states, (0, 0, 0, N)),
+            None if critic_states is None else F.pad(critic_states, (0, 0, 0, N)),
+            available,
+            actions,
+            active=active.flatten().float(),
+            log_probs=pick(mask_unavailable(logits, available).log_softmax(dim=-1), actions),
+            values=values.squeeze(-1),
+            returns=(advantages + expected).flatten(),
+            advantages=standardised(advantages.flatten(), active.flatten().float()),
+        )
+
+    def _central(self, batch: EpisodeBatch, own: Float[Tensor, "R N I"]) -> Float[Tensor, "R N J"]:
+        """State, own inputs and id for every agent; the id alone where the agent is out of the game."""
+        R, N, _ = own.shape
+        playing = (batch.available.sum(dim=-1, keepdim=True) > 1).to(own.dtype)
+        central = torch.cat([batch.state.unsqueeze(1).expand(R, N, -1), own], dim=-1)
+        central[..., :-N] *= playing
+        return central
+
+    def _step(self, samples: Samples, part: Chunks) -> dict[str, Tensor]:
+        """One gradient step of actor and critic on some of the chunks."""
+        s, e, sizes = samples, part.entries, part.sizes
+        logits, _ = self.actor(s.actor_inputs[e], sizes, _before(s.actor_states, part))
+        log_policy = mask_unavailable(logits, s.available[e]).log_softmax(dim=-1)
+        log_ratio = pick(log_policy, s.actions[e]) - s.log_probs[e]
+        policy_loss = clipped_policy_loss(log_ratio, s.advantages[e], s.active[e], self.ratio_clip)
+        entropy = masked_mean(-(log_policy.exp() * log_policy).sum(dim=-1), s.active[e])
+
+        values, _ = self.critic(s.critic_inputs[e], sizes, _before(s.critic_states, part))
+        self.value_norm.update(s.returns[e])
+        target = self.value_norm.normalise(s.returns[e])
+        mask = s.active[e] if self.value_active_masks else torch.ones_like(target)
+        value_loss = clipped_value_loss(
+            values.squeeze(-1), s.values[e], target, mask, self.ratio_clip, self.huber_delta
+        )
+        # The two networks share nothing, so one backward pass does the work of two.
+        norms = self.optimiser.step(policy_loss - self.entropy * entropy + value_loss)
+        clipped = ((log_ratio.exp() - 1.0).abs() > self.ratio_clip).float()
+        return {
+            "train/loss/policy": policy_loss.detach(),
+            "train/loss/value": value_loss.detach(),
+            "train/entropy": entropy.detach(),
+            "train/clipped": masked_mean(clipped.detach(), s.active[e]),
+        } | norms
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """Random stream and optimiser."""
+        return super().get_extra_state() | {"optimiser": self.optimiser.rule.state_dict()}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Put back what `get_extra_state` returned."""
+        super().set_extra_state(state)
+        self.optimiser.rule.load_state_dict(state["optimiser"])
+
+
+def _before(states: Float[Tensor, "EN H"] | None, part: Chunks) -> Float[Tensor, "M H"] | None:
+    return None if states is None else states[part.before]

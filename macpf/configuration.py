@@ -1,0 +1,32 @@
+"""Composing `conf/` from Python, for whoever needs a configuration without starting a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import hydra
+from omegaconf import DictConfig, OmegaConf
+
+CONF = Path(__file__).parents[1] / "conf"
+
+
+def family(algo: str) -> str:
+    """The algorithm of which `algo` is a variant: macpf of macpf_control; itself if it is none.
+
+    Variants share the algorithm's settings for tasks (the defaults list of conf/config.yaml).
+    """
+    first = algo.split("_")[0]
+    return first if (CONF / "algo" / f"{first}.yaml").exists() else algo
+
+
+OmegaConf.register_new_resolver("family", family, replace=True)
+
+
+def compose(*overrides: str) -> DictConfig:
+    """What `python run.py <overrides>` would be given.
+
+    Raises:
+        hydra.errors.HydraException: an override does not fit.
+    """
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        return hydra.compose("config", list(overrides))

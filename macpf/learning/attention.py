@@ -1,0 +1,90 @@
+"""The mixer that FOP, QPLEX and MACPF_ATT share: attention weights, and advantages weighted by the joint action."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from macpf.learning.algorithm import Sizes
+from macpf.learning.hypernetworks import two_layers
+
+
+class AgentAttention(nn.Module):
+    """Qatten's weights w_i = sum over heads of softmax_i(query(s) . key(f_i)), f_i the agents' own features."""
+
+    def __init__(self, state_dim: int, feature_dim: int, n_heads: int, embed_dim: int, hypernet_dim: int) -> None:
+        super().__init__()
+        self.n_heads, self.embed_dim = n_heads, embed_dim
+        self.queries = nn.ModuleList(
+            nn.Sequential(nn.Linear(state_dim, hypernet_dim), nn.ReLU(), nn.Linear(hypernet_dim, embed_dim, bias=False))
+            for _ in range(n_heads)
+        )
+        self.keys = nn.Linear(feature_dim, n_heads * embed_dim, bias=False)
+
+    def forward(
+        self, state: Float[Tensor, "R S"], features: Float[Tensor, "R N F"]
+    ) -> tuple[Float[Tensor, "R N"], Float[Tensor, ""]]:
+        """The weights, and the mean square of the attention logits (summed over heads) for the regulariser."""
+        queries = torch.stack([query(state) for query in self.queries], dim=-2)
+        keys = self.keys.weight.view(self.n_heads, self.embed_dim, -1)
+        # query . (K f) = (K^T query) . f, which leaves a product with each agent's features instead of with its keys.
+        logits = torch.einsum("rhe,hef->rhf", queries, keys) @ features.transpose(-1, -2)
+        weights = (logits / math.sqrt(self.embed_dim)).softmax(dim=-1).sum(dim=-2) + 1e-10
+        return weights, logits.square().mean(dim=(0, 2)).sum()
+
+
+class ActionKernels(nn.Module):
+    """lambda_i(s, a) = sum over kernels of |key(s)| sigmoid(agent_i(s)) sigmoid(action_i(s, a)) (QPLEX, FOP)."""
+
+    def __init__(self, state_dim: int, n_agents: int, n_actions: int, n_kernels: int) -> None:
+        super().__init__()
+        self.shape = (n_kernels, n_agents)
+        self.key = nn.Linear(state_dim, n_kernels)
+        self.agents = nn.Linear(state_dim, n_kernels * n_agents)
+        self.actions = nn.Linear(state_dim + n_agents * n_actions, n_kernels * n_agents)
+
+    def forward(self, state: Float[Tensor, "R S"], joint_actions: Float[Tensor, "R NA"]) -> Float[Tensor, "R N"]:
+        """The positive weights lambda of the agents' advantages."""
+        key = (self.key(state).abs() + 1e-10).unsqueeze(-1)
+        agents = self.agents(state).sigmoid().unflatten(-1, self.shape)
+        actions = self.actions(torch.cat([state, joint_actions], dim=-1)).sigmoid().unflatten(-1, self.shape)
+        return (key * agents * actions).sum(dim=-2)
+
+
+class DuplexMixer(nn.Module):
+    """Q_jt = sum_i w_i Q_i + V(s) + sum_i (lambda_i(s, a) - 1) sg[w_i (Q_i - V_i)] (paper, eq. 2).
+
+    V_i is what the agent's action is compared with: its best action's value in QPLEX, its soft value in FOP.
+    The weights w_i come from attention (`n_heads` > 0) or are 1 (`n_heads` = 0, as in the original liyheng/FOP).
+    """
+
+    def __init__(self, sizes: Sizes, embed_dim: int, hypernet_dim: int, n_heads: int, n_kernels: int) -> None:
+        super().__init__()
+        self.feature_dim, self.n_agents, self.n_actions = sizes.agent_feature_dim, sizes.n_agents, sizes.n_actions
+        S, F_ = sizes.state_dim, sizes.agent_feature_dim or sizes.obs_dim
+        self.attention = AgentAttention(S, F_, n_heads, embed_dim, hypernet_dim) if n_heads else None
+        self.kernels = ActionKernels(S, sizes.n_agents, sizes.n_actions, n_kernels)
+        self.value = two_layers(S, embed_dim, 1)
+
+    def forward(
+        self,
+        values: Float[Tensor, "R N"],
+        baselines: Float[Tensor, "R N"],
+        actions: Int[Tensor, "R N"],
+        state: Float[Tensor, "R S"],
+        obs: Float[Tensor, "R N O"],
+    ) -> tuple[Float[Tensor, "R"], Float[Tensor, ""]]:
+        """Joint values of the actions' `values` Q_i, given the V_i as `baselines`; and the attention's regulariser."""
+        if self.attention is None:
+            weights, regulariser = torch.ones_like(values), values.new_zeros(())
+        else:
+            own = state[..., : self.n_agents * self.feature_dim].unflatten(-1, (self.n_agents, -1))
+            weights, regulariser = self.attention(state, own if self.feature_dim else obs)
+        joint_actions = F.one_hot(actions, self.n_actions).flatten(-2).to(state.dtype)
+        advantages = (weights * (values - baselines)).detach()
+        correction = ((self.kernels(state, joint_actions) - 1.0) * advantages).sum(dim=-1)
+        return (weights * values).sum(dim=-1) + self.value(state).squeeze(-1) + correction, regulariser

@@ -1,0 +1,24 @@
+"""How this process gets its memory."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+#: Parameters of glibc's `mallopt` (malloc.h).
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
+
+
+def keep_freed_memory() -> None:
+    """Let the C library reuse large blocks instead of handing each one back to the system.
+
+    An update makes and drops tensors of tens of megabytes again and again; by default each is mapped anew, and the
+    system clears every page of it. Keeping them makes updates 10 to 25 % faster (docs/speed.md). Only glibc has this.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(M_MMAP_MAX, 0)
+        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+        mallopt(M_TOP_PAD, 64 * 2**20)
