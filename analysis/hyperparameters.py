@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
-import yaml
 from omegaconf import OmegaConf
 
 from macpf.configuration import CONF, compose, family
@@ -63,7 +62,7 @@ def _overrides() -> list[list[str]]:
                 algo, where = where, f"profile={algo}"
             text = path.read_text()
             (source,) = (line.removeprefix("# Source: ") for line in text.splitlines() if line.startswith("# Source: "))
-            changed = _settings(yaml.safe_load(text).get("algo", {}))
+            changed = _settings(OmegaConf.select(OmegaConf.load(path), "algo", default={}))
             rows.append([f"`{algo}`", where, _listed(changed), source])
     return rows
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from macpf.learning.algorithm import Algorithm, Memory, Sizes, checked
+from macpf.learning.central import CentralInputs, CentralLinear
 from macpf.learning.chunks import Chunks, stack_frames
 from macpf.learning.networks import gumbel, joint_of, mask_unavailable, pick
 from macpf.learning.normalisation import ValueNorm
@@ -31,11 +32,15 @@ ACTIVATIONS: dict[str, tuple[type[nn.Module], float]] = {"relu": (nn.ReLU, math.
 
 
 class PPONetwork(nn.Module):
-    """LayerNorm, hidden layers (linear, activation, LayerNorm), a GRU with LayerNorm if recurrent, a linear head."""
+    """A first linear layer, hidden layers, a GRU with LayerNorm if recurrent, a linear head.
+
+    Every hidden layer, the first included, is followed by activation and LayerNorm. The first brings the LayerNorm of
+    its inputs along.
+    """
 
     def __init__(
         self,
-        input_dim: int,
+        first: nn.Module,
         output_dim: int,
         *,
         hidden_dim: int,
@@ -46,16 +51,19 @@ class PPONetwork(nn.Module):
     ) -> None:
         super().__init__()
         act, body_gain = ACTIVATIONS[activation]
-        layers: list[nn.Module] = [nn.LayerNorm(input_dim)]
-        for width in [input_dim] + [hidden_dim] * (hidden_layers - 1):
-            layers += [orthogonal(nn.Linear(width, hidden_dim), body_gain), act(), nn.LayerNorm(hidden_dim)]
+        layers = [first, act(), nn.LayerNorm(hidden_dim)]
+        for _ in range(hidden_layers - 1):
+            layers += [nn.Linear(hidden_dim, hidden_dim), act(), nn.LayerNorm(hidden_dim)]
         self.body = nn.Sequential(*layers)
+        for module in self.body.modules():
+            if isinstance(module, nn.Linear):
+                orthogonal(module, body_gain)
         self.gru = orthogonal(nn.GRU(hidden_dim, hidden_dim), 1.0) if recurrent else None
         self.norm = nn.LayerNorm(hidden_dim) if recurrent else nn.Identity()
         self.head = orthogonal(nn.Linear(hidden_dim, output_dim), gain)
 
     def forward(
-        self, inputs: Float[Tensor, "E I"], sizes: Sequence[int], start: Float[Tensor, "M H"] | None
+        self, inputs: Float[Tensor, "E I"] | CentralInputs, sizes: Sequence[int], start: Float[Tensor, "M H"] | None
     ) -> tuple[Float[Tensor, "E X"], Float[Tensor, "E H"] | None]:
         """Outputs and recurrent states after every entry of M sequences (order and `sizes` as in `recur`)."""
         x, states = self.body(inputs), None
@@ -112,7 +120,7 @@ class Samples:
     """What all epochs of an update share. Agent i in row r is entry r N + i; E = R N."""
 
     actor_inputs: Float[Tensor, "E I"]
-    critic_inputs: Float[Tensor, "E J"]
+    critic_inputs: CentralInputs
     actor_states: Float[Tensor, "EN H"] | None  # after each entry, then N zeros: what comes before an episode
     critic_states: Float[Tensor, "EN H"] | None
     available: Bool[Tensor, "E A"]
@@ -186,8 +194,10 @@ class MAPPO(Algorithm):
             "recurrent": recurrent,
             "activation": activation,
         }
-        self.actor = PPONetwork(stacked_frames * self.input_dim, sizes.n_actions, **shape, gain=gain)
-        self.critic = PPONetwork(stacked_frames * (sizes.state_dim + self.input_dim), 1, **shape, gain=1.0)
+        own_dim, state_dim = stacked_frames * self.input_dim, stacked_frames * sizes.state_dim
+        of_agent = nn.Sequential(nn.LayerNorm(own_dim), nn.Linear(own_dim, hidden_dim))
+        self.actor = PPONetwork(of_agent, sizes.n_actions, **shape, gain=gain)
+        self.critic = PPONetwork(CentralLinear(state_dim, own_dim, hidden_dim), 1, **shape, gain=1.0)
         self.value_norm = ValueNorm()
         self.to(device)
         self.optimiser = AdamOptimiser({"actor": self.actor, "critic": self.critic}, lr, clip)
@@ -253,7 +263,7 @@ class MAPPO(Algorithm):
         available, actions = batch.available.flatten(0, 1), batch.actions.flatten()
         active = (batch.available.sum(dim=-1) > 1) & (batch.filled > 0).unsqueeze(-1)
         actor_inputs = stack_frames(batch, own, self.stacked_frames).flatten(0, 1)
-        critic_inputs = stack_frames(batch, self._central(batch, own), self.stacked_frames).flatten(0, 1)
+        critic_inputs = self._central(batch, own)
         sizes = [N * size for size in batch.sizes]
         logits, actor_states = self.actor(actor_inputs, sizes, None)
         values, critic_states = self.critic(critic_inputs, sizes, None)
@@ -273,13 +283,17 @@ class MAPPO(Algorithm):
             advantages=standardised(advantages.flatten(), active.flatten().float()),
         )
 
-    def _central(self, batch: EpisodeBatch, own: Float[Tensor, "R N I"]) -> Float[Tensor, "R N J"]:
-        """State, own inputs and id for every agent; the id alone where the agent is out of the game."""
+    def _central(self, batch: EpisodeBatch, own: Float[Tensor, "R N I"]) -> CentralInputs:
+        """State and own inputs of every agent; the id alone where the agent is out of the game."""
         R, N, _ = own.shape
-        playing = (batch.available.sum(dim=-1, keepdim=True) > 1).to(own.dtype)
-        central = torch.cat([batch.state.unsqueeze(1).expand(R, N, -1), own], dim=-1)
-        central[..., :-N] *= playing
-        return central
+        playing = (batch.available.sum(dim=-1) > 1).to(own.dtype)
+        seen = torch.cat([own[..., :-N] * playing.unsqueeze(-1), own[..., -N:]], dim=-1)
+        return CentralInputs(
+            state=stack_frames(batch, batch.state, self.stacked_frames),
+            row=torch.arange(R, device=own.device).repeat_interleave(N),
+            playing=playing.flatten(),
+            own=stack_frames(batch, seen, self.stacked_frames).flatten(0, 1),
+        )
 
     def _step(self, samples: Samples, part: Chunks) -> dict[str, Tensor]:
         """One gradient step of actor and critic on some of the chunks."""

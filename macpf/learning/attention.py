@@ -14,9 +14,20 @@ from macpf.learning.hypernetworks import two_layers
 
 
 class AgentAttention(nn.Module):
-    """Qatten's weights w_i = sum over heads of softmax_i(query(s) . key(f_i)), f_i the agents' own features."""
+    """Qatten's weights w_i = sum over heads k of h_k softmax_i(query_k(s) . key_k(f_i)), f_i the agents' own features.
 
-    def __init__(self, state_dim: int, feature_dim: int, n_heads: int, embed_dim: int, hypernet_dim: int) -> None:
+    h_k = 1, or the absolute value of a function of the state with `weighted_heads`.
+    """
+
+    def __init__(
+        self,
+        state_dim: int,
+        feature_dim: int,
+        n_heads: int,
+        embed_dim: int,
+        hypernet_dim: int,
+        weighted_heads: bool = False,
+    ) -> None:
         super().__init__()
         self.n_heads, self.embed_dim = n_heads, embed_dim
         self.queries = nn.ModuleList(
@@ -24,6 +35,7 @@ class AgentAttention(nn.Module):
             for _ in range(n_heads)
         )
         self.keys = nn.Linear(feature_dim, n_heads * embed_dim, bias=False)
+        self.heads = two_layers(state_dim, hypernet_dim, n_heads) if weighted_heads else None
 
     def forward(
         self, state: Float[Tensor, "R S"], features: Float[Tensor, "R N F"]
@@ -33,8 +45,10 @@ class AgentAttention(nn.Module):
         keys = self.keys.weight.view(self.n_heads, self.embed_dim, -1)
         # query . (K f) = (K^T query) . f, which leaves a product with each agent's features instead of with its keys.
         logits = torch.einsum("rhe,hef->rhf", queries, keys) @ features.transpose(-1, -2)
-        weights = (logits / math.sqrt(self.embed_dim)).softmax(dim=-1).sum(dim=-2) + 1e-10
-        return weights, logits.square().mean(dim=(0, 2)).sum()
+        by_head = (logits / math.sqrt(self.embed_dim)).softmax(dim=-1)
+        if self.heads is not None:
+            by_head = by_head * self.heads(state).abs().unsqueeze(-1)
+        return by_head.sum(dim=-2) + 1e-10, logits.square().mean(dim=(0, 2)).sum()
 
 
 class ActionKernels(nn.Module):
@@ -59,14 +73,34 @@ class DuplexMixer(nn.Module):
     """Q_jt = sum_i w_i Q_i + V(s) + sum_i (lambda_i(s, a) - 1) sg[w_i (Q_i - V_i)] (paper, eq. 2).
 
     V_i is what the agent's action is compared with: its best action's value in QPLEX, its soft value in FOP.
-    The weights w_i come from attention (`n_heads` > 0) or are 1 (`n_heads` = 0, as in the original liyheng/FOP).
+    The weights w_i come from attention (`n_heads` > 0). Without heads they are 1, as in the original liyheng/FOP, or
+    with `state_weights` a positive function of the state, as in QPLEX without attention.
+
+    Args:
+        sizes: of the environment.
+        embed_dim, hypernet_dim, n_heads, n_kernels: of the networks.
+        state_weights: see above.
+        weighted_heads: see `AgentAttention`.
+        values_in_keys: whether the attention sees the agents' values, too; no gradient flows through them there.
     """
 
-    def __init__(self, sizes: Sizes, embed_dim: int, hypernet_dim: int, n_heads: int, n_kernels: int) -> None:
+    def __init__(
+        self,
+        sizes: Sizes,
+        embed_dim: int,
+        hypernet_dim: int,
+        n_heads: int,
+        n_kernels: int,
+        state_weights: bool = False,
+        weighted_heads: bool = False,
+        values_in_keys: bool = False,
+    ) -> None:
         super().__init__()
         self.feature_dim, self.n_agents, self.n_actions = sizes.agent_feature_dim, sizes.n_agents, sizes.n_actions
-        S, F_ = sizes.state_dim, sizes.agent_feature_dim or sizes.obs_dim
-        self.attention = AgentAttention(S, F_, n_heads, embed_dim, hypernet_dim) if n_heads else None
+        self.values_in_keys = values_in_keys
+        S, F_ = sizes.state_dim, (sizes.agent_feature_dim or sizes.obs_dim) + values_in_keys
+        self.attention = AgentAttention(S, F_, n_heads, embed_dim, hypernet_dim, weighted_heads) if n_heads else None
+        self.weights = two_layers(S, hypernet_dim, sizes.n_agents) if state_weights and not n_heads else None
         self.kernels = ActionKernels(S, sizes.n_agents, sizes.n_actions, n_kernels)
         self.value = two_layers(S, embed_dim, 1)
 
@@ -79,12 +113,20 @@ class DuplexMixer(nn.Module):
         obs: Float[Tensor, "R N O"],
     ) -> tuple[Float[Tensor, "R"], Float[Tensor, ""]]:
         """Joint values of the actions' `values` Q_i, given the V_i as `baselines`; and the attention's regulariser."""
-        if self.attention is None:
-            weights, regulariser = torch.ones_like(values), values.new_zeros(())
-        else:
-            own = state[..., : self.n_agents * self.feature_dim].unflatten(-1, (self.n_agents, -1))
-            weights, regulariser = self.attention(state, own if self.feature_dim else obs)
+        weights, regulariser = self._weights(values, state, obs)
         joint_actions = F.one_hot(actions, self.n_actions).flatten(-2).to(state.dtype)
         advantages = (weights * (values - baselines)).detach()
         correction = ((self.kernels(state, joint_actions) - 1.0) * advantages).sum(dim=-1)
         return (weights * values).sum(dim=-1) + self.value(state).squeeze(-1) + correction, regulariser
+
+    def _weights(self, values: Tensor, state: Tensor, obs: Tensor) -> tuple[Tensor, Tensor]:
+        """The w_i, and the attention's regulariser."""
+        if self.attention is None:
+            ones = torch.ones_like(values)
+            return ones if self.weights is None else self.weights(state).abs() + 1e-10, values.new_zeros(())
+        features = obs
+        if self.feature_dim:
+            features = state[..., : self.n_agents * self.feature_dim].unflatten(-1, (self.n_agents, -1))
+        if self.values_in_keys:
+            features = torch.cat([features, values.detach().unsqueeze(-1)], dim=-1)
+        return self.attention(state, features)

@@ -23,12 +23,15 @@ def rows_before(batch: EpisodeBatch) -> Int[Tensor, "R"]:
     return torch.where(time > 0, before, len(time)).to(batch.actions.device)
 
 
-def stack_frames(batch: EpisodeBatch, inputs: Float[Tensor, "R N I"], n_frames: int) -> Float[Tensor, "R N KI"]:
-    """The last K inputs of every agent, ordered (t-1, t-2, ..., t), zeros before the first (ONP's order)."""
+def stack_frames(batch: EpisodeBatch, inputs: Float[Tensor, "R *N I"], n_frames: int) -> Float[Tensor, "R *N KI"]:
+    """The last K inputs of every row's episode, ordered (t-1, t-2, ..., t), zeros before the first (ONP's order)."""
+    if n_frames == 1:
+        return inputs
     before = F.pad(rows_before(batch), (0, 1), value=len(inputs))
+    padded = torch.cat([inputs, torch.zeros_like(inputs[:1])])
     frames, row = [], before[:-1]
     for _ in range(n_frames - 1):
-        frames.append(F.pad(inputs, (0, 0, 0, 0, 0, 1))[row])
+        frames.append(padded[row])
         row = before[row]
     return torch.cat([*frames, inputs], dim=-1)
 

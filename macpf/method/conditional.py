@@ -89,18 +89,27 @@ class ConditionalNetwork(nn.Module):
         sizes: Sequence[int],
         hidden: Float[Tensor, "BN H"] | None = None,
         depends: Float[Tensor, "R N N"] | None = None,
+        table: Float[Tensor, "N A A"] | None = None,
     ) -> tuple[Factors, Float[Tensor, "BN H"] | None]:
-        """Factors of every agent in every row, and the recurrent states after each episode's last (see `Trunk`)."""
+        """Factors of every agent in every row, and the recurrent states after each episode's last (see `Trunk`).
+
+        Args:
+            inputs, sizes, hidden: see `Trunk`.
+            depends: see `Factors`.
+            table: what `table()` returns, if it is known already.
+        """
         features, hidden = self.trunk(inputs, sizes, hidden)
-        for_features, for_others = self.correction.weight.split(self.trunk.hidden_dim, dim=1)
+        for_features = self.correction.weight[:, : self.trunk.hidden_dim]
         of_trunk = features if self.trunk_gradient else features.detach()
         own = F.linear(of_trunk, for_features, self.correction.bias)
-        return Factors(self.independent(features), own, self._table(for_others), depends), hidden
+        table = self.table() if table is None else table
+        return Factors(self.independent(features), own, table, depends), hidden
 
-    def _table(self, weight: Float[Tensor, "A H"]) -> Float[Tensor, "N A A"]:
+    def table(self) -> Float[Tensor, "N A A"]:
+        """What each agent's actions add to the corrections of others, for these weights."""
         by_agent, by_action = self.embedding.weight.split([self.n_agents, self.n_actions], dim=1)
         embedded = F.elu(by_agent.t().unsqueeze(1) + by_action.t() + self.embedding.bias)  # e_j for all j and a_j
-        return F.linear(embedded, weight) / self.n_agents
+        return F.linear(embedded, self.correction.weight[:, self.trunk.hidden_dim :]) / self.n_agents
 
     def correction_parameters(self) -> list[nn.Parameter]:
         """Parameters of the dependency correction (phi in eq. 10, omega in eq. 13)."""

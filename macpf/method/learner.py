@@ -7,6 +7,7 @@ added, and one backward pass and one optimiser step serve them all.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import torch
@@ -26,6 +27,17 @@ from macpf.method.policy import choose, greedy_joint_action, joint_policy, log_p
 
 if TYPE_CHECKING:
     from macpf.experience.batch import EpisodeBatch, Observation
+
+
+@dataclass(frozen=True)
+class TeamMemory(Memory):
+    """With the actor's table, which stays the same as long as nobody learns, so for a round of episodes.
+
+    Attributes:
+        table: see `ConditionalNetwork.table`.
+    """
+
+    table: Float[Tensor, "N A A"] | None = None
 
 
 class MACPF(OffPolicyAlgorithm):
@@ -112,6 +124,11 @@ class MACPF(OffPolicyAlgorithm):
     # --- acting -------------------------------------------------------------------------------------------------
 
     @torch.no_grad()
+    def start(self, batch_size: int) -> TeamMemory:
+        """Memory before the first step of B episodes."""
+        return TeamMemory(super().start(batch_size).last_actions, None, self.actor.table())
+
+    @torch.no_grad()
     def act(self, observation: Observation, memory: Memory, clock: Clock) -> tuple[Int[Tensor, "B N"], Memory]:
         """Sample the dependent joint policy (the behaviour policy, section 3.3), or, for a share of it, uniformly."""
         logits, hidden = self._logits(observation, memory)
@@ -119,14 +136,14 @@ class MACPF(OffPolicyAlgorithm):
         # The authors' code mixes epsilon into the policy, and then replaces actions with probability epsilon.
         forced = self._random_actions(observation.available, 1.0 - (1.0 - self.epsilon(clock)) ** 2, self.uniform_share)
         actions = choose(self.policies[-1], logits, observation.available, noise, forced)
-        return actions, Memory(actions, hidden)
+        return actions, replace(memory, last_actions=actions, hidden=hidden)
 
     @torch.no_grad()
     def act_greedily(self, observation: Observation, memory: Memory, policy: str) -> tuple[Int[Tensor, "B N"], Memory]:
         """`independent`: every agent on its own (what the paper calls MACPF); `dependent`: in order (MACPF_DEP)."""
         logits, hidden = self._logits(observation, memory)
         actions = choose(policy, logits, observation.available, noise=None)
-        return actions, Memory(actions, hidden)
+        return actions, replace(memory, last_actions=actions, hidden=hidden)
 
     @torch.no_grad()
     def joint_policies(self, observation: Observation) -> dict[str, Float[Tensor, "B *A"]]:
@@ -137,7 +154,8 @@ class MACPF(OffPolicyAlgorithm):
     def _logits(self, observation: Observation, memory: Memory) -> tuple[Factors, Tensor | None]:
         inputs = self.inputs_now(observation, memory)
         earlier, _ = self._dependency_sets(observation.visible)
-        logits, hidden = self.actor(inputs, (len(inputs),), memory.hidden, earlier)
+        table = memory.table if isinstance(memory, TeamMemory) else None
+        logits, hidden = self.actor(inputs, (len(inputs),), memory.hidden, earlier, table)
         return logits, hidden
 
     def _random_actions(

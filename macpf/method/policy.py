@@ -9,6 +9,10 @@ from torch.nn import functional as F
 
 from macpf.learning.networks import mask_unavailable, pick
 from macpf.method.conditional import DEPENDENT, Factors
+from macpf.method.sampling import compiled_choice
+
+#: Where the loop over agents is compiled.
+CPU = "cpu"
 
 
 def log_policy(
@@ -65,25 +69,25 @@ def choose_in_order(
 ) -> Int[Tensor, "R N"]:
     """Let the agents choose one after the other, each knowing its predecessors' choices.
 
-    With Gumbel noise this samples pi_dep (eq. 11); without, each agent takes its best action given a_<i. Only a
-    running sum of table rows passes from agent to agent.
+    With Gumbel noise this samples pi_dep (eq. 11); without, each agent takes its best action given a_<i. What needs
+    more than table rows and a running sum was done for all agents at once before; on the CPU the rest is compiled.
     """
     scores = mask_unavailable(factors.base, available)
     if noise is not None:
         scores = scores + noise
+    if scores.device.type == CPU:
+        return compiled_choice(scores, factors.table, factors.depends, forced)
     chosen, shares = [], torch.zeros_like(scores)
     before = torch.zeros_like(scores[:, 0])
     for i in range(scores.shape[1]):
-        if factors.depends is not None and i > 0:
-            before = (factors.depends[:, i : i + 1, :i] @ shares[:, :i]).squeeze(1)
+        if factors.depends is not None:
+            before = (factors.depends[:, i : i + 1] @ shares).squeeze(1)
         action = (scores[:, i] + before).argmax(dim=-1)
         if forced is not None:
             action = torch.where(forced[:, i] < 0, action, forced[:, i])
         chosen.append(action)
-        if factors.depends is None:
-            before = before + factors.table[i][action]
-        else:
-            shares[:, i] = factors.table[i][action]
+        shares[:, i] = factors.table[i][action]
+        before = before + shares[:, i]
     return torch.stack(chosen, dim=-1)
 
 

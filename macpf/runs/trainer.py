@@ -207,7 +207,7 @@ class Trainer:
         """Report how the run stands."""
         self.reported = time.monotonic()
         speed = self.steps_per_second
-        left = self.parts.budget.env_steps - self.clock.env_steps
+        left = max(self.parts.budget.env_steps - self.clock.env_steps, 0)
         self.report(
             {
                 "env_step": self.clock.env_steps,

@@ -1,4 +1,4 @@
-"""QMIX and FOP of small sizes, whose targets differ from what learns."""
+"""Baselines of small sizes, whose targets differ from what learns."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import torch
 
 from baselines.fop import FOP
 from baselines.qmix import QMIX
+from baselines.qplex import QPLEX
+from baselines.qtran import QTRAN
+from baselines.vdn import VDN
 from macpf.experience.batch import EpisodeBatch
 from macpf.learning.algorithm import Algorithm
 from macpf.learning.schedules import Schedule
@@ -41,6 +44,34 @@ def made(algorithm: type[Algorithm], targets: str, *arguments: Any, **settings: 
         for p in getattr(learner, targets).parameters():
             p.data.add_(0.1 * torch.randn_like(p))
     return learner
+
+
+OF_QPLEX = OF_QMIX | {
+    "n_heads": 2,
+    "n_kernels": 3,
+    "attention_cost": 0.0,
+    "weighted_heads": False,
+    "values_in_keys": False,
+}
+WITHOUT_MIXER = {name: value for name, value in COMMON.items() if name not in ("embed_dim", "hypernet_dim")}
+OF_QTRAN = OF_QMIX | {"embed_dim": 7, "opt_cost": 1.0, "nopt_cost": 0.1}
+VALUE_BASED = {
+    "qmix": (QMIX, COMMON | OF_QMIX),
+    "vdn": (VDN, WITHOUT_MIXER | OF_QMIX),
+    "qplex": (QPLEX, COMMON | OF_QPLEX),
+    "qtran": (QTRAN, WITHOUT_MIXER | OF_QTRAN),
+}
+
+
+@pytest.fixture(scope="session")
+def make_value_based(sizes: Any) -> Callable[..., Any]:
+    """Any of the value-based baselines, by name."""
+
+    def make(name: str, seed: int = 0, **changes: Any) -> Any:
+        algorithm, settings = VALUE_BASED[name]
+        return made(algorithm, "target", changes.pop("sizes", sizes), "cpu", seed, **(settings | changes))
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -6,10 +6,13 @@ from dataclasses import replace
 import pytest
 import torch
 from pydantic import ValidationError
+from torch import nn
 from torch.nn import functional as F
 
 from baselines.mappo import MAPPO
 from macpf.experience.batch import Observation
+from macpf.learning.central import CentralLinear
+from macpf.learning.chunks import Chunks
 from macpf.learning.schedules import Clock
 
 SETTINGS = {
@@ -64,7 +67,7 @@ def row(batch):
 def see_slowly(learner, batch, row, b, i, T):
     """What actor and critic read of agent i in episode b, frames joined, step by step."""
     K = learner.stacked_frames
-    own, central = [], []
+    own, central, states, present = [], [], [], []
     for t in range(T):
         last = torch.zeros(4)
         if t:
@@ -73,20 +76,26 @@ def see_slowly(learner, batch, row, b, i, T):
         playing = float(batch.available[row(b, t), i].sum() > 1)
         seen = torch.cat([batch.obs[row(b, t), i], last])
         own.append(torch.cat([seen, identity]))
-        central.append(torch.cat([playing * batch.state[row(b, t)], playing * seen, identity]))
+        central.append(torch.cat([playing * seen, identity]))
+        states.append(batch.state[row(b, t)])
+        present.append(playing)
 
     def frames(one):
         times = [[*(t - k for k in range(1, K)), t] for t in range(T)]
         return [torch.cat([one[s] if s >= 0 else torch.zeros_like(one[0]) for s in at]) for at in times]
 
-    return frames(own), frames(central)
+    joined = zip(present, frames(states), frames(central), strict=True)
+    return frames(own), [torch.cat([playing * state, seen]) for playing, state, seen in joined]
 
 
 def run_slowly(network, inputs, chunk, states):
     """Outputs of one sequence through PyTorch's GRU, restarted from `states` (before each step) at every chunk."""
     outputs, after = [], []
     for t, x in enumerate(inputs):
-        x = network.body(x)
+        first, *rest = network.body
+        if isinstance(first, CentralLinear):
+            first = nn.Sequential(first.norm, first.linear)
+        x = nn.Sequential(first, *rest)(x)
         if network.gru is not None:
             if t % chunk == 0:
                 hidden = states[t].detach() if states is not None and t else torch.zeros(1, 8)
@@ -214,8 +223,6 @@ def test_agents_out_of_the_game_and_rows_not_played_move_no_policy(make, batch, 
         disturbed.actor_inputs[entry] += 10.0
         disturbed.advantages[entry] += 100.0
         disturbed.log_probs[entry] -= 1.0
-    from macpf.learning.chunks import Chunks
-
     chunks = Chunks.of(batch, 1)
     assert not set(unplayed) & set(chunks.entries.tolist())
     one._step(samples, chunks)

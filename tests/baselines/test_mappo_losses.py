@@ -74,8 +74,9 @@ def test_equal_advantages_become_zero():
 
 @pytest.mark.parametrize(("activation", "body"), [("relu", math.sqrt(2)), ("tanh", 5 / 3)])
 def test_initial_weights_are_orthogonal_with_the_gains_of_the_code(activation, body):
-    network = PPONetwork(9, 4, hidden_dim=8, hidden_layers=2, recurrent=True, activation=activation, gain=0.01)
-    linears = [layer for layer in network.body if isinstance(layer, nn.Linear)]
+    first = nn.Sequential(nn.LayerNorm(9), nn.Linear(9, 8))
+    network = PPONetwork(first, 4, hidden_dim=8, hidden_layers=2, recurrent=True, activation=activation, gain=0.01)
+    linears = [layer for layer in network.body.modules() if isinstance(layer, nn.Linear)]
     weights = [(layer.weight, body) for layer in linears] + [(network.head.weight, 0.01)]
     assert len(linears) == 2
     for weight, gain in [*weights, (network.gru.weight_ih_l0.T, 1.0), (network.gru.weight_hh_l0.T, 1.0)]:

@@ -6,20 +6,20 @@ import sys
 from pathlib import Path
 
 import pytest
-from macpf.configuration import compose
 
 from analysis.runs import load_runs
 from macpf import names
+from macpf.configuration import compose
 from macpf.experience.journal import Journal
 from macpf.runs.build import build
 from macpf.runs.preemption import StopRequests
 from macpf.runs.tracking import Tracker
-from macpf.runs.trainer import Trainer, train_off_policy
+from macpf.runs.trainer import Trainer, train
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("algo", ["macpf", "macpf_theorem2", "fop", "qmix"])
+@pytest.mark.parametrize("algo", ["macpf", "macpf_theorem2", "fop", "qmix", "mappo"])
 def test_an_easy_game_is_solved_in_a_thousand_episodes(tmp_path, algo):
     overrides = [f"algo={algo}", "map.payoff=[[8,0],[0,2]]", "budget.env_steps=1000", "budget.eval_interval=1000"]
     parts = build(compose(*overrides, "tracking=disabled"))
@@ -27,7 +27,7 @@ def test_an_easy_game_is_solved_in_a_thousand_episodes(tmp_path, algo):
     journal = Journal(tmp_path / "episodes", parts.rollout.row)
     stop = StopRequests(follow_parent=False)
     trainer = Trainer(parts, tracker, stop, tmp_path / "c.pt", journal, 1e9, lambda status: None)
-    train_off_policy(trainer)
+    train(trainer)
     assert set(trainer.score.values()) == {8.0}
 
 

@@ -66,7 +66,7 @@ def test_parts_are_random_disjoint_and_complete(batch):
         sizes = [len(part.before) for part in parts]
         assert len(parts) == 4
         assert max(sizes) - min(sizes) <= 1
-        assert sorted(sum((part.entries.tolist() for part in parts), [])) == sorted(chunks.entries.tolist())
+        assert sorted(torch.cat([part.entries for part in parts]).tolist()) == sorted(chunks.entries.tolist())
         for part in parts:
             assert part.sizes == sorted(part.sizes, reverse=True)
             assert sum(part.sizes) == len(part.entries)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from macpf.learning.optimisation import Optimiser, TargetUpdates, flatten, target_of
+from macpf.learning.optimisation import AdamOptimiser, Optimiser, TargetUpdates, flatten, target_of
 
 LR, CLIP = 0.01, 0.5
 
@@ -108,3 +108,19 @@ def test_targets_are_due_when_the_interval_has_passed_since_the_last_copy():
 def test_asking_twice_copies_once():
     updates = TargetUpdates(200)
     assert [updates.due(n) for n in (199, 200, 200, 399, 400)] == [False, True, False, False, True]
+
+
+def test_adam_equals_separate_adams_with_separate_clipping(modules):
+    copies = copy.deepcopy(modules)
+    separate = {name: torch.optim.Adam(module.parameters(), lr=LR, eps=1e-5) for name, module in copies.items()}
+    optimiser = AdamOptimiser(modules, LR, CLIP)
+    for step in range(12):
+        optimiser.step(losses(modules, step))
+        for adam in separate.values():
+            adam.zero_grad(set_to_none=False)
+        losses(copies, step).backward()
+        for name, adam in separate.items():
+            nn.utils.clip_grad_norm_(copies[name].parameters(), CLIP)
+            adam.step()
+            for here, there in zip(modules[name].parameters(), copies[name].parameters(), strict=True):
+                torch.testing.assert_close(here, there, atol=1e-6, rtol=1e-5)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from macpf.learning.networks import gumbel
+from macpf.method import policy as policy_module
 from macpf.method.conditional import ConditionalNetwork
 from macpf.method.policy import choose_in_order
 
@@ -149,3 +150,16 @@ def test_the_trunk_takes_gradient_from_the_dependent_part_only_if_asked(network,
         trunk = [*network.trunk.parameters()]
         grads = torch.autograd.grad(factors.dependent(actions).square().sum(), trunk, allow_unused=True)
         assert [g is not None and bool(g.abs().sum() > 0) for g in grads] == [asked] * len(trunk)
+
+
+@pytest.mark.parametrize("given", ["nothing", "dependency sets", "forced actions"])
+def test_the_compiled_loop_equals_the_one_in_pytorch(network, inputs, sees, generator, monkeypatch, given):
+    """The loop that runs on CUDA, here on the CPU."""
+    factors, _ = network(inputs, SIZES, depends=sees.float().tril(-1) if given == "dependency sets" else None)
+    forced = torch.randint(-2, A, (R, N), generator=generator).clamp_min(-1) if given == "forced actions" else None
+    available = torch.rand(R, N, A, generator=generator) < 0.6
+    available[..., 0] = True
+    noise = gumbel((R, N, A), generator)
+    compiled = choose_in_order(factors, available, noise, forced)
+    monkeypatch.setattr(policy_module, "CPU", "nowhere")
+    assert torch.equal(choose_in_order(factors, available, noise, forced), compiled)

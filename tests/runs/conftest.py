@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from macpf.configuration import compose
 from omegaconf import DictConfig
+
+from macpf.configuration import compose
 
 ROOT = Path(__file__).parents[2]
 

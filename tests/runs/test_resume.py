@@ -11,7 +11,8 @@ from macpf.runs import checkpoint
 from macpf.runs.build import build
 from macpf.runs.errors import Interrupted, RunRefused
 from macpf.runs.tracking import Tracker
-from macpf.runs.trainer import Trainer, train_off_policy
+from macpf.runs.trainer import Trainer
+from macpf.runs.trainer import train as train_run
 
 TIMES = ("seconds", "rows")
 
@@ -49,7 +50,7 @@ def train(cfg, path, safe_points=10**9):
     if (state := checkpoint.load(path, journal)) is not None:
         trainer.resume(state)
     try:
-        train_off_policy(trainer)
+        train_run(trainer)
         trainer.save()
     except Interrupted:
         pass
@@ -93,6 +94,35 @@ def test_interrupted_equals_uninterrupted(configured, tmp_path, algo, recurrent)
     assert_equal(whole, last)
     # Rows that were logged twice are equal, and the rest is the same history.
     assert [row for k, row in enumerate(pieces) if row not in pieces[:k]] == rows
+
+
+@pytest.mark.parametrize("changes", [[], ["algo.learner.recurrent=true"], ["algo.learner.num_minibatches=3"]], ids=str)
+def test_interrupted_equals_uninterrupted_on_policy(configured, tmp_path, changes):
+    cfg = configured("algo=mappo", "budget.eval_interval=40", *changes)
+    whole, rows = train(cfg, tmp_path / "whole.pt")
+    pieces = []
+    for safe_points in (0, 3, 5, 10**9):
+        last, more = train(cfg, tmp_path / "pieces.pt", safe_points)
+        pieces += more
+    for key in TIMES:
+        del whole[key], last[key]
+    assert whole["clock"] == {"env_steps": 400, "episodes": 400, "updates": 12}
+    assert whole["replay"]["added"] == 0
+    assert_equal(whole, last)
+    assert [row for k, row in enumerate(pieces) if row not in pieces[:k]] == rows
+
+
+@pytest.mark.parametrize("changes", [[], ["algo.learner.recurrent=false", "algo.learner.stacked_frames=4"]], ids=str)
+def test_interrupted_equals_uninterrupted_on_policy_on_smac(configured, tmp_path, changes):
+    overrides = ["env=smac", "env.backend=embedded", "map=2s3z", "env.eval_parallel=4", "env.parallel=4"]
+    budget = ["budget.env_steps=1500", "budget.eval_interval=600", "budget.eval_episodes=4"]
+    cfg = configured("algo=mappo", *overrides, *budget, "algo.rollout.env_steps=300", *changes)
+    whole, rows = train(cfg, tmp_path / "whole.pt")
+    train(cfg, tmp_path / "parts.pt", safe_points=2)
+    parts, rows_again = train(cfg, tmp_path / "parts.pt")
+    assert whole["clock"]["updates"] >= 3
+    assert_equal({k: v for k, v in whole.items() if k not in TIMES}, {k: v for k, v in parts.items() if k not in TIMES})
+    assert_equal(rows, rows_again)
 
 
 @pytest.mark.parametrize("algo", ["macpf", "fop", "qmix"])

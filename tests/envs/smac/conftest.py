@@ -43,7 +43,7 @@ class BareField:
     def run(self, loops=1):
         """Game loops without new orders."""
         for _ in range(loops):
-            advance(self.f, self.n, self.w, self.env.streams, 0, self.loop, self.env._near, self.env._n_near)
+            advance(self.f, self.n, self.w, self.env.streams, 0, self.loop, self.env._around)
             self.loop += 1
 
 

@@ -8,6 +8,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from macpf.envs.smac.maps import map_names
+from macpf.envs.smac.skirmish import layout as L
 from macpf.envs.smac.skirmish.env import Skirmish
 from macpf.envs.smac.skirmish.parameters import Parameters
 
@@ -83,6 +84,24 @@ def test_a_battle_goes_on_from_its_saved_state(name):
     assert rest[0] == rest[1]
 
 
+def test_loading_leaves_earlier_steps_alone():
+    env = Skirmish("3m", 2, seed=0)
+    env.reset()
+    saved = env.state_dict()
+    step = env.step(np.full((2, 3), 3))
+    before = step.record["units"].copy()
+    env.load_state_dict(saved)
+    np.testing.assert_array_equal(step.record["units"], before)
+    assert not np.array_equal(env.units, before)
+
+
+@pytest.mark.parametrize(("name", "batch_size"), [("3m", 4), ("8m", 1)])
+def test_battles_of_another_shape_are_refused(name, batch_size):
+    one = Skirmish("3m", 1, seed=0)
+    with pytest.raises(ValueError, match=f"shape .* those of {name} here"):
+        Skirmish(name, batch_size, seed=0).load_state_dict(one.state_dict())
+
+
 @pytest.mark.parametrize("name", map_names())
 def test_what_is_shown_follows_from_the_record(name):
     env = Skirmish(name, 2, seed=1)
@@ -91,6 +110,18 @@ def test_what_is_shown_follows_from_the_record(name):
         np.testing.assert_array_equal(obs, s.obs)
         np.testing.assert_array_equal(state, s.state)
         np.testing.assert_array_equal(available, s.available)
+
+
+def test_a_draw_follows_from_its_record_too():
+    env = Skirmish("bane_vs_bane", 1, seed=1)
+    env.reset()
+    env.floats[:, L.HEALTH], env.ints[:, L.ALIVE] = 0, 0
+    step = env.step(np.zeros((1, 24), dtype=np.int64))
+    assert step.terminated.all()
+    assert not step.info["battle_won"].any()
+    _, state, _ = env.expand(step.record)
+    assert state.sum() == 24, "the last actions of all agents"
+    np.testing.assert_array_equal(state, step.state)
 
 
 def test_padding_of_the_record_becomes_empty():

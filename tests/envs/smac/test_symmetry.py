@@ -15,11 +15,11 @@ JITTER = 0.3
 
 
 @njit
-def fight_out(floats, ints, streams, w, near, n_near, loops, outcome):
+def fight_out(floats, ints, streams, w, around, loops, outcome):
     """Play without new orders until each battle is decided."""
     for b in range(floats.shape[0]):
         for loop in range(loops):
-            advance(floats[b], ints[b], w, streams, b, loop, near, n_near)
+            advance(floats[b], ints[b], w, streams, b, loop, around)
             outcome[b] = verdict(ints[b], w)
             if outcome[b] >= 0:
                 break
@@ -51,7 +51,7 @@ def outcomes(name, seed, swapped):
         f[:, post, :N], f[:, post, N:] = theirs.mean(axis=1)[:, None], ours.mean(axis=1)[:, None]
     outcome = np.zeros(BATTLES, dtype=np.int64)
     loops = LOOPS_PER_STEP * env.map.episode_limit
-    fight_out(f, n, env.streams, env.field, env._near, env._n_near, loops, outcome)
+    fight_out(f, n, env.streams, env.field, env._around, loops, outcome)
     return outcome
 
 

@@ -11,7 +11,7 @@ from macpf.envs.smac.skirmish.combat import bury, land
 from macpf.envs.smac.skirmish.compiled import compiled
 from macpf.envs.smac.skirmish.features import record, show
 from macpf.envs.smac.skirmish.judge import judge
-from macpf.envs.smac.skirmish.movement import LOOK_AROUND, find_way, look_around, needs_way, push_apart, walk
+from macpf.envs.smac.skirmish.movement import find_way, look_around, needs_way, push_apart, walk
 from macpf.envs.smac.skirmish.orders import act, give_orders
 from macpf.envs.smac.skirmish.random import uniform
 from macpf.envs.smac.units import (
@@ -27,13 +27,13 @@ LOOPS_PER_STEP = 8
 
 
 @compiled
-def reset_battles(floats, ints, counts, streams, w, near, n_near, which, rows, obs, state, available):
+def reset_battles(floats, ints, counts, streams, w, around, which, rows, obs, state, available):
     """Start new battles where `which` says so, and show all that go on."""
     for b in range(floats.shape[0]):
         if which[b]:
             deploy(floats[b], ints[b], counts[b], streams, b, w)
             for loop in range(int(w.guesses[P.PREROLL])):
-                advance(floats[b], ints[b], w, streams, b, loop, near, n_near)
+                advance(floats[b], ints[b], w, streams, b, loop, around)
         if not counts[b, L.OVER]:
             record(floats[b], ints[b], w, rows[b])
             show(rows[b], w, obs[b], state[b], available[b])
@@ -42,7 +42,7 @@ def reset_battles(floats, ints, counts, streams, w, near, n_near, which, rows, o
 
 
 @compiled
-def step_battles(floats, ints, counts, streams, w, near, n_near, actions, rows, obs, state, available, reward):
+def step_battles(floats, ints, counts, streams, w, around, actions, rows, obs, state, available, reward):
     """One env step of all battles that are not over; those that are stay empty."""
     for b in range(floats.shape[0]):
         if counts[b, L.OVER]:
@@ -51,7 +51,7 @@ def step_battles(floats, ints, counts, streams, w, near, n_near, actions, rows, 
         f, n = floats[b], ints[b]
         give_orders(f, n, w, actions[b])
         for loop in range(LOOPS_PER_STEP):
-            advance(f, n, w, streams, b, LOOPS_PER_STEP * counts[b, L.STEPS] + loop, near, n_near)
+            advance(f, n, w, streams, b, LOOPS_PER_STEP * counts[b, L.STEPS] + loop, around)
         reward[b] = judge(f, n, counts[b], w)
         record(f, n, w, rows[b])
         show(rows[b], w, obs[b], state[b], available[b])
@@ -88,13 +88,13 @@ def deploy(f, n, counts, streams, b, w):
 
 
 @compiled
-def advance(f, n, w, streams, b, loop, near, n_near):
+def advance(f, n, w, streams, b, loop, around):
     """One game loop: timers, wills, steps, hits, deaths. Who dies in a loop still acts in it, on either side."""
     U = f.shape[1]
     tick(f, n, w)
-    looks = loop % LOOK_AROUND == 0
+    looks = loop % L.LOOK_AROUND == 0
     if looks:
-        look_around(f, n, w, near, n_near)
+        look_around(f, n, w, around)
     first = int(uniform(streams, b) * U)  # nobody is always first
     anyone = False
     for k in range(U):
@@ -114,8 +114,8 @@ def advance(f, n, w, streams, b, loop, near, n_near):
         for k in range(U):
             u = first + k if first + k < U else first + k - U
             if n[L.ALIVE, u] and n[L.STANCE, u] == L.MOVING:
-                walk(f, n, w, near, n_near, u)
-        push_apart(f, n, w, near, n_near)
+                walk(f, n, w, around, u)
+        push_apart(f, n, w, around)
     for u in range(U):
         land(f, n, w, u)
     bury(f, n, w)

@@ -74,7 +74,7 @@ class Skirmish(Env):
         self.counts = np.zeros((batch_size, L.N_COUNTS), dtype=np.int32)
         self.counts[:, L.OVER] = 1
         self.streams = new_streams(seed, batch_size)
-        self._near, self._n_near = np.zeros((U + 1, U), dtype=np.int32), np.zeros(U, dtype=np.int32)
+        self._around = L.Neighbours.of(U)
         self.units = np.zeros((batch_size, self.record_width), dtype=np.float32)
 
     def reset(self, which: Bool[np.ndarray, "B"] | None = None) -> Step:
@@ -82,7 +82,7 @@ class Skirmish(Env):
         which = np.ones(self.batch_size, dtype=np.bool_) if which is None else which
         self.units, obs, state, available = self._buffers()
         reset_battles(
-            self.floats, self.ints, self.counts, self.streams, self.field, self._near, self._n_near,
+            self.floats, self.ints, self.counts, self.streams, self.field, self._around,
             which, self.units, obs, state, available,
         )  # fmt: skip
         return self._step(obs, state, available, np.zeros(self.batch_size, dtype=np.float32))
@@ -92,7 +92,7 @@ class Skirmish(Env):
         self.units, obs, state, available = self._buffers()
         reward = np.zeros(self.batch_size, dtype=np.float32)
         step_battles(
-            self.floats, self.ints, self.counts, self.streams, self.field, self._near, self._n_near,
+            self.floats, self.ints, self.counts, self.streams, self.field, self._around,
             actions, self.units, obs, state, available, reward,
         )  # fmt: skip
         return self._step(obs, state, available, reward)
@@ -148,9 +148,20 @@ class Skirmish(Env):
         return state | {"streams": torch.from_numpy(self.streams.view(np.int64).copy())}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Put back what `state_dict` returned."""
-        for name in ("floats", "ints", "counts", "units"):
+        """Put back what `state_dict` returned.
+
+        Raises:
+            ValueError: it is of another number of battles, or of another map.
+        """
+        if state["floats"].shape != self.floats.shape:
+            saved, here = tuple(state["floats"].shape), self.floats.shape
+            raise ValueError(
+                f"the saved battles [B, field, U] are of shape {saved}, those of {self.map.name} here of {here}; "
+                "load them with the map and the batch_size they were saved with"
+            )
+        for name in ("floats", "ints", "counts"):
             getattr(self, name)[...] = state[name].numpy()
+        self.units = state["units"].numpy().copy()  # a new one: the last step's record is the old one
         self.streams[...] = state["streams"].numpy().view(np.uint64)
 
     def _views(self, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

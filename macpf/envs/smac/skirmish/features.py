@@ -154,10 +154,8 @@ def show_state(units, last_actions, w, state):
 @compiled
 def show_all(rows, w, obs, state, available):
     """`show` for M rows of units [M, K]; rows of zeros stay empty."""
-    N = w.shape[L.N_AGENTS]
-    U = N + w.shape[L.N_ENEMIES]
     for m in range(rows.shape[0]):
-        if rows[m, PHEALTH * U : (PHEALTH + 1) * U].any():
+        if rows[m].any():  # not health alone: in a draw all are dead, but the state still has their last actions
             show(rows[m], w, obs[m], state[m], available[m])
         else:
             available[m, :, NO_OP] = True

@@ -54,6 +54,8 @@ BLOCK_NONE, BLOCK_SHOWN, BLOCK_ZERO = range(3)
 KINDS = {"zealot": ZEALOT, "colossus": COLOSSUS, "baneling": BANELING, "medivac": MEDIVAC, "spine_crawler": SPINE}
 #: Stands in WAY_X for: no waypoint, walk straight.
 NO_WAY = -1.0
+#: Loops between two looks at who is near, and how much nearer than by walking two units may be pushed till then.
+LOOK_AROUND, LOOK_MARGIN = 2, 0.15
 #: Units look for targets at least this far, edge to edge.
 LEAST_SCAN = 5.0
 
@@ -68,6 +70,7 @@ class Battlefield(NamedTuple):
         stats: [22, U] properties of each unit.
         damage: [U, U] of one hit of the row's unit on the column's, before armour; 0 where it cannot attack.
         contact: [U, U] centre distance at which two units touch; 0 if they pass through each other.
+        notice: [U, U] squared distance below which two units could touch before the next look around; 0 if never.
         order: [4] ends of the segment the enemies march to.
         pathing: [32, 32] SMAC's grid of walkable cells.
         level: [32, 32] cliff levels, -1 on ramps.
@@ -82,6 +85,7 @@ class Battlefield(NamedTuple):
     stats: np.ndarray
     damage: np.ndarray
     contact: np.ndarray
+    notice: np.ndarray
     order: np.ndarray
     pathing: np.ndarray
     level: np.ndarray
@@ -89,6 +93,26 @@ class Battlefield(NamedTuple):
     cells: np.ndarray
     hops: np.ndarray
     centres: np.ndarray
+
+
+class Neighbours(NamedTuple):
+    """Room to note who is near whom. Filled anew before it is read, so it is no part of a battle's state.
+
+    Attributes:
+        near: [U, U] for each unit the others it could touch before the next look.
+        n_near: [U] how many.
+        close: [3, U] x and y of those whom the walker at hand could run into now, and the squared distance below
+            which it may not come.
+    """
+
+    near: np.ndarray
+    n_near: np.ndarray
+    close: np.ndarray
+
+    @classmethod
+    def of(cls, units: int) -> Neighbours:
+        """For battles of that many units."""
+        return cls(np.zeros((units, units), np.int32), np.zeros(units, np.int32), np.zeros((3, units)))
 
 
 #: Maps whose rooms are not convex: there a straight line may end at a wall.
@@ -109,14 +133,16 @@ def battlefield(smac_map: SmacMap, parameters: Parameters, rules: np.ndarray, al
         ],
         dtype=np.int64,
     )  # fmt: skip
+    stats, contact = _stats(smac_map, units, parameters), _contact(units)
     points = np.array(smac_map.order_points, dtype=np.float64).reshape(-1)
     return Battlefield(
         shape=shape,
         rules=rules,
         guesses=parameters.vector(),
-        stats=_stats(smac_map, units, parameters),
+        stats=stats,
         damage=_damage(units, smac_map.n_agents),
-        contact=_contact(units),
+        contact=contact,
+        notice=_notice(contact, stats[STEP]),
         order=points if len(points) else np.zeros(4),
         pathing=terrain.pathing,
         level=terrain.level,
@@ -174,3 +200,9 @@ def _contact(units: list[str]) -> np.ndarray:
     return np.array(
         [[(UNITS[a].radius + UNITS[b].radius) * collides(UNITS[a], UNITS[b]) for b in units] for a in units]
     )
+
+
+def _notice(contact: np.ndarray, step: np.ndarray) -> np.ndarray:
+    walked = LOOK_AROUND * step
+    reach = contact + (walked + LOOK_MARGIN)[:, None] + walked
+    return np.where(contact > 0, reach * reach, 0.0)

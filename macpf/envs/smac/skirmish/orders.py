@@ -202,6 +202,6 @@ def heal(f, n, w, u, t):
         return
     missing = w.stats[L.MAX_HEALTH, t] - f[L.HEALTH, t]
     points = min(HEAL_RATE / LOOPS_PER_SECOND, missing, f[L.ENERGY, u] / HEAL_COST)
-    if points > 0:
+    if points > 0 and f[L.HEALTH, t] > 0:  # who was killed in this very loop stays dead
         f[L.HEALTH, t] += points
         f[L.ENERGY, u] = min(max(f[L.ENERGY, u] - points * HEAL_COST, 0.0), ENERGY_MAX)
