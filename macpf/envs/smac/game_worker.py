@@ -57,6 +57,8 @@ class Order:
 class Frame(NamedTuple):
     """One game after a reset or a step; the fields are those of `macpf.envs.base.Step` without the batch.
 
+    `visible` says which agent sees which other agent.
+
     `own_restarts` counts how often the game's package restarted the game by itself since the worker started,
     as known after its last finished battle.
     """
@@ -64,6 +66,7 @@ class Frame(NamedTuple):
     obs: Float[np.ndarray, "N O"]
     state: Float[np.ndarray, "S"]
     available: Bool[np.ndarray, "N A"]
+    visible: Bool[np.ndarray, "N N"]
     reward: float
     terminated: bool
     truncated: bool
@@ -281,6 +284,7 @@ class Player:
             obs=np.asarray(self.game.get_obs(), dtype=np.float32),
             state=np.asarray(self.game.get_state(), dtype=np.float32),
             available=np.asarray(self.game.get_avail_actions(), dtype=bool),
+            visible=np.asarray(self.game.get_visibility_matrix(), dtype=bool)[:, : self.game.n_agents],
             reward=float(reward),
             terminated=bool(over and not cut),
             truncated=bool(cut),

@@ -191,15 +191,29 @@ class StarCraft(Env):
         obs = np.zeros((B, N, self.spec.obs_dim), dtype=np.float32)
         state = np.zeros((B, self.spec.state_dim), dtype=np.float32)
         available: Bool[np.ndarray, "B N A"] = np.ones((B, N, self.spec.n_actions), dtype=bool)
+        visible: Bool[np.ndarray, "B N N"] = np.zeros((B, N, N), dtype=bool)
         reward = np.zeros(B, dtype=np.float32)
         for b, frame in frames.items():
             self._last[b] = frame
             obs[b], state[b], available[b], reward[b] = frame.obs, frame.state, frame.available, frame.reward
+            visible[b] = frame.visible
             self._terminated[b], self._truncated[b] = frame.terminated, frame.truncated
             for name in ("battle_won", "dead_allies", "dead_enemies"):
                 self._info[name][b] = frame.info[name]
         info = {name: values.copy() for name, values in self._info.items()}
-        return Step(obs, state, available, reward, self._terminated.copy(), self._truncated.copy(), info)
+        record = {"obs": obs, "state": state, "available": available, "visible": visible}
+        return Step(obs, state, available, reward, self._terminated.copy(), self._truncated.copy(), info, record)
+
+    @property
+    def record_type(self) -> np.dtype[np.void]:
+        """What is shown, and who sees whom, which does not follow from it."""
+        shown = super().record_type
+        fields = [(name, shown[name]) for name in shown.names or ()]
+        return np.dtype([*fields, ("visible", np.bool_, (self.spec.n_agents, self.spec.n_agents))])
+
+    def visible(self, record: dict[str, np.ndarray]) -> Bool[np.ndarray, "*axes N N"]:
+        """As SMAC's `get_visibility_matrix` said."""
+        return record["visible"]
 
     def score(self, returns: Float[np.ndarray, "B"], last: Step) -> Float[np.ndarray, "B"]:
         """1 for each battle won, else 0."""

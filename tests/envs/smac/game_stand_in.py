@@ -69,6 +69,14 @@ class Skirmish:
     def get_avail_actions(self):
         return [[0] + [1] * (self.n_actions - 2) + [0] for _ in range(self.n_agents)]
 
+    def get_visibility_matrix(self):
+        """In every step one agent less sees the next one; everybody sees the enemies."""
+        matrix = np.zeros((self.n_agents, self.n_agents + ENEMIES))
+        matrix[range(self.n_agents - 1), range(1, self.n_agents)] = 1
+        matrix[: self.steps] = 0
+        matrix[:, self.n_agents :] = 1
+        return matrix
+
     def get_env_info(self):
         return {
             "state_shape": 48,

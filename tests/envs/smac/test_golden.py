@@ -74,4 +74,6 @@ def test_every_feature_equals_smacs(name, outputs):
         np.testing.assert_array_equal(obs[0], outputs[f"{name}/{k}/obs"])
         np.testing.assert_array_equal(state[0], outputs[f"{name}/{k}/state"])
         np.testing.assert_array_equal(available[0], outputs[f"{name}/{k}/avail"].astype(bool))
-        np.testing.assert_array_equal(env.visibility_matrix()[0], outputs[f"{name}/{k}/vis"].astype(bool))
+        sees = outputs[f"{name}/{k}/vis"].astype(bool)
+        np.testing.assert_array_equal(env.visibility_matrix()[0], sees)
+        np.testing.assert_array_equal(env.visible({"units": env.units})[0], sees[:, : env.spec.n_agents])

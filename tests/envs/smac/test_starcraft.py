@@ -89,6 +89,21 @@ def test_a_win_a_loss_and_the_time_limit_are_told_apart(play):
     assert not (again.terminated | again.truncated | again.info["battle_won"]).any()
 
 
+def test_who_sees_whom_is_recorded(play):
+    env = play(batch_size=2)
+    step = env.reset()
+    chain = np.eye(3, k=1, dtype=bool)
+    assert env.record_type["visible"].shape == (3, 3)
+    np.testing.assert_array_equal(env.visible(step.recorded), [chain, chain])
+    step = env.step(everyone(MOVE, MOVE))
+    chain[0] = False
+    np.testing.assert_array_equal(env.visible(step.recorded), [chain, chain])
+    obs, state, available = env.expand(step.recorded)
+    assert obs is step.obs
+    assert state is step.state
+    assert available is step.available
+
+
 def test_a_later_win_is_not_taken_for_a_timeout(play):
     env = play()
     env.reset()
