@@ -17,9 +17,12 @@ from macpf.runs.tracking import Tracker
 from macpf.runs.trainer import Trainer, train
 
 ROOT = Path(__file__).parents[2]
+BASELINES = ["fop", "qmix", "qplex", "qtran", "vdn", "mappo"]
 
 
-@pytest.mark.parametrize("algo", ["macpf", "macpf_theorem2", "fop", "qmix", "mappo"])
+@pytest.mark.parametrize(
+    "algo", ["macpf", "macpf_control", "macpf_nonlinear", "macpf_att", "macpf_theorem2", *BASELINES]
+)
 def test_an_easy_game_is_solved_in_a_thousand_episodes(tmp_path, algo):
     overrides = [f"algo={algo}", "map.payoff=[[8,0],[0,2]]", "budget.env_steps=1000", "budget.eval_interval=1000"]
     parts = build(compose(*overrides, "tracking=disabled"))

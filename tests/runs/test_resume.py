@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from macpf.configuration import CONF
 from macpf.experience.journal import Journal
 from macpf.runs import checkpoint
 from macpf.runs.build import build
@@ -15,6 +16,7 @@ from macpf.runs.trainer import Trainer
 from macpf.runs.trainer import train as train_run
 
 TIMES = ("seconds", "rows")
+ALGORITHMS = sorted(path.stem for path in (CONF / "algo").glob("*.yaml"))
 
 
 class StopAfter:
@@ -78,7 +80,7 @@ def assert_equal(one, other, where=""):
 
 
 @pytest.mark.parametrize("recurrent", [False, True], ids=["feed-forward", "recurrent"])
-@pytest.mark.parametrize("algo", ["macpf", "macpf_tempered", "macpf_theorem2", "fop", "qmix"])
+@pytest.mark.parametrize("algo", [name for name in ALGORITHMS if name != "mappo"])
 def test_interrupted_equals_uninterrupted(configured, tmp_path, algo, recurrent):
     overrides = [f"algo.learner.recurrent={recurrent}", "algo.learner.target_interval=64", "algo.replay.capacity=150"]
     cfg = configured(f"algo={algo}", *overrides)
@@ -125,11 +127,13 @@ def test_interrupted_equals_uninterrupted_on_policy_on_smac(configured, tmp_path
     assert_equal(rows, rows_again)
 
 
-@pytest.mark.parametrize("algo", ["macpf", "fop", "qmix"])
+@pytest.mark.parametrize(
+    "algo", ["macpf", "macpf profile=release", "macpf_control", "macpf_att", "fop", "qmix", "qplex", "qtran"]
+)
 def test_interrupted_equals_uninterrupted_on_smac(configured, tmp_path, algo):
     overrides = ["env=smac", "env.backend=embedded", "map=2s3z", "env.eval_parallel=4", "env.parallel=4"]
     budget = ["budget.env_steps=1500", "budget.eval_interval=600", "budget.eval_episodes=4"]
-    cfg = configured(f"algo={algo}", *overrides, *budget, "algo.replay.batch=4", "algo.replay.burn_in=8")
+    cfg = configured(*f"algo={algo}".split(), *overrides, *budget, "algo.replay.batch=4", "algo.replay.burn_in=8")
     whole, rows = train(cfg, tmp_path / "whole.pt")
     train(cfg, tmp_path / "parts.pt", safe_points=4)
     parts, rows_again = train(cfg, tmp_path / "parts.pt")
