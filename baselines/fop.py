@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from macpf.learning.algorithm import Memory, OffPolicyAlgorithm, Sizes, checked
 from macpf.learning.attention import DuplexMixer
-from macpf.learning.networks import AgentNetwork, gumbel, mask_unavailable, pick
+from macpf.learning.networks import AgentNetwork, gumbel, joint_of, mask_unavailable, pick
 from macpf.learning.optimisation import Optimiser, TargetUpdates, target_of
 from macpf.learning.returns import masked_mean, td_lambda
 from macpf.learning.schedules import Clock, Schedule
@@ -119,10 +119,7 @@ class FOP(OffPolicyAlgorithm):
     def joint_policies(self, observation: Observation) -> dict[str, Float[Tensor, "B *A"]]:
         """The product of the agents' policies in the first state (eq. 1)."""
         logits, _ = self._logits(observation, self.start(len(observation.obs)))
-        joint, *others = logits.softmax(dim=-1).unbind(dim=1)
-        for policy in others:
-            joint = joint.unsqueeze(-1) * policy.view(len(policy), *[1] * (joint.dim() - 1), -1)
-        return {"independent": joint}
+        return {"independent": joint_of(logits.softmax(dim=-1))}
 
     def _logits(self, observation: Observation, memory: Memory) -> tuple[Float[Tensor, "B N A"], Tensor | None]:
         inputs = self.inputs_now(observation, memory)

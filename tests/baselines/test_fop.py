@@ -176,7 +176,7 @@ def test_exploring_samples_the_product_of_the_agents_policies(make_fop, observat
 
 
 def test_unavailable_actions_are_never_taken(make_fop, sizes, random_available):
-    B, learner = 10_000, make_fop()
+    B, learner = 100_000, make_fop()
     generator = torch.Generator().manual_seed(0)
     available = random_available(B, N, A, generator=generator)
     obs = torch.randn(B, N, sizes.obs_dim, generator=generator)

@@ -144,19 +144,6 @@ def test_agents_explore_independently_of_each_other(make_qmix, sizes):
     torch.testing.assert_close(strayed.mean(dim=0), torch.full((3,), 0.375, dtype=torch.float64), atol=0.016, rtol=0)
 
 
-def test_unavailable_actions_are_never_taken(make_qmix, sizes, random_available):
-    B, learner = 10_000, make_qmix(epsilon=constant(0.5))
-    generator = torch.Generator().manual_seed(0)
-    available = random_available(B, 3, 4, generator=generator)
-    obs = torch.randn(B, 3, sizes.obs_dim, generator=generator)
-    observation = Observation(obs, torch.zeros(B, sizes.state_dim), available)
-    for actions in (
-        learner.act(observation, learner.start(B), Clock())[0],
-        learner.act_greedily(observation, learner.start(B), "independent")[0],
-    ):
-        assert available.gather(-1, actions.unsqueeze(-1)).all()
-
-
 def test_a_loaded_learner_goes_on_as_the_saved_one(make_qmix, batch, through_a_file, assert_same):
     one, other = make_qmix(seed=0, target_interval=3), make_qmix(seed=1, target_interval=3)
     for k in range(4):

@@ -35,7 +35,7 @@ def loud_macpf(make_macpf):
 
 @pytest.mark.parametrize("uniform_share", [0.0, 0.5, 1.0])
 def test_unavailable_actions_are_never_taken(loud_macpf, sizes, observed, random_available, uniform_share):
-    B = 10_000
+    B = 100_000
     learner = loud_macpf(uniform_share=uniform_share)
     available = random_available(B, sizes.n_agents, sizes.n_actions, generator=torch.Generator().manual_seed(1))
     observation = observed(B, available)
