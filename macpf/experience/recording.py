@@ -28,11 +28,11 @@ def row_type(env: Env) -> np.dtype[np.void]:
 def as_batch(episodes: Sequence[Episode], env: Env, visibility: bool = False) -> EpisodeBatch:
     """Episodes as learners see them, ordered by length, in arrays of their own; with `visible` if asked for."""
     valued = np.array([len(episode) - bool(episode["terminated"][-2]) for episode in episodes])
-    order = np.argsort(-valued, kind="stable")
-    n_rows = valued[order]
-    times = np.concatenate([np.arange(n) for n in n_rows])
-    played = np.concatenate([np.arange(n) < len(episodes[b]) - 1 for b, n in zip(order, n_rows, strict=True)])
-    as_bytes = [episodes[b][:n].view(np.uint8).reshape(n, -1) for b, n in zip(order, n_rows, strict=True)]
+    order = np.argsort(-valued, kind="stable").tolist()
+    episodes, n_rows = [episodes[b] for b in order], valued[order]
+    times = np.arange(n_rows.sum()) - np.repeat(n_rows.cumsum() - n_rows, n_rows)
+    played = times < np.repeat([len(episode) - 1 for episode in episodes], n_rows)
+    as_bytes = [episode[:n].view(np.uint8).reshape(n, -1) for episode, n in zip(episodes, n_rows, strict=True)]
     by_time = np.argsort(times, kind="stable")
     rows = np.concatenate(as_bytes)[by_time].view(episodes[0].dtype)[:, 0]  # numpy copies bytes faster than fields
 
