@@ -62,6 +62,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     figure4.set_defaults(command=_figure4)
 
+    for name, what in (
+        ("figure2", "the two joint policies that MACPF learns in a coordination game"),
+        ("figure3", "MACPF's modules with their parameter counts"),
+    ):
+        figure = commands.add_parser(name, parents=[runs], help=what, description=f"Write {name}: {what}.")
+        figure.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="default: %(default)s")
+        figure.add_argument("--macpf", default="macpf", metavar="ALGO", help="the MACPF variant (default: %(default)s)")
+        figure.set_defaults(command=_figure2 if name == "figure2" else _figure3)
+
     hyperparameters = commands.add_parser(
         "hyperparameters",
         help="every algorithm's settings, as the page of the docs",
@@ -88,6 +97,18 @@ def _figure4(options: argparse.Namespace) -> None:
         print(*written.paths, sep="\n")
         with pd.option_context("display.float_format", "{:.3f}".format):
             print(f"\n{written.outcomes.to_string(index=False)}\n")
+
+
+def _figure2(options: argparse.Namespace) -> None:
+    from analysis.figures.figure2 import ENV, MAP, write_figure2
+
+    print(*write_figure2(select(load_runs(options.runs), ENV, MAP), options.out, options.macpf), sep="\n")
+
+
+def _figure3(options: argparse.Namespace) -> None:
+    from analysis.figures.figure3 import write_figure3
+
+    print(*write_figure3(load_runs(options.runs), options.out, options.macpf), sep="\n")
 
 
 def _hyperparameters(options: argparse.Namespace) -> None:

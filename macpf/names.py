@@ -33,6 +33,8 @@ ATTEMPT = "attempt"
 TOTAL_ENV_STEPS = "total_env_steps"
 COMMIT = "commit"
 CONFIG = "config"
+#: Trainable numbers of each module that has some, by its path in the algorithm (``actor.trunk.gru``).
+PARAMETERS = "parameters"
 #: Summary key set to 1 when, and only when, a run reached its budget.
 DONE = "done"
 

@@ -64,12 +64,12 @@ def collect(selection: Selection, macpf: str) -> Figure4:
         AnalysisError: no run has logged a return, payoffs differ between runs or are missing, or runs of one method
             share no env step.
     """
-    payoff = _payoff(selection)
+    payoff = payoff_of(selection)
     algos = sorted(selection.frame[names.ALGO][_belongs(selection.frame, macpf)].unique())
     curves: dict[str, Curve] = {}
     methods: dict[str, str] = {}
     for algo in algos:
-        runs = _runs_to_show(selection, algo)
+        runs = runs_to_show(selection, algo)
         for policy in (names.INDEPENDENT, names.DEPENDENT) if algo == macpf else (names.INDEPENDENT,):
             lines = _lines(selection.frame, runs, names.score(policy, _SCORE))
             if len(lines):
@@ -78,7 +78,7 @@ def collect(selection: Selection, macpf: str) -> Figure4:
     if not curves:
         raise AnalysisError(f"no run has logged {names.score(names.INDEPENDENT, _SCORE)} yet: wait for an evaluation")
     curves = {method: curves[method] for method in style.order(curves)}
-    joint = _joint_policy(selection, _runs_to_show(selection, macpf), payoff.shape) if macpf in algos else None
+    joint = joint_policy(selection, runs_to_show(selection, macpf), payoff.shape) if macpf in algos else None
     caption = " ".join(_sentences(selection, macpf, algos, curves, methods, joint))
     return Figure4(payoff, curves, methods, style.label(macpf, names.DEPENDENT), joint, caption)
 
@@ -88,7 +88,7 @@ def _belongs(table: pd.DataFrame, macpf: str) -> "pd.Series[bool]":
     return (table[names.ALGO] == macpf) | ~table[names.ALGO].str.startswith(MACPF)
 
 
-def _runs_to_show(selection: Selection, algo: str) -> pd.DataFrame:
+def runs_to_show(selection: Selection, algo: str) -> pd.DataFrame:
     """Report lines of the finished runs of an algorithm; of all its runs with data as long as none has finished."""
     report = selection.report[selection.report[names.ALGO] == algo]
     finished = report[report["state"] == FINISHED]
@@ -100,7 +100,8 @@ def _lines(frame: pd.DataFrame, runs: pd.DataFrame, metric: str) -> pd.DataFrame
     return frame[(frame["metric"] == metric) & frame["run"].isin(runs["run"])]
 
 
-def _payoff(selection: Selection) -> NDArray[np.float64]:
+def payoff_of(selection: Selection) -> NDArray[np.float64]:
+    """The payoff that all of these runs played."""
     matrices: dict[str, str] = {}  # payoff as text -> one run that played it
     payoff = None
     for run, config in selection.configs.items():
@@ -115,13 +116,15 @@ def _payoff(selection: Selection) -> NDArray[np.float64]:
     return np.array(payoff, dtype=float)
 
 
-def _joint_policy(selection: Selection, runs: pd.DataFrame, shape: tuple[int, ...]) -> JointPolicy | None:
+def joint_policy(
+    selection: Selection, runs: pd.DataFrame, shape: tuple[int, ...], policy: str = names.DEPENDENT
+) -> JointPolicy | None:
     """Of the lowest seed, at its last row; None if that row holds no joint policy."""
     first = runs.iloc[0]
     lines = selection.frame[(selection.frame["run"] == first["run"])]
     last = lines[lines[names.ENV_STEP] == first[names.ENV_STEP]].set_index("metric")["value"]
     # Actions that only pad the smaller action space are never available, so the payoff's shape holds all there is.
-    cells = [[names.joint(names.DEPENDENT, (i, j)) for j in range(shape[1])] for i in range(shape[0])]
+    cells = [[names.joint(policy, (i, j)) for j in range(shape[1])] for i in range(shape[0])]
     if not any(cell in last.index for row in cells for cell in row):
         return None
     probabilities = np.array([[last.get(cell, math.nan) for cell in row] for row in cells], dtype=float)
@@ -167,7 +170,7 @@ def _flaws(selection: Selection, macpf: str, curves: dict[str, Curve]) -> list[s
     left_out: list[str] = []
     missing: list[str] = []
     for algo, group in report.groupby(names.ALGO):
-        shown = set(_runs_to_show(selection, str(algo))["run"])
+        shown = set(runs_to_show(selection, str(algo))["run"])
         for run in group[group["state"] != FINISHED].to_dict("records"):
             reached = f" at {run[names.ENV_STEP]:,} of {run['total']:,}" if run[names.ENV_STEP] >= 0 else ""
             words = f"{_name(run)} ({run['state']}{reached})"

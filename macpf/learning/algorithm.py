@@ -104,6 +104,15 @@ class Algorithm(nn.Module, ABC):
         """
         return {}
 
+    def parameter_counts(self) -> dict[str, int]:
+        """Trainable numbers of each module that has some, by its path; targets are not trained."""
+        counts: dict[str, int] = {}
+        for name, parameter in self.named_parameters():
+            if parameter.requires_grad:
+                module = name.rpartition(".")[0]
+                counts[module] = counts.get(module, 0) + parameter.numel()
+        return counts
+
     def get_extra_state(self) -> dict[str, Any]:
         """What PyTorch does not count as parameters."""
         return {"generator": self.generator.get_state()}

@@ -97,7 +97,9 @@ def _train(
             folder=folder.path,
             run_id=identity.key,
             group=identity.group,
-            config=_tracked_config(cfg, identity, attempt) | dict(parts.rollout.env.provenance),
+            config=_tracked_config(cfg, identity, attempt)
+            | dict(parts.rollout.env.provenance)
+            | {names.PARAMETERS: parts.algorithm.parameter_counts()},
         )
         trainer = Trainer(parts, tracker, stop, folder.checkpoint, episodes, cfg.checkpoint.every_seconds, report)
         if state is not None:
