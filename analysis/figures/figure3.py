@@ -72,8 +72,8 @@ def draw(counts: dict[str, int], task: str) -> Figure:
     axes.text(0.5, 0.90, "$Q_{jt}^{ind}$ or $Q_{jt}^{dep}$", ha="center", va="center")
     total = sum(counts.values())
     text = (
-        f"Parameters on {task}: {total:,} in all; one policy and one critic network for all agents. Dashed: no gradient "
-        "goes back.\nThe sum of both heads is the dependent policy's logits (eq. 10) or value (eq. 13)."
+        f"Parameters on {task}: {total:,} in all; one policy and one critic network for all agents. Dashed: no "
+        "gradient goes back.\nThe sum of both heads is the dependent policy's logits (eq. 10) or value (eq. 13)."
     )
     figure.text(0.012, 0.015, text, fontsize=7.5, color=style.FAINT)
     return figure
