@@ -29,7 +29,7 @@ class FOPCritic(nn.Module):
 
     def forward(
         self, inputs: Float[Tensor, "R N I"], batch: EpisodeBatch, actions: Int[Tensor, "R N"], alpha: float
-    ) -> tuple[Float[Tensor, "R N A"], Float[Tensor, "R"], Float[Tensor, ""]]:
+    ) -> tuple[Float[Tensor, "R N A"], Float[Tensor, "R"], Float[Tensor, "R"]]:
         """Values, joint values of the actions, and the attention's regulariser."""
         q, _ = self.agents(inputs, batch.sizes)
         soft_values = alpha * torch.logsumexp(q.detach() / alpha, dim=-1)  # V_i, over all actions as in the release
@@ -139,7 +139,7 @@ class FOP(OffPolicyAlgorithm):
         for critic in self.critics:
             q, joint, attention = critic(inputs, batch, batch.actions, alpha)
             critic_loss = critic_loss + masked_mean((joint - target) ** 2, batch.filled)
-            regulariser = regulariser + attention
+            regulariser = regulariser + masked_mean(attention, batch.filled)
             qs.append(q.detach())
 
         per_agent = (log_policy.exp() * (alpha * log_policy - torch.minimum(*qs))).sum(dim=-1)

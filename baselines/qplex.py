@@ -59,7 +59,7 @@ class QPLEX(ValueBased):
 
     def joint_value(
         self, mixer: nn.Module, q: Float[Tensor, "R N A"], actions: Int[Tensor, "R N"], batch: EpisodeBatch
-    ) -> tuple[Float[Tensor, "R"], Float[Tensor, ""]]:
+    ) -> tuple[Float[Tensor, "R"], Float[Tensor, "R"]]:
         """Q_tot, and the attention's regulariser."""
         best = mask_unavailable(q.detach(), batch.available).amax(dim=-1)
         joint, regulariser = mixer(pick(q, actions), best, actions, batch.state, batch.obs)

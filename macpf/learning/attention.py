@@ -39,8 +39,8 @@ class AgentAttention(nn.Module):
 
     def forward(
         self, state: Float[Tensor, "R S"], features: Float[Tensor, "R N F"]
-    ) -> tuple[Float[Tensor, "R N"], Float[Tensor, ""]]:
-        """The weights, and the mean square of the attention logits (summed over heads) for the regulariser."""
+    ) -> tuple[Float[Tensor, "R N"], Float[Tensor, "R"]]:
+        """The weights, and the regulariser: the agents' mean square of the attention logits, summed over heads."""
         queries = torch.stack([query(state) for query in self.queries], dim=-2)
         keys = self.keys.weight.view(self.n_heads, self.embed_dim, -1)
         # query . (K f) = (K^T query) . f, which leaves a product with each agent's features instead of with its keys.
@@ -48,7 +48,7 @@ class AgentAttention(nn.Module):
         by_head = (logits / math.sqrt(self.embed_dim)).softmax(dim=-1)
         if self.heads is not None:
             by_head = by_head * self.heads(state).abs().unsqueeze(-1)
-        return by_head.sum(dim=-2) + 1e-10, logits.square().mean(dim=(0, 2)).sum()
+        return by_head.sum(dim=-2) + 1e-10, logits.square().mean(dim=-1).sum(dim=-1)
 
 
 class ActionKernels(nn.Module):
@@ -111,7 +111,7 @@ class DuplexMixer(nn.Module):
         actions: Int[Tensor, "R N"],
         state: Float[Tensor, "R S"],
         obs: Float[Tensor, "R N O"],
-    ) -> tuple[Float[Tensor, "R"], Float[Tensor, ""]]:
+    ) -> tuple[Float[Tensor, "R"], Float[Tensor, "R"]]:
         """Joint values of the actions' `values` Q_i, given the V_i as `baselines`; and the attention's regulariser."""
         weights, regulariser = self._weights(values, state, obs)
         joint_actions = F.one_hot(actions, self.n_actions).flatten(-2).to(state.dtype)
@@ -123,7 +123,7 @@ class DuplexMixer(nn.Module):
         """The w_i, and the attention's regulariser."""
         if self.attention is None:
             ones = torch.ones_like(values)
-            return ones if self.weights is None else self.weights(state).abs() + 1e-10, values.new_zeros(())
+            return ones if self.weights is None else self.weights(state).abs() + 1e-10, torch.zeros_like(values[:, 0])
         features = obs
         if self.feature_dim:
             features = state[..., : self.n_agents * self.feature_dim].unflatten(-1, (self.n_agents, -1))

@@ -71,8 +71,8 @@ class ValueBased(OffPolicyAlgorithm):
     @abstractmethod
     def joint_value(
         self, mixer: nn.Module, q: Float[Tensor, "R N A"], actions: Int[Tensor, "R N"], batch: EpisodeBatch
-    ) -> tuple[Float[Tensor, "R"], Float[Tensor, ""] | None]:
-        """Joint values of the actions, by the live or the target mixer, and what the mixer adds to the loss, if any.
+    ) -> tuple[Float[Tensor, "R"], Float[Tensor, "R"] | None]:
+        """Joint values of the actions, by the live or the target mixer, and what a row adds to the loss, if anything.
 
         Args:
             mixer: the live or the target one.
@@ -111,7 +111,7 @@ class ValueBased(OffPolicyAlgorithm):
         q, _ = self.live["agents"](inputs, batch.sizes)
         joint, extra = self.joint_value(self.live["mixer"], q, batch.actions, batch)
         losses = {"td": masked_mean((joint - self._targets(batch, inputs, q.detach())) ** 2, batch.filled)}
-        return losses if extra is None else losses | {"mixer": extra}
+        return losses if extra is None else losses | {"mixer": masked_mean(extra, batch.filled)}
 
     @torch.no_grad()
     def _targets(

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from macpf.learning.algorithm import Memory, OffPolicyAlgorithm, Sizes, checked
 from macpf.learning.networks import gumbel, mask_unavailable, pick
 from macpf.learning.optimisation import Optimiser, TargetUpdates, target_of
-from macpf.learning.returns import td_lambda
+from macpf.learning.returns import masked_mean, td_lambda
 from macpf.learning.schedules import Clock, Schedule
 from macpf.method.conditional import DEPENDENT, INDEPENDENT, ConditionalNetwork, Factors
 from macpf.method.losses import imitation_loss, policy_loss, soft_value, td_error
@@ -211,7 +211,7 @@ class MACPF(OffPolicyAlgorithm):
             # The critic at the actions that were played (eq. 13 to 15).
             joint, extra = mix(q.half(half, batch.actions), batch.actions, alpha)
             critic = td_error(joint, target, filled)
-            losses[f"{half}_critic"] = critic if extra is None else critic + extra
+            losses[f"{half}_critic"] = critic if extra is None else critic + masked_mean(extra, filled)
             if half == INDEPENDENT and self.independent_target == DEPENDENT:
                 tie = alpha / mix.gains.detach().unsqueeze(-1).clamp_min(1e-6)
                 best = greedy_joint_action(q, log_pi, available, tie)

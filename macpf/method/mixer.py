@@ -24,8 +24,8 @@ class Mix(Protocol):
 
     def __call__(
         self, q: Float[Tensor, "R N A"], actions: Int[Tensor, "R N"], alpha: float
-    ) -> tuple[Float[Tensor, "R"], Float[Tensor, ""] | None]:
-        """Joint values of the actions (eq. 14 and 15), and what the mixer adds to the loss, if anything."""
+    ) -> tuple[Float[Tensor, "R"], Float[Tensor, "R"] | None]:
+        """Joint values of the actions (eq. 14 and 15), and what a row adds to the loss, if anything."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -37,15 +38,6 @@ OF_FOP = {
 }
 
 
-def made(algorithm: type[Algorithm], targets: str, *arguments: Any, **settings: Any) -> Any:
-    with torch.random.fork_rng():
-        torch.manual_seed(arguments[-1])
-        learner = algorithm(*arguments, **settings)
-        for p in getattr(learner, targets).parameters():
-            p.data.add_(0.1 * torch.randn_like(p))
-    return learner
-
-
 OF_QPLEX = OF_QMIX | {
     "n_heads": 2,
     "n_kernels": 3,
@@ -63,6 +55,15 @@ VALUE_BASED = {
 }
 
 
+def made(algorithm: type[Algorithm], targets: str, *arguments: Any, **settings: Any) -> Any:
+    with torch.random.fork_rng():
+        torch.manual_seed(arguments[-1])
+        learner = algorithm(*arguments, **settings)
+        for p in getattr(learner, targets).parameters():
+            p.data.add_(0.1 * torch.randn_like(p))
+    return learner
+
+
 @pytest.fixture(scope="session")
 def make_value_based(sizes: Any) -> Callable[..., Any]:
     """Any of the value-based baselines, by name."""
@@ -75,10 +76,8 @@ def make_value_based(sizes: Any) -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="session")
-def make_qmix(sizes: Any) -> Callable[..., QMIX]:
-    return lambda seed=0, **changes: made(
-        QMIX, "target", changes.pop("sizes", sizes), "cpu", seed, **(COMMON | OF_QMIX | changes)
-    )
+def make_qmix(make_value_based: Callable[..., Any]) -> Callable[..., QMIX]:
+    return partial(make_value_based, "qmix")
 
 
 @pytest.fixture(scope="session")
@@ -122,6 +121,23 @@ def slow_goals(lambda_returns: Callable[..., list[float]], rows_of: Any) -> Call
         return result
 
     return goals
+
+
+@pytest.fixture(scope="session")
+def slow_values() -> Callable[..., torch.Tensor]:
+    """Double Q-learning's value of every row: the live network chooses among available actions, the target values."""
+
+    def values(learner: Any, q: torch.Tensor, batch: EpisodeBatch, joint: Callable[..., torch.Tensor]) -> torch.Tensor:
+        result = torch.zeros_like(batch.reward)
+        with torch.no_grad():
+            target_q, _ = learner.target["agents"](learner.inputs_of(batch), batch.sizes)
+            for r in range(len(result)):
+                allowed = [[a for a, free in enumerate(of_agent) if free] for of_agent in batch.available[r].tolist()]
+                best = [max(actions, key=lambda a, i=i: q[r, i, a].item()) for i, actions in enumerate(allowed)]
+                result[r] = joint(learner.target["mixer"], target_q, best, r)
+        return result
+
+    return values
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from baselines import fop as fop_module
 from macpf.experience.batch import Observation
+from macpf.learning.networks import pick
 from macpf.learning.schedules import Clock, Schedule
 
 N, A, ALPHA = 3, 4, 0.5
@@ -119,7 +120,8 @@ def test_the_attention_cost_weighs_the_regulariser_of_both_critics(make_fop, bat
     monkeypatch.setattr(fop_module, "gumbel", fixed_noise)
     without, with_cost = make_fop(attention_cost=0.0), make_fop(attention_cost=0.5)
     critics = copy.deepcopy(without.critics)
-    regulariser = sum(critic(without.inputs_of(batch), batch, batch.actions, ALPHA)[2] for critic in critics)
+    of_rows = sum(critic(without.inputs_of(batch), batch, batch.actions, ALPHA)[2] for critic in critics)
+    regulariser = of_rows[batch.filled.bool()].mean()
     expected = torch.autograd.grad(regulariser, list(critics.parameters()), allow_unused=True)
     without.learn(batch, Clock())
     with_cost.learn(batch, Clock())
@@ -138,7 +140,7 @@ def test_targets_are_copied_after_the_interval(make_fop, batch):
 
 def test_a_row_that_was_not_played_carries_no_gradient(make_fop, batch):
     batch.obs.requires_grad_()
-    make_fop().learn(batch, Clock())
+    make_fop(attention_cost=0.5).learn(batch, Clock())
     played = batch.filled.bool()
     assert (batch.obs.grad[played] != 0).any(dim=-1).all()
     assert (batch.obs.grad[~played] == 0).all()
@@ -173,6 +175,34 @@ def test_exploring_samples_the_product_of_the_agents_policies(make_fop, observat
     best = p.flatten().argmax()
     greedy, _ = learner.act_greedily(one, learner.start(1), "independent")
     assert int(best) == int(greedy[0, 0] * A * A + greedy[0, 1] * A + greedy[0, 2])
+
+
+@pytest.mark.parametrize(
+    ("alpha", "lambdas"), [(0.5, "of the state"), (1e-4, "learned")], ids=["soft", "in the limit of alpha"]
+)
+def test_the_greedy_joint_action_is_the_tuple_of_greedy_actions(
+    make_fop, sizes, ragged_batch, monkeypatch, alpha, lambdas
+):
+    """Under IGO: for positive lambda_i(s), whatever alpha; for lambda_i(s, a) once V_i is the maximum."""
+    mixer = make_fop().critics[0].mixer
+    batch = ragged_batch(sizes, [40])
+    R = len(batch.reward)
+    generator = torch.Generator().manual_seed(1)
+    q, positive = 3 * torch.randn(R, N, A, generator=generator), 3 * torch.rand(R, N, generator=generator) + 1e-3
+    if lambdas == "of the state":
+        monkeypatch.setattr(mixer.kernels, "forward", lambda state, actions: positive)
+    soft_values = alpha * (q / alpha).logsumexp(dim=-1)
+    joint_actions = list(itertools.product(range(A), repeat=N))
+    values = torch.stack(
+        [
+            mixer(pick(q, chosen), soft_values, chosen, batch.state, batch.obs)[0].detach()
+            for chosen in (torch.tensor(actions).expand(R, -1) for actions in joint_actions)
+        ],
+        dim=1,
+    )
+    greedy = [tuple(actions) for actions in q.argmax(dim=-1).tolist()]
+    assert [joint_actions[k] for k in values.argmax(dim=1)] == greedy
+    assert len(set(greedy)) > 10
 
 
 def test_unavailable_actions_are_never_taken(make_fop, sizes, random_available):

@@ -52,30 +52,21 @@ class TestMixer:
 @pytest.mark.parametrize("recurrent", [True, False], ids=["recurrent", "feed-forward"])
 @pytest.mark.parametrize("td_lambda", [0.0, 0.6])
 def test_loss_and_gradients_equal_double_q_learning_written_out(
-    make_qmix, batch, slow_goals, assert_gradients_of_last_update, recurrent, td_lambda
+    make_qmix, batch, slow_values, slow_goals, assert_gradients_of_last_update, recurrent, td_lambda
 ):
     """The live network chooses among the available actions, the targets value; step by step and agent by agent."""
     learner = make_qmix(recurrent=recurrent, td_lambda=td_lambda)
-    live, inputs = copy.deepcopy(learner.live), learner.inputs_of(batch)
-    q, _ = live["agents"](inputs, batch.sizes)
+    live = copy.deepcopy(learner.live)
+    q, _ = live["agents"](learner.inputs_of(batch), batch.sizes)
 
-    def mixed(mixer, values, r):
-        return mixer(torch.stack(values)[None], batch.state[r][None]).squeeze()
+    def joint(mixer, q, actions, r):
+        values = torch.stack([q[r, i, a] for i, a in enumerate(actions)])
+        return mixer(values[None], batch.state[r][None]).squeeze()
 
-    with torch.no_grad():
-        target_q, _ = learner.target["agents"](inputs, batch.sizes)
-        value = torch.zeros_like(batch.reward)
-        for r in range(len(value)):
-            best = []
-            for i in range(3):
-                allowed = [a for a in range(4) if batch.available[r, i, a]]
-                best.append(max(allowed, key=lambda a: q[r, i, a].item()))
-            value[r] = mixed(learner.target["mixer"], [target_q[r, i, a] for i, a in enumerate(best)], r)
-    goal = slow_goals(batch, value, gamma=0.9, lambda_=td_lambda)
+    goal = slow_goals(batch, slow_values(learner, q, batch, joint), gamma=0.9, lambda_=td_lambda)
     loss = 0.0
     for r in batch.filled.nonzero().flatten():
-        agents = [q[r, i, batch.actions[r, i]] for i in range(3)]
-        loss = loss + (mixed(live["mixer"], agents, r) - goal[r]) ** 2 / 12
+        loss = loss + (joint(live["mixer"], q, batch.actions[r].tolist(), r) - goal[r]) ** 2 / 12
     metrics = learner.learn(batch, Clock())
     assert metrics["train/loss/td"].item() == pytest.approx(loss.item(), rel=1e-4)
     assert_gradients_of_last_update(loss, learner.live, list(live.parameters()))
@@ -96,14 +87,6 @@ def test_targets_are_copied_after_the_interval(make_qmix, batch):
         learner.learn(batch, Clock(episodes=episodes))
         live = learner.live.state_dict()
         assert all(torch.equal(v, live[k]) for k, v in learner.target.state_dict().items()) is copied
-
-
-def test_a_row_that_was_not_played_carries_no_gradient(make_qmix, batch):
-    batch.obs.requires_grad_()
-    sum(make_qmix().losses(batch).values()).backward()
-    played = batch.filled.bool()
-    assert (batch.obs.grad[played] != 0).any(dim=-1).all()
-    assert (batch.obs.grad[~played] == 0).all()
 
 
 @pytest.fixture
@@ -142,20 +125,6 @@ def test_agents_explore_independently_of_each_other(make_qmix, sizes):
     correlations = torch.corrcoef(strayed.T) - torch.eye(3)
     assert correlations.abs().max() < 0.03
     torch.testing.assert_close(strayed.mean(dim=0), torch.full((3,), 0.375, dtype=torch.float64), atol=0.016, rtol=0)
-
-
-def test_a_loaded_learner_goes_on_as_the_saved_one(make_qmix, batch, through_a_file, assert_same):
-    one, other = make_qmix(seed=0, target_interval=3), make_qmix(seed=1, target_interval=3)
-    for k in range(4):
-        one.learn(batch, Clock(episodes=k))
-    other.load_state_dict(through_a_file(one.state_dict()))
-    observation = Observation(batch.obs[:4], batch.state[:4], batch.available[:4])
-    for k in range(4, 9):
-        clock = Clock(episodes=k)
-        assert_same(one.learn(batch, clock), other.learn(batch, clock))
-        acted = [learner.act(observation, learner.start(4), clock)[0] for learner in (one, other)]
-        assert torch.equal(*acted)
-    assert_same(through_a_file(one.state_dict()), through_a_file(other.state_dict()))
 
 
 def test_an_epsilon_above_one_is_refused(make_qmix):

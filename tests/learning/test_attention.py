@@ -31,7 +31,7 @@ def given_values(random, sizes):
 
 @pytest.fixture
 def make_mixer(sizes):
-    def make(n_heads=2, agent_feature_dim=0):
+    def make(n_heads=2, agent_feature_dim=0, **switches):
         with torch.random.fork_rng():
             torch.manual_seed(0)
             return DuplexMixer(
@@ -40,20 +40,22 @@ def make_mixer(sizes):
                 hypernet_dim=6,
                 n_heads=n_heads,
                 n_kernels=3,
+                **switches,
             ).double()
 
     return make
 
 
 def slow_weights(attention, state, features):
-    """w_i = sum over heads of softmax_i(q_k(s) . K_k f_i / sqrt(E)), for one step."""
+    """w_i = sum over heads of h_k softmax_i(q_k(s) . K_k f_i / sqrt(E)), for one step; h_k = 1 or |h_k(s)|."""
     weights, squares = torch.zeros(N, dtype=torch.float64), 0.0
     for k, query in enumerate(attention.queries):
         q = query[2].weight @ (query[0].weight @ state + query[0].bias).clamp(min=0)
         E = attention.embed_dim
         key_matrix = attention.keys.weight[k * E : (k + 1) * E]
         logits = torch.stack([q @ (key_matrix @ features[i]) for i in range(N)])
-        weights = weights + (logits / math.sqrt(E)).softmax(dim=0)
+        of_head = (logits / math.sqrt(E)).softmax(dim=0)
+        weights = weights + (of_head if attention.heads is None else attention.heads(state)[k].abs() * of_head)
         squares = squares + logits.square().mean()
     return weights, squares
 
@@ -75,22 +77,37 @@ def slow_kernels(kernels, state, actions):
     )
 
 
-@pytest.mark.parametrize(("n_heads", "feature_dim"), [(0, 0), (2, 0), (2, 2)])
-def test_equals_the_formula_step_by_step(make_mixer, given_values, n_heads, feature_dim):
+@pytest.mark.parametrize(
+    ("n_heads", "feature_dim", "switches"),
+    [
+        (0, 0, {}),
+        (0, 0, {"state_weights": True}),
+        (2, 0, {}),
+        (2, 2, {}),
+        (2, 2, {"weighted_heads": True}),
+        (2, 0, {"values_in_keys": True}),
+        (2, 2, {"values_in_keys": True, "weighted_heads": True}),
+    ],
+    ids=str,
+)
+def test_equals_the_formula_step_by_step(make_mixer, given_values, n_heads, feature_dim, switches):
     """Q_jt = sum w_i Q_i + V(s) + sum (lambda_i - 1) w_i (Q_i - V_i); features from the state if it has any."""
-    mixer = make_mixer(n_heads, feature_dim)
+    mixer = make_mixer(n_heads, feature_dim, **switches)
     joint, regulariser = mixer(**given_values)
-    squares = 0.0
     for r in range(R):
-        state = given_values["state"][r]
+        square, state = 0.0, given_values["state"][r]
         if feature_dim:
             features = [state[i * feature_dim : (i + 1) * feature_dim] for i in range(N)]
         else:
             features = given_values["obs"][r]
+        if "values_in_keys" in switches:
+            own = given_values["values"][r].detach()
+            features = [torch.cat([feature, own[i, None]]) for i, feature in enumerate(features)]
         weights = torch.ones(N, dtype=torch.float64)
+        if "state_weights" in switches:
+            weights = mixer.weights(state).abs() + 1e-10
         if n_heads:
             weights, square = slow_weights(mixer.attention, state, features)
-            squares = squares + square / R
         lambdas = slow_kernels(mixer.kernels, state, given_values["actions"][r])
         first, _, second = mixer.value
         total = (second.weight @ (first.weight @ state + first.bias).clamp(min=0) + second.bias)[0]
@@ -98,7 +115,7 @@ def test_equals_the_formula_step_by_step(make_mixer, given_values, n_heads, feat
             q, v = given_values["values"][r, i], given_values["baselines"][r, i]
             total = total + weights[i] * q + (lambdas[i] - 1) * weights[i] * (q - v)
         torch.testing.assert_close(joint[r], total, atol=1e-8, rtol=1e-8)
-    assert regulariser.item() == pytest.approx(float(torch.as_tensor(squares).detach()))
+        assert regulariser[r].item() == pytest.approx(float(torch.as_tensor(square).detach()))
 
 
 @pytest.mark.parametrize("n_heads", [0, 2])
@@ -126,8 +143,17 @@ def test_weights_are_positive_and_sum_to_the_number_of_heads(make_mixer, random,
     torch.testing.assert_close(weights.sum(dim=-1), torch.full((200,), 2.0, dtype=torch.float64))
 
 
+def test_weights_from_the_state_are_positive(make_mixer, random, sizes):
+    state, obs = 10 * random(200, sizes.state_dim), 10 * random(200, N, sizes.obs_dim)
+    for n_heads, switch in [(0, "state_weights"), (2, "weighted_heads")]:
+        weights, _ = make_mixer(n_heads, **{switch: True})._weights(random(200, N), state, obs)
+        assert (weights > 0).all()
+        assert weights.sum(dim=-1).std() > 0.1
+
+
 def test_lambdas_are_positive(make_mixer, random, sizes):
-    joint_actions = torch.zeros(200, N * A, dtype=torch.float64)
+    actions = torch.randint(A, (200, N), generator=torch.Generator().manual_seed(2))
+    joint_actions = torch.nn.functional.one_hot(actions, A).flatten(1).double()
     assert (make_mixer().kernels(5 * random(200, sizes.state_dim), joint_actions) > 0).all()
 
 
@@ -153,4 +179,4 @@ def test_advantages_of_zero_leave_no_trace_of_the_kernels(make_mixer, given_valu
 def test_without_heads_there_is_no_attention_and_no_regulariser(make_mixer, given_values):
     mixer = make_mixer(n_heads=0)
     assert mixer.attention is None
-    assert mixer(**given_values)[1].item() == 0
+    assert (mixer(**given_values)[1] == 0).all()

@@ -162,10 +162,10 @@ def test_a_terminal_target_is_just_the_reward(make_macpf, sizes, ragged_batch):
                 torch.testing.assert_close(at5[f"{half}_critic"], (joint - 5).square().mean())
 
 
-@pytest.mark.parametrize("independent_target", ["independent", "dependent"])
-def test_a_row_that_was_not_played_carries_no_gradient(make_macpf, batch, independent_target):
+@pytest.mark.parametrize("changes", [{}, {"independent_target": "dependent"}, {"mixer": "attention"}], ids=str)
+def test_a_row_that_was_not_played_carries_no_gradient(make_macpf, batch, changes):
     """What was seen after a cut episode's last action is bootstrapped from, and trains nothing itself."""
-    learner = make_macpf(independent_target=independent_target)
+    learner = make_macpf(**changes)
     batch.obs.requires_grad_()
     batch.state.requires_grad_()
     sum(learner.losses(batch, ALPHA).values()).backward()
