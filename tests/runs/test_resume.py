@@ -127,13 +127,26 @@ def test_interrupted_equals_uninterrupted_on_policy_on_smac(configured, tmp_path
     assert_equal(rows, rows_again)
 
 
+SMAC = [
+    *("env=smac", "env.backend=embedded", "map=2s3z", "env.eval_parallel=4", "env.parallel=4"),
+    *("budget.env_steps=1500", "budget.eval_interval=600", "budget.eval_episodes=4"),
+]
+SPREAD = [
+    *("env=mpe", "map=simple_spread", "env.eval_parallel=4"),
+    *("budget.env_steps=1600", "budget.eval_interval=600", "budget.eval_episodes=4"),
+]
+
+
 @pytest.mark.parametrize(
-    "algo", ["macpf", "macpf profile=release", "macpf_control", "macpf_att", "fop", "qmix", "qplex", "qtran"]
+    ("algo", "task"),
+    [
+        *((algo, SMAC) for algo in ("macpf", "macpf_control", "macpf_att", "fop", "qmix", "qplex", "qtran")),
+        ("macpf profile=release", SMAC),
+        *((algo, SPREAD) for algo in ("macpf", "qmix")),
+    ],
 )
-def test_interrupted_equals_uninterrupted_on_smac(configured, tmp_path, algo):
-    overrides = ["env=smac", "env.backend=embedded", "map=2s3z", "env.eval_parallel=4", "env.parallel=4"]
-    budget = ["budget.env_steps=1500", "budget.eval_interval=600", "budget.eval_episodes=4"]
-    cfg = configured(*f"algo={algo}".split(), *overrides, *budget, "algo.replay.batch=4", "algo.replay.burn_in=8")
+def test_interrupted_equals_uninterrupted_with_recurrence(configured, tmp_path, algo, task):
+    cfg = configured(*f"algo={algo}".split(), *task, "algo.replay.batch=4", "algo.replay.burn_in=8")
     whole, rows = train(cfg, tmp_path / "whole.pt")
     train(cfg, tmp_path / "parts.pt", safe_points=4)
     parts, rows_again = train(cfg, tmp_path / "parts.pt")
