@@ -4,11 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNS ?= outputs
 FIGURES ?= figures
+# For reproduce-...: LAUNCHER=local|slurm|slurm_gpu|slurm_preemptible, BUDGET=paper|laptop|smoke, SEEDS=5,
+# BACKEND=embedded|starcraft, YES=1, WAIT=1, and ARGS for run.py, e.g. ARGS="hydra.launcher.partition=short".
+BUDGET ?= paper
 .DEFAULT_GOAL := help
-.PHONY: help install demo figure4 test lint test-learning test-faults bench starcraft-doctor docs clean
+.PHONY: help install demo figure4 status test lint test-learning test-faults test-slurm bench starcraft-doctor docs clean
 
 help: ## list the commands
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
+	@grep -hE '^[a-z0-9%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -24,8 +27,20 @@ demo: install ## train MACPF, FOP and QMIX on the matrix game (20 runs) and draw
 figure4: install ## draw Figure 4 again from the logs
 	$(BIN)/python -m analysis figure4 --runs "$(RUNS)" --out "$(FIGURES)"
 
+reproduce-%: install ## table1, table2, figure1 ... figure9 or all: plan its runs, launch what is missing, draw
+	$(BIN)/python -m macpf.runs.reproduce $* --runs "$(RUNS)" --out "$(FIGURES)" --budget $(BUDGET) \
+	  $(if $(LAUNCHER),--launcher $(LAUNCHER)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(BACKEND),--backend $(BACKEND)) \
+	  $(if $(YES),--yes) $(if $(WAIT),--wait) $(ARGS)
+
+plan-%: install ## the same, but only say what is finished and missing, and what it would cost
+	$(BIN)/python -m macpf.runs.reproduce $* --dry-run --runs "$(RUNS)" --budget $(BUDGET) \
+	  $(if $(LAUNCHER),--launcher $(LAUNCHER)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(BACKEND),--backend $(BACKEND)) $(ARGS)
+
+status: install ## what is done, running, failed, killed, missing
+	$(BIN)/python -m analysis status --runs "$(RUNS)"
+
 test: install lint ## lint, types, walls between rooms, tests
-	$(BIN)/pytest -n auto -m 'not learning and not faults'
+	$(BIN)/pytest -n auto -m 'not learning and not faults and not slurm'
 
 lint: install ## ruff, mypy and import-linter only
 	$(BIN)/ruff check
@@ -38,6 +53,9 @@ test-learning: install ## does it learn? the matrix game to convergence, several
 
 test-faults: install ## the kill campaign: 24 SIGKILLs at random moments, zero differences
 	$(BIN)/pytest -m faults -s
+
+test-slurm: install ## the launchers against a real SLURM on this machine (root, Debian's slurm-wlm)
+	$(BIN)/pytest -m slurm -s
 
 bench: install ## speed of updates, acting, replay and environments
 	$(BIN)/pytest benchmarks --benchmark-only --benchmark-columns=median,iqr,rounds --benchmark-sort=name

@@ -80,7 +80,26 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, default=Path("docs/hyperparameters.md"), metavar="FILE", help="default: %(default)s"
     )
     hyperparameters.set_defaults(command=_hyperparameters)
+    status = commands.add_parser(
+        "status",
+        parents=[runs],
+        help="what is done, running, failed, killed, missing",
+        description="How all runs stand, from the status each of them writes; on a terminal until all are finished.",
+    )
+    status.add_argument("--plan", metavar="NAME", help="only what one command needs, e.g. table2-paper")
+    status.add_argument("--once", action="store_true", help="print once, also on a terminal")
+    status.set_defaults(command=_status)
+
     return parser
+
+
+def _status(options: argparse.Namespace) -> None:
+    from rich.console import Console
+
+    from analysis.status import status
+
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    status(options.runs, options.plan, live=console.is_terminal and not options.once, console=console)
 
 
 def _report(options: argparse.Namespace) -> None:

@@ -1,0 +1,132 @@
+"""How all runs stand: what is done, what goes on and how fast, what failed and why, what is missing."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+
+from analysis.errors import AnalysisError
+from macpf.standing import FAILED, FINISHED, RUNNING, STALE, STATES, Standing, begun, planned, standing
+
+#: Seconds between two looks.
+EVERY = 5.0
+#: Lines of each kind; the rest is counted.
+SHOWN = 30
+
+
+def status(outputs: Path, plan: str | None, live: bool, console: Console) -> None:
+    """Print how the runs stand; with `live`, again and again until all are finished or somebody interrupts.
+
+    Args:
+        outputs: the root of all run folders.
+        plan: ``table2-paper``: show only the runs of this plan; or None for every run and every plan.
+        live: only looks well on a terminal.
+        console: where to print.
+
+    Raises:
+        AnalysisError: there is nothing there.
+    """
+    runs = look(outputs, plan)
+    if not live:
+        console.print(page(runs))
+        return
+    with Live(page(runs), console=console, auto_refresh=False) as screen:
+        while any(run.state != FINISHED for run in runs):
+            time.sleep(EVERY)
+            runs = look(outputs, plan)
+            screen.update(page(runs), refresh=True)
+
+
+def look(outputs: Path, plan: str | None) -> list[Standing]:
+    """The standing of every run that was begun or planned.
+
+    Raises:
+        AnalysisError: there is none.
+    """
+    wanted = planned(outputs, plan)
+    if plan and not wanted:
+        known = ", ".join(sorted(path.stem for path in (outputs / ".plans").glob("*.json"))) or "none yet"
+        raise AnalysisError(f"no plan called {plan} in {outputs}; plans: {known}")
+    runs = {run.folder: run for run in ([] if plan else begun(outputs))}
+    runs |= {folder: standing(folder) for folder in wanted if folder not in runs}
+    if not runs:
+        raise AnalysisError(f"no runs in {outputs}: `make reproduce-table2` plans and launches some")
+    return [runs[folder] for folder in sorted(runs)]
+
+
+def page(runs: list[Standing]) -> Group:
+    """The whole picture: counts for each task and algorithm, then what runs, then what needs somebody's eye."""
+    counts = Counter(run.state for run in runs)
+    states = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
+    parts: list[str | Table] = [f"{len(runs)} runs: {states}", _tasks(runs)]
+    if running := [run for run in runs if run.state == RUNNING]:
+        parts.append(_running(running))
+    troubled = [run for run in runs if run.state in (FAILED, STALE)]
+    parts += [_trouble(run) for run in troubled[:SHOWN]]
+    if len(troubled) > SHOWN:
+        parts.append(f"... and {len(troubled) - SHOWN} more that failed or were killed")
+    if counts[FAILED] or counts[STALE]:
+        parts.append("The command that launched them goes on with all of these.")
+    return Group(*parts)
+
+
+def _tasks(runs: Iterable[Standing]) -> Table:
+    """Finished runs out of all, tasks down and algorithms across; what is missing stands out by its numbers."""
+    cells: dict[tuple[str, str], list[Standing]] = {}
+    for run in runs:
+        env, map_, algo = run.folder.parts[-5:-2]
+        cells.setdefault((f"{env}/{map_}", algo), []).append(run)
+    algos = list(dict.fromkeys(algo for _, algo in cells))
+    table = Table(box=None, title="finished of all", title_justify="left")
+    for column in ("task", *algos):
+        table.add_column(column, no_wrap=True)
+    for task in dict.fromkeys(task for task, _ in cells):
+        table.add_row(task, *(_cell(cells.get((task, algo), [])) for algo in algos))
+    return table
+
+
+def _cell(runs: list[Standing]) -> str:
+    counts = Counter(run.state for run in runs)
+    if not runs:
+        return ""
+    notes = [f"{counts[state]} {state}" for state in (FAILED, STALE) if counts[state]]
+    return f"{counts[FINISHED]}/{len(runs)}" + (f" ({', '.join(notes)})" if notes else "")
+
+
+def _running(runs: list[Standing]) -> Table:
+    table = Table(box=None, title="running", title_justify="left")
+    for column in ("run", "progress", "score", "steps/s", "left", "host"):
+        table.add_column(column, no_wrap=True)
+    for run in runs[:SHOWN]:
+        score = run.status.get("score") or {}
+        table.add_row(
+            run.name,
+            f"{run.progress:.0%}",
+            " ".join(f"{value:.2f}" for value in score.values()) or "-",
+            f"{run.status.get('steps_per_second', 0):,.0f}",
+            _duration(run.status.get("seconds_left")),
+            str(run.status.get("host", "")),
+        )
+    if len(runs) > SHOWN:
+        table.add_row(f"... and {len(runs) - SHOWN} more")
+    return table
+
+
+def _trouble(run: Standing) -> str:
+    if run.state == STALE:
+        who = f"process {run.status.get('pid')} on {run.status.get('host')}"
+        return f"killed: {run.name}: {who} is gone or silent; folder {run.folder}"
+    return f"failed: {run.name}: {run.status.get('error')} (see {run.folder / 'error.txt'})"
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "?"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60}:{minutes % 60:02d} h"

@@ -1,0 +1,152 @@
+"""Runs as SLURM job arrays, submitted through submitit: once submitted, no process of ours has to stay alive."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+from filelock import FileLock
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from macpf.configuration import CONF
+from macpf.runs.errors import ConfigError, RunRefused
+from macpf.runs.plan import Needed
+
+#: Below the root of all run folders: submitit's files, one folder for each job, and our record of who was submitted.
+FOLDER = ".slurm"
+
+
+class Job:
+    """What one task of an array does: the run, from wherever it stands.
+
+    Args:
+        overrides: what one would type after ``python run.py``.
+    """
+
+    def __init__(self, overrides: Sequence[str]) -> None:
+        self.overrides = list(overrides)
+
+    def __call__(self) -> float | None:
+        """Train the run to its end; a failure is an exception, so that SLURM counts the task as failed, too."""
+        from macpf.configuration import compose
+        from macpf.runs.job import run
+
+        return run(compose(*self.overrides))
+
+    def checkpoint(self) -> Any:
+        """What submitit queues again when SLURM takes the task off its node: the same run, which finds its folder."""
+        import submitit
+
+        return submitit.helpers.DelayedSubmission(self)
+
+
+def launcher(name: str, overrides: Sequence[str]) -> DictConfig:
+    """The settings of ``hydra/launcher=<name>``, with ``hydra.launcher.<key>=<value>`` applied.
+
+    Raises:
+        ConfigError: it does not submit to SLURM.
+        hydra.errors.HydraException: there is no such launcher or key.
+    """
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        chosen = [f"hydra/launcher={name}", *overrides]
+        cfg = hydra.compose("config", chosen, return_hydra_config=True).hydra.launcher
+    if "SlurmLauncher" not in cfg._target_:
+        raise ConfigError(f"launcher={name} does not submit to SLURM; use local, slurm, slurm_gpu or slurm_preemptible")
+    OmegaConf.set_readonly(cfg, False)
+    with open_dict(cfg):
+        del cfg.submitit_folder  # of sweeps with -m
+    return cfg
+
+
+@contextlib.contextmanager
+def alone(outputs: Path) -> Iterator[None]:
+    """Keep others from submitting to the same root between looking who is queued and submitting; waits for them."""
+    (outputs / FOLDER).mkdir(parents=True, exist_ok=True)
+    with FileLock(outputs / FOLDER / "submit.lock"):
+        yield
+
+
+def submit(runs: Sequence[Needed], settings: DictConfig, outputs: Path) -> list[str]:
+    """Submit runs as job arrays of at most the site's MaxArraySize tasks; returns the arrays' ids.
+
+    Raises:
+        RunRefused: SLURM did not take them.
+    """
+    import submitit
+
+    params = {str(key): value for key, value in dict(settings).items()}
+    params = {k: OmegaConf.to_container(v, resolve=True) if OmegaConf.is_config(v) else v for k, v in params.items()}
+    del params["_target_"]
+    executor = submitit.AutoExecutor(
+        outputs.absolute() / FOLDER / "%j", cluster="slurm", slurm_max_num_timeout=params.pop("max_num_timeout")
+    )
+    shared = ("timeout_min", "cpus_per_task", "gpus_per_node", "tasks_per_node", "mem_gb", "nodes", "name")
+    plain = (*shared, "stderr_to_stdout")
+    executor.update_parameters(**{k if k in plain else "slurm_" + k: v for k, v in params.items() if v is not None})
+    arrays = []
+    size = max_array_size()
+    for first in range(0, len(runs), size):
+        part = runs[first : first + size]
+        try:
+            jobs = _submit_array(executor, [Job(run.overrides) for run in part])
+        except (submitit.core.utils.FailedJobError, OSError) as error:
+            raise RunRefused(f"sbatch did not take the runs: {' '.join(str(error).split())}") from error
+        with (outputs / FOLDER / "submitted.jsonl").open("a") as record:
+            for run, job in zip(part, jobs, strict=True):
+                print(json.dumps({"run": run.identity.key, "job": job.job_id}), file=record)
+        arrays.append(jobs[0].job_id.split("_")[0])
+    return arrays
+
+
+def _submit_array(executor: Any, jobs: Sequence[Job]) -> list[Any]:
+    """One call of sbatch for all of them; `map_array` would wrap each one and so lose its `checkpoint`."""
+    with executor.batch():
+        return [executor.submit(job) for job in jobs]
+
+
+def queued(outputs: Path) -> dict[str, str]:
+    """The runs that were submitted to this root and are waiting or running, with the ids of their jobs.
+
+    Raises:
+        RunRefused: SLURM does not answer, and without it a run might be submitted twice.
+    """
+    record = outputs / FOLDER / "submitted.jsonl"
+    if not record.exists() or not shutil.which("squeue"):
+        return {}
+    jobs = {entry["run"]: entry["job"] for entry in map(json.loads, record.read_text().splitlines())}
+    known = set(_ask("squeue", "-h", "-r", "-o", "%i").split())
+    return {run: job for run, job in jobs.items() if job in known}
+
+
+def wait(outputs: Path, runs: Sequence[Needed], every: float = 10.0) -> None:
+    """Return when none of the runs is in SLURM's queue any more."""
+    keys = {run.identity.key for run in runs}
+    while keys & set(queued(outputs)):
+        time.sleep(every)
+
+
+def max_array_size() -> int:
+    """How many tasks the site allows in one array."""
+    for line in _ask("scontrol", "show", "config").splitlines():
+        key, _, value = line.partition("=")
+        if key.strip() == "MaxArraySize":
+            return max(int(value) - 1, 1)
+    return 1000
+
+
+def _ask(*command: str) -> str:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+    except FileNotFoundError as error:
+        raise RunRefused(f"there is no {command[0]} here; use LAUNCHER=local, or go to a SLURM login node") from error
+    except subprocess.CalledProcessError as error:
+        raise RunRefused(f"{command[0]} failed: {' '.join(error.stderr.split())}; try again later") from error
+    except subprocess.TimeoutExpired as error:
+        raise RunRefused(f"{command[0]} did not answer within two minutes; try again later") from error

@@ -1,0 +1,172 @@
+"""Which runs a figure or table needs, how they stand, and what the rest will cost."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import median
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
+
+from macpf.configuration import CONF, compose
+from macpf.runs.errors import ConfigError
+from macpf.runs.identity import Identity
+from macpf.standing import FINISHED, STATES, Standing, begun, standing
+
+#: Env steps per second of one run on one core, and megabytes that it leaves, where nothing was measured here yet.
+DEFAULT_SPEED = {"matrix_game": 300.0, "multigoal": 300.0, "mpe": 600.0, "smac": 60.0}
+DEFAULT_MEGABYTES = {"matrix_game": 1.0, "multigoal": 2.0, "mpe": 5.0, "smac": 20.0}
+
+#: More compositions than this are shared among processes.
+FEW = 8
+
+
+@dataclass(frozen=True)
+class Needed:
+    """One run that is needed: what to type for it, which run that is, and how many env steps it takes."""
+
+    overrides: tuple[str, ...]
+    identity: Identity
+    env_steps: int
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What is left to compute: hours of one core (or GPU) and megabytes on disk; whether the speed was measured."""
+
+    hours: float
+    megabytes: float
+    measured: bool
+
+
+def experiments() -> list[str]:
+    """The figures and tables that need runs."""
+    return sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+
+
+def sweep_of(experiment: str, budget: str, seeds: int | None, backend: str | None, more: Sequence[str]) -> list[str]:
+    """The arguments of ``python run.py -m`` that play an experiment.
+
+    `seeds` leaves experiments that want a single run alone. `backend` is for SMAC, the only environment with a real
+    game behind it.
+    """
+    params = dict(OmegaConf.load(CONF / "experiment" / f"{experiment}.yaml").hydra.sweeper.params)
+    if seeds and "," in str(params.get("seed", "")):
+        params["seed"] = ",".join(map(str, range(seeds)))
+    changed = {override.partition("=")[0] for override in more}
+    arguments = [f"{key}={value}" for key, value in params.items() if key not in changed]
+    if backend and params["env"] == "smac":
+        arguments.append(f"env.backend={backend}")
+    return [*arguments, f"budget={budget}", *more]
+
+
+def runs_of(sweeps: Iterable[list[str]]) -> list[Needed]:
+    """All runs of some sweeps, each once, in the order in which they were asked for.
+
+    Every configuration is composed once, not once for each seed: seeds do not change it.
+
+    Raises:
+        hydra.errors.HydraException, omegaconf.errors.OmegaConfBaseException: an argument does not fit.
+    """
+    seeds: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for sweep in sweeps:
+        for run in BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(sweep), None)[0]:
+            rest = tuple(override for override in run if not override.startswith("seed="))
+            seeds[rest] += [int(override.removeprefix("seed=")) for override in run if override.startswith("seed=")]
+    composed = _composed_in_parallel(list(seeds))
+    needed: dict[str, Needed] = {}
+    for (overrides, numbers), (identity, env_steps) in zip(seeds.items(), composed, strict=True):
+        for seed in dict.fromkeys(numbers) or [identity.seed]:
+            run_identity = replace(identity, seed=seed)
+            needed.setdefault(run_identity.key, Needed((*overrides, f"seed={seed}"), run_identity, env_steps))
+    return list(needed.values())
+
+
+def _composed_in_parallel(configurations: list[tuple[str, ...]]) -> list[tuple[Identity, int]]:
+    if len(configurations) <= FEW:
+        return [_composed(overrides) for overrides in configurations]
+    from macpf.runs.build import settle  # noqa: F401  torch is loaded once here, not once in each process
+
+    with ProcessPoolExecutor(min(os.cpu_count() or 1, 16), mp_context=get_context("fork")) as pool:
+        return list(pool.map(_composed, configurations, chunksize=4))
+
+
+def _composed(overrides: tuple[str, ...]) -> tuple[Identity, int]:
+    from macpf.runs.build import settle
+
+    cfg = compose(*overrides)
+    settle(cfg)
+    return Identity.of(cfg), int(cfg.budget.env_steps)
+
+
+def check_names(names: Sequence[str]) -> list[str]:
+    """The experiments of some figures and tables; ``all`` stands for every one.
+
+    Raises:
+        ConfigError: one is not known.
+    """
+    known = experiments()
+    for name in names:
+        if name != "all" and name not in known:
+            raise ConfigError(f"{name} needs no runs or is not known; choose from: all, {', '.join(known)}")
+    return known if "all" in names else list(names)
+
+
+def cost(left: Sequence[tuple[Needed, Standing]], outputs: Path) -> Cost:
+    """What runs that are not finished will still take, from the speed of the runs in a folder.
+
+    The speed of a run is the median of the most similar ones that were measured: same task and algorithm, else same
+    algorithm and environment, else same environment, else a guess. Only runs of the same length count: short ones
+    hardly learn, and so seem fast.
+    """
+    speeds: dict[tuple[str | int, ...], list[float]] = defaultdict(list)
+    sizes: dict[str, list[float]] = defaultdict(list)
+    for run in begun(outputs):
+        env, map_, algo = run.folder.parts[-5:-2]
+        if speed := run.status.get("steps_per_second"):
+            length = int(run.status.get("total_env_steps", 0))
+            for alike in ((length, env, map_, algo), (length, env, algo), (length, env)):
+                speeds[alike].append(float(speed))
+        if run.state == FINISHED:
+            sizes[env].append(_megabytes(run.folder))
+    hours = megabytes = 0.0
+    measured = True
+    for needed, stands in left:
+        who, length = needed.identity, needed.env_steps
+        keys = (length, who.env, who.map, who.algo), (length, who.env, who.algo), (length, who.env)
+        similar = (speeds.get(key) for key in keys)
+        closest = next(filter(None, similar), None)
+        measured = measured and closest is not None
+        speed = median(closest) if closest else DEFAULT_SPEED.get(who.env, 100.0)
+        hours += needed.env_steps * (1 - stands.progress) / speed / 3600
+        megabytes += median(sizes[who.env]) if who.env in sizes else DEFAULT_MEGABYTES.get(who.env, 10.0)
+    return Cost(hours, megabytes, measured)
+
+
+def _megabytes(folder: Path) -> float:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
+
+
+def standings(needed: Iterable[Needed]) -> list[tuple[Needed, Standing]]:
+    """How each run stands."""
+    return [(run, standing(run.identity.folder)) for run in needed]
+
+
+def describe(stands: Sequence[tuple[Needed, Standing]], queued: int, price: Cost, at_once: int) -> str:
+    """The plan in two lines, e.g. ``450 runs: 12 finished, 3 running, 435 missing``."""
+    counts = Counter(stand.state for _, stand in stands)
+    states = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state]) or "none"
+    waiting = f" ({queued} of them queued already)" if queued else ""
+    source = "measured here" if price.measured else "partly guessed: nothing was measured here yet"
+    return (
+        f"{len(stands)} runs: {states}{waiting}\n"
+        f"to compute: about {price.hours:,.1f} hours of one process, {price.hours / max(at_once, 1):,.1f} hours with "
+        f"{at_once} at once ({source}), and {price.megabytes / 1000:,.1f} GB of disk"
+    )

@@ -1,0 +1,160 @@
+"""``python -m macpf.runs.reproduce table2``: plan the runs, launch what is missing, then draw the figure or table."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from macpf.configuration import CONF
+from macpf.runs import cluster
+from macpf.runs.errors import ConfigError, RunRefused
+from macpf.runs.launch import in_one_line
+from macpf.runs.plan import Needed, check_names, cost, describe, experiments, runs_of, standings, sweep_of
+from macpf.standing import FINISHED, RUNNING, write_plan
+
+ROOT = CONF.parent
+#: Figures that are drawn without a run of their own.
+DRAWN = ("figure3",)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns 0, 1 (something is not finished, or was refused) or 2 (bad input)."""
+    options = _parser().parse_intermixed_args(arguments)
+    try:
+        return reproduce(options)
+    except (ConfigError, HydraException, OmegaConfBaseException) as error:
+        print(f"error: {in_one_line(error)}", file=sys.stderr)
+        return 2
+    except RunRefused as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def reproduce(options: argparse.Namespace) -> int:
+    """Plan, ask, launch, and draw what can be drawn."""
+    if options.name in DRAWN:
+        return draw([options.name], options)
+    names = check_names([options.name])
+    seeds = options.seeds or (1 if options.budget == "smoke" else None)
+    outputs = options.runs.absolute()
+    for_launcher = [override for override in options.overrides if override.startswith("hydra.launcher.")]
+    more = [f"outputs={outputs}", *(override for override in options.overrides if override not in for_launcher)]
+    sweeps = {name: sweep_of(name, options.budget, seeds, options.backend, more) for name in names}
+    needed = runs_of(sweeps.values())
+    if not options.dry_run:
+        write_plan(outputs, f"{options.name}-{options.budget}", [run.identity.folder for run in needed])
+    slurm = options.launcher.startswith("slurm")
+    settings = cluster.launcher(options.launcher, for_launcher) if slurm else None
+    at_once = settings.array_parallelism if settings else os.cpu_count() or 1
+    with cluster.alone(outputs) if slurm and not options.dry_run else nullcontext():
+        left = plan(needed, outputs, at_once)
+        if options.dry_run:
+            return 0
+        if left and not (options.yes or _agreed(len(left), options.launcher)):
+            print("Nothing was launched.")
+            return 1
+        if left and settings:
+            arrays = cluster.submit(left, settings, outputs)
+            print(f"Submitted {len(left)} runs to SLURM as job array {', '.join(arrays)}; `make status` shows them.")
+    if left and not settings:
+        launch_here(sweeps, left, for_launcher)
+    if settings and options.wait:
+        cluster.wait(outputs, needed)
+    unfinished = [run for run, stands in standings(needed) if stands.state != FINISHED]
+    if unfinished and settings and not options.wait:
+        print(f"{len(unfinished)} of {len(needed)} runs are not finished; once they are, the same command draws.")
+        return 0
+    drawn = draw([options.name] if options.name != "all" else [*names, *DRAWN], options)
+    return 1 if unfinished else drawn
+
+
+def plan(needed: Sequence[Needed], outputs: Path, at_once: int) -> list[Needed]:
+    """Print the plan; returns the runs that have to be launched."""
+    stands = standings(needed)
+    queued = cluster.queued(outputs)
+    open_ = [(run, stand) for run, stand in stands if stand.state != FINISHED]
+    left = [run for run, stand in open_ if stand.state != RUNNING and run.identity.key not in queued]
+    in_queue = sum(run.identity.key in queued for run, _ in open_)
+    print(describe(stands, in_queue, cost(open_, outputs), at_once))
+    print(f"to launch now: {len(left)} runs", flush=True)
+    return left
+
+
+def launch_here(sweeps: dict[str, list[str]], left: Sequence[Needed], for_launcher: Sequence[str]) -> None:
+    """Play the sweeps that miss something on this machine, one after the other; `run.py` skips what is finished."""
+    missing = {run.identity.key for run in left}
+    for name, sweep in sweeps.items():
+        if len(sweeps) > 1 and not missing & {run.identity.key for run in runs_of([sweep])}:
+            continue
+        print(f"{name}: python run.py -m {' '.join(sweep)}", flush=True)
+        command = [sys.executable, str(ROOT / "run.py"), "-m", "hydra/launcher=local", *for_launcher, *sweep]
+        done = _call(command)
+        if done not in (0, 1):  # 1: some runs failed, and were named; the other sweeps go on
+            raise SystemExit(done)
+
+
+def _call(command: list[str]) -> int:
+    """Run a command to its end, however long it takes to save when somebody stops us; returns its exit code."""
+    process = subprocess.Popen(command)
+    before = {
+        signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: None),  # the terminal sends it to both of us
+        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda *_: process.terminate()),
+    }
+    try:
+        return process.wait()
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+
+def draw(names: Sequence[str], options: argparse.Namespace) -> int:
+    """Let the analysis write figures and tables; returns the first exit code that is not 0."""
+    worst = 0
+    for name in names:
+        command = [sys.executable, "-m", "analysis", name]
+        known = subprocess.run([*command, "--help"], cwd=ROOT, capture_output=True, text=True, check=False)
+        if known.returncode:
+            print(f"`python -m analysis {name}` does not exist yet; the runs are in {options.runs}.")
+            continue
+        wanted = {"--runs": options.runs.absolute(), "--out": options.out.absolute(), "--budget": options.budget}
+        arguments = [str(part) for key, value in wanted.items() if key in known.stdout for part in (key, value)]
+        worst = worst or subprocess.run([*command, *arguments], cwd=ROOT, check=False).returncode
+    return worst
+
+
+def _agreed(runs: int, launcher: str) -> bool:
+    if not sys.stdin.isatty():
+        raise ConfigError("nobody is there to agree to this plan; add --yes (or YES=1 to make)")
+    return input(f"Launch {runs} runs with launcher={launcher}? [y/N] ").strip().lower() in ("y", "yes")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m macpf.runs.reproduce", description=__doc__)
+    known = [*experiments(), *DRAWN, "all"]
+    parser.add_argument("name", help=f"what to reproduce: {', '.join(known)}")
+    launcher = "slurm" if shutil.which("sbatch") else "local"
+    parser.add_argument("--launcher", default=launcher, help="local, slurm, slurm_gpu, slurm_preemptible")
+    parser.add_argument("--budget", default="paper", help="paper, laptop or smoke")
+    parser.add_argument("--seeds", type=int, help="seeds of each configuration (default: 5; 1 for budget=smoke)")
+    parser.add_argument("--backend", help="of SMAC: embedded, starcraft or auto")
+    parser.add_argument("--runs", type=Path, default=Path("outputs"), metavar="DIR", help="folder of all runs")
+    parser.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="folder of all figures")
+    parser.add_argument("--yes", action="store_true", help="do not ask before launching")
+    parser.add_argument("--wait", action="store_true", help="wait until SLURM has played the runs")
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
+    parser.add_argument("overrides", nargs="*", help="more for run.py, e.g. hydra.launcher.partition=short threads=2")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,151 @@
+"""Which runs a figure needs, and what the command makes of how they stand."""
+
+import json
+import os
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from macpf.runs import cluster, reproduce
+from macpf.runs.errors import ConfigError
+from macpf.runs.folder import RunFolder
+from macpf.runs.identity import Identity
+from macpf.runs.plan import check_names, cost, runs_of, standings, sweep_of
+from macpf.standing import planned, standing
+
+
+def runs(*names, budget="smoke", seeds=None, more=()):
+    return runs_of([sweep_of(name, budget, seeds, "embedded", list(more)) for name in names])
+
+
+def keys(*names):
+    return {run.identity.key for run in runs(*names, budget="paper")}
+
+
+def test_the_papers_figures_share_their_runs():
+    # 18 maps x 5 algorithms x 5 seeds; figure 8's MMM and others are table 2's, ablations add 4 maps x 5 seeds each.
+    table2 = keys("table2")
+    assert len(table2) == 450
+    assert len(keys("figure5")) == 150
+    assert len(keys("figure8")) == 300
+    assert keys("figure5", "figure8") == table2
+    assert keys("figure6") < table2
+    assert len(keys("figure7") - table2) == 20
+    assert len(keys("figure9") - table2) == 40
+    assert len(keys("table1")) == 75
+
+
+def test_a_planned_run_is_the_run_that_the_command_line_trains(configured, tmp_path):
+    (planned_run, _) = runs("figure4", seeds=2, more=["algo=qmix", f"outputs={tmp_path}", "tracking=disabled"])
+    cfg = configured(*planned_run.overrides)
+    assert Identity.of(cfg) == planned_run.identity
+    assert planned_run.env_steps == cfg.budget.env_steps
+
+
+def test_seeds_leave_single_runs_alone_and_change_all_others():
+    assert len(runs("figure2", seeds=3)) == 1
+    assert Counter(run.identity.seed for run in runs("table1", seeds=2)) == {0: 15, 1: 15}
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(ConfigError, match=r"table3 .* choose from: all, figure"):
+        check_names(["table3"])
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ({"state": "finished"}, "finished"),
+        ({"state": "interrupted"}, "interrupted"),
+        ({"state": "failed"}, "failed"),
+        ({"state": "running", "host": "elsewhere", "updated": time.time()}, "running"),
+        ({"state": "running", "host": "elsewhere", "updated": time.time() - 1e5}, "stale"),
+        ({"state": "no such word"}, "stale"),
+        (None, "missing"),
+    ],
+)
+def test_standing_is_what_the_status_says_unless_its_process_is_gone(tmp_path, status, state):
+    if status is not None:
+        (tmp_path / "status.json").write_text(json.dumps(status))
+    assert standing(tmp_path).state == state
+
+
+def test_a_run_of_this_machine_is_stale_once_its_process_is_gone(tmp_path):
+    RunFolder(tmp_path).write_status("running")
+    assert standing(tmp_path).state == "running"
+    child = subprocess.Popen(["true"])
+    child.wait()
+    status = json.loads((tmp_path / "status.json").read_text()) | {"pid": child.pid}
+    (tmp_path / "status.json").write_text(json.dumps(status))
+    assert standing(tmp_path).state == "stale"
+
+
+def test_cost_counts_what_is_left_at_the_speed_that_was_measured(tmp_path):
+    two = runs("figure4", budget="paper", seeds=2, more=["algo=qmix", f"outputs={tmp_path}"])
+    half = two[0].identity.folder
+    half.mkdir(parents=True)
+    status = {"env_step": 5000, "total_env_steps": 10000, "steps_per_second": 100.0}
+    RunFolder(half).write_status("interrupted", **status)
+    price = cost(standings(two), tmp_path)
+    assert price.measured
+    assert price.hours == pytest.approx((5000 + 10000) / 100 / 3600)
+
+
+@pytest.fixture
+def fake_squeue(tmp_path, monkeypatch):
+    def answers(text: str, code: int = 0):
+        program = tmp_path / "bin" / "squeue"
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f"#!/bin/sh\necho '{text}'\nexit {code}\n")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+
+    return answers
+
+
+def submitted(outputs: Path, **jobs: str):
+    (outputs / cluster.FOLDER).mkdir()
+    lines = [json.dumps({"run": run, "job": job}) for run, job in jobs.items()]
+    (outputs / cluster.FOLDER / "submitted.jsonl").write_text("\n".join(lines) + "\n")
+
+
+def test_only_jobs_that_slurm_still_knows_are_queued(tmp_path, fake_squeue):
+    submitted(tmp_path, a="7_0", b="7_1")
+    fake_squeue("7_1")
+    assert cluster.queued(tmp_path) == {"b": "7_1"}
+
+
+def test_nothing_is_planned_while_slurm_does_not_answer(tmp_path, fake_squeue):
+    submitted(tmp_path, a="7_0")
+    fake_squeue("", code=1)
+    with pytest.raises(cluster.RunRefused, match="squeue failed"):
+        cluster.queued(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["slurm", "slurm_gpu", "slurm_preemptible"])
+def test_every_launcher_can_be_changed_key_by_key(name):
+    settings = cluster.launcher(name, ["hydra.launcher.partition=short", "hydra.launcher.mem_gb=3"])
+    assert (settings.partition, settings.mem_gb) == ("short", 3)
+    assert settings.max_num_timeout > 0
+    assert settings.additional_parameters.requeue is True
+    assert (settings.gpus_per_node or 0) == (name == "slurm_gpu")
+
+
+def test_a_launcher_that_does_not_submit_is_refused():
+    with pytest.raises(ConfigError, match="launcher=local does not submit to SLURM"):
+        cluster.launcher("local", [])
+
+
+def test_the_command_plans_asks_and_refuses(tmp_path, capsys):
+    arguments = ["figure4", "--launcher=local", "--budget=smoke", f"--runs={tmp_path}", "algo=qmix"]
+    assert reproduce.main([*arguments, "--dry-run"]) == 0
+    assert "1 runs: 1 missing" in capsys.readouterr().out
+    assert not any(tmp_path.iterdir())
+    assert reproduce.main(arguments) == 2
+    assert "add --yes" in capsys.readouterr().err
+    assert len(planned(tmp_path, "figure4-smoke")) == 1
+    assert reproduce.main(["table3"]) == 2
+    assert reproduce.main([*arguments, "--dry-run", "algo.learner.nonsense=1"]) == 2
