@@ -13,13 +13,15 @@ from macpf.runs.sweep import check_all, planned_overrides
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+#: What tests/docs and test_render see to.
+ELSEWHERE = ("my_vdn", "env=echo", "mode=render")
 
 
 def documented_commands():
     for page in PAGES:
         text = page.read_text().replace("\\\n", " ")
         for line in re.findall(r"^(?:\$ )?(python run\.py .*)$", text, re.M):
-            if not any(text in line for text in ("my_vdn", "env=echo", "mode=render")):  # tested in tests/docs, test_render
+            if not any(text in line for text in ELSEWHERE):
                 yield pytest.param(shlex.split(line, comments=True)[2:], id=line[:80])
 
 
