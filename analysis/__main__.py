@@ -9,6 +9,7 @@ import pandas as pd
 from analysis.errors import AnalysisError
 from analysis.runs import load_runs
 from analysis.selection import select
+from macpf import names
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -71,6 +72,24 @@ def _parser() -> argparse.ArgumentParser:
         figure.add_argument("--macpf", default="macpf", metavar="ALGO", help="the MACPF variant (default: %(default)s)")
         figure.set_defaults(command=_figure2 if name == "figure2" else _figure3)
 
+    of_maps = {f"figure{n}": "learning curves" for n in range(5, 10)}
+    of_maps |= {"table1": "the particle tasks beside the paper", "table2": "all SMAC maps beside the paper"}
+    for name, what in of_maps.items():
+        many = commands.add_parser(
+            name,
+            parents=[runs],
+            help=what,
+            description=f"Write {name} from the runs that conf/experiment/{name}.yaml names. Budgets, backends and "
+            "configurations are never mixed.",
+        )
+        many.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="default: %(default)s")
+        many.add_argument("--budget", help="the budget of the runs to show")
+        many.add_argument("--backend", help="the backend of the runs to show")
+        many.add_argument(
+            "--exclude", action="append", default=[], metavar="TEXT", help="leave out runs with this in their key"
+        )
+        many.set_defaults(command=_of_maps, name=name)
+
     hyperparameters = commands.add_parser(
         "hyperparameters",
         help="every algorithm's settings, as the page of the docs",
@@ -128,6 +147,20 @@ def _figure3(options: argparse.Namespace) -> None:
     from analysis.figures.figure3 import write_figure3
 
     print(*write_figure3(load_runs(options.runs), options.out, options.macpf), sep="\n")
+
+
+def _of_maps(options: argparse.Namespace) -> None:
+    from analysis.experiments import Experiment, find
+    from analysis.figures.curves import write_curves
+    from analysis.tables.beside_paper import write_table
+
+    experiment = Experiment.read(options.name)
+    found = find(load_runs(options.runs), experiment, options.budget, options.backend, options.exclude)
+    if options.name.startswith("table"):
+        print(*write_table(found, options.out), sep="\n")
+        return
+    policies = (names.INDEPENDENT, names.DEPENDENT) if options.name == "figure6" else (names.INDEPENDENT,)
+    print(*write_curves(found, options.out, policies), sep="\n")
 
 
 def _hyperparameters(options: argparse.Namespace) -> None:

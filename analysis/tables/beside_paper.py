@@ -1,0 +1,74 @@
+"""Tables 1 and 2 from our runs, beside the paper's."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from analysis import paper
+from analysis.experiments import LAST, Found
+from analysis.figures import style
+from macpf import names
+
+
+def write_table(found: Found, out: Path) -> list[Path]:
+    """Write an experiment's table as CSV, Markdown and LaTeX."""
+    name = found.experiment.name
+    frame = cells(found, paper.table(name))
+    caption = f"Mean ± standard deviation over seeds of the mean of the last {LAST} evaluations. {found.caption}"
+    out.mkdir(parents=True, exist_ok=True)
+    paths = [out / f"{name}.{suffix}" for suffix in ("csv", "md", "tex")]
+    frame.to_csv(paths[0], index=False)
+    paths[1].write_text(f"{_page(frame, found, '**{}**').to_markdown()}\n\n{caption}\n")
+    latex = _page(frame, found, r"\textbf{{{}}}").rename(index=_escaped).to_latex(caption=_escaped(caption))
+    paths[2].write_text(latex.replace("±", r"$\pm$"))
+    return paths
+
+
+def cells(found: Found, published: pd.DataFrame) -> pd.DataFrame:
+    """One line for each map and method: ours and the paper's mean and std, bold or not, and how far they are apart.
+
+    `gap` is ours minus the paper's mean; `gap_in_errors` is that in standard errors of the difference (NaN for a
+    single seed). std is the population's, as the paper's plots have it.
+    """
+    lines = []
+    for map_ in found.experiment.maps:
+        for algo in found.experiment.algos:
+            final = found.final(map_, algo)
+            lines.append({names.MAP: map_, names.ALGO: algo, "seeds": len(final), "mean": final.mean(skipna=False)})
+            lines[-1]["std"] = final.std(ddof=0, skipna=False) if len(final) else np.nan
+    frame = pd.DataFrame(lines).merge(
+        published.rename(columns={"mean": "paper_mean", "std": "paper_std"}), on=[names.MAP, names.ALGO], how="left"
+    )
+    for prefix in ("", "paper_"):
+        marks = [
+            paper.bold(part[f"{prefix}mean"], part[f"{prefix}std"]) for _, part in frame.groupby(names.MAP, sort=False)
+        ]
+        frame[f"{prefix}bold"] = pd.concat(marks)
+    frame["gap"] = frame["mean"] - frame["paper_mean"]
+    error = np.sqrt(frame["std"] ** 2 / (frame["seeds"] - 1).clip(lower=0) + frame["paper_std"] ** 2 / paper.SEEDS)
+    frame["gap_in_errors"] = (frame["gap"] / error).where(frame["seeds"] > 1)
+    return frame
+
+
+def _page(frame: pd.DataFrame, found: Found, strong: str) -> pd.DataFrame:
+    """Maps down the side; for each method ours, and the paper's in brackets."""
+    digits = 3 if found.experiment.score == "win_rate" else 2
+
+    def shown(line: pd.Series) -> str:
+        ours, theirs = "–", ""
+        if line["seeds"]:
+            ours = f"{line['mean']:.{digits}f} ± {line['std']:.{digits}f}"
+            ours = strong.format(ours) if line["bold"] else ours
+        if np.isfinite(line["paper_mean"]):
+            theirs = f"{line['paper_mean']:.{digits}f}"
+            theirs = f" ({strong.format(theirs) if line['paper_bold'] else theirs})"
+        return ours + theirs
+
+    text = frame.assign(cell=frame.apply(shown, axis=1), method=frame[names.ALGO].map(style.label))
+    page = text.pivot(index=names.MAP, columns="method", values="cell").reindex(list(found.experiment.maps))
+    return page[style.order(page.columns)].rename_axis(None, axis=1)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("_", r"\_").replace("±", r"$\pm$")
