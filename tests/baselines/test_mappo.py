@@ -282,7 +282,7 @@ def test_sampled_actions_follow_the_masked_softmax(make, sizes):
 
 
 def test_unavailable_actions_are_never_taken(make, sizes, random_available):
-    B, learner, generator = 10_000, make(), torch.Generator().manual_seed(0)
+    B, learner, generator = 100_000, make(), torch.Generator().manual_seed(0)
     available = random_available(B, 3, 4, generator=generator)
     obs = torch.randn(B, 3, sizes.obs_dim, generator=generator)
     observation = Observation(obs, torch.zeros(B, sizes.state_dim), available)
