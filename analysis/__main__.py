@@ -90,6 +90,16 @@ def _parser() -> argparse.ArgumentParser:
         )
         many.set_defaults(command=_of_maps, name=name)
 
+    claims = commands.add_parser(
+        "claims",
+        parents=[runs],
+        help="what the paper claims of Tables 1 and 2, by its own numbers and by our runs",
+        description="Print every claim with two verdicts: of the paper's own numbers and of the runs in the folder.",
+    )
+    claims.add_argument("--budget", help="the budget of the runs to judge by")
+    claims.add_argument("--backend", help="the backend of the runs to judge by")
+    claims.set_defaults(command=_claims)
+
     hyperparameters = commands.add_parser(
         "hyperparameters",
         help="every algorithm's settings, as the page of the docs",
@@ -161,6 +171,23 @@ def _of_maps(options: argparse.Namespace) -> None:
         return
     policies = (names.INDEPENDENT, names.DEPENDENT) if options.name == "figure6" else (names.INDEPENDENT,)
     print(*write_curves(found, options.out, policies), sep="\n")
+
+
+def _claims(options: argparse.Namespace) -> None:
+    from analysis import paper
+    from analysis.claims import ledger
+    from analysis.experiments import Experiment, find
+    from analysis.tables.beside_paper import cells
+
+    runs, tables = load_runs(options.runs), {}
+    for name in ("table1", "table2"):
+        experiment = Experiment.read(name)
+        if not (runs.report[names.ENV] == experiment.env).any():
+            continue
+        found = find(runs, experiment, options.budget, options.backend)
+        if (found.report[names.BUDGET] != "smoke").all():  # smoke runs say nothing about a method
+            tables[name] = cells(found, paper.table(name))
+    print(ledger(tables).to_markdown(index=False))
 
 
 def _hyperparameters(options: argparse.Namespace) -> None:
