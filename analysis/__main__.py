@@ -176,7 +176,7 @@ def _of_maps(options: argparse.Namespace) -> None:
 def _claims(options: argparse.Namespace) -> None:
     from analysis import paper
     from analysis.claims import ledger
-    from analysis.experiments import Experiment, find
+    from analysis.experiments import SMOKE, Experiment, find
     from analysis.tables.beside_paper import cells
 
     runs, tables = load_runs(options.runs), {}
@@ -185,7 +185,7 @@ def _claims(options: argparse.Namespace) -> None:
         if not (runs.report[names.ENV] == experiment.env).any():
             continue
         found = find(runs, experiment, options.budget, options.backend)
-        if (found.report[names.BUDGET] != "smoke").all():  # smoke runs say nothing about a method
+        if (found.report[names.BUDGET] != SMOKE).all():  # those say nothing about a method
             tables[name] = cells(found, paper.table(name))
     print(ledger(tables).to_markdown(index=False))
 

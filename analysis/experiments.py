@@ -16,6 +16,8 @@ EXPERIMENTS = Path(__file__).parents[1] / "conf" / "experiment"
 #: Evaluations whose mean is a run's final value (the last digits of the paper's Table 2 fit five).
 LAST = 5
 SCORES = {"smac": "win_rate"}
+#: The budget whose runs only show that everything works.
+SMOKE = "smoke"
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ def _caption(experiment: Experiment, shown: pd.DataFrame) -> str:
         f"{len(planned & done)} of {len(planned)} planned runs are finished",
         f"{unfinished} unfinished ones are shown where a method has no finished run" if unfinished else "",
         f"budget {budget} ({int(shown['total'].max()):,} env steps), backend {backend}",
-        "THIS IS A SMOKE RUN, which says nothing about the methods" if budget == "smoke" else "",
+        "THIS IS A SMOKE RUN, which says nothing about the methods" if budget == SMOKE else "",
         f"commits {', '.join(commits)}" if commits else "",
     ]
     return ". ".join(sentence for sentence in sentences if sentence) + "."

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import paper
-from analysis.experiments import LAST, Found
+from analysis.experiments import LAST, SMOKE, Found
 from analysis.figures import style
 from macpf import names
 
@@ -45,6 +45,8 @@ def cells(found: Found, published: pd.DataFrame) -> pd.DataFrame:
             paper.bold(part[f"{prefix}mean"], part[f"{prefix}std"]) for _, part in frame.groupby(names.MAP, sort=False)
         ]
         frame[f"{prefix}bold"] = pd.concat(marks)
+    if (found.report[names.BUDGET] == SMOKE).any():
+        frame["bold"] = False  # it says nothing about a method
     frame["gap"] = frame["mean"] - frame["paper_mean"]
     error = np.sqrt(frame["std"] ** 2 / (frame["seeds"] - 1).clip(lower=0) + frame["paper_std"] ** 2 / paper.SEEDS)
     frame["gap_in_errors"] = (frame["gap"] / error).where(frame["seeds"] > 1)

@@ -98,6 +98,13 @@ def test_what_may_not_be_mixed_is_refused_in_one_line(write_smac, tmp_path, caps
     assert says in line
 
 
+def test_smoke_runs_are_never_bold(write_smac, tmp_path):
+    write_smac([0.5] * 6, budget="smoke")
+    found = find(load_runs(tmp_path), Experiment("table2", "smac", ("MMM",), ("qmix",), (0,)))
+    assert not cells(found, paper.table("table2"))["bold"].any()
+    assert "SMOKE RUN" in found.caption
+
+
 @pytest.mark.parametrize("name", ["figure5", "figure6", "figure7", "figure8", "figure9", "table2"])
 def test_every_figure_and_table_is_written_however_few_runs_there_are(write_smac, tmp_path, name):
     for algo in ("macpf", "macpf_control", "macpf_att"):
