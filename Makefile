@@ -20,7 +20,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 install: $(VENV)/.installed ## make .venv with the pinned packages
 
-demo: install ## train MACPF, FOP and QMIX on the matrix game (20 runs) and draw Figure 4
+demo: install ## train MACPF and the baselines on the matrix game (35 runs) and draw Figure 4
 	$(BIN)/python run.py -m +experiment=figure4 "outputs=$(RUNS)"
 	$(BIN)/python -m analysis figure4 --runs "$(RUNS)" --out "$(FIGURES)"
 
