@@ -69,23 +69,37 @@ class EpisodeBatch:
     @cached_property
     def last_actions(self) -> Int[Tensor, "R N"]:
         """The actions of the step before, -1 at the first."""
-        last = torch.full_like(self.actions, -1)
-        has_next = self._next < len(self.actions)
-        last[self._next[has_next]] = self.actions[has_next]
-        return last
+        return F.pad(self.actions, (0, 0, 0, 1), value=-1)[self.previous]
 
     def next(self, values: Float[Tensor, "R"]) -> Float[Tensor, "R"]:
         """Each row's value at the following env step of its episode, 0 where the batch has none."""
-        return F.pad(values, (0, 1))[self._next]
+        return F.pad(values, (0, 1))[self._later]
 
     @cached_property
-    def _next(self) -> Int[Tensor, "R"]:
+    def _later(self) -> Int[Tensor, "R"]:
         """The row one env step later, R where there is none."""
+        has_earlier = self.previous < len(self.reward)
+        later = torch.full_like(self.previous, len(self.reward))
+        later[self.previous[has_earlier]] = has_earlier.nonzero().squeeze(-1)
+        return later
+
+    @cached_property
+    def time(self) -> Int[Tensor, "R"]:
+        """Each row's env step within its episode, on the CPU."""
+        return torch.repeat_interleave(torch.arange(len(self.sizes)), torch.tensor(self.sizes))
+
+    @cached_property
+    def episode(self) -> Int[Tensor, "R"]:
+        """Each row's episode, on the CPU."""
         sizes = torch.tensor(self.sizes)
-        time = torch.repeat_interleave(torch.arange(len(sizes)), sizes)
-        episode = torch.arange(len(time)) - (sizes.cumsum(0) - sizes)[time]
-        goes_on = episode < F.pad(sizes, (0, 1))[time + 1]
-        return torch.where(goes_on, torch.arange(len(time)) + sizes[time], len(time)).to(self.actions.device)
+        return torch.arange(len(self.time)) - (sizes.cumsum(0) - sizes)[self.time]
+
+    @cached_property
+    def previous(self) -> Int[Tensor, "R"]:
+        """The row one env step earlier, R where there is none."""
+        rows = torch.arange(len(self.time))
+        earlier = rows - torch.tensor(self.sizes)[self.time - 1]
+        return torch.where(self.time > 0, earlier, len(rows)).to(self.actions.device)
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
         """Names and tensors, in the order of the class."""

@@ -15,19 +15,11 @@ if TYPE_CHECKING:
     from macpf.experience.batch import EpisodeBatch
 
 
-def rows_before(batch: EpisodeBatch) -> Int[Tensor, "R"]:
-    """The row of each row's episode one env step earlier, R where there is none."""
-    sizes = torch.tensor(batch.sizes)
-    time = torch.repeat_interleave(torch.arange(len(sizes)), sizes)
-    before = torch.arange(len(time)) - sizes[time - 1]
-    return torch.where(time > 0, before, len(time)).to(batch.actions.device)
-
-
 def stack_frames(batch: EpisodeBatch, inputs: Float[Tensor, "R *N I"], n_frames: int) -> Float[Tensor, "R *N KI"]:
     """The last K inputs of every row's episode, ordered (t-1, t-2, ..., t), zeros before the first (ONP's order)."""
     if n_frames == 1:
         return inputs
-    before = F.pad(rows_before(batch), (0, 1), value=len(inputs))
+    before = F.pad(batch.previous, (0, 1), value=len(inputs))
     padded = torch.cat([inputs, torch.zeros_like(inputs[:1])])
     frames, row = [], before[:-1]
     for _ in range(n_frames - 1):
@@ -54,10 +46,8 @@ class Chunks:
     def of(cls, batch: EpisodeBatch, length: int) -> Chunks:
         """Cut every episode of every agent after each `length` steps."""
         R, N = batch.actions.shape
-        sizes = torch.tensor(batch.sizes)
-        time = torch.repeat_interleave(torch.arange(len(sizes)), sizes)
-        episode = torch.arange(R) - (sizes.cumsum(0) - sizes)[time]
-        pieces = (len(sizes) - 1) // length + 1  # of the longest episode
+        time, episode = batch.time, batch.episode
+        pieces = (len(batch.sizes) - 1) // length + 1  # of the longest episode
         played = batch.filled.cpu().bool()
         rows = torch.full((batch.size * pieces, length), -1)
         rows[(episode * pieces + time // length)[played], (time % length)[played]] = torch.arange(R)[played]
@@ -67,7 +57,7 @@ class Chunks:
         agents = torch.arange(N, device=rows.device).repeat(len(order))
         return cls(
             steps=torch.where(rows >= 0, rows * N + agents.unsqueeze(-1), -1),
-            before=rows_before(batch)[rows[:, 0]] * N + agents,
+            before=batch.previous[rows[:, 0]] * N + agents,
         )
 
     @property

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from macpf.learning.chunks import Chunks, rows_before, stack_frames
+from macpf.learning.chunks import Chunks, stack_frames
 
 LENGTHS, CUT, N = [7, 6, 6, 3, 1], [1], 3
 
@@ -84,7 +84,7 @@ def test_one_part_draws_no_random_number(batch):
 
 
 def test_rows_before_are_those_of_the_same_episode(batch, row):
-    before = rows_before(batch)
+    before = batch.previous
     for b, L in enumerate(LENGTHS):
         for t in range(L + (b in CUT)):
             assert before[row(b, t)] == (row(b, t - 1) if t else len(batch.reward))
