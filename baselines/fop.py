@@ -10,7 +10,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from macpf.learning.algorithm import Memory, OffPolicyAlgorithm, Sizes, checked
-from macpf.learning.attention import DuplexMixer
+from macpf.learning.attention import DuplexMixer, soft_values
 from macpf.learning.networks import AgentNetwork, gumbel, joint_of, mask_unavailable, pick
 from macpf.learning.optimisation import Optimiser, TargetUpdates, target_of
 from macpf.learning.returns import masked_mean, td_lambda
@@ -32,8 +32,7 @@ class FOPCritic(nn.Module):
     ) -> tuple[Float[Tensor, "R N A"], Float[Tensor, "R"], Float[Tensor, "R"]]:
         """Values, joint values of the actions, and the attention's regulariser."""
         q, _ = self.agents(inputs, batch.sizes)
-        soft_values = alpha * torch.logsumexp(q.detach() / alpha, dim=-1)  # V_i, over all actions as in the release
-        joint, regulariser = self.mixer(pick(q, actions), soft_values, actions, batch.state, batch.obs)
+        joint, regulariser = self.mixer(pick(q, actions), soft_values(q, alpha), actions, batch.state, batch.obs)
         return q, joint, regulariser
 
 

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 from jaxtyping import Float, Int
 from pydantic import PositiveInt
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from macpf.learning.algorithm import Sizes, checked
-from macpf.learning.hypernetworks import MixingWeights
+from macpf.learning.hypernetworks import MixingWeights, mix_monotonically
 from macpf.learning.networks import pick
 from macpf.learning.value_based import ValueBased
 
@@ -27,9 +26,7 @@ class MonotonicMixer(nn.Module):
 
     def forward(self, values: Float[Tensor, "R N"], state: Float[Tensor, "R S"]) -> Float[Tensor, "R"]:
         """Joint values of the agents' values."""
-        w1, b1, w2, v = self.weights(state)
-        hidden = F.elu((values.unsqueeze(-2) @ w1).squeeze(-2) + b1)
-        return (hidden * w2).sum(dim=-1) + v
+        return mix_monotonically(values, self.weights(state))
 
 
 class QMIX(ValueBased):

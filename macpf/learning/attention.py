@@ -130,3 +130,8 @@ class DuplexMixer(nn.Module):
         if self.values_in_keys:
             features = torch.cat([features, values.detach().unsqueeze(-1)], dim=-1)
         return self.attention(state, features)
+
+
+def soft_values(q: Float[Tensor, "R N A"], alpha: float) -> Float[Tensor, "R N"]:
+    """V_i = alpha log sum exp(Q_i / alpha), eq. 4 with its logarithm; over all actions, as in the release."""
+    return alpha * torch.logsumexp(q.detach() / alpha, dim=-1)

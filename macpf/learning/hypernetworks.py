@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class MixingWeights(nn.Module):
@@ -28,6 +29,18 @@ class MixingWeights(nn.Module):
         """The mixer's w1, b1, w2 and v at each state."""
         w1 = self.first(state).abs().unflatten(-1, (self.n_agents, self.embed_dim))
         return w1, self.first_bias(state), self.second(state).abs(), self.value(state).squeeze(-1)
+
+
+def mix_monotonically(
+    values: Float[Tensor, "*batch N"],
+    weights: tuple[
+        Float[Tensor, "*batch N E"], Float[Tensor, "*batch E"], Float[Tensor, "*batch E"], Float[Tensor, "*batch"]
+    ],
+) -> Float[Tensor, "*batch"]:
+    """QMIX's ELU(q w1 + b1) w2 + v, given what `MixingWeights` says of the states."""
+    w1, b1, w2, v = weights
+    hidden = F.elu((values.unsqueeze(-2) @ w1).squeeze(-2) + b1)
+    return (hidden * w2).sum(dim=-1) + v
 
 
 def two_layers(input_dim: int, hidden_dim: int, output_dim: int) -> nn.Sequential:

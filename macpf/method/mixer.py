@@ -8,14 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from macpf.learning.algorithm import Sizes
-from macpf.learning.attention import DuplexMixer
-from macpf.learning.hypernetworks import MixingWeights
+from macpf.learning.attention import DuplexMixer, soft_values
+from macpf.learning.hypernetworks import MixingWeights, mix_monotonically
 from macpf.learning.networks import pick
 
 
@@ -69,11 +67,10 @@ class NonlinearMixer(nn.Module):
 
     def forward(self, state: Float[Tensor, "R S"], obs: Float[Tensor, "R N O"]) -> Mix:
         """One pass through the hypernetworks for however many mixes."""
-        w1, b1, w2, v = self.weights(state)
+        weights = self.weights(state)
 
         def mix(q: Tensor, actions: Tensor, alpha: float) -> tuple[Tensor, None]:
-            hidden = F.elu((pick(q, actions).unsqueeze(-2) @ w1).squeeze(-2) + b1)
-            return (hidden * w2).sum(dim=-1) + v, None
+            return mix_monotonically(pick(q, actions), weights), None
 
         return mix
 
@@ -89,8 +86,7 @@ class AttentionMixer(nn.Module):
         """Nothing can be shared between two mixes but the states."""
 
         def mix(q: Tensor, actions: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
-            soft_values = alpha * torch.logsumexp(q.detach() / alpha, dim=-1)  # V_i of eq. 4, with its logarithm
-            joint, regulariser = self.duplex(pick(q, actions), soft_values, actions, state, obs)
+            joint, regulariser = self.duplex(pick(q, actions), soft_values(q, alpha), actions, state, obs)
             return joint, 1e-3 * regulariser
 
         return mix
