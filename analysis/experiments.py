@@ -3,16 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 
 import pandas as pd
-from omegaconf import OmegaConf
 
 from analysis.errors import AnalysisError
 from analysis.runs import FINISHED, NO_DATA, Runs
 from macpf import names
+from macpf.configuration import sweep_params
 
-EXPERIMENTS = Path(__file__).parents[1] / "conf" / "experiment"
 #: Evaluations whose mean is a run's final value (the last digits of the paper's Table 2 fit five).
 LAST = 5
 SCORES = {"smac": "win_rate"}
@@ -33,8 +31,8 @@ class Experiment:
     @classmethod
     def read(cls, name: str) -> "Experiment":
         """From its file."""
-        params = OmegaConf.select(OmegaConf.load(EXPERIMENTS / f"{name}.yaml"), "hydra.sweeper.params")
-        maps, algos, seeds = (str(params[key]).split(",") for key in ("map", "algo", "seed"))
+        params = sweep_params(name)
+        maps, algos, seeds = (params[key].split(",") for key in ("map", "algo", "seed"))
         return cls(name, params["env"], tuple(maps), tuple(algos), tuple(int(seed) for seed in seeds))
 
     @property

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 
 from analysis.errors import AnalysisError
-from macpf.standing import FAILED, FINISHED, RUNNING, STALE, STATES, Standing, begun, planned, standing
+from macpf.standing import FAILED, FINISHED, PLANS, RUNNING, STALE, STATES, Standing, begun, planned, standing
 
 #: Seconds between two looks.
 EVERY = 5.0
@@ -51,7 +51,7 @@ def look(outputs: Path, plan: str | None) -> list[Standing]:
     """
     wanted = planned(outputs, plan)
     if plan and not wanted:
-        known = ", ".join(sorted(path.stem for path in (outputs / ".plans").glob("*.json"))) or "none yet"
+        known = ", ".join(sorted(path.stem for path in (outputs / PLANS).glob("*.json"))) or "none yet"
         raise AnalysisError(f"no plan called {plan} in {outputs}; plans: {known}")
     runs = {run.folder: run for run in ([] if plan else begun(outputs))}
     runs |= {folder: standing(folder) for folder in wanted if folder not in runs}

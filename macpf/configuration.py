@@ -22,6 +22,12 @@ def family(algo: str) -> str:
 OmegaConf.register_new_resolver("family", family, replace=True)
 
 
+def sweep_params(name: str) -> dict[str, str]:
+    """What the sweep of `conf/experiment/<name>.yaml` varies: lists with commas, as one would type them."""
+    params = OmegaConf.load(CONF / "experiment" / f"{name}.yaml").hydra.sweeper.params
+    return {str(key): str(value) for key, value in params.items()}
+
+
 def compose(*overrides: str) -> DictConfig:
     """What `python run.py <overrides>` would be given.
 

@@ -37,7 +37,8 @@ def _own_wandb_service(monkeypatch: pytest.MonkeyPatch) -> None:
 HOLDER = """
 import sys, time
 from pathlib import Path
-from macpf.runs.folder import RUNNING, RunFolder
+from macpf.runs.folder import RunFolder
+from macpf.standing import RUNNING
 folder = RunFolder(Path(sys.argv[1]))
 with folder.lock():
     folder.write_status(RUNNING)

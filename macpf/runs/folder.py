@@ -14,8 +14,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from macpf.runs.errors import RunRefused
-
-RUNNING, FINISHED, INTERRUPTED, FAILED = "running", "finished", "interrupted", "failed"
+from macpf.standing import FINISHED
 
 
 class RunFolder:

@@ -21,12 +21,13 @@ from macpf.runs.allocation import keep_freed_memory
 from macpf.runs.build import Parts, build, check_run_settings, settle
 from macpf.runs.console import RunConsole
 from macpf.runs.errors import Interrupted, RunRefused
-from macpf.runs.folder import FAILED, FINISHED, INTERRUPTED, RUNNING, RunFolder, write_atomically
+from macpf.runs.folder import RunFolder, write_atomically
 from macpf.runs.identity import Identity, commit
 from macpf.runs.memory import free_memory, replay_estimate
 from macpf.runs.preemption import StopRequests, in_worker
 from macpf.runs.tracking import Tracker
 from macpf.runs.trainer import Trainer, train
+from macpf.standing import FAILED, FINISHED, INTERRUPTED, RUNNING
 
 #: Errors of a write that found no room.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -7,15 +7,15 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import OmegaConf
 
-from macpf.configuration import CONF, compose
+from macpf.configuration import CONF, compose, sweep_params
 from macpf.runs.errors import ConfigError
 from macpf.runs.identity import Identity
 from macpf.standing import FINISHED, STATES, Standing, begun, standing
@@ -57,8 +57,8 @@ def sweep_of(experiment: str, budget: str, seeds: int | None, backend: str | Non
     `seeds` leaves experiments that want a single run alone. `backend` is for SMAC, the only environment with a real
     game behind it.
     """
-    params = dict(OmegaConf.load(CONF / "experiment" / f"{experiment}.yaml").hydra.sweeper.params)
-    if seeds and "," in str(params.get("seed", "")):
+    params = sweep_params(experiment)
+    if seeds and "," in params.get("seed", ""):
         params["seed"] = ",".join(map(str, range(seeds)))
     changed = {override.partition("=")[0] for override in more}
     arguments = [f"{key}={value}" for key, value in params.items() if key not in changed]
@@ -67,26 +67,44 @@ def sweep_of(experiment: str, budget: str, seeds: int | None, backend: str | Non
     return [*arguments, f"budget={budget}", *more]
 
 
-def runs_of(sweeps: Iterable[list[str]]) -> list[Needed]:
-    """All runs of some sweeps, each once, in the order in which they were asked for.
+def runs_of(sweeps: Sequence[list[str]]) -> list[list[Needed]]:
+    """The runs of each sweep, each once, in the order in which they were asked for.
 
-    Every configuration is composed once, not once for each seed: seeds do not change it.
+    Every configuration is composed once, whatever sweeps want it and for however many seeds: they do not change it.
 
     Raises:
         hydra.errors.HydraException, omegaconf.errors.OmegaConfBaseException: an argument does not fit.
     """
-    seeds: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    for sweep in sweeps:
-        for run in BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(sweep), None)[0]:
-            rest = tuple(override for override in run if not override.startswith("seed="))
-            seeds[rest] += [int(override.removeprefix("seed=")) for override in run if override.startswith("seed=")]
-    composed = _composed_in_parallel(list(seeds))
+    asked = [_seeds_by_configuration(sweep) for sweep in sweeps]
+    configurations = list(dict.fromkeys(overrides for seeds in asked for overrides in seeds))
+    composed = dict(zip(configurations, _composed_in_parallel(configurations), strict=True))
+    result = []
+    for seeds in asked:
+        needed: dict[str, Needed] = {}
+        for overrides, numbers in seeds.items():
+            identity, env_steps = composed[overrides]
+            for seed in dict.fromkeys(numbers) or [identity.seed]:
+                run_identity = replace(identity, seed=seed)
+                needed.setdefault(run_identity.key, Needed((*overrides, f"seed={seed}"), run_identity, env_steps))
+        result.append(list(needed.values()))
+    return result
+
+
+def all_of(by_sweep: Iterable[list[Needed]]) -> list[Needed]:
+    """The runs of all sweeps together, each once."""
     needed: dict[str, Needed] = {}
-    for (overrides, numbers), (identity, env_steps) in zip(seeds.items(), composed, strict=True):
-        for seed in dict.fromkeys(numbers) or [identity.seed]:
-            run_identity = replace(identity, seed=seed)
-            needed.setdefault(run_identity.key, Needed((*overrides, f"seed={seed}"), run_identity, env_steps))
+    for run in chain.from_iterable(by_sweep):
+        needed.setdefault(run.identity.key, run)
     return list(needed.values())
+
+
+def _seeds_by_configuration(sweep: list[str]) -> dict[tuple[str, ...], list[int]]:
+    """The seeds that a sweep wants for each of its other overrides."""
+    seeds: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for run in BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(sweep), None)[0]:
+        rest = tuple(override for override in run if not override.startswith("seed="))
+        seeds[rest] += [int(override.removeprefix("seed=")) for override in run if override.startswith("seed=")]
+    return seeds
 
 
 def _composed_in_parallel(configurations: list[tuple[str, ...]]) -> list[tuple[Identity, int]]:

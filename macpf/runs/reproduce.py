@@ -19,7 +19,7 @@ from macpf.configuration import CONF
 from macpf.runs import cluster
 from macpf.runs.errors import ConfigError, RunRefused
 from macpf.runs.launch import in_one_line
-from macpf.runs.plan import Needed, check_names, cost, describe, experiments, runs_of, standings, sweep_of
+from macpf.runs.plan import Needed, all_of, check_names, cost, describe, experiments, runs_of, standings, sweep_of
 from macpf.standing import FINISHED, RUNNING, write_plan
 
 ROOT = CONF.parent
@@ -50,7 +50,8 @@ def reproduce(options: argparse.Namespace) -> int:
     for_launcher = [override for override in options.overrides if override.startswith("hydra.launcher.")]
     more = [f"outputs={outputs}", *(override for override in options.overrides if override not in for_launcher)]
     sweeps = {name: sweep_of(name, options.budget, seeds, options.backend, more) for name in names}
-    needed = runs_of(sweeps.values())
+    by_sweep = dict(zip(sweeps, runs_of(list(sweeps.values())), strict=True))
+    needed = all_of(by_sweep.values())
     if not options.dry_run:
         write_plan(outputs, f"{options.name}-{options.budget}", [run.identity.folder for run in needed])
     slurm = options.launcher.startswith("slurm")
@@ -67,7 +68,9 @@ def reproduce(options: argparse.Namespace) -> int:
             arrays = cluster.submit(left, settings, outputs)
             print(f"Submitted {len(left)} runs to SLURM as job array {', '.join(arrays)}; `make status` shows them.")
     if left and not settings:
-        launch_here(sweeps, left, for_launcher)
+        missing = {run.identity.key for run in left}
+        short = {name for name, runs in by_sweep.items() if missing & {run.identity.key for run in runs}}
+        launch_here({name: sweep for name, sweep in sweeps.items() if name in short}, for_launcher)
     if settings and options.wait:
         cluster.wait(outputs, needed)
     unfinished = [run for run, stands in standings(needed) if stands.state != FINISHED]
@@ -90,12 +93,9 @@ def plan(needed: Sequence[Needed], outputs: Path, at_once: int) -> list[Needed]:
     return left
 
 
-def launch_here(sweeps: dict[str, list[str]], left: Sequence[Needed], for_launcher: Sequence[str]) -> None:
-    """Play the sweeps that miss something on this machine, one after the other; `run.py` skips what is finished."""
-    missing = {run.identity.key for run in left}
+def launch_here(sweeps: dict[str, list[str]], for_launcher: Sequence[str]) -> None:
+    """Play sweeps on this machine, one after the other; `run.py` skips what is finished."""
     for name, sweep in sweeps.items():
-        if len(sweeps) > 1 and not missing & {run.identity.key for run in runs_of([sweep])}:
-            continue
         print(f"{name}: python run.py -m {' '.join(sweep)}", flush=True)
         command = [sys.executable, str(ROOT / "run.py"), "-m", "hydra/launcher=local", *for_launcher, *sweep]
         done = _call(command)

@@ -24,10 +24,11 @@ from rich.table import Table
 from macpf.runs.build import build, check_run_settings, settle
 from macpf.runs.console import LINE_EVERY, describe_pace, describe_score, duration
 from macpf.runs.errors import ConfigError
-from macpf.runs.folder import FAILED, FINISHED, INTERRUPTED, RUNNING, RunFolder
+from macpf.runs.folder import RunFolder
 from macpf.runs.identity import Identity
 from macpf.runs.launch import in_one_line
 from macpf.runs.preemption import SWEEP_PID, StopRequests
+from macpf.standing import FAILED, FINISHED, INTERRUPTED, RUNNING
 
 #: Seconds that stopping runs get to save.
 GRACE = 30.0

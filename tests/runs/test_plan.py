@@ -13,12 +13,12 @@ from macpf.runs import cluster, reproduce
 from macpf.runs.errors import ConfigError
 from macpf.runs.folder import RunFolder
 from macpf.runs.identity import Identity
-from macpf.runs.plan import check_names, cost, runs_of, standings, sweep_of
+from macpf.runs.plan import all_of, check_names, cost, runs_of, standings, sweep_of
 from macpf.standing import planned, standing
 
 
 def runs(*names, budget="smoke", seeds=None, more=()):
-    return runs_of([sweep_of(name, budget, seeds, "embedded", list(more)) for name in names])
+    return all_of(runs_of([sweep_of(name, budget, seeds, "embedded", list(more)) for name in names]))
 
 
 def keys(*names):
