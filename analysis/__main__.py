@@ -63,6 +63,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     figure4.set_defaults(command=_figure4)
 
+    outcomes = commands.add_parser(
+        "outcomes",
+        parents=[runs],
+        help="matrix games: how the runs of every method ended, beside the paper",
+        description="Write outcomes.csv and outcomes.md: how many finished runs of each method and payoff end at an "
+        "optimum, with intervals. Its runs: python run.py -m +experiment=outcomes.",
+    )
+    outcomes.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="default: %(default)s")
+    outcomes.add_argument("--budget", help="the budget of the runs to count")
+    outcomes.add_argument(
+        "--exclude", action="append", default=[], metavar="TEXT", help="leave out runs with this in their key"
+    )
+    outcomes.set_defaults(command=_outcomes)
+
     for name, what in (
         ("figure2", "the two joint policies that MACPF learns in a coordination game"),
         ("figure3", "MACPF's modules with their parameter counts"),
@@ -145,6 +159,14 @@ def _figure4(options: argparse.Namespace) -> None:
         print(*written.paths, sep="\n")
         with pd.option_context("display.float_format", "{:.3f}".format):
             print(f"\n{written.outcomes.to_string(index=False)}\n")
+
+
+def _outcomes(options: argparse.Namespace) -> None:
+    from analysis.figures.figure4 import ENV
+    from analysis.tables.outcomes import outcomes, write_outcomes
+
+    paths = write_outcomes(outcomes(load_runs(options.runs), ENV, options.budget, options.exclude), options.out)
+    print(*paths, paths[-1].read_text(), sep="\n")
 
 
 def _figure2(options: argparse.Namespace) -> None:
