@@ -104,14 +104,43 @@ def _parser() -> argparse.ArgumentParser:
         )
         many.set_defaults(command=_of_maps, name=name)
 
+    chosen = argparse.ArgumentParser(add_help=False)
+    chosen.add_argument("--budget", help="the budget of the runs to look at")
+    chosen.add_argument("--backend", help="the backend of the runs to look at")
+    chosen.add_argument(
+        "--exclude", action="append", default=[], metavar="TEXT", help="leave out runs with this in their key"
+    )
+
+    statistics = commands.add_parser(
+        "statistics",
+        parents=[runs, chosen],
+        help="methods over all maps: IQM, probability of improvement and more, with intervals",
+        description="Write and print an experiment's aggregate statistics (Agarwal et al., 2021) as CSV and Markdown, "
+        "and as figures: intervals, performance profile, probability of improvement, sample efficiency. What they "
+        "mean: docs/analysis.md.",
+    )
+    statistics.add_argument("experiment", nargs="?", choices=of_maps, default="table2", help="default: %(default)s")
+    statistics.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="default: %(default)s")
+    statistics.set_defaults(command=_statistics)
+
+    export = commands.add_parser(
+        "export",
+        parents=[runs, chosen],
+        help="all finished runs as the JSON that marl-eval reads",
+        description="Write every finished run as marl-eval's JSON; the mapping: docs/analysis.md.",
+    )
+    export.add_argument("--to", type=Path, required=True, metavar="FILE")
+    export.set_defaults(command=_export)
+
     claims = commands.add_parser(
         "claims",
-        parents=[runs],
-        help="what the paper claims of Tables 1 and 2, by its own numbers and by our runs",
-        description="Print every claim with two verdicts: of the paper's own numbers and of the runs in the folder.",
+        parents=[runs, chosen],
+        help="what the paper claims, by its own numbers and by our runs",
+        description="Print every claim of the paper with two verdicts, of the paper's own numbers and of the finished "
+        "runs in the folder, and write them as claims.csv and claims.md. What decides: docs/analysis.md.",
     )
-    claims.add_argument("--budget", help="the budget of the runs to judge by")
-    claims.add_argument("--backend", help="the backend of the runs to judge by")
+    claims.add_argument("--map", help="the payoff matrix to judge the matrix game by (default: figure4's)")
+    claims.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="default: %(default)s")
     claims.set_defaults(command=_claims)
 
     hyperparameters = commands.add_parser(
@@ -191,25 +220,43 @@ def _of_maps(options: argparse.Namespace) -> None:
     if options.name.startswith("table"):
         print(*write_table(found, options.out), sep="\n")
         return
-    policies = (names.INDEPENDENT, names.DEPENDENT) if options.name == "figure6" else (names.INDEPENDENT,)
-    print(*write_curves(found, options.out, policies), sep="\n")
+    print(*write_curves(found, options.out, _policies(options.name)), sep="\n")
+
+
+def _policies(experiment: str) -> tuple[str, ...]:
+    return (names.INDEPENDENT, names.DEPENDENT) if experiment == "figure6" else (names.INDEPENDENT,)
+
+
+def _statistics(options: argparse.Namespace) -> None:
+    from analysis.comparison import compare
+    from analysis.experiments import Experiment, find
+    from analysis.figures.aggregates import write_figures
+    from analysis.normalisation import refuse_other_rules
+    from analysis.tables.aggregates import aggregates, write_aggregates
+
+    runs = load_runs(options.runs)
+    found = find(runs, Experiment.read(options.experiment), options.budget, options.backend, options.exclude)
+    refuse_other_rules({run: runs.configs[run] for run in found.report["run"]})
+    comparison = compare(found, _policies(options.experiment))
+    table = aggregates(comparison)
+    paths = write_aggregates(table, comparison, found, options.out)
+    print(*paths, *write_figures(table, comparison, found, options.out), paths[-1].read_text(), sep="\n")
+
+
+def _export(options: argparse.Namespace) -> None:
+    from analysis.export import export, write_export
+
+    runs = load_runs(options.runs)
+    print(write_export(export(runs, options.budget, options.backend, options.exclude), options.to))
 
 
 def _claims(options: argparse.Namespace) -> None:
-    from analysis import paper
-    from analysis.claims import ledger
-    from analysis.experiments import SMOKE, Experiment, find
-    from analysis.tables.beside_paper import cells
+    from analysis.claims import ledger, readable, write_ledger
+    from analysis.claims.evidence import gather
 
-    runs, tables = load_runs(options.runs), {}
-    for name in ("table1", "table2"):
-        experiment = Experiment.read(name)
-        if not (runs.report[names.ENV] == experiment.env).any():
-            continue
-        found = find(runs, experiment, options.budget, options.backend)
-        if (found.report[names.BUDGET] != SMOKE).all():  # those say nothing about a method
-            tables[name] = cells(found, paper.table(name))
-    print(ledger(tables).to_markdown(index=False))
+    evidence = gather(load_runs(options.runs), options.budget, options.backend, options.exclude, options.map)
+    table = ledger(evidence)
+    print(*write_ledger(table, options.out), "", readable(table), sep="\n")
 
 
 def _hyperparameters(options: argparse.Namespace) -> None:

@@ -57,7 +57,7 @@ def outcomes(runs: Runs, env: str, budget: str | None = None, exclude: Sequence[
     tables = []
     for map_ in sorted(logged[names.MAP].unique()):
         selection = select(runs, env, map_, budget, None, exclude)
-        table = outcome_table(_final_returns(selection), payoff_of(selection).tolist())
+        table = outcome_table(final_returns(selection), payoff_of(selection).tolist())
         ends = [_wilson(k, n) for k, n in zip(table["optimum"], table["seeds"], strict=True)]
         table[["low", "high"]] = np.array(ends).reshape(-1, 2)
         tables.append(table.assign(map=map_))
@@ -81,7 +81,7 @@ _CAPTION = (
 )
 
 
-def _final_returns(selection: Selection) -> dict[str, list[float]]:
+def final_returns(selection: Selection) -> dict[str, list[float]]:
     """Per method, the return of every finished run at its last evaluation."""
     finished = selection.report[selection.report["state"] == FINISHED]
     lines = selection.frame.merge(finished[["run", names.ENV_STEP]], on=["run", names.ENV_STEP])
