@@ -33,14 +33,14 @@ def _parser() -> argparse.ArgumentParser:
     runs = argparse.ArgumentParser(add_help=False)
     runs.add_argument("--runs", type=Path, default=Path("outputs"), metavar="DIR", help="folder (default: %(default)s)")
 
-    report = commands.add_parser(
-        "report",
+    completeness = commands.add_parser(
+        "completeness",
         parents=[runs],
         help="how complete each run is",
         description="One line per run: how far it got, its attempts, damage to its log, NaN values, and its state: "
         "finished, short (stopped in order), crashed (or still going on), no data.",
     )
-    report.set_defaults(command=_report)
+    completeness.set_defaults(command=_completeness)
 
     figure4 = commands.add_parser(
         "figure4",
@@ -145,7 +145,7 @@ def _status(options: argparse.Namespace) -> None:
     status(options.runs, options.plan, live=console.is_terminal and not options.once, console=console)
 
 
-def _report(options: argparse.Namespace) -> None:
+def _completeness(options: argparse.Namespace) -> None:
     print(load_runs(options.runs).report.to_string(index=False))
 
 
