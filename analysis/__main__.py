@@ -123,6 +123,24 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, default=Path("docs/hyperparameters.md"), metavar="FILE", help="default: %(default)s"
     )
     hyperparameters.set_defaults(command=_hyperparameters)
+    report = commands.add_parser(
+        "report",
+        parents=[runs],
+        help="everything the runs say, as one HTML page",
+        description="Write one HTML page that needs no network and no file beside it: claims, tables beside the "
+        "paper's, learning curves, matrix games, hyperparameters, every run, pictures. Budgets and backends are never mixed.",
+    )
+    report.add_argument(
+        "--out", type=Path, default=Path("figures/report.html"), metavar="FILE", help="default: %(default)s"
+    )
+    report.add_argument(
+        "--pictures", type=Path, action="append", default=[], metavar="DIR", help="one more folder of GIFs; repeatable"
+    )
+    report.add_argument(
+        "--exclude", action="append", default=[], metavar="TEXT", help="leave out runs with this in their key"
+    )
+    report.set_defaults(command=_report)
+
     status = commands.add_parser(
         "status",
         parents=[runs],
@@ -210,6 +228,13 @@ def _claims(options: argparse.Namespace) -> None:
         if (found.report[names.BUDGET] != SMOKE).all():  # those say nothing about a method
             tables[name] = cells(found, paper.table(name))
     print(ledger(tables).to_markdown(index=False))
+
+
+def _report(options: argparse.Namespace) -> None:
+    from analysis.report.page import write_report
+
+    size = write_report(load_runs(options.runs), options.out, options.runs, options.pictures, options.exclude)
+    print(f"{options.out} ({size / 1e6:.1f} MB)")
 
 
 def _hyperparameters(options: argparse.Namespace) -> None:
