@@ -128,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
         parents=[runs],
         help="everything the runs say, as one HTML page",
         description="Write one HTML page that needs no network and no file beside it: claims, tables beside the "
-        "paper's, learning curves, matrix games, hyperparameters, every run, pictures. Budgets and backends are never mixed.",
+        "paper's, learning curves, matrix games, hyperparameters, every run, pictures.",
     )
     report.add_argument(
         "--out", type=Path, default=Path("figures/report.html"), metavar="FILE", help="default: %(default)s"

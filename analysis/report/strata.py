@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import pandas as pd
@@ -89,6 +90,7 @@ def subset(runs: Runs, report: pd.DataFrame) -> Runs:
     return Runs(runs.frame[runs.frame["run"].isin(kept)], report, configs)
 
 
+@cache
 def full_length(env: str, budget: str) -> int | None:
     """Env steps that a budget promises in an environment, None if `conf/` does not know them."""
     path = CONF / "env" / f"{env}.yaml"
