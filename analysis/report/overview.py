@@ -9,7 +9,7 @@ from itertools import product
 import pandas as pd
 
 from analysis.report.strata import Stratum
-from analysis.runs import FINISHED, Runs
+from analysis.runs import FINISHED, NO_DATA, Runs
 from macpf import names
 from macpf.configuration import CONF, compose, sweep_params
 
@@ -101,7 +101,10 @@ def _warnings(report: pd.DataFrame, parted: list[Stratum]) -> list[str]:
         if s.changed_from is not None
     ]
     commits = short_commits(report)
+    silent = (report["state"] != NO_DATA) & ~report["run"].isin({run for s in parted for run in s.runs.report["run"]})
     found = {
+        f"Left out everywhere but in the list of runs, since their logs have lost their configuration: "
+        f"{_count(silent)}": silent.any(),
         f"The runs were made at {len(commits)} commits: {', '.join(commits)}": len(commits) > 1,
         f"Damaged logs: {_count(report['gaps'] > 0)}; values in them are lost": (report["gaps"] > 0).any(),
         f"NaN or infinite values: {_count(report['nan'] > 0)}": (report["nan"] > 0).any(),
