@@ -89,10 +89,12 @@ class CurveChart {
     const said = this.chart.lines.map((line, k) => {
       const [mean, high] = [1, 2].map((offset) => u.data[PER_METHOD * k + offset][index]);
       const seeds = this.seeds[k][index];
-      const text = mean == null ? "–" : `${shortNumber(mean)} ± ${shortNumber(high - mean)}, ${seeds} seed${seeds === 1 ? "" : "s"}`;
+      const text = mean == null ? "–" : `${shortNumber(mean)} ± ${shortNumber(high - mean)}`;
+      const count = seeds == null ? "" : `${seeds} seed${seeds === 1 ? "" : "s"}`;
       const item = this.items[k];
       item.querySelector(".value").textContent = text;
-      return item.hidden ? "" : `${line.method} ${text}`;
+      item.querySelector(".seeds").textContent = count;
+      return item.hidden ? "" : `${line.method} ${text}, ${count}`;
     });
     const step = `env step ${u.data[0][index].toLocaleString("en")}`;
     this.at.textContent = pointed == null ? "at the last env step" : `at ${step}`;
