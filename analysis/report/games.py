@@ -14,9 +14,10 @@ from analysis.figures import style
 from analysis.figures.figure4 import ENV
 from analysis.figures.figure4_data import MACPF, JointPolicy, collect, joint_policy, runs_to_show, variants
 from analysis.report.strata import Stratum
+from analysis.runs import FINISHED, Runs
 from analysis.selection import Selection, select
 from analysis.statistics import Curve
-from analysis.tables.outcomes import outcome_table
+from analysis.tables.outcomes import outcome_table, outcomes
 from macpf import names
 
 
@@ -28,7 +29,7 @@ class Game:
         stratum, map: what was played.
         problem: why its runs cannot be shown and what to type; empty if they can.
         payoff: [rows, columns], rows are the actions of agent 1.
-        outcomes: see `analysis.tables.outcomes.outcome_table`.
+        outcomes: see `analysis.tables.outcomes`.
         policies: joint policies [rows, columns] of one seed, by what they are called.
     """
 
@@ -60,9 +61,18 @@ def _game(stratum: Stratum, map_: str) -> Game:
         map=map_,
         problem="",
         payoff=payoff,
-        outcomes=outcome_table({method: curves[method] for method in style.order(curves)}, payoff.tolist()),
+        outcomes=_outcomes(stratum.on(map_), curves, payoff),
         policies=_policies(selection, payoff.shape),
     )
+
+
+def _outcomes(runs: Runs, curves: dict[str, Curve], payoff: NDArray[np.float64]) -> pd.DataFrame:
+    """Of the finished runs, with intervals; of all runs, without, as long as none has finished."""
+    if (runs.report["state"] == FINISHED).any():
+        ends = {"low": "optimum %, low", "high": "optimum %, high"}
+        return outcomes(runs, ENV).drop(columns=names.MAP).rename(columns=ends).round(1)
+    final = {method: list(curves[method].final.values()) for method in style.order(curves)}
+    return outcome_table(final, payoff.tolist())
 
 
 def _policies(selection: Selection, shape: tuple[int, ...]) -> dict[str, JointPolicy]:
