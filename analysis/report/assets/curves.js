@@ -74,7 +74,7 @@ const curves = (() => {
     for (const [article, chart] of drawn) {
       chart.printing = printing;
       if (!article.hidden) chart.resize(printing ? PRINT_WIDTH : undefined);
-      chart.u.redraw();
+      chart.u.redraw(false); // without looking at the scales, which a chart that was made just now does not have yet
     }
   }
   darkPage.addEventListener("change", () => repaint(false));

@@ -128,7 +128,20 @@ def test_without_scripts_all_is_there_as_text_and_tables(opened):
     assert tab.locator("#run-table tbody tr").count() == 7
 
 
-def test_it_prints(opened):
-    tab = opened(color_scheme="dark")
+def test_it_prints_every_curve_also_those_that_were_never_in_view(opened):
+    tab = opened(color_scheme="dark", viewport={"width": 800, "height": 300})
+    assert tab.evaluate("curves.drawn.size") == 0
+    tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+    # Axes and grid are grey; what has a colour is a curve.
+    coloured = """canvas => {
+      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+      for (let i = 0; i < data.length; i += 4) {
+        const rgb = data.slice(i, i + 3);
+        if (data[i + 3] === 255 && Math.max(...rgb) - Math.min(...rgb) > 60) return true;
+      }
+      return false;
+    }"""
+    canvases = tab.locator(".chart canvas").all()
+    assert len(canvases) == tab.locator(".chart").count() > 0
+    assert all(canvas.evaluate(coloured) for canvas in canvases)
     assert tab.pdf().startswith(b"%PDF")
-    assert tab.evaluate("curves.drawn.size") == tab.locator(".chart").count()
