@@ -18,6 +18,12 @@ from macpf import names
 
 #: Points of a curve that the page holds at most, and lines of the table behind it.
 POINTS, ROWS = 200, 20
+#: Paul Tol's "muted" colours that are far from those of the methods.
+_SPARE = [
+    style.Line(colour, dash)
+    for dash in ((0, (4, 1.5)), "-", (0, (1, 1.2)))
+    for colour in ("#882255", "#332288", "#999933", "#44AA99", "#AA4499")
+]
 
 
 @dataclass(frozen=True)
@@ -59,22 +65,20 @@ class Chart:
     thinned: int
     notes: list[str]
 
-    @property
-    def key(self) -> str:
-        """Tells it from all other charts."""
-        s = self.stratum
-        return f"{s.env}/{self.map}/{s.budget}/{s.total}/{s.backend}"
-
     def table(self) -> pd.DataFrame:
         """The numbers behind it, thinned to some twenty env steps: a column for each method, text cells."""
         columns = {}
         for line in self.lines:
             points = line.points.set_index(names.ENV_STEP)
-            columns[line.method] = points.apply(
-                lambda p: f"{p['mean']:.3g} ± {p['std']:.2g} ({int(p['seeds'])})", axis=1
-            )
+            columns[line.method] = points.apply(_text, axis=1)
         table = pd.DataFrame(columns).fillna("")
         return table.iloc[_kept(len(table), ROWS)]
+
+
+def _text(point: "pd.Series[float]") -> str:
+    if not np.isfinite(point["mean"]):
+        return "–"
+    return f"{point['mean']:.3g} ± {point['std']:.2g} ({int(point['seeds'])})"
 
 
 def charts(parted: Sequence[Stratum]) -> list[Chart]:
@@ -166,14 +170,6 @@ def colours(methods: Iterable[str]) -> dict[str, style.Line]:
         taken.add((look.color, look.style))
         found[method] = look
     return found
-
-
-#: Paul Tol's "muted" colours that are far from those of the methods.
-_SPARE = [
-    style.Line(colour, dash)
-    for dash in ((0, (4, 1.5)), "-", (0, (1, 1.2)))
-    for colour in ("#882255", "#332288", "#999933", "#44AA99", "#AA4499")
-]
 
 
 def is_macpf(line: Line) -> bool:

@@ -95,25 +95,25 @@ def _line(stratum: Stratum) -> dict[str, object]:
 def _warnings(report: pd.DataFrame, parted: list[Stratum]) -> list[str]:
     """One sentence for each thing that a reader has to know before believing a number; none if all is well."""
     changed = [
-        f"{len(s.runs.report)} runs of {s.env} have {s.total:,} env steps instead of the {s.changed_from:,} of the "
-        f"{s.budget} budget; they stand apart from the others and are no results"
+        f"{_count(len(s.runs.report))} of {s.env} with {s.total:,} env steps instead of the {s.changed_from:,} of the "
+        f"{s.budget} budget: kept apart from the others, and no result"
         for s in parted
         if s.changed_from is not None
     ]
     commits = short_commits(report)
     silent = (report["state"] != NO_DATA) & ~report["run"].isin({run for s in parted for run in s.runs.report["run"]})
     found = {
-        f"Left out everywhere but in the list of runs, since their logs have lost their configuration: "
-        f"{_count(silent)}": silent.any(),
+        "Left out everywhere but in the list of runs, since their logs have lost their configuration: "
+        f"{_count(silent.sum())}": silent.any(),
         f"The runs were made at {len(commits)} commits: {', '.join(commits)}": len(commits) > 1,
-        f"Damaged logs: {_count(report['gaps'] > 0)}; values in them are lost": (report["gaps"] > 0).any(),
-        f"NaN or infinite values: {_count(report['nan'] > 0)}": (report["nan"] > 0).any(),
+        f"Damaged logs: {_count((report['gaps'] > 0).sum())}; values in them are lost": (report["gaps"] > 0).any(),
+        f"NaN or infinite values: {_count((report['nan'] > 0).sum())}": (report["nan"] > 0).any(),
     }
     return [f"{text}." for text in [*changed, *(text for text, applies in found.items() if applies)]]
 
 
-def _count(mask: "pd.Series[bool]") -> str:
-    return f"{int(mask.sum())} run{'' if mask.sum() == 1 else 's'}"
+def _count(runs: int) -> str:
+    return f"{runs} run{'' if runs == 1 else 's'}"
 
 
 def _plans(parted: list[Stratum]) -> list[Plan]:

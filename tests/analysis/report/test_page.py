@@ -106,6 +106,23 @@ def test_long_curves_are_thinned_and_keep_their_last_point(write_evaluations, tm
     assert chart.table().index[-1] == 50_000
 
 
+def test_a_table_shows_no_runs_of_two_configurations_and_says_what_to_type(write_evaluations, tmp_path, written):
+    write_evaluations(tmp_path, [0.1, 0.1])
+    write_evaluations(tmp_path, [0.4, 0.4], seed=1, config_hash="00000004")
+    text = written()
+    assert "Runs are not shown: qmix on MMM2 ran with two configurations" in text
+    assert "--exclude one of them" in text
+
+
+def test_the_head_warns_of_what_spoils_a_result(write_evaluations, tmp_path, written):
+    write_evaluations(tmp_path, [0.1, float("nan")])
+    write_evaluations(tmp_path, [0.1, 0.2], seed=1, extra={"env": "smac", "config": {}})
+    text = written()
+    assert "1 run of smac with 100 env steps instead of the 2,050,000 of the paper budget" in text
+    assert "NaN or infinite values: 1 run." in text
+    assert "since their logs have lost their configuration: 1 run." in text
+
+
 def test_the_inventory_knows_wall_time_versions_and_who_was_killed(write_evaluations, tmp_path):
     settings = {"budget": {"eval_interval": 100}}
     write_evaluations(
