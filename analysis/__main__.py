@@ -33,14 +33,14 @@ def _parser() -> argparse.ArgumentParser:
     runs = argparse.ArgumentParser(add_help=False)
     runs.add_argument("--runs", type=Path, default=Path("outputs"), metavar="DIR", help="folder (default: %(default)s)")
 
-    report = commands.add_parser(
-        "report",
+    completeness = commands.add_parser(
+        "completeness",
         parents=[runs],
         help="how complete each run is",
         description="One line per run: how far it got, its attempts, damage to its log, NaN values, and its state: "
         "finished, short (stopped in order), crashed (or still going on), no data.",
     )
-    report.set_defaults(command=_report)
+    completeness.set_defaults(command=_completeness)
 
     figure4 = commands.add_parser(
         "figure4",
@@ -152,6 +152,24 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, default=Path("docs/hyperparameters.md"), metavar="FILE", help="default: %(default)s"
     )
     hyperparameters.set_defaults(command=_hyperparameters)
+    report = commands.add_parser(
+        "report",
+        parents=[runs],
+        help="everything the runs say, as one HTML page",
+        description="Write one HTML page that needs no network and no file beside it: claims, tables beside the "
+        "paper's, learning curves, matrix games, hyperparameters, every run, pictures.",
+    )
+    report.add_argument(
+        "--out", type=Path, default=Path("figures/report.html"), metavar="FILE", help="default: %(default)s"
+    )
+    report.add_argument(
+        "--pictures", type=Path, action="append", default=[], metavar="DIR", help="one more folder of GIFs; repeatable"
+    )
+    report.add_argument(
+        "--exclude", action="append", default=[], metavar="TEXT", help="leave out runs with this in their key"
+    )
+    report.set_defaults(command=_report)
+
     status = commands.add_parser(
         "status",
         parents=[runs],
@@ -174,7 +192,7 @@ def _status(options: argparse.Namespace) -> None:
     status(options.runs, options.plan, live=console.is_terminal and not options.once, console=console)
 
 
-def _report(options: argparse.Namespace) -> None:
+def _completeness(options: argparse.Namespace) -> None:
     print(load_runs(options.runs).report.to_string(index=False))
 
 
@@ -257,6 +275,13 @@ def _claims(options: argparse.Namespace) -> None:
     evidence = gather(load_runs(options.runs), options.budget, options.backend, options.exclude, options.map)
     table = ledger(evidence)
     print(*write_ledger(table, options.out), "", readable(table), sep="\n")
+
+
+def _report(options: argparse.Namespace) -> None:
+    from analysis.report.page import write_report
+
+    size = write_report(load_runs(options.runs), options.out, options.runs, options.pictures, options.exclude)
+    print(f"{options.out} ({size / 1e6:.1f} MB)")
 
 
 def _hyperparameters(options: argparse.Namespace) -> None:
