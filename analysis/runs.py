@@ -1,25 +1,29 @@
 """Load all runs into one tidy frame: stitch the attempts at each run, and say how complete each run is."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from analysis.cache import read_through
 from analysis.errors import AnalysisError
-from analysis.sources import LocalSource, Segment, Source
+from analysis.local_source import LocalSource
+from analysis.sources import Segment, Source, whole
+from analysis.stitching import in_order, stitch
 from macpf import names
+from macpf.configuration import CONF
 
 FINISHED, SHORT, CRASHED, NO_DATA = "finished", "short", "crashed", "no data"
 
 _IDENTITY = [names.ALGO, names.ENV, names.MAP, names.BACKEND, names.BUDGET, names.SEED]
 FRAME_COLUMNS = ["run", *_IDENTITY, names.ENV_STEP, "metric", "value"]
 REPORT_COLUMNS = [
-    *("run", *_IDENTITY, names.ENV_STEP, "total", "attempts", "gaps", "lost_bytes", "nan", "state", "commit")
+    *("run", *_IDENTITY, names.ENV_STEP, "total", "attempts", "gaps", "lost_bytes", "nan", "state", "commit", "note")
 ]
 
 
@@ -33,11 +37,12 @@ class Runs:
         report: one line per run, also for runs without a single row: run, algo, env, map, backend, budget, seed (-1 if
             unknown), env_step (of the last row, -1 without rows), total (env steps of the budget, -1 if unknown),
             attempts, gaps (damaged stretches in the logs) and lost_bytes in them, nan (values that are NaN or
-            infinite), state, commit (of all attempts).
+            infinite), state, commit (of all attempts), note (what is wrong besides: an unreadable log, a config that
+            lacks something, a second configuration, an unknown algorithm; empty if nothing is).
         configs: per run, W&B's config of its last attempt.
 
     The states: ``finished`` reached its budget; ``short`` was stopped in order before it; ``crashed`` left no exit
-    record or a bad one, and a run that is still going on looks the same; ``no data`` has no row.
+    record or a bad one, and a run that is still going on looks the same; ``no data`` has no row that could be used.
     """
 
     frame: pd.DataFrame
@@ -58,58 +63,42 @@ def load_runs(source: Source | Path | str) -> Runs:
         segment = read_through(reference, source.cache_dir)
         attempts[segment.run_key].append(segment)
     if not attempts:
-        where = f" in {source.root}" if isinstance(source, LocalSource) else ""
         raise AnalysisError(
-            f"no runs{where}: make some with `make demo` or `python run.py -m +experiment=figure4`, "
-            "or name their folder with --runs"
+            f"no runs in {source.place}: make some with `make demo` or `python run.py -m +experiment=figure4`, "
+            "or say where they are with --runs"
         )
-    frames, lines, configs = [], [], {}
+    parts, lines, configs = [], [], {}
     for run, segments in sorted(attempts.items()):
         ordered = in_order(segments)
-        values = stitch([segment.values for segment in ordered])
         # The newest attempt that wrote its config: one that was just begun may have written nothing.
         config = next((s.config for s in reversed(ordered) if s.config.get(names.RUN_KEY)), ordered[-1].config)
-        identity = {"run": run, **_identity(config)}
+        notes = [segment.provenance.trouble for segment in ordered if segment.provenance.trouble]
+        values = stitch([segment.values for segment in ordered])
+        if missing := _lacking(config):
+            if len(values) or not set(config) <= {*_IDENTITY}:  # else it was just begun, and only its folder spoke
+                notes.append(missing)
+            values = values.slice(0, 0)  # nobody can tell what these numbers are of
         configs[run] = config
-        lines.append({**identity, **_completeness(ordered, values, config)})
-        frames.append(values.assign(**identity))
-    frame = pd.concat(frames, ignore_index=True)[FRAME_COLUMNS]
-    return Runs(frame, pd.DataFrame(lines, columns=REPORT_COLUMNS), configs)
+        lines.append(
+            {"run": run, **_identity(config), **_completeness(ordered, values, config), "note": "; ".join(notes)}
+        )
+        parts.append(values)
+    report = pd.DataFrame(lines, columns=REPORT_COLUMNS)
+    report["note"] = _remarks(report)
+    return Runs(_frame(parts, report), report, configs)
 
 
-def in_order(segments: Iterable[Segment]) -> list[Segment]:
-    """The attempts at one run, oldest first.
-
-    By attempt number before time: attempts may have run on machines whose clocks disagree.
-    """
-    return sorted(segments, key=lambda segment: (segment.attempt, segment.start_time, segment.provenance.path))
-
-
-def stitch(attempts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Join the values of a run's attempts, oldest first, so that every env_step occurs once.
-
-    An attempt goes on from a checkpoint and logs again what came after it. So whenever env_step does not increase,
-    the newer row wins and all earlier rows with that env_step or a later one go. Works on whole rows, never on single
-    metrics, so that no row mixes two attempts.
-
-    Args:
-        attempts: frames as ``Segment.values``.
-
-    Returns:
-        The surviving lines, env_step increasing: env_step, metric, value.
-    """
-    survivors: list[tuple[int, int, int]] = []  # (env_step, attempt, row)
-    for attempt, values in enumerate(attempts):
-        rows = values.drop_duplicates("row")
-        for row, step in zip(rows["row"], rows["env_step"], strict=True):
-            while survivors and survivors[-1][0] >= step:
-                survivors.pop()
-            survivors.append((step, attempt, row))
-    kept: dict[int, list[int]] = defaultdict(list)
-    for _, attempt, row in survivors:
-        kept[attempt].append(row)
-    parts = [values[values["row"].isin(kept[attempt])] for attempt, values in enumerate(attempts)]
-    return pd.concat(parts, ignore_index=True)[["env_step", "metric", "value"]]
+def _frame(parts: Sequence[pa.Table], report: pd.DataFrame) -> pd.DataFrame:
+    """All values in one frame, each with the identity of its run: as many parts as lines in the report."""
+    values = pa.concat_tables(parts).unify_dictionaries()
+    run = pa.array(np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts]))
+    columns = {}
+    for key in ("run", *_IDENTITY):
+        of_runs = pa.array(report[key].to_numpy(), pa.int64() if key == names.SEED else pa.large_string())
+        columns[key] = of_runs.take(run)
+    columns |= {key: values[key] for key in (names.ENV_STEP, "value")}
+    columns["metric"] = values["metric"].cast(pa.large_string())
+    return pa.table(columns).select(FRAME_COLUMNS).to_pandas().astype({"metric": "str"})
 
 
 def _identity(config: dict[str, Any]) -> dict[str, Any]:
@@ -119,12 +108,42 @@ def _identity(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _integer(config: dict[str, Any], key: str) -> int:
-    value = config.get(key)
-    return -1 if value is None else int(value)
+    value = whole(config.get(key))
+    return -1 if value is None else value
+
+
+def _lacking(config: dict[str, Any]) -> str:
+    """What a run fails to say of itself, in words; empty if it says all."""
+    identity = _identity(config)
+    missing = [key for key in _IDENTITY if identity[key] in ("", -1)]
+    if not missing and config.get(names.RUN_KEY):
+        return ""
+    if names.RUN_KEY not in config:
+        return f"no run of this project: its config has no {names.RUN_KEY}"
+    return f"its config does not say {', '.join(missing)}, so its values are left out"
+
+
+def _remarks(report: pd.DataFrame) -> list[str]:
+    """The notes, with what only shows beside other runs or beside conf/."""
+    notes = [[note] if note else [] for note in report["note"]]
+    known = {path.stem for path in CONF.glob("algo/*.yaml")}
+    logged = report[report["state"] != NO_DATA]
+    for line, (algo, state) in enumerate(zip(report[names.ALGO], report["state"], strict=True)):
+        if algo not in known and state != NO_DATA:
+            notes[line].append(f"unknown algorithm: there is no conf/algo/{algo}.yaml")
+    alike = [key for key in _IDENTITY if key != names.SEED]
+    for _, group in logged.groupby(alike):
+        configurations = group["run"].str.rsplit("-s", n=1).str[0]
+        if configurations.nunique() > 1:
+            for line in group.index:
+                notes[line].append(
+                    f"one of {configurations.nunique()} configurations of {group[names.ALGO].iloc[0]} here"
+                )
+    return ["; ".join(parts) for parts in notes]
 
 
 def _completeness(attempts: list[Segment], values: pd.DataFrame, config: dict[str, Any]) -> dict[str, Any]:
-    last = int(values["env_step"].max()) if len(values) else -1
+    last = int(values[names.ENV_STEP][-1].as_py()) if len(values) else -1
     total = _integer(config, names.TOTAL_ENV_STEPS)
     if last < 0:
         state = NO_DATA
@@ -137,10 +156,10 @@ def _completeness(attempts: list[Segment], values: pd.DataFrame, config: dict[st
     return {
         names.ENV_STEP: last,
         "total": total,
-        "attempts": len(attempts),
+        "attempts": max(len(attempts), attempts[-1].attempt),  # a server joins them
         "gaps": len(gaps),
         "lost_bytes": sum(gap.size for gap in gaps),
-        "nan": int((~np.isfinite(values["value"])).sum()),
+        "nan": int((~np.isfinite(values["value"].to_numpy())).sum()),
         "state": state,
         "commit": " ".join(commits),
     }
