@@ -9,6 +9,7 @@ import pandas as pd
 from analysis.errors import AnalysisError
 from analysis.runs import load_runs
 from analysis.selection import select
+from analysis.server_source import PREFIX
 from macpf import names
 
 
@@ -26,12 +27,19 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m analysis",
-        description="Make figures and reports from finished (or unfinished) runs. Reads W&B's files only.",
+        description="Make figures and reports from finished (or unfinished) runs. Reads only what W&B kept, in a "
+        "folder or on a server.",
         epilog="Runs are made by `make demo` or, for instance, `python run.py -m +experiment=figure4`.",
     )
     commands = parser.add_subparsers(required=True, metavar="command")
     runs = argparse.ArgumentParser(add_help=False)
-    runs.add_argument("--runs", type=Path, default=Path("outputs"), metavar="DIR", help="folder (default: %(default)s)")
+    runs.add_argument(
+        "--runs",
+        type=_runs,
+        default=Path("outputs"),
+        metavar="WHERE",
+        help="folder, or wandb:entity/project on a W&B server (default: %(default)s)",
+    )
 
     completeness = commands.add_parser(
         "completeness",
@@ -183,10 +191,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _runs(text: str) -> Path | str:
+    """A folder, or what says where on a server the runs are."""
+    return text if text.startswith(PREFIX) else Path(text)
+
+
 def _status(options: argparse.Namespace) -> None:
     from rich.console import Console
 
     from analysis.status import status
+
+    if not isinstance(options.runs, Path):
+        raise AnalysisError("status looks at the folders of runs: --runs DIR; `completeness` lists runs on a server")
 
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
     status(options.runs, options.plan, live=console.is_terminal and not options.once, console=console)
@@ -280,7 +296,8 @@ def _claims(options: argparse.Namespace) -> None:
 def _report(options: argparse.Namespace) -> None:
     from analysis.report.page import write_report
 
-    size = write_report(load_runs(options.runs), options.out, options.runs, options.pictures, options.exclude)
+    folder = options.runs if isinstance(options.runs, Path) else None
+    size = write_report(load_runs(options.runs), options.out, folder, options.pictures, options.exclude)
     print(f"{options.out} ({size / 1e6:.1f} MB)")
 
 

@@ -25,6 +25,9 @@ class LocalSource:
         AnalysisError: the folder does not exist or cannot be read.
     """
 
+    #: Decoding is all that takes time, and threads do not speed it up.
+    readers = 1
+
     def __init__(self, root: Path) -> None:
         if not root.is_dir():
             raise AnalysisError(

@@ -1,7 +1,9 @@
 """Load all runs into one tidy frame: stitch the attempts at each run, and say how complete each run is."""
 
+import functools
 from collections import defaultdict
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pyarrow as pa
 from analysis.cache import read_through
 from analysis.errors import AnalysisError
 from analysis.local_source import LocalSource
+from analysis.server_source import PREFIX, ServerSource
 from analysis.sources import Segment, Source, whole
 from analysis.stitching import in_order, stitch
 from macpf import names
@@ -51,17 +54,20 @@ class Runs:
 
 
 def load_runs(source: Source | Path | str) -> Runs:
-    """Load every run of a source, or of the folder at a path.
+    """Load every run of a source, of the folder at a path, or of ``wandb:entity/project``.
 
     Raises:
-        AnalysisError: there is no such folder, or no run in it.
+        AnalysisError: there is no such folder or project, no run in it, or the server does not give all of it.
     """
     if isinstance(source, Path | str):
-        source = LocalSource(Path(source))
+        text = str(source)
+        server = text.startswith(PREFIX)
+        source = ServerSource(text.removeprefix(PREFIX)) if server else LocalSource(Path(source))
     attempts: dict[str, list[Segment]] = defaultdict(list)
-    for reference in source.references():
-        segment = read_through(reference, source.cache_dir)
-        attempts[segment.run_key].append(segment)
+    read = functools.partial(read_through, directory=source.cache_dir)
+    with ThreadPoolExecutor(source.readers) as pool:
+        for segment in pool.map(read, source.references()):
+            attempts[segment.run_key].append(segment)
     if not attempts:
         raise AnalysisError(
             f"no runs in {source.place}: make some with `make demo` or `python run.py -m +experiment=figure4`, "

@@ -107,6 +107,11 @@ class Source(Protocol):
         """The folder that may keep what was read; None to keep nothing."""
         ...
 
+    @property
+    def readers(self) -> int:
+        """How many segments to read at the same time."""
+        ...
+
     def references(self) -> list[Reference]:
         """All segments there are, in a stable order."""
         ...

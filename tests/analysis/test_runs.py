@@ -129,7 +129,7 @@ def test_another_source_fits(tmp_path: Path, write_run: WriteRun, make_row: Make
     segment = dataclasses.replace(local.read(), values=tidy_rows(rows))
 
     class Server:
-        cache_dir, place = tmp_path / "cache", "a server"
+        cache_dir, place, readers = tmp_path / "cache", "a server", 2
 
         def references(self) -> list[Reference]:
             return [Reference("entity/project/id", None, lambda: segment)]
