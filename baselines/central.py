@@ -25,8 +25,8 @@ MOST_JOINT_ACTIONS = 4096
 class Central(OffPolicyAlgorithm):
     """Discrete soft Q-learning (Haarnoja et al., 2017) on joint actions J = A^N; no agent can act on its own.
 
-    V(s) = alpha log sum_a exp(Q(s, a) / alpha), pi(a | s) = exp((Q(s, a) - V(s)) / alpha) (their eq. 3 and 4). It is not a
-    method of the paper's tables: it shows what a joint policy without any factorization can do.
+    V(s) = alpha log sum_a exp(Q(s, a) / alpha), pi(a | s) = exp((Q(s, a) - V(s)) / alpha) (their eq. 3 and 4). It
+    is not a method of the tables: it shows what a joint policy without any factorization can do.
 
     Args:
         sizes: of the environment.

@@ -1,7 +1,7 @@
 """What the paper claims of its experiments, and whether its own numbers and our runs bear it out."""
 
 from analysis.claims.claim import CONTRADICTED, FIGURE_ONLY, SUPPORTED, UNDECIDED, Claim, Evidence, Judgement
-from analysis.claims.ledger import CLAIMS, ledger, readable, write_ledger
+from analysis.claims.ledger import CLAIMS, VERDICT_COLUMNS, ledger, readable, write_ledger
 
 __all__ = [
     "CLAIMS",
@@ -9,6 +9,7 @@ __all__ = [
     "FIGURE_ONLY",
     "SUPPORTED",
     "UNDECIDED",
+    "VERDICT_COLUMNS",
     "Claim",
     "Evidence",
     "Judgement",

@@ -17,7 +17,9 @@ CLAIMS: list[Claim] = sorted(
 )
 #: The budget that needs no mention.
 _PAPER = "paper"
-_NUMBERS, _EVIDENCE = "paper's numbers", "paper's evidence"
+_NUMBERS, _EVIDENCE, _OURS = "paper's numbers", "paper's evidence", "our verdict"
+#: The columns of a `ledger` that hold verdicts.
+VERDICT_COLUMNS = (_NUMBERS, _OURS)
 
 
 def ledger(evidence: Mapping[str, Evidence]) -> pd.DataFrame:
@@ -39,7 +41,7 @@ def ledger(evidence: Mapping[str, Evidence]) -> pd.DataFrame:
             {
                 **{"id": claim.id, "where": claim.where, "claim": claim.text, "rule": claim.rule},
                 **{_NUMBERS: of_paper.verdict, _EVIDENCE: of_paper.numbers},
-                **{"our verdict": ours.verdict, "evidence": ours.numbers, "runs missing": missing},
+                **{_OURS: ours.verdict, "evidence": ours.numbers, "runs missing": missing},
             }
         )
     return pd.DataFrame(lines)

@@ -34,7 +34,7 @@ for (const filters of document.querySelectorAll("[data-filters-for]")) {
     const wanted = field.value.trim();
     if (!wanted) return true;
     if ("anywhere" in field.dataset) return texts.get(row).includes(wanted.toLowerCase());
-    return row.cells[Number(field.dataset.column)].textContent.trim() === wanted;
+    return row.cells[Number(field.dataset.column)].textContent.trim().startsWith(wanted);
   };
   const fields = [...filters.querySelectorAll("select, input")];
   const apply = () => {
