@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.errors import AnalysisError
-from analysis.runs import load_runs
+from analysis.runs import Runs, load_runs
 from analysis.selection import select
 from analysis.server_source import PREFIX
 from macpf import names
@@ -46,7 +46,8 @@ def _parser() -> argparse.ArgumentParser:
         parents=[runs],
         help="how complete each run is",
         description="One line per run: how far it got, its attempts, damage to its log, NaN values, and its state: "
-        "finished, short (stopped in order), crashed (or still going on), no data.",
+        "finished, short (stopped in order), crashed (or still going on), no data. The last column says what else is "
+        "wrong. docs/analysis_sources.md explains all columns.",
     )
     completeness.set_defaults(command=_completeness)
 
@@ -208,6 +209,14 @@ def _status(options: argparse.Namespace) -> None:
     status(options.runs, options.plan, live=console.is_terminal and not options.once, console=console)
 
 
+def _load(options: argparse.Namespace) -> Runs:
+    """The runs, with a line on the error stream if there are some that no command can use."""
+    runs = load_runs(options.runs)
+    if runs.warning:
+        print(f"analysis: {runs.warning}", file=sys.stderr)
+    return runs
+
+
 def _completeness(options: argparse.Namespace) -> None:
     print(load_runs(options.runs).report.to_string(index=False))
 
@@ -216,7 +225,7 @@ def _figure4(options: argparse.Namespace) -> None:
     # Imported here because only figures need matplotlib, which is slow to load.
     from analysis.figures.figure4 import ENV, write_figure4
 
-    runs = load_runs(options.runs)
+    runs = _load(options)
     chosen = select(runs, ENV, options.map, options.budget, options.backend, options.exclude)
     for written in write_figure4(chosen, options.out, options.macpf):
         print(*written.paths, sep="\n")
@@ -228,20 +237,20 @@ def _outcomes(options: argparse.Namespace) -> None:
     from analysis.figures.figure4 import ENV
     from analysis.tables.outcomes import outcomes, write_outcomes
 
-    paths = write_outcomes(outcomes(load_runs(options.runs), ENV, options.budget, options.exclude), options.out)
+    paths = write_outcomes(outcomes(_load(options), ENV, options.budget, options.exclude), options.out)
     print(*paths, paths[-1].read_text(), sep="\n")
 
 
 def _figure2(options: argparse.Namespace) -> None:
     from analysis.figures.figure2 import ENV, MAP, write_figure2
 
-    print(*write_figure2(select(load_runs(options.runs), ENV, MAP), options.out, options.macpf), sep="\n")
+    print(*write_figure2(select(_load(options), ENV, MAP), options.out, options.macpf), sep="\n")
 
 
 def _figure3(options: argparse.Namespace) -> None:
     from analysis.figures.figure3 import write_figure3
 
-    print(*write_figure3(load_runs(options.runs), options.out, options.macpf), sep="\n")
+    print(*write_figure3(_load(options), options.out, options.macpf), sep="\n")
 
 
 def _of_maps(options: argparse.Namespace) -> None:
@@ -250,7 +259,7 @@ def _of_maps(options: argparse.Namespace) -> None:
     from analysis.tables.beside_paper import write_table
 
     experiment = Experiment.read(options.name)
-    found = find(load_runs(options.runs), experiment, options.budget, options.backend, options.exclude)
+    found = find(_load(options), experiment, options.budget, options.backend, options.exclude)
     if options.name.startswith("table"):
         print(*write_table(found, options.out), sep="\n")
         return
@@ -268,7 +277,7 @@ def _statistics(options: argparse.Namespace) -> None:
     from analysis.normalisation import refuse_other_rules
     from analysis.tables.aggregates import aggregates, write_aggregates
 
-    runs = load_runs(options.runs)
+    runs = _load(options)
     found = find(runs, Experiment.read(options.experiment), options.budget, options.backend, options.exclude)
     refuse_other_rules({run: runs.configs[run] for run in found.report["run"]})
     comparison = compare(found, _policies(options.experiment))
@@ -280,7 +289,7 @@ def _statistics(options: argparse.Namespace) -> None:
 def _export(options: argparse.Namespace) -> None:
     from analysis.export import export, write_export
 
-    runs = load_runs(options.runs)
+    runs = _load(options)
     print(write_export(export(runs, options.budget, options.backend, options.exclude), options.to))
 
 
@@ -288,7 +297,7 @@ def _claims(options: argparse.Namespace) -> None:
     from analysis.claims import ledger, readable, write_ledger
     from analysis.claims.evidence import gather
 
-    evidence = gather(load_runs(options.runs), options.budget, options.backend, options.exclude, options.map)
+    evidence = gather(_load(options), options.budget, options.backend, options.exclude, options.map)
     table = ledger(evidence)
     print(*write_ledger(table, options.out), "", readable(table), sep="\n")
 
@@ -297,7 +306,7 @@ def _report(options: argparse.Namespace) -> None:
     from analysis.report.page import write_report
 
     folder = options.runs if isinstance(options.runs, Path) else None
-    size = write_report(load_runs(options.runs), options.out, folder, options.pictures, options.exclude)
+    size = write_report(_load(options), options.out, folder, options.pictures, options.exclude)
     print(f"{options.out} ({size / 1e6:.1f} MB)")
 
 

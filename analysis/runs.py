@@ -4,7 +4,7 @@ import functools
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +14,19 @@ import pyarrow as pa
 
 from analysis.cache import read_through
 from analysis.errors import AnalysisError
+from analysis.identity import IDENTITY, identity, integer, lacking
 from analysis.local_source import LocalSource
 from analysis.server_source import PREFIX, ServerSource
-from analysis.sources import Segment, Source, whole
+from analysis.sources import Segment, Source
 from analysis.stitching import in_order, stitch
 from macpf import names
 from macpf.configuration import CONF
 
 FINISHED, SHORT, CRASHED, NO_DATA = "finished", "short", "crashed", "no data"
 
-_IDENTITY = [names.ALGO, names.ENV, names.MAP, names.BACKEND, names.BUDGET, names.SEED]
-FRAME_COLUMNS = ["run", *_IDENTITY, names.ENV_STEP, "metric", "value"]
+FRAME_COLUMNS = ["run", *IDENTITY, names.ENV_STEP, "metric", "value"]
 REPORT_COLUMNS = [
-    *("run", *_IDENTITY, names.ENV_STEP, "total", "attempts", "gaps", "lost_bytes", "nan", "state", "commit", "note")
+    *("run", *IDENTITY, names.ENV_STEP, "total", "attempts", "gaps", "lost_bytes", "nan", "state", "commit", "note")
 ]
 
 
@@ -43,6 +43,7 @@ class Runs:
             infinite), state, commit (of all attempts), note (what is wrong besides: an unreadable log, a config that
             lacks something, a second configuration, an unknown algorithm; empty if nothing is).
         configs: per run, W&B's config of its last attempt.
+        left_out: per run of which values could not be used, why.
 
     The states: ``finished`` reached its budget; ``short`` was stopped in order before it; ``crashed`` left no exit
     record or a bad one, and a run that is still going on looks the same; ``no data`` has no row that could be used.
@@ -51,6 +52,16 @@ class Runs:
     frame: pd.DataFrame
     report: pd.DataFrame
     configs: dict[str, dict[str, Any]]
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def warning(self) -> str:
+        """How many runs have values that are left out, and why the first has; empty if none has."""
+        if not self.left_out:
+            return ""
+        run, why = next(iter(self.left_out.items()))
+        count = f"{len(self.left_out)} run{'s' if len(self.left_out) > 1 else ''}"
+        return f"values of {count} are left out, see `python -m analysis completeness`; {run}: {why}"
 
 
 def load_runs(source: Source | Path | str) -> Runs:
@@ -73,25 +84,27 @@ def load_runs(source: Source | Path | str) -> Runs:
             f"no runs in {source.place}: make some with `make demo` or `python run.py -m +experiment=figure4`, "
             "or say where they are with --runs"
         )
-    parts, lines, configs = [], [], {}
+    parts, lines, configs, left_out = [], [], {}, {}
     for run, segments in sorted(attempts.items()):
         ordered = in_order(segments)
         # The newest attempt that wrote its config: one that was just begun may have written nothing.
         config = next((s.config for s in reversed(ordered) if s.config.get(names.RUN_KEY)), ordered[-1].config)
         notes = [segment.provenance.trouble for segment in ordered if segment.provenance.trouble]
         values = stitch([segment.values for segment in ordered])
-        if missing := _lacking(config):
-            if len(values) or not set(config) <= {*_IDENTITY}:  # else it was just begun, and only its folder spoke
+        if missing := lacking(config):
+            if len(values) or not set(config) <= {*IDENTITY}:  # else it was just begun, and only its folder spoke
                 notes.append(missing)
             values = values.slice(0, 0)  # nobody can tell what these numbers are of
         configs[run] = config
+        if notes:
+            left_out[run] = "; ".join(notes)
         lines.append(
-            {"run": run, **_identity(config), **_completeness(ordered, values, config), "note": "; ".join(notes)}
+            {"run": run, **identity(config), **_completeness(ordered, values, config), "note": left_out.get(run, "")}
         )
         parts.append(values)
     report = pd.DataFrame(lines, columns=REPORT_COLUMNS)
     report["note"] = _remarks(report)
-    return Runs(_frame(parts, report), report, configs)
+    return Runs(_frame(parts, report), report, configs, left_out)
 
 
 def _frame(parts: Sequence[pa.Table], report: pd.DataFrame) -> pd.DataFrame:
@@ -99,34 +112,12 @@ def _frame(parts: Sequence[pa.Table], report: pd.DataFrame) -> pd.DataFrame:
     values = pa.concat_tables(parts).unify_dictionaries()
     run = pa.array(np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts]))
     columns = {}
-    for key in ("run", *_IDENTITY):
+    for key in ("run", *IDENTITY):
         of_runs = pa.array(report[key].to_numpy(), pa.int64() if key == names.SEED else pa.large_string())
         columns[key] = of_runs.take(run)
     columns |= {key: values[key] for key in (names.ENV_STEP, "value")}
     columns["metric"] = values["metric"].cast(pa.large_string())
     return pa.table(columns).select(FRAME_COLUMNS).to_pandas().astype({"metric": "str"})
-
-
-def _identity(config: dict[str, Any]) -> dict[str, Any]:
-    """A run's identity; unknown names are empty and an unknown seed is -1, so that columns keep one type."""
-    texts = {key: "" if config.get(key) is None else str(config[key]) for key in _IDENTITY}
-    return {**texts, names.SEED: _integer(config, names.SEED)}
-
-
-def _integer(config: dict[str, Any], key: str) -> int:
-    value = whole(config.get(key))
-    return -1 if value is None else value
-
-
-def _lacking(config: dict[str, Any]) -> str:
-    """What a run fails to say of itself, in words; empty if it says all."""
-    identity = _identity(config)
-    missing = [key for key in _IDENTITY if identity[key] in ("", -1)]
-    if not missing and config.get(names.RUN_KEY):
-        return ""
-    if names.RUN_KEY not in config:
-        return f"no run of this project: its config has no {names.RUN_KEY}"
-    return f"its config does not say {', '.join(missing)}, so its values are left out"
 
 
 def _remarks(report: pd.DataFrame) -> list[str]:
@@ -137,7 +128,7 @@ def _remarks(report: pd.DataFrame) -> list[str]:
     for line, (algo, state) in enumerate(zip(report[names.ALGO], report["state"], strict=True)):
         if algo not in known and state != NO_DATA:
             notes[line].append(f"unknown algorithm: there is no conf/algo/{algo}.yaml")
-    alike = [key for key in _IDENTITY if key != names.SEED]
+    alike = [key for key in IDENTITY if key != names.SEED]
     for _, group in logged.groupby(alike):
         configurations = group["run"].str.rsplit("-s", n=1).str[0]
         if configurations.nunique() > 1:
@@ -150,7 +141,7 @@ def _remarks(report: pd.DataFrame) -> list[str]:
 
 def _completeness(attempts: list[Segment], values: pd.DataFrame, config: dict[str, Any]) -> dict[str, Any]:
     last = int(values[names.ENV_STEP][-1].as_py()) if len(values) else -1
-    total = _integer(config, names.TOTAL_ENV_STEPS)
+    total = integer(config, names.TOTAL_ENV_STEPS)
     if last < 0:
         state = NO_DATA
     elif attempts[-1].done or 0 < total <= last:
