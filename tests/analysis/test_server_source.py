@@ -136,6 +136,27 @@ def test_figure_4_is_drawn_from_a_server(both, tmp_path):
     assert (out / "figure4.png").stat().st_size > 1000
 
 
+@pytest.mark.parametrize("command", ["report", "outcomes", "claims"])
+def test_what_is_written_from_a_server_is_what_is_written_from_the_folder(both, tmp_path, command):
+    _, folder = both
+    written = []
+    for name, where in (("local", str(folder)), ("remote", f"wandb:{PROJECT}")):
+        out = tmp_path / name
+        out.mkdir()
+        target = out / "report.html" if command == "report" else out
+        assert main([command, "--runs", where, "--out", str(target)]) == 0
+        # A page also says when it was made, and the folder it was made from.
+        written.append(
+            {
+                path.name: [x for x in path.read_text().splitlines() if "lead" not in x and "Made 20" not in x]
+                for path in out.iterdir()
+            }
+        )
+    local, remote = written
+    assert local
+    assert local == remote
+
+
 def refused(capsys, *arguments) -> str:
     assert main([*arguments]) == 2
     captured = capsys.readouterr()
