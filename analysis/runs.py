@@ -87,24 +87,28 @@ def load_runs(source: Source | Path | str) -> Runs:
     parts, lines, configs, left_out = [], [], {}, {}
     for run, segments in sorted(attempts.items()):
         ordered = in_order(segments)
-        # The newest attempt that wrote its config: one that was just begun may have written nothing.
-        config = next((s.config for s in reversed(ordered) if s.config.get(names.RUN_KEY)), ordered[-1].config)
-        notes = [segment.provenance.trouble for segment in ordered if segment.provenance.trouble]
-        values = stitch([segment.values for segment in ordered])
-        if missing := lacking(config):
-            if len(values) or not set(config) <= {*IDENTITY}:  # else it was just begun, and only its folder spoke
-                notes.append(missing)
-            values = values.slice(0, 0)  # nobody can tell what these numbers are of
-        configs[run] = config
-        if notes:
-            left_out[run] = "; ".join(notes)
-        lines.append(
-            {"run": run, **identity(config), **_completeness(ordered, values, config), "note": left_out.get(run, "")}
-        )
+        configs[run], values, why = _joined(ordered)
+        if why:
+            left_out[run] = why
+        line = {**identity(configs[run]), **_completeness(ordered, values, configs[run])}
+        lines.append({"run": run, **line, "note": why})
         parts.append(values)
     report = pd.DataFrame(lines, columns=REPORT_COLUMNS)
     report["note"] = _remarks(report)
     return Runs(_frame(parts, report), report, configs, left_out)
+
+
+def _joined(attempts: list[Segment]) -> tuple[dict[str, Any], pa.Table, str]:
+    """The config and the values of a run, and why values are left out, empty if none are."""
+    # The newest attempt that wrote its config: one that was just begun may have written nothing.
+    config = next((s.config for s in reversed(attempts) if s.config.get(names.RUN_KEY)), attempts[-1].config)
+    notes = [segment.provenance.trouble for segment in attempts if segment.provenance.trouble]
+    values = stitch([segment.values for segment in attempts])
+    if missing := lacking(config):
+        if len(values) or not set(config) <= {*IDENTITY}:  # else it was just begun, and only its folder spoke
+            notes.append(missing)
+        values = values.slice(0, 0)  # nobody can tell what these numbers are of
+    return config, values, "; ".join(notes)
 
 
 def _frame(parts: Sequence[pa.Table], report: pd.DataFrame) -> pd.DataFrame:
@@ -139,7 +143,7 @@ def _remarks(report: pd.DataFrame) -> list[str]:
     return ["; ".join(parts) for parts in notes]
 
 
-def _completeness(attempts: list[Segment], values: pd.DataFrame, config: dict[str, Any]) -> dict[str, Any]:
+def _completeness(attempts: list[Segment], values: pa.Table, config: dict[str, Any]) -> dict[str, Any]:
     last = int(values[names.ENV_STEP][-1].as_py()) if len(values) else -1
     total = integer(config, names.TOTAL_ENV_STEPS)
     if last < 0:
