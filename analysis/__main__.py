@@ -40,6 +40,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="WHERE",
         help="folder, or wandb:entity/project on a W&B server (default: %(default)s)",
     )
+    chosen = argparse.ArgumentParser(add_help=False)
+    chosen.add_argument("--budget", help="the budget of the runs to look at")
+    chosen.add_argument("--backend", help="the backend of the runs to look at")
+    chosen.add_argument(
+        "--exclude", action="append", default=[], metavar="TEXT", help="leave out runs with this in their key"
+    )
 
     completeness = commands.add_parser(
         "completeness",
@@ -86,6 +92,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     outcomes.set_defaults(command=_outcomes)
 
+    figure1 = commands.add_parser(
+        "figure1",
+        parents=[runs, chosen],
+        help="the multi-goal game: where sampled episodes go",
+        description="Write Figure 1 as PDF and PNG, its episodes and the goals that each run reaches as CSV.",
+    )
+    figure1.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="default: %(default)s")
+    figure1.set_defaults(command=_figure1)
+
     for name, what in (
         ("figure2", "the two joint policies that MACPF learns in a coordination game"),
         ("figure3", "MACPF's modules with their parameter counts"),
@@ -100,25 +115,13 @@ def _parser() -> argparse.ArgumentParser:
     for name, what in of_maps.items():
         many = commands.add_parser(
             name,
-            parents=[runs],
+            parents=[runs, chosen],
             help=what,
             description=f"Write {name} from the runs that conf/experiment/{name}.yaml names. Budgets, backends and "
             "configurations are never mixed.",
         )
         many.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="default: %(default)s")
-        many.add_argument("--budget", help="the budget of the runs to show")
-        many.add_argument("--backend", help="the backend of the runs to show")
-        many.add_argument(
-            "--exclude", action="append", default=[], metavar="TEXT", help="leave out runs with this in their key"
-        )
         many.set_defaults(command=_of_maps, name=name)
-
-    chosen = argparse.ArgumentParser(add_help=False)
-    chosen.add_argument("--budget", help="the budget of the runs to look at")
-    chosen.add_argument("--backend", help="the backend of the runs to look at")
-    chosen.add_argument(
-        "--exclude", action="append", default=[], metavar="TEXT", help="leave out runs with this in their key"
-    )
 
     statistics = commands.add_parser(
         "statistics",
@@ -239,6 +242,15 @@ def _outcomes(options: argparse.Namespace) -> None:
 
     paths = write_outcomes(outcomes(_load(options), ENV, options.budget, options.exclude), options.out)
     print(*paths, paths[-1].read_text(), sep="\n")
+
+
+def _figure1(options: argparse.Namespace) -> None:
+    from analysis.figures.figure1 import write_figure1
+    from analysis.figures.figure1_data import ENV
+
+    selection = select(_load(options), ENV, None, options.budget, options.backend, options.exclude)
+    paths, table = write_figure1(selection, options.out)
+    print(*paths, f"\n{table.to_string(index=False, float_format='{:.1f}'.format)}", sep="\n")
 
 
 def _figure2(options: argparse.Namespace) -> None:

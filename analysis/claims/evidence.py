@@ -11,7 +11,7 @@ from analysis.claims.claim import Evidence
 from analysis.claims.curves import THIRDS
 from analysis.claims.games import CAPTURED
 from analysis.experiments import SMOKE, Experiment, Found, find
-from analysis.figures import style
+from analysis.figures import figure1_data, style
 from analysis.figures.figure4_data import MACPF, joint_policy, payoff_of
 from analysis.runs import FINISHED, Runs
 from analysis.selection import Selection, select
@@ -22,6 +22,8 @@ from macpf.configuration import compose
 
 _TABLES, _CURVES = ("table1", "table2"), ("figure5", "figure6", "figure7", "figure9")
 _MATRIX_GAME = "matrix_game"
+#: Environments with one backend, which nobody chooses.
+_ONE_BACKEND = (_MATRIX_GAME, figure1_data.ENV)
 
 
 def published(experiment: str) -> pd.DataFrame | None:
@@ -55,9 +57,9 @@ def gather(
     """
     wanted = (runs.report["state"] == FINISHED) & (runs.report[names.BUDGET] != SMOKE)
     for key, choice in ((names.BUDGET, budget), (names.BACKEND, backend)):
-        # The matrix game has one backend, which nobody chooses.
         if choice is not None:
-            wanted &= (runs.report[key] == choice) | ((key == names.BACKEND) & (runs.report[names.ENV] == _MATRIX_GAME))
+            any_ = (key == names.BACKEND) & runs.report[names.ENV].isin(_ONE_BACKEND)
+            wanted &= (runs.report[key] == choice) | any_
     wanted &= np.array([not any(text in run for text in exclude) for run in runs.report["run"]], dtype=bool)
     finished = replace(runs, report=runs.report[wanted])
     evidence = {}
@@ -72,7 +74,19 @@ def gather(
     if (games[names.MAP] == map).any():
         selection = select(finished, _MATRIX_GAME, map)
         evidence["figure4"] = Evidence(outcome_lines(selection), selection.budget, selection.backend)
+    goals = finished.report[
+        (finished.report[names.ENV] == figure1_data.ENV) & finished.report["run"].isin(_tracked(runs))
+    ]
+    if len(goals):
+        selection = select(replace(finished, report=goals), figure1_data.ENV)
+        lines = figure1_data.reached(figure1_data.episodes_of(selection), figure1_data.Game.of(selection))
+        evidence["figure1"] = Evidence(lines, selection.budget, selection.backend)
     return evidence
+
+
+def _tracked(runs: Runs) -> set[str]:
+    """The runs that logged where sampled episodes went."""
+    return set(runs.frame["run"][runs.frame["metric"] == names.sampled(0, 0, "x")])
 
 
 def _has(report: pd.DataFrame, experiment: Experiment) -> bool:

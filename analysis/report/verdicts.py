@@ -13,6 +13,7 @@ from analysis.errors import AnalysisError
 from analysis.report.strata import Stratum, subset
 from analysis.runs import Runs
 
+GAMES = ("matrix_game", "multigoal")
 #: In the order of the filter; ours may go on with the budget.
 VERDICTS = (SUPPORTED, CONTRADICTED, UNDECIDED, FIGURE_ONLY)
 
@@ -40,10 +41,10 @@ class Ledger:
 def ledgers(runs: Runs, parted: Sequence[Stratum]) -> list[Ledger]:
     """One ledger for each budget and backend with results; one without runs if there is none.
 
-    The matrix game has a backend of its own, and joins the others of its budget.
+    The games have a backend of their own, and join the others of their budget.
     """
     judges = [stratum for stratum in parted if stratum.is_result]
-    kinds = {(s.budget, s.backend) for s in judges if s.env != "matrix_game"}
+    kinds = {(s.budget, s.backend) for s in judges if s.env not in GAMES}
     kinds |= {(s.budget, s.backend) for s in judges if s.budget not in {budget for budget, _ in kinds}}
     kept = {run for stratum in judges for run in stratum.runs.report["run"]}
     results = subset(runs, runs.report[runs.report["run"].isin(kept)])

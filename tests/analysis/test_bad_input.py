@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 
 from analysis import hyperparameters
 from analysis.__main__ import main
+from macpf import names
 
 #: environment, map, score; one for each kind of figure and table.
 TASKS = [
@@ -25,8 +26,9 @@ TASKS = [
     ("mpe", "simple_spread", "return"),
     ("matrix_game", "p4_12", "return"),
     ("matrix_game", "coordination", "return"),
+    ("multigoal", "four_goals", "return"),
 ]
-FIGURES = [f"figure{n}" for n in (2, 3, 4, 5, 6, 7, 8, 9)]
+FIGURES = [f"figure{n}" for n in range(1, 10)]
 COMMANDS = [*FIGURES, "table1", "table2", "outcomes", "statistics", "claims", "export", "report", "status"]
 #: The good run, and two faulty ones: one beside it, and the only one of its method.
 GOOD, BESIDE, ALONE = ("macpf", 0), ("macpf", 1), ("qmix", 0)
@@ -112,6 +114,8 @@ USELESS: dict[str, tuple[Callable[[Faulty], None], str]] = {
 DOUBTFUL: dict[str, tuple[Callable[[Faulty], None], str]] = {
     "settings without the map's": (lambda run: run.config["config"].pop("map") and None, " finished"),
     "a payoff of words": (setting("map", {"payoff": [["a", "b"]]}), " finished"),
+    "no game": (setting("env", {}), " finished"),
+    "a game of words": (setting("env", {"make": dict.fromkeys(("goal_distance", "step"), "far")}), " finished"),
     "parameters are no counts": (saying(parameters={"actor.trunk": "many"}), " finished"),
     "another length": (longer, " 800 800 1 0 0 0 finished"),
     "NaN": (all_nan, " finished"),
@@ -136,9 +140,11 @@ def write(root: Path, write_run: Any, task: tuple[str, str, str], who: tuple[str
                 for j in (0, 1)
             ]
             rows[-1] |= dict.fromkeys(joint, 0.25)
+    if env == "multigoal":
+        rows[-1] |= {names.sampled(0, t, axis): 0.0 for t in (0, 1) for axis in ("x", "y")}
     settings = {
         "map": {"payoff": [[8, -12], [-12, 4]]},
-        "env": {},
+        "env": {"make": {"goal_distance": 7.0, "step": 1.0, "box": 10.0, "peak": 1.0, "width": 1.0}},
         "budget": {"eval_interval": 100, "eval_episodes": 4},
     }
     run = Faulty(
@@ -263,4 +269,4 @@ def test_status_files_of_any_content(good, tmp_path, capsys, text):
     file.write_text(text)
     code, said = ask("status", root, capsys)
     assert code == 0
-    assert "5 runs: 4 finished, 1 " in said
+    assert "6 runs: 5 finished, 1 " in said

@@ -1,5 +1,7 @@
 """Evaluation is fair to long episodes, greedy, and leaves training alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ import torch
 from macpf.envs.base import Env, EnvSpec, Step
 from macpf.experience.rollout import Rollout
 from macpf.learning.algorithm import Algorithm
+from macpf.learning.schedules import Clock
 from macpf.runs.evaluation import Evaluator
 
 
@@ -62,6 +65,44 @@ def test_short_episodes_are_not_counted_more_often():
     results = Evaluator(Rollout(env, False, "cpu"), episodes=8)(Fixed(env.spec, "cpu", 0))
     assert results["eval/independent/return"] == 0.5
     assert results["eval/independent/episode_length"] == 5.5
+
+
+class Wanderer(Fixed):
+    """Explores by its own stream."""
+
+    def act(self, observation, memory, clock):
+        return torch.randint(2, observation.obs.shape[:2], generator=self.generator), memory
+
+
+class Tracked(TwoSpeeds):
+    """Says what its observations hold; one record for each env step."""
+
+    tracked = ("t",)
+
+    @property
+    def record_type(self):
+        return np.dtype([("t", np.float32)])
+
+    def expand(self, record):
+        raise AssertionError("nobody learns here")
+
+    def _step(self, reward):
+        return replace(super()._step(reward), record={"t": np.full(2, self.t, dtype=np.float32)})
+
+
+def test_sampled_episodes_are_tracked_to_their_ends_and_training_notices_nothing():
+    env = Tracked()
+    algorithm = Wanderer(env.spec, "cpu", 0)
+    before = algorithm.generator.get_state()
+    results = Evaluator(Rollout(env, False, "cpu"), episodes=2).sample(algorithm, Clock())
+    assert torch.equal(algorithm.generator.get_state(), before)
+    expected = {f"sampled/0/{t}/t": t for t in range(2)} | {f"sampled/1/{t}/t": t for t in range(11)}
+    assert results == expected
+
+
+def test_without_anything_to_track_nothing_is_played():
+    env = TwoSpeeds()
+    assert Evaluator(Rollout(env, False, "cpu"), episodes=2).sample(Fixed(env.spec, "cpu", 0), Clock()) == {}
 
 
 def test_an_uneven_share_is_refused():

@@ -131,6 +131,10 @@ SMAC = [
     *("env=smac", "env.backend=embedded", "map=2s3z", "env.eval_parallel=4", "env.parallel=4"),
     *("budget.env_steps=1500", "budget.eval_interval=600", "budget.eval_episodes=4"),
 ]
+GOALS = [
+    *("env=multigoal", "algo.learner.recurrent=true", "env.eval_parallel=4"),
+    *("budget.env_steps=1600", "budget.eval_interval=600", "budget.eval_episodes=4"),
+]
 SPREAD = [
     *("env=mpe", "map=simple_spread", "env.eval_parallel=4"),
     *("budget.env_steps=1600", "budget.eval_interval=600", "budget.eval_episodes=4"),
@@ -143,6 +147,7 @@ SPREAD = [
         *((algo, SMAC) for algo in ("macpf", "macpf_control", "macpf_att", "fop", "qmix", "qplex", "qtran")),
         ("macpf profile=release", SMAC),
         *((algo, SPREAD) for algo in ("macpf", "qmix")),
+        *((algo, GOALS) for algo in ("central", "macpf", "fop")),
     ],
 )
 def test_interrupted_equals_uninterrupted_with_recurrence(configured, tmp_path, algo, task):
@@ -152,6 +157,7 @@ def test_interrupted_equals_uninterrupted_with_recurrence(configured, tmp_path, 
     parts, rows_again = train(cfg, tmp_path / "parts.pt")
     assert_equal({k: v for k, v in whole.items() if k not in TIMES}, {k: v for k, v in parts.items() if k not in TIMES})
     assert len(rows) == len(rows_again) == 4
+    assert ("sampled/3/25/y" in rows[-1]) == (task is GOALS)
     assert_equal(rows, rows_again)
 
 
