@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.errors import AnalysisError
-from analysis.runs import load_runs
+from analysis.runs import Runs, load_runs
 from analysis.selection import select
+from analysis.server_source import PREFIX
 from macpf import names
 
 
@@ -26,12 +27,19 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m analysis",
-        description="Make figures and reports from finished (or unfinished) runs. Reads W&B's files only.",
+        description="Make figures and reports from finished (or unfinished) runs. Reads only what W&B kept, in a "
+        "folder or on a server.",
         epilog="Runs are made by `make demo` or, for instance, `python run.py -m +experiment=figure4`.",
     )
     commands = parser.add_subparsers(required=True, metavar="command")
     runs = argparse.ArgumentParser(add_help=False)
-    runs.add_argument("--runs", type=Path, default=Path("outputs"), metavar="DIR", help="folder (default: %(default)s)")
+    runs.add_argument(
+        "--runs",
+        type=_runs,
+        default=Path("outputs"),
+        metavar="WHERE",
+        help="folder, or wandb:entity/project on a W&B server (default: %(default)s)",
+    )
     chosen = argparse.ArgumentParser(add_help=False)
     chosen.add_argument("--budget", help="the budget of the runs to look at")
     chosen.add_argument("--backend", help="the backend of the runs to look at")
@@ -44,7 +52,8 @@ def _parser() -> argparse.ArgumentParser:
         parents=[runs],
         help="how complete each run is",
         description="One line per run: how far it got, its attempts, damage to its log, NaN values, and its state: "
-        "finished, short (stopped in order), crashed (or still going on), no data.",
+        "finished, short (stopped in order), crashed (or still going on), no data. The last column says what else is "
+        "wrong. docs/analysis_sources.md explains all columns.",
     )
     completeness.set_defaults(command=_completeness)
 
@@ -186,13 +195,29 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _runs(text: str) -> Path | str:
+    """A folder, or what says where on a server the runs are."""
+    return text if text.startswith(PREFIX) else Path(text)
+
+
 def _status(options: argparse.Namespace) -> None:
     from rich.console import Console
 
     from analysis.status import status
 
+    if not isinstance(options.runs, Path):
+        raise AnalysisError("status looks at the folders of runs: --runs DIR; `completeness` lists runs on a server")
+
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
     status(options.runs, options.plan, live=console.is_terminal and not options.once, console=console)
+
+
+def _load(options: argparse.Namespace) -> Runs:
+    """The runs, with a line on the error stream if there are some that no command can use."""
+    runs = load_runs(options.runs)
+    if runs.warning:
+        print(f"analysis: {runs.warning}", file=sys.stderr)
+    return runs
 
 
 def _completeness(options: argparse.Namespace) -> None:
@@ -203,7 +228,7 @@ def _figure4(options: argparse.Namespace) -> None:
     # Imported here because only figures need matplotlib, which is slow to load.
     from analysis.figures.figure4 import ENV, write_figure4
 
-    runs = load_runs(options.runs)
+    runs = _load(options)
     chosen = select(runs, ENV, options.map, options.budget, options.backend, options.exclude)
     for written in write_figure4(chosen, options.out, options.macpf):
         print(*written.paths, sep="\n")
@@ -215,7 +240,7 @@ def _outcomes(options: argparse.Namespace) -> None:
     from analysis.figures.figure4 import ENV
     from analysis.tables.outcomes import outcomes, write_outcomes
 
-    paths = write_outcomes(outcomes(load_runs(options.runs), ENV, options.budget, options.exclude), options.out)
+    paths = write_outcomes(outcomes(_load(options), ENV, options.budget, options.exclude), options.out)
     print(*paths, paths[-1].read_text(), sep="\n")
 
 
@@ -223,7 +248,7 @@ def _figure1(options: argparse.Namespace) -> None:
     from analysis.figures.figure1 import write_figure1
     from analysis.figures.figure1_data import ENV
 
-    selection = select(load_runs(options.runs), ENV, None, options.budget, options.backend, options.exclude)
+    selection = select(_load(options), ENV, None, options.budget, options.backend, options.exclude)
     paths, table = write_figure1(selection, options.out)
     print(*paths, f"\n{table.to_string(index=False, float_format='{:.1f}'.format)}", sep="\n")
 
@@ -231,13 +256,13 @@ def _figure1(options: argparse.Namespace) -> None:
 def _figure2(options: argparse.Namespace) -> None:
     from analysis.figures.figure2 import ENV, MAP, write_figure2
 
-    print(*write_figure2(select(load_runs(options.runs), ENV, MAP), options.out, options.macpf), sep="\n")
+    print(*write_figure2(select(_load(options), ENV, MAP), options.out, options.macpf), sep="\n")
 
 
 def _figure3(options: argparse.Namespace) -> None:
     from analysis.figures.figure3 import write_figure3
 
-    print(*write_figure3(load_runs(options.runs), options.out, options.macpf), sep="\n")
+    print(*write_figure3(_load(options), options.out, options.macpf), sep="\n")
 
 
 def _of_maps(options: argparse.Namespace) -> None:
@@ -246,7 +271,7 @@ def _of_maps(options: argparse.Namespace) -> None:
     from analysis.tables.beside_paper import write_table
 
     experiment = Experiment.read(options.name)
-    found = find(load_runs(options.runs), experiment, options.budget, options.backend, options.exclude)
+    found = find(_load(options), experiment, options.budget, options.backend, options.exclude)
     if options.name.startswith("table"):
         print(*write_table(found, options.out), sep="\n")
         return
@@ -264,7 +289,7 @@ def _statistics(options: argparse.Namespace) -> None:
     from analysis.normalisation import refuse_other_rules
     from analysis.tables.aggregates import aggregates, write_aggregates
 
-    runs = load_runs(options.runs)
+    runs = _load(options)
     found = find(runs, Experiment.read(options.experiment), options.budget, options.backend, options.exclude)
     refuse_other_rules({run: runs.configs[run] for run in found.report["run"]})
     comparison = compare(found, _policies(options.experiment))
@@ -276,7 +301,7 @@ def _statistics(options: argparse.Namespace) -> None:
 def _export(options: argparse.Namespace) -> None:
     from analysis.export import export, write_export
 
-    runs = load_runs(options.runs)
+    runs = _load(options)
     print(write_export(export(runs, options.budget, options.backend, options.exclude), options.to))
 
 
@@ -284,7 +309,7 @@ def _claims(options: argparse.Namespace) -> None:
     from analysis.claims import ledger, readable, write_ledger
     from analysis.claims.evidence import gather
 
-    evidence = gather(load_runs(options.runs), options.budget, options.backend, options.exclude, options.map)
+    evidence = gather(_load(options), options.budget, options.backend, options.exclude, options.map)
     table = ledger(evidence)
     print(*write_ledger(table, options.out), "", readable(table), sep="\n")
 
@@ -292,7 +317,8 @@ def _claims(options: argparse.Namespace) -> None:
 def _report(options: argparse.Namespace) -> None:
     from analysis.report.page import write_report
 
-    size = write_report(load_runs(options.runs), options.out, options.runs, options.pictures, options.exclude)
+    folder = options.runs if isinstance(options.runs, Path) else None
+    size = write_report(_load(options), options.out, folder, options.pictures, options.exclude)
     print(f"{options.out} ({size / 1e6:.1f} MB)")
 
 

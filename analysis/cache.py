@@ -1,6 +1,6 @@
 """Keep what was read, so that a figure does not decode hundreds of unchanged logs again.
 
-One parquet file per segment, with everything else about it as JSON in the file's metadata. The file is named after
+One Arrow file per segment, with everything else about it as JSON in the file's metadata. The file is named after
 the segment and holds the fingerprint of what was read, so a log that grew replaces its old entry.
 """
 
@@ -11,14 +11,13 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+from pyarrow import feather
 
 from analysis.framing import Gap
 from analysis.sources import Provenance, Reference, Segment
 
 #: Raise it whenever reading gives something else for the same bytes.
-LOADER_VERSION = 1
+LOADER_VERSION = 2
 _KEY, _SEGMENT = b"analysis.key", b"analysis.segment"
 
 
@@ -26,19 +25,20 @@ def read_through(reference: Reference, directory: Path | None) -> Segment:
     """The segment, from the cache if it is there unchanged, else read and kept for the next time."""
     if directory is None or reference.fingerprint is None:
         return reference.read()
-    path = directory / f"{hashlib.sha256(reference.name.encode()).hexdigest()[:24]}.parquet"
+    path = directory / f"{hashlib.sha256(reference.name.encode()).hexdigest()[:24]}.arrow"
     key = f"{LOADER_VERSION} {reference.fingerprint} {reference.name}".encode()
     segment = _load(path, key)
     if segment is None:
         segment = reference.read()
-        _store(path, key, segment)
+        if not segment.provenance.trouble:  # which may be over without a trace in the fingerprint
+            _store(path, key, segment)
     return segment
 
 
 def _load(path: Path, key: bytes) -> Segment | None:
     """The kept segment, None if there is none of that key; an unreadable entry is no entry."""
     try:
-        table = pq.read_table(path)
+        table = feather.read_table(path, memory_map=False)
         metadata = table.schema.metadata
         if metadata[_KEY] != key:
             return None
@@ -47,22 +47,20 @@ def _load(path: Path, key: bytes) -> Segment | None:
         return None
     provenance = fields.pop("provenance")
     gaps = tuple(Gap(**gap) for gap in provenance.pop("gaps"))
-    values = table.replace_schema_metadata(None).to_pandas().astype({"metric": "str"})
-    return Segment(values=values, provenance=Provenance(gaps=gaps, **provenance), **fields)
+    return Segment(values=table.replace_schema_metadata(None), provenance=Provenance(gaps=gaps, **provenance), **fields)
 
 
 def _store(path: Path, key: bytes, segment: Segment) -> None:
     fields = {name: value for name, value in vars(segment).items() if name not in ("values", "provenance")}
     fields["provenance"] = asdict(segment.provenance)
-    table = pa.table({name: pa.array(segment.values[name].to_numpy()) for name in segment.values})
-    table = table.replace_schema_metadata({_KEY: key, _SEGMENT: json.dumps(fields)})
+    table = segment.values.replace_schema_metadata({_KEY: key, _SEGMENT: json.dumps(fields)})
     temporary = None
     try:
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(exist_ok=True, parents=True)
         # Written beside its place and renamed: two analyses at once never see half an entry.
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
         os.close(handle)
-        pq.write_table(table, temporary, compression="zstd")
+        feather.write_feather(table, temporary, compression="zstd")
         os.replace(temporary, path)
     except OSError:  # a folder of runs that may not be written to: slower, and right all the same
         if temporary is not None:

@@ -43,7 +43,7 @@ def export(
         if choice is not None:
             report = report[report[key] == choice]
     if report.empty:
-        raise AnalysisError("no finished run to export: `python -m analysis report` lists what there is")
+        raise AnalysisError("no finished run to export: `python -m analysis completeness` lists what there is")
     _refuse_two_in_one_place(report)
     document: dict[str, Any] = defaultdict(lambda: defaultdict(lambda: defaultdict(dict)))
     rows = {str(run): lines for run, lines in runs.frame.groupby("run")}

@@ -1,25 +1,32 @@
 """Load all runs into one tidy frame: stitch the attempts at each run, and say how complete each run is."""
 
+import functools
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from analysis.cache import read_through
 from analysis.errors import AnalysisError
-from analysis.sources import LocalSource, Segment, Source
+from analysis.identity import IDENTITY, identity, integer, lacking
+from analysis.local_source import LocalSource
+from analysis.server_source import PREFIX, ServerSource
+from analysis.sources import Segment, Source
+from analysis.stitching import in_order, stitch
 from macpf import names
+from macpf.configuration import CONF
 
 FINISHED, SHORT, CRASHED, NO_DATA = "finished", "short", "crashed", "no data"
 
-_IDENTITY = [names.ALGO, names.ENV, names.MAP, names.BACKEND, names.BUDGET, names.SEED]
-FRAME_COLUMNS = ["run", *_IDENTITY, names.ENV_STEP, "metric", "value"]
+FRAME_COLUMNS = ["run", *IDENTITY, names.ENV_STEP, "metric", "value"]
 REPORT_COLUMNS = [
-    *("run", *_IDENTITY, names.ENV_STEP, "total", "attempts", "gaps", "lost_bytes", "nan", "state", "commit")
+    *("run", *IDENTITY, names.ENV_STEP, "total", "attempts", "gaps", "lost_bytes", "nan", "state", "commit", "note")
 ]
 
 
@@ -33,99 +40,112 @@ class Runs:
         report: one line per run, also for runs without a single row: run, algo, env, map, backend, budget, seed (-1 if
             unknown), env_step (of the last row, -1 without rows), total (env steps of the budget, -1 if unknown),
             attempts, gaps (damaged stretches in the logs) and lost_bytes in them, nan (values that are NaN or
-            infinite), state, commit (of all attempts).
+            infinite), state, commit (of all attempts), note (what is wrong besides: an unreadable log, a config that
+            lacks something, a second configuration, an unknown algorithm; empty if nothing is).
         configs: per run, W&B's config of its last attempt.
+        left_out: per run of which values could not be used, why.
 
     The states: ``finished`` reached its budget; ``short`` was stopped in order before it; ``crashed`` left no exit
-    record or a bad one, and a run that is still going on looks the same; ``no data`` has no row.
+    record or a bad one, and a run that is still going on looks the same; ``no data`` has no row that could be used.
     """
 
     frame: pd.DataFrame
     report: pd.DataFrame
     configs: dict[str, dict[str, Any]]
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def warning(self) -> str:
+        """How many runs have values that are left out, and why the first has; empty if none has."""
+        if not self.left_out:
+            return ""
+        run, why = next(iter(self.left_out.items()))
+        count = f"{len(self.left_out)} run{'s' if len(self.left_out) > 1 else ''}"
+        return f"values of {count} are left out, see `python -m analysis completeness`; {run}: {why}"
 
 
 def load_runs(source: Source | Path | str) -> Runs:
-    """Load every run of a source, or of the folder at a path.
+    """Load every run of a source, of the folder at a path, or of ``wandb:entity/project``.
 
     Raises:
-        AnalysisError: there is no such folder, or no run in it.
+        AnalysisError: there is no such folder or project, no run in it, or the server does not give all of it.
     """
     if isinstance(source, Path | str):
-        source = LocalSource(Path(source))
+        text = str(source)
+        server = text.startswith(PREFIX)
+        source = ServerSource(text.removeprefix(PREFIX)) if server else LocalSource(Path(source))
     attempts: dict[str, list[Segment]] = defaultdict(list)
-    for reference in source.references():
-        segment = read_through(reference, source.cache_dir)
-        attempts[segment.run_key].append(segment)
+    read = functools.partial(read_through, directory=source.cache_dir)
+    with ThreadPoolExecutor(source.readers) as pool:
+        for segment in pool.map(read, source.references()):
+            attempts[segment.run_key].append(segment)
     if not attempts:
-        where = f" in {source.root}" if isinstance(source, LocalSource) else ""
         raise AnalysisError(
-            f"no runs{where}: make some with `make demo` or `python run.py -m +experiment=figure4`, "
-            "or name their folder with --runs"
+            f"no runs in {source.place}: make some with `make demo` or `python run.py -m +experiment=figure4`, "
+            "or say where they are with --runs"
         )
-    frames, lines, configs = [], [], {}
+    parts, lines, configs, left_out = [], [], {}, {}
     for run, segments in sorted(attempts.items()):
         ordered = in_order(segments)
-        values = stitch([segment.values for segment in ordered])
-        # The newest attempt that wrote its config: one that was just begun may have written nothing.
-        config = next((s.config for s in reversed(ordered) if s.config.get(names.RUN_KEY)), ordered[-1].config)
-        identity = {"run": run, **_identity(config)}
-        configs[run] = config
-        lines.append({**identity, **_completeness(ordered, values, config)})
-        frames.append(values.assign(**identity))
-    frame = pd.concat(frames, ignore_index=True)[FRAME_COLUMNS]
-    return Runs(frame, pd.DataFrame(lines, columns=REPORT_COLUMNS), configs)
+        configs[run], values, why = _joined(ordered)
+        if why:
+            left_out[run] = why
+        line = {**identity(configs[run]), **_completeness(ordered, values, configs[run])}
+        lines.append({"run": run, **line, "note": why})
+        parts.append(values)
+    report = pd.DataFrame(lines, columns=REPORT_COLUMNS)
+    report["note"] = _remarks(report)
+    return Runs(_frame(parts, report), report, configs, left_out)
 
 
-def in_order(segments: Iterable[Segment]) -> list[Segment]:
-    """The attempts at one run, oldest first.
-
-    By attempt number before time: attempts may have run on machines whose clocks disagree.
-    """
-    return sorted(segments, key=lambda segment: (segment.attempt, segment.start_time, segment.provenance.path))
-
-
-def stitch(attempts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Join the values of a run's attempts, oldest first, so that every env_step occurs once.
-
-    An attempt goes on from a checkpoint and logs again what came after it. So whenever env_step does not increase,
-    the newer row wins and all earlier rows with that env_step or a later one go. Works on whole rows, never on single
-    metrics, so that no row mixes two attempts.
-
-    Args:
-        attempts: frames as ``Segment.values``.
-
-    Returns:
-        The surviving lines, env_step increasing: env_step, metric, value.
-    """
-    survivors: list[tuple[int, int, int]] = []  # (env_step, attempt, row)
-    for attempt, values in enumerate(attempts):
-        rows = values.drop_duplicates("row")
-        for row, step in zip(rows["row"], rows["env_step"], strict=True):
-            while survivors and survivors[-1][0] >= step:
-                survivors.pop()
-            survivors.append((step, attempt, row))
-    kept: dict[int, list[int]] = defaultdict(list)
-    for _, attempt, row in survivors:
-        kept[attempt].append(row)
-    parts = [values[values["row"].isin(kept[attempt])] for attempt, values in enumerate(attempts)]
-    return pd.concat(parts, ignore_index=True)[["env_step", "metric", "value"]]
+def _joined(attempts: list[Segment]) -> tuple[dict[str, Any], pa.Table, str]:
+    """The config and the values of a run, and why values are left out, empty if none are."""
+    # The newest attempt that wrote its config: one that was just begun may have written nothing.
+    config = next((s.config for s in reversed(attempts) if s.config.get(names.RUN_KEY)), attempts[-1].config)
+    notes = [segment.provenance.trouble for segment in attempts if segment.provenance.trouble]
+    values = stitch([segment.values for segment in attempts])
+    if missing := lacking(config):
+        if len(values) or not set(config) <= {*IDENTITY}:  # else it was just begun, and only its folder spoke
+            notes.append(missing)
+        values = values.slice(0, 0)  # nobody can tell what these numbers are of
+    return config, values, "; ".join(notes)
 
 
-def _identity(config: dict[str, Any]) -> dict[str, Any]:
-    """A run's identity; unknown names are empty and an unknown seed is -1, so that columns keep one type."""
-    texts = {key: "" if config.get(key) is None else str(config[key]) for key in _IDENTITY}
-    return {**texts, names.SEED: _integer(config, names.SEED)}
+def _frame(parts: Sequence[pa.Table], report: pd.DataFrame) -> pd.DataFrame:
+    """All values in one frame, each with the identity of its run: as many parts as lines in the report."""
+    values = pa.concat_tables(parts).unify_dictionaries()
+    run = pa.array(np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts]))
+    columns = {}
+    for key in ("run", *IDENTITY):
+        of_runs = pa.array(report[key].to_numpy(), pa.int64() if key == names.SEED else pa.large_string())
+        columns[key] = of_runs.take(run)
+    columns |= {key: values[key] for key in (names.ENV_STEP, "value")}
+    columns["metric"] = values["metric"].cast(pa.large_string())
+    return pa.table(columns).select(FRAME_COLUMNS).to_pandas().astype({"metric": "str"})
 
 
-def _integer(config: dict[str, Any], key: str) -> int:
-    value = config.get(key)
-    return -1 if value is None else int(value)
+def _remarks(report: pd.DataFrame) -> list[str]:
+    """The notes, with what only shows beside other runs or beside conf/."""
+    notes = [[note] if note else [] for note in report["note"]]
+    known = {path.stem for path in CONF.glob("algo/*.yaml")}
+    logged = report[report["state"] != NO_DATA]
+    for line, (algo, state) in enumerate(zip(report[names.ALGO], report["state"], strict=True)):
+        if algo not in known and state != NO_DATA:
+            notes[line].append(f"unknown algorithm: there is no conf/algo/{algo}.yaml")
+    alike = [key for key in IDENTITY if key != names.SEED]
+    for _, group in logged.groupby(alike):
+        configurations = group["run"].str.rsplit("-s", n=1).str[0]
+        if configurations.nunique() > 1:
+            for line in group.index:
+                notes[line].append(
+                    f"one of {configurations.nunique()} configurations of {group[names.ALGO].iloc[0]} here"
+                )
+    return ["; ".join(parts) for parts in notes]
 
 
-def _completeness(attempts: list[Segment], values: pd.DataFrame, config: dict[str, Any]) -> dict[str, Any]:
-    last = int(values["env_step"].max()) if len(values) else -1
-    total = _integer(config, names.TOTAL_ENV_STEPS)
+def _completeness(attempts: list[Segment], values: pa.Table, config: dict[str, Any]) -> dict[str, Any]:
+    last = int(values[names.ENV_STEP][-1].as_py()) if len(values) else -1
+    total = integer(config, names.TOTAL_ENV_STEPS)
     if last < 0:
         state = NO_DATA
     elif attempts[-1].done or 0 < total <= last:
@@ -137,10 +157,10 @@ def _completeness(attempts: list[Segment], values: pd.DataFrame, config: dict[st
     return {
         names.ENV_STEP: last,
         "total": total,
-        "attempts": len(attempts),
+        "attempts": max(len(attempts), attempts[-1].attempt),  # a server joins them
         "gaps": len(gaps),
         "lost_bytes": sum(gap.size for gap in gaps),
-        "nan": int((~np.isfinite(values["value"])).sum()),
+        "nan": int((~np.isfinite(values["value"].to_numpy())).sum()),
         "state": state,
         "commit": " ".join(commits),
     }

@@ -8,7 +8,7 @@ against wandb's own.
 
 import json
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ class WandbFile:
         start_time: of the attempt, seconds since 1970; 0 if unknown.
         config: the final configuration; nested mappings stay nested.
         rows: one mapping per ``run.log``, nested keys joined by ``.``; non-finite numbers are floats.
-        summary: final value per key, nested keys joined by ``.``.
+        summaries: the changes of the summary, as W&B writes them; see ``summary`` and ``final``.
         exit_code: None if the attempt left none: still going on, or killed.
         preempting: whether the attempt announced that it was being preempted.
         gaps: damaged stretches that were skipped.
@@ -46,11 +46,20 @@ class WandbFile:
     start_time: float = 0.0
     config: dict[str, Any] = field(default_factory=dict)
     rows: list[dict[str, Any]] = field(default_factory=list)
-    summary: dict[str, Any] = field(default_factory=dict)
+    summaries: list[bytes] = field(default_factory=list)
     exit_code: int | None = None
     preempting: bool = False
     gaps: list[Gap] = field(default_factory=list)
     truncated: int = 0
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """Final value per key, nested keys joined by ``.``."""
+        return _summary(self.summaries)
+
+    def final(self, key: str) -> Any:
+        """The summary's value of one key, None without. Every row changes the summary, so the rest stays undecoded."""
+        return _summary(message for message in self.summaries if key.encode() in message).get(key)
 
 
 def read_wandb_file(path: Path) -> WandbFile:
@@ -67,7 +76,7 @@ def read_wandb_file(path: Path) -> WandbFile:
             if number == _HISTORY:
                 result.rows.append({".".join(keys): item for _, keys, item in _items(value, (_UPDATE,))})
             elif number == _SUMMARY:
-                _update_summary(result.summary, value)
+                result.summaries.append(value)
             elif number == _CONFIG:
                 _update_config(result.config, value)
             elif number == _RUN:
@@ -77,7 +86,6 @@ def read_wandb_file(path: Path) -> WandbFile:
                 result.exit_code = _signed(dict(_fields(value)).get(1, 0))
             elif number == _PREEMPTING:
                 result.preempting = True
-    result.summary = {key: _parse(text) for key, text in result.summary.items()}
     return result
 
 
@@ -105,15 +113,17 @@ def _update_config(config: dict[str, Any], message: bytes) -> None:
             inner[keys[-1]] = value
 
 
-def _update_summary(summary: dict[str, Any], message: bytes) -> None:
-    """Keep the JSON text only: every row repeats the whole summary, and just the last one is worth parsing."""
-    for kind, item in _fields(message):
-        if kind in (_UPDATE, _REMOVE):
-            keys, text, _ = _split_item(item)
-            if kind == _UPDATE:
-                summary[".".join(keys)] = text
-            else:
-                summary.pop(".".join(keys), None)
+def _summary(messages: Iterable[bytes]) -> dict[str, Any]:
+    """The values that are left after all changes; only these are worth parsing."""
+    texts: dict[str, bytes | None] = {}
+    for message in messages:
+        for kind, item in _fields(message):
+            if kind in (_UPDATE, _REMOVE):
+                keys, text, _ = _split_item(item)
+                texts[".".join(keys)] = text
+                if kind == _REMOVE:
+                    del texts[".".join(keys)]
+    return {key: _parse(text) for key, text in texts.items()}
 
 
 def _items(message: bytes, kinds: tuple[int, ...]) -> Iterator[tuple[int, list[str], Any]]:
@@ -156,9 +166,9 @@ def _typed_value(number: int, value: Any) -> Any:
     raise ValueError(f"a W&B history item has an unknown field {number}: a newer format than this reader knows")
 
 
-def _parse(text: bytes) -> Any:
+def _parse(text: bytes | None) -> Any:
     """A JSON value; Python's reader takes W&B's bare NaN, Infinity and -Infinity."""
-    return json.loads(text) if text else None
+    return json.loads(text.decode()) if text else None  # of a str, as it need not guess the encoding
 
 
 def _signed(value: int) -> int:

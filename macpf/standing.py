@@ -61,6 +61,8 @@ def standing(folder: Path) -> Standing:
     try:
         status = json.loads((folder / "status.json").read_text())
     except (OSError, ValueError):
+        status = None
+    if not isinstance(status, dict):
         return Standing(folder, MISSING, {})
     state = str(status.get("state"))
     if state not in STATES or (state == RUNNING and not _alive(status)):

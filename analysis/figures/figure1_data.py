@@ -45,7 +45,7 @@ class Game:
             try:
                 made = config[names.CONFIG][names.ENV]["make"]
                 key = tuple(float(made[name]) for name in ("goal_distance", "step", "box", "peak", "width"))
-            except (KeyError, TypeError) as error:
+            except (KeyError, TypeError, ValueError) as error:
                 raise AnalysisError(f"run {run} does not say its game (config.env.make): --exclude {run}") from error
             games.setdefault(key, run)
         if len(games) > 1:

@@ -11,6 +11,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from analysis.errors import AnalysisError
 from analysis.figures import style
 from analysis.figures.figure4_data import MACPF
+from analysis.identity import parameters
 from analysis.runs import Runs
 from macpf import names
 
@@ -33,19 +34,17 @@ def write_figure3(runs: Runs, out: Path, macpf: str = MACPF) -> list[Path]:
     Raises:
         AnalysisError: no run of it says its parameter counts.
     """
-    for run in sorted(runs.configs):
+    for run in sorted(set(runs.configs) - set(runs.left_out)):
         config = runs.configs[run]
-        counts = config.get(names.PARAMETERS)
-        if config.get(names.ALGO) == macpf and isinstance(counts, dict):
+        counts = parameters(config)
+        if config.get(names.ALGO) == macpf and counts:
             break
     else:
         raise AnalysisError(f"no run of {macpf} says its parameter counts; type: python run.py algo={macpf}")
     out.mkdir(parents=True, exist_ok=True)
     paths = [out / f"figure3.{suffix}" for suffix in ("pdf", "png")]
     with mpl.rc_context(style.RC):
-        figure = draw(
-            {str(path): int(count) for path, count in counts.items()}, f"{config[names.ENV]}, map {config[names.MAP]}"
-        )
+        figure = draw(counts, f"{config[names.ENV]}, map {config[names.MAP]}")
         figure.savefig(paths[0], metadata={"CreationDate": None})
         figure.savefig(paths[1], dpi=style.PNG_DPI)
     return paths

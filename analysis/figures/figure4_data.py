@@ -103,17 +103,20 @@ def _lines(frame: pd.DataFrame, runs: pd.DataFrame, metric: str) -> pd.DataFrame
 def payoff_of(selection: Selection) -> NDArray[np.float64]:
     """The payoff that all of these runs played."""
     matrices: dict[str, str] = {}  # payoff as text -> one run that played it
-    payoff = None
+    payoff = np.empty((0, 0))
     for run, config in selection.configs.items():
         game = (config.get(names.CONFIG) or {}).get(names.MAP)
-        payoff = game.get("payoff") if isinstance(game, dict) else None
-        if payoff is None:
+        try:
+            payoff = np.array(game.get("payoff") if isinstance(game, dict) else None, dtype=float)
+        except (ValueError, TypeError):
+            payoff = np.array(math.nan)
+        if payoff.ndim != 2 or not payoff.size:
             raise AnalysisError(f"run {run} does not say its payoffs (config.map.payoff): --exclude {run}")
-        matrices.setdefault(str(np.array(payoff, dtype=float).tolist()), run)
+        matrices.setdefault(str(payoff.tolist()), run)
     if len(matrices) > 1:
         one, other, *_ = matrices.values()
         raise AnalysisError(f"runs {one} and {other} played different payoffs: leave one kind out with --exclude")
-    return np.array(payoff, dtype=float)
+    return payoff
 
 
 def joint_policy(

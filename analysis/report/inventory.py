@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.identity import parameters
 from analysis.runs import CRASHED, NO_DATA, Runs
 from macpf import names
 from macpf.standing import FAILED, INTERRUPTED, RUNNING, STALE, begun
@@ -87,5 +88,4 @@ def _versions(config: Mapping[str, Any]) -> str:
 
 
 def _parameters(config: Mapping[str, Any]) -> float:
-    counts = config.get(names.PARAMETERS)
-    return float(sum(counts.values())) if isinstance(counts, dict) else float("nan")
+    return float(sum(parameters(config).values())) or float("nan")

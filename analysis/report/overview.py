@@ -9,7 +9,7 @@ from itertools import product
 import pandas as pd
 
 from analysis.report.strata import Stratum
-from analysis.runs import FINISHED, NO_DATA, Runs
+from analysis.runs import FINISHED, Runs
 from macpf import names
 from macpf.configuration import CONF, compose, sweep_params
 
@@ -67,7 +67,7 @@ def overview(runs: Runs, parted: list[Stratum], states: list[str]) -> Overview:
         states=dict(Counter(states).most_common()),
         strata=pd.DataFrame([_line(stratum) for stratum in parted]),
         smoke=sum(len(stratum.runs.report) for stratum in parted if stratum.is_smoke),
-        warnings=_warnings(runs.report, parted),
+        warnings=_warnings(runs, parted),
         plans=_plans(parted),
     )
 
@@ -92,7 +92,7 @@ def _line(stratum: Stratum) -> dict[str, object]:
     }
 
 
-def _warnings(report: pd.DataFrame, parted: list[Stratum]) -> list[str]:
+def _warnings(runs: Runs, parted: list[Stratum]) -> list[str]:
     """One sentence for each thing that a reader has to know before believing a number; none if all is well."""
     changed = [
         f"{_count(len(s.runs.report))} of {s.env} with {s.total:,} env steps instead of the {s.changed_from:,} of the "
@@ -100,11 +100,9 @@ def _warnings(report: pd.DataFrame, parted: list[Stratum]) -> list[str]:
         for s in parted
         if s.changed_from is not None
     ]
-    commits = short_commits(report)
-    silent = (report["state"] != NO_DATA) & ~report["run"].isin({run for s in parted for run in s.runs.report["run"]})
+    report, commits = runs.report, short_commits(runs.report)
     found = {
-        "Left out everywhere but in the list of runs, since their logs have lost their configuration: "
-        f"{_count(silent.sum())}": silent.any(),
+        runs.warning[:1].upper() + runs.warning[1:]: bool(runs.warning),
         f"The runs were made at {len(commits)} commits: {', '.join(commits)}": len(commits) > 1,
         f"Damaged logs: {_count((report['gaps'] > 0).sum())}; values in them are lost": (report["gaps"] > 0).any(),
         f"NaN or infinite values: {_count((report['nan'] > 0).sum())}": (report["nan"] > 0).any(),

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import pandas as pd
 from omegaconf import OmegaConf
@@ -68,10 +66,9 @@ class Stratum:
 
 
 def strata(runs: Runs) -> list[Stratum]:
-    """All runs with data that say what they are, parted so that nothing is mixed."""
+    """All runs with data, parted so that nothing is mixed."""
     evaluations = runs.frame[runs.frame["metric"].str.startswith("eval/")]
-    known = runs.report["run"].map(lambda run: _says_what_it_is(runs.configs[run]))
-    logged = runs.report[known & (runs.report["state"] != NO_DATA)]
+    logged = runs.report[runs.report["state"] != NO_DATA]
     parted = [
         Stratum(
             **{key: str(group[key].iloc[0]) for key in (names.ENV, names.BUDGET, names.BACKEND)},
@@ -87,7 +84,8 @@ def subset(runs: Runs, report: pd.DataFrame) -> Runs:
     """Only the runs in these lines of the report."""
     kept = set(report["run"])
     configs = {run: config for run, config in runs.configs.items() if run in kept}
-    return Runs(runs.frame[runs.frame["run"].isin(kept)], report, configs)
+    left_out = {run: why for run, why in runs.left_out.items() if run in kept}
+    return Runs(runs.frame[runs.frame["run"].isin(kept)], report, configs, left_out)
 
 
 @cache
@@ -98,12 +96,6 @@ def full_length(env: str, budget: str) -> int | None:
         return None
     steps = OmegaConf.select(OmegaConf.load(path), f"budgets.{budget}.env_steps")
     return None if steps is None else int(steps)
-
-
-def _says_what_it_is(config: Mapping[str, Any]) -> bool:
-    """Whether a run's log held its configuration; a damaged one may not."""
-    budget = (config.get(names.CONFIG) or {}).get(names.BUDGET) or {}
-    return "eval_interval" in budget and bool(config.get(names.TOTAL_ENV_STEPS))
 
 
 def _place(name: str, order: tuple[str, ...]) -> tuple[int, str]:

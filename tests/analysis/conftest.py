@@ -41,17 +41,34 @@ def _write_run(
 ) -> Path:
     key = f"{algo}-matrix_game-{map}-{config_hash}-s{seed}"
     folder = root / "matrix_game" / map / algo / config_hash / f"seed={seed}"
-    folder.mkdir(parents=True, exist_ok=True)
-    before = set(folder.rglob("*.wandb"))
-    settings = wandb.Settings(console="off", silent=True, x_disable_stats=True, x_save_requirements=False)
     config = {
         **{"algo": algo, "env": "matrix_game", "map": map, "backend": backend, "budget": budget, "seed": seed},
         **{"run_key": key, "attempt": attempt, "total_env_steps": total, "commit": "0123456789abcdef"},
-        "config": {"map": {"payoff": payoff}, "budget": {"eval_episodes": 32}},
+        "config": {"map": {"payoff": payoff}, "budget": {"eval_interval": 100, "eval_episodes": 32}},
         **(extra or {}),
     }
+    return _write_bare_run(folder, rows, key, config, done, exit_code)
+
+
+@pytest.fixture(scope="session")
+def write_bare_run() -> Callable[..., Path]:
+    """A function that writes one W&B run of any config into a folder and returns its file."""
+    return _write_bare_run
+
+
+def _write_bare_run(
+    folder: Path,
+    rows: Sequence[dict[str, Any]],
+    run_id: str,
+    config: dict[str, Any],
+    done: bool = True,
+    exit_code: int = 0,
+) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    before = set(folder.rglob("*.wandb"))
+    settings = wandb.Settings(console="off", silent=True, x_disable_stats=True, x_save_requirements=False)
     run = wandb.init(
-        mode="offline", dir=folder, project="test", id=key, resume="allow", config=config, settings=settings
+        mode="offline", dir=folder, project="test", id=run_id, resume="allow", config=config, settings=settings
     )
     for row in rows:
         run.log(row)

@@ -40,7 +40,7 @@ def make_run(
     lines += [(INTERVAL * k, names.score(names.DEPENDENT, score), v) for k, v in enumerate(dependent or [])]
     lines += [(last, metric, value) for metric, value in (extra or {}).items()]
     frame = pd.DataFrame(lines, columns=["env_step", "metric", "value"]).assign(**identity)
-    counts = {"env_step": last, "total": last, "attempts": 1, "gaps": 0, "lost_bytes": 0, "nan": 0}
+    counts = {"env_step": last, "total": last, "attempts": 1, "gaps": 0, "lost_bytes": 0, "nan": 0, "note": ""}
     config = {
         "config": {"map": {}, "env": {}, "budget": {"eval_interval": INTERVAL, "eval_episodes": 32}, **(settings or {})}
     }

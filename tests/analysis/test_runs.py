@@ -10,11 +10,13 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
-from analysis import sources
+from analysis import local_source
 from analysis.errors import AnalysisError
 from analysis.framing import BLOCK, HEADER
-from analysis.runs import load_runs, stitch
-from analysis.sources import LocalSource, Reference, tidy_rows
+from analysis.local_source import LocalSource
+from analysis.runs import load_runs
+from analysis.sources import Reference, tidy_rows
+from analysis.stitching import stitch
 
 WriteRun = Callable[..., Path]
 MakeRow = Callable[..., dict[str, Any]]
@@ -45,7 +47,7 @@ def test_three_attempts_become_one_run(tmp_path: Path, write_run: WriteRun, make
 def test_stitching_never_mixes_rows_of_two_attempts() -> None:
     first = tidy_rows([{"env_step": 0, "a": 1.0}, {"env_step": 10, "a": 1.0, "b": 1.0}, {"env_step": 20, "b": 1.0}])
     second = tidy_rows([{"env_step": 10, "a": 2.0}])
-    assert stitch([first, second]).values.tolist() == [[0, "a", 1.0], [10, "a", 2.0]]
+    assert stitch([first, second]).to_pandas().values.tolist() == [[0, "a", 1.0], [10, "a", 2.0]]
 
 
 def test_what_a_row_may_hold() -> None:
@@ -53,7 +55,7 @@ def test_what_a_row_may_hold() -> None:
         **{"env_step": 5, "a": "NaN", "b": "-Infinity", "c": True, "d": None, "e": "words", "f": [1], "_step": 3},
         **{"picture._type": "image-file", "picture.width": 8},
     }
-    values = tidy_rows([{"a": 1.0}, row])  # without an env step there is no place for it
+    values = tidy_rows([{"a": 1.0}, row]).to_pandas()  # without an env step there is no place for it
     assert list(values["metric"]) == ["a", "b", "c"]
     assert math.isnan(values["value"][0])
     assert list(values["value"][1:]) == [-math.inf, 1.0]
@@ -99,8 +101,8 @@ def test_the_cache_gives_the_same_and_notices_change(
     rows = [make_row(0, math.nan), make_row(100, math.inf), make_row(300, 8.0)]
     paths = [write_run(tmp_path, rows, seed=seed) for seed in range(2)]
     reads: list[Path] = []
-    read = sources._read_segment
-    monkeypatch.setattr(sources, "_read_segment", lambda path: reads.append(path) or read(path))
+    read = local_source._read_segment
+    monkeypatch.setattr(local_source, "_read_segment", lambda path: reads.append(path) or read(path))
     cold = load_runs(tmp_path)
     assert sorted(reads) == sorted(paths)
     warm = load_runs(tmp_path)
@@ -113,7 +115,7 @@ def test_the_cache_gives_the_same_and_notices_change(
     load_runs(tmp_path)
     assert reads[2:] == [paths[0]]
     # A spoilt entry is no entry.
-    entry = next((tmp_path / ".analysis-cache").glob("*.parquet"))
+    entry = next((tmp_path / ".analysis-cache").glob("*.arrow"))
     entry.write_bytes(b"spoilt")
     assert_frame_equal(load_runs(tmp_path).frame, cold.frame)
     assert len(reads) == 4
@@ -127,7 +129,7 @@ def test_another_source_fits(tmp_path: Path, write_run: WriteRun, make_row: Make
     segment = dataclasses.replace(local.read(), values=tidy_rows(rows))
 
     class Server:
-        cache_dir = tmp_path / "cache"
+        cache_dir, place, readers = tmp_path / "cache", "a server", 2
 
         def references(self) -> list[Reference]:
             return [Reference("entity/project/id", None, lambda: segment)]

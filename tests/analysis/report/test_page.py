@@ -120,7 +120,8 @@ def test_the_head_warns_of_what_spoils_a_result(write_evaluations, tmp_path, wri
     text = written()
     assert "1 run of smac with 100 env steps instead of the 2,050,000 of the paper budget" in text
     assert "NaN or infinite values: 1 run." in text
-    assert "since their logs have lost their configuration: 1 run." in text
+    assert "Values of 1 run are left out" in text
+    assert "does not say config.budget.eval_interval" in text
 
 
 def test_the_inventory_knows_wall_time_versions_and_who_was_killed(write_evaluations, tmp_path):

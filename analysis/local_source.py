@@ -1,0 +1,127 @@
+"""Runs in a folder of this machine."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from analysis.errors import AnalysisError
+from analysis.sources import Provenance, Reference, Segment, tidy_rows, whole
+from analysis.wandb_file import WandbFile, read_wandb_file
+from macpf import names
+
+#: How a process ends that was asked to stop (SIGINT, SIGTERM) and put its things in order first.
+_STOPPED_IN_ORDER = (0, 128 + 2, 128 + 15)
+
+
+class LocalSource:
+    """Every offline or online W&B run below a folder.
+
+    Args:
+        root: any folder above the runs, such as ``outputs``.
+
+    Raises:
+        AnalysisError: the folder does not exist or cannot be read.
+    """
+
+    #: Decoding is all that takes time, and threads do not speed it up.
+    readers = 1
+
+    def __init__(self, root: Path) -> None:
+        if not root.is_dir():
+            raise AnalysisError(
+                f"no folder {root}: make runs with `make demo` or `python run.py -m +experiment=figure4`, "
+                "or name their folder with --runs"
+            )
+        self.root = root
+
+    @property
+    def place(self) -> str:
+        """The folder."""
+        return str(self.root)
+
+    @property
+    def cache_dir(self) -> Path:
+        """Beside the runs, so that deleting them deletes it."""
+        return self.root / ".analysis-cache"
+
+    def references(self) -> list[Reference]:
+        """One reference per ``.wandb`` file, its fingerprint its size and time of change; and one per closed folder."""
+        closed: list[OSError] = []
+        found = [self._reference(path) for path in self._files(closed)]
+        return sorted([*found, *map(self._closed, closed)], key=lambda reference: reference.name)
+
+    def _files(self, closed: list[OSError]) -> Iterator[Path]:
+        """Links to folders are not followed: W&B's `latest-run` would count the newest attempt twice."""
+        for folder, folders, files in os.walk(self.root, onerror=closed.append):
+            if "run-" in os.path.basename(folder):
+                logs = [name for name in (*files, *folders) if name.startswith("run-") and name.endswith(".wandb")]
+                if logs:
+                    folders.clear()  # what a W&B run keeps besides its log
+                yield from (Path(folder, name) for name in logs)
+
+    def _reference(self, path: Path) -> Reference:
+        try:
+            stat = path.stat()
+            fingerprint = f"{stat.st_size}-{stat.st_mtime_ns}"
+        except OSError:  # reading it will say why
+            fingerprint = None
+        return Reference(path.relative_to(self.root).as_posix(), fingerprint, lambda: _read_segment(path))
+
+    def _closed(self, error: OSError) -> Reference:
+        path = Path(error.filename)
+        return Reference(path.relative_to(self.root).as_posix(), None, lambda: _unreadable(path, error))
+
+
+def _read_segment(path: Path) -> Segment:
+    try:
+        file = read_wandb_file(path)
+    except (OSError, ValueError, LookupError) as error:
+        return _unreadable(path, error)
+    # A file that was just begun says nothing; its name and its folder still tell whose it is.
+    run_id = file.run_id or path.stem.removeprefix("run-")
+    config = file.config or _config_from_folder(path)
+    return Segment(
+        run_id=run_id,
+        run_key=str(config.get(names.RUN_KEY) or run_id),
+        attempt=whole(config.get(names.ATTEMPT)) or 0,
+        start_time=file.start_time,
+        config=config,
+        done=file.final(names.DONE) == 1,
+        values=tidy_rows(file.rows),
+        provenance=Provenance(str(path), _state(file), file.exit_code, tuple(file.gaps), file.truncated),
+    )
+
+
+def _unreadable(path: Path, error: Exception) -> Segment:
+    """What is left of a log, or a folder of logs, that cannot be read: its path tells whose it is."""
+    run_id = path.stem.removeprefix("run-") if path.suffix == ".wandb" else str(path)
+    trouble = f"{path} cannot be read: {getattr(error, 'strerror', None) or error}"
+    return Segment(
+        run_id=run_id,
+        run_key=run_id,
+        attempt=0,
+        start_time=0.0,
+        config=_config_from_folder(path),
+        done=False,
+        values=tidy_rows([]),
+        provenance=Provenance(str(path), "open", None, (), 0, trouble),
+    )
+
+
+def _state(file: WandbFile) -> str:
+    if file.exit_code == 0:
+        return "ended"
+    if file.preempting or file.exit_code in _STOPPED_IN_ORDER:
+        return "stopped"
+    return "open" if file.exit_code is None else "failed"
+
+
+def _config_from_folder(path: Path) -> dict[str, Any]:
+    """What a path below ``<env>/<map>/<algo>/<config hash>/seed=<k>`` says, {} if it is no such path."""
+    match = re.search(r"([^/]+)/([^/]+)/([^/]+)/[^/]+/seed=(\d+)(/|$)", path.as_posix())
+    if match is None:
+        return {}
+    env, map_, algo, seed, _ = match.groups()
+    return {names.ENV: env, names.MAP: map_, names.ALGO: algo, names.SEED: int(seed)}

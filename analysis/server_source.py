@@ -1,0 +1,127 @@
+"""Runs on a W&B server, the cloud or one's own, read by ``wandb.Api``.
+
+Tried with wandb 0.31 against a server of our own that answers what this client asks; no run against a real server has
+been made. W&B says where the server is and who asks: ``WANDB_BASE_URL``, ``WANDB_API_KEY``, ``wandb login``.
+"""
+
+import hashlib
+import json
+import os
+import re
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analysis.errors import AnalysisError
+from analysis.sources import Provenance, Reference, Segment, tidy_rows, whole
+from macpf import names
+
+if TYPE_CHECKING:
+    from wandb.apis.public import Run
+
+#: How ``--runs`` begins for runs on a server.
+PREFIX = "wandb:"
+#: Seconds that the server gets for an answer.
+TIMEOUT = 20
+RUNS_A_PAGE = 100
+#: W&B counts steps here, not rows. It is the client's own default, so every server takes it.
+STEPS_A_PAGE = 1000
+#: The server's words for how a run ended, in ours (see ``Provenance``); any other word is of a run that may go on.
+_ENDED = {
+    **{"finished": "ended", "preempted": "stopped", "failed": "failed"},
+    **{"killed": "failed", "crashed": "open"},  # it stopped saying that it lives
+}
+
+
+class ServerSource:
+    """Every run of a project on a W&B server.
+
+    The server joins all attempts at a run into one, so each run is one segment.
+
+    Args:
+        project: ``entity/project``.
+
+    Raises:
+        AnalysisError: it is not written like that.
+    """
+
+    #: Reading waits for the server most of the time.
+    readers = 8
+
+    def __init__(self, project: str) -> None:
+        if not re.fullmatch(r"[^/\s]+/[^/\s]+", project):
+            raise AnalysisError(f"--runs {PREFIX}{project} names no project of a W&B server: {PREFIX}entity/project")
+        self.project = project
+
+    @property
+    def place(self) -> str:
+        """The project, as it is typed."""
+        return f"{PREFIX}{self.project}"
+
+    @property
+    def cache_dir(self) -> Path:
+        """In the user's folder for caches."""
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "macpf-analysis"
+
+    def references(self) -> list[Reference]:
+        """One reference per run; the fingerprint covers all that the server tells of it without its rows."""
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # or wandb calls home
+        import wandb  # slow to load
+
+        try:
+            api = wandb.Api(timeout=TIMEOUT)
+        except wandb.errors.UsageError as error:
+            raise AnalysisError("W&B knows no key to ask its server with: type `wandb login`") from error
+        except wandb.errors.Error as error:
+            raise AnalysisError(
+                f"W&B's server does not let us in ({_line(error)}): is WANDB_BASE_URL right, and the key?"
+            ) from error
+        try:
+            # `lazy` would ask for every run's configuration one by one.
+            runs = list(api.runs(self.project, lazy=False, per_page=RUNS_A_PAGE))
+        except (wandb.errors.Error, ValueError) as error:
+            raise AnalysisError(
+                f"no runs from {self.place} at {api.settings['base_url']} ({_line(error)}): is there such a project?"
+            ) from error
+        where = f"{api.settings['base_url']}/{self.project}"
+        return sorted((self._reference(run, where) for run in runs), key=lambda reference: reference.name)
+
+    def _reference(self, run: "Run", where: str) -> Reference:
+        told = [run.state, run.heartbeatAt, run.historyLineCount, run.config, dict(run.summary_metrics)]
+        fingerprint = hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
+        return Reference(f"{where}/{run.id}", fingerprint if run.state in _ENDED else None, lambda: self._read(run))
+
+    def _read(self, run: "Run") -> Segment:
+        config: dict[str, Any] = run.config
+        # Another project's runs are named, not read: there may be millions of steps in them.
+        rows = self._rows(run) if config.get(names.RUN_KEY) else []
+        return Segment(
+            run_id=run.id,
+            run_key=str(config.get(names.RUN_KEY) or run.id),
+            attempt=whole(config.get(names.ATTEMPT)) or 0,
+            start_time=datetime.fromisoformat(run.created_at).timestamp(),
+            config=config,
+            done=run.summary_metrics.get(names.DONE) == 1,
+            values=tidy_rows(rows),
+            provenance=Provenance(f"{self.place}/{run.id}", _ENDED.get(run.state, "open"), None, (), 0),
+        )
+
+    def _rows(self, run: "Run") -> list[dict[str, Any]]:
+        """All rows; never from W&B's own cache, which goes by the run's name alone and so may be stale."""
+        from wandb.errors import Error
+        from wandb.sdk.lib.service.service_connection import WandbApiFailedError  # a page's failure is not wrapped
+
+        try:
+            rows = list(run.scan_history(page_size=STEPS_A_PAGE, use_cache=False))
+        except (Error, WandbApiFailedError, ValueError) as error:
+            raise AnalysisError(f"{self.place}/{run.id} cannot be read ({_line(error)}): try again") from error
+        if len(rows) < run.historyLineCount:
+            raise AnalysisError(
+                f"{self.place}/{run.id} gave {len(rows)} of the {run.historyLineCount} rows that the server counts: "
+                "try again, or `wandb sync` its folder again"
+            )
+        return rows
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
