@@ -8,7 +8,7 @@ FIGURES ?= figures
 # BACKEND=embedded|starcraft, YES=1, WAIT=1, and ARGS for run.py, e.g. ARGS="hydra.launcher.partition=short".
 BUDGET ?= paper
 .DEFAULT_GOAL := help
-.PHONY: help install demo figure4 status test lint test-learning test-faults test-slurm bench starcraft-doctor docs clean
+.PHONY: help install demo figure4 report status test lint test-learning test-faults test-slurm bench starcraft-doctor docs clean
 
 help: ## list the commands
 	@grep -hE '^[a-z0-9%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -35,6 +35,9 @@ reproduce-%: install ## table1, table2, figure1 ... figure9 or all: plan its run
 plan-%: install ## the same, but only say what is finished and missing, and what it would cost
 	$(BIN)/python -m macpf.runs.reproduce $* --dry-run --runs "$(RUNS)" --budget $(BUDGET) \
 	  $(if $(LAUNCHER),--launcher $(LAUNCHER)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(BACKEND),--backend $(BACKEND)) $(ARGS)
+
+report: install ## everything the runs say, as one HTML page: figures/report.html
+	$(BIN)/python -m analysis report --runs "$(RUNS)" --out "$(FIGURES)/report.html"
 
 status: install ## what is done, running, failed, killed, missing
 	$(BIN)/python -m analysis status --runs "$(RUNS)"

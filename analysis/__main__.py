@@ -33,14 +33,14 @@ def _parser() -> argparse.ArgumentParser:
     runs = argparse.ArgumentParser(add_help=False)
     runs.add_argument("--runs", type=Path, default=Path("outputs"), metavar="DIR", help="folder (default: %(default)s)")
 
-    report = commands.add_parser(
-        "report",
+    completeness = commands.add_parser(
+        "completeness",
         parents=[runs],
         help="how complete each run is",
         description="One line per run: how far it got, its attempts, damage to its log, NaN values, and its state: "
         "finished, short (stopped in order), crashed (or still going on), no data.",
     )
-    report.set_defaults(command=_report)
+    completeness.set_defaults(command=_completeness)
 
     figure4 = commands.add_parser(
         "figure4",
@@ -62,6 +62,20 @@ def _parser() -> argparse.ArgumentParser:
         help="leave out runs with this in their key; repeatable",
     )
     figure4.set_defaults(command=_figure4)
+
+    outcomes = commands.add_parser(
+        "outcomes",
+        parents=[runs],
+        help="matrix games: how the runs of every method ended, beside the paper",
+        description="Write outcomes.csv and outcomes.md: how many finished runs of each method and payoff end at an "
+        "optimum, with intervals. Its runs: python run.py -m +experiment=outcomes.",
+    )
+    outcomes.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="default: %(default)s")
+    outcomes.add_argument("--budget", help="the budget of the runs to count")
+    outcomes.add_argument(
+        "--exclude", action="append", default=[], metavar="TEXT", help="leave out runs with this in their key"
+    )
+    outcomes.set_defaults(command=_outcomes)
 
     for name, what in (
         ("figure2", "the two joint policies that MACPF learns in a coordination game"),
@@ -90,14 +104,43 @@ def _parser() -> argparse.ArgumentParser:
         )
         many.set_defaults(command=_of_maps, name=name)
 
+    chosen = argparse.ArgumentParser(add_help=False)
+    chosen.add_argument("--budget", help="the budget of the runs to look at")
+    chosen.add_argument("--backend", help="the backend of the runs to look at")
+    chosen.add_argument(
+        "--exclude", action="append", default=[], metavar="TEXT", help="leave out runs with this in their key"
+    )
+
+    statistics = commands.add_parser(
+        "statistics",
+        parents=[runs, chosen],
+        help="methods over all maps: IQM, probability of improvement and more, with intervals",
+        description="Write and print an experiment's aggregate statistics (Agarwal et al., 2021) as CSV and Markdown, "
+        "and as figures: intervals, performance profile, probability of improvement, sample efficiency. What they "
+        "mean: docs/analysis.md.",
+    )
+    statistics.add_argument("experiment", nargs="?", choices=of_maps, default="table2", help="default: %(default)s")
+    statistics.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="default: %(default)s")
+    statistics.set_defaults(command=_statistics)
+
+    export = commands.add_parser(
+        "export",
+        parents=[runs, chosen],
+        help="all finished runs as the JSON that marl-eval reads",
+        description="Write every finished run as marl-eval's JSON; the mapping: docs/analysis.md.",
+    )
+    export.add_argument("--to", type=Path, required=True, metavar="FILE")
+    export.set_defaults(command=_export)
+
     claims = commands.add_parser(
         "claims",
-        parents=[runs],
-        help="what the paper claims of Tables 1 and 2, by its own numbers and by our runs",
-        description="Print every claim with two verdicts: of the paper's own numbers and of the runs in the folder.",
+        parents=[runs, chosen],
+        help="what the paper claims, by its own numbers and by our runs",
+        description="Print every claim of the paper with two verdicts, of the paper's own numbers and of the finished "
+        "runs in the folder, and write them as claims.csv and claims.md. What decides: docs/analysis.md.",
     )
-    claims.add_argument("--budget", help="the budget of the runs to judge by")
-    claims.add_argument("--backend", help="the backend of the runs to judge by")
+    claims.add_argument("--map", help="the payoff matrix to judge the matrix game by (default: figure4's)")
+    claims.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="default: %(default)s")
     claims.set_defaults(command=_claims)
 
     hyperparameters = commands.add_parser(
@@ -109,6 +152,24 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, default=Path("docs/hyperparameters.md"), metavar="FILE", help="default: %(default)s"
     )
     hyperparameters.set_defaults(command=_hyperparameters)
+    report = commands.add_parser(
+        "report",
+        parents=[runs],
+        help="everything the runs say, as one HTML page",
+        description="Write one HTML page that needs no network and no file beside it: claims, tables beside the "
+        "paper's, learning curves, matrix games, hyperparameters, every run, pictures.",
+    )
+    report.add_argument(
+        "--out", type=Path, default=Path("figures/report.html"), metavar="FILE", help="default: %(default)s"
+    )
+    report.add_argument(
+        "--pictures", type=Path, action="append", default=[], metavar="DIR", help="one more folder of GIFs; repeatable"
+    )
+    report.add_argument(
+        "--exclude", action="append", default=[], metavar="TEXT", help="leave out runs with this in their key"
+    )
+    report.set_defaults(command=_report)
+
     status = commands.add_parser(
         "status",
         parents=[runs],
@@ -131,7 +192,7 @@ def _status(options: argparse.Namespace) -> None:
     status(options.runs, options.plan, live=console.is_terminal and not options.once, console=console)
 
 
-def _report(options: argparse.Namespace) -> None:
+def _completeness(options: argparse.Namespace) -> None:
     print(load_runs(options.runs).report.to_string(index=False))
 
 
@@ -145,6 +206,14 @@ def _figure4(options: argparse.Namespace) -> None:
         print(*written.paths, sep="\n")
         with pd.option_context("display.float_format", "{:.3f}".format):
             print(f"\n{written.outcomes.to_string(index=False)}\n")
+
+
+def _outcomes(options: argparse.Namespace) -> None:
+    from analysis.figures.figure4 import ENV
+    from analysis.tables.outcomes import outcomes, write_outcomes
+
+    paths = write_outcomes(outcomes(load_runs(options.runs), ENV, options.budget, options.exclude), options.out)
+    print(*paths, paths[-1].read_text(), sep="\n")
 
 
 def _figure2(options: argparse.Namespace) -> None:
@@ -169,25 +238,50 @@ def _of_maps(options: argparse.Namespace) -> None:
     if options.name.startswith("table"):
         print(*write_table(found, options.out), sep="\n")
         return
-    policies = (names.INDEPENDENT, names.DEPENDENT) if options.name == "figure6" else (names.INDEPENDENT,)
-    print(*write_curves(found, options.out, policies), sep="\n")
+    print(*write_curves(found, options.out, _policies(options.name)), sep="\n")
+
+
+def _policies(experiment: str) -> tuple[str, ...]:
+    return (names.INDEPENDENT, names.DEPENDENT) if experiment == "figure6" else (names.INDEPENDENT,)
+
+
+def _statistics(options: argparse.Namespace) -> None:
+    from analysis.comparison import compare
+    from analysis.experiments import Experiment, find
+    from analysis.figures.aggregates import write_figures
+    from analysis.normalisation import refuse_other_rules
+    from analysis.tables.aggregates import aggregates, write_aggregates
+
+    runs = load_runs(options.runs)
+    found = find(runs, Experiment.read(options.experiment), options.budget, options.backend, options.exclude)
+    refuse_other_rules({run: runs.configs[run] for run in found.report["run"]})
+    comparison = compare(found, _policies(options.experiment))
+    table = aggregates(comparison)
+    paths = write_aggregates(table, comparison, found, options.out)
+    print(*paths, *write_figures(table, comparison, found, options.out), paths[-1].read_text(), sep="\n")
+
+
+def _export(options: argparse.Namespace) -> None:
+    from analysis.export import export, write_export
+
+    runs = load_runs(options.runs)
+    print(write_export(export(runs, options.budget, options.backend, options.exclude), options.to))
 
 
 def _claims(options: argparse.Namespace) -> None:
-    from analysis import paper
-    from analysis.claims import ledger
-    from analysis.experiments import SMOKE, Experiment, find
-    from analysis.tables.beside_paper import cells
+    from analysis.claims import ledger, readable, write_ledger
+    from analysis.claims.evidence import gather
 
-    runs, tables = load_runs(options.runs), {}
-    for name in ("table1", "table2"):
-        experiment = Experiment.read(name)
-        if not (runs.report[names.ENV] == experiment.env).any():
-            continue
-        found = find(runs, experiment, options.budget, options.backend)
-        if (found.report[names.BUDGET] != SMOKE).all():  # those say nothing about a method
-            tables[name] = cells(found, paper.table(name))
-    print(ledger(tables).to_markdown(index=False))
+    evidence = gather(load_runs(options.runs), options.budget, options.backend, options.exclude, options.map)
+    table = ledger(evidence)
+    print(*write_ledger(table, options.out), "", readable(table), sep="\n")
+
+
+def _report(options: argparse.Namespace) -> None:
+    from analysis.report.page import write_report
+
+    size = write_report(load_runs(options.runs), options.out, options.runs, options.pictures, options.exclude)
+    print(f"{options.out} ({size / 1e6:.1f} MB)")
 
 
 def _hyperparameters(options: argparse.Namespace) -> None:

@@ -73,9 +73,9 @@ class Found:
         once = lines.assign(step=steps).drop_duplicates(["run", "step"], keep="last")
         return once.pivot(index="step", columns="run", values="value").astype("float64")
 
-    def final(self, map: str, algo: str) -> "pd.Series[float]":
+    def final(self, map: str, algo: str, policy: str = names.INDEPENDENT) -> "pd.Series[float]":
         """The final value of each run of a cell: the mean of its last five evaluations; NaN stays NaN."""
-        lines = self._lines(map, algo, names.INDEPENDENT).sort_values(names.ENV_STEP)
+        lines = self._lines(map, algo, policy).sort_values(names.ENV_STEP)
         values = {run: group["value"].tail(LAST).mean(skipna=False) for run, group in lines.groupby("run")}
         return pd.Series(values, dtype="float64")
 

@@ -27,9 +27,9 @@ def page() -> str:
             "## Defaults (SMAC)\n",
             defaults().to_markdown(),
             "\n## Variants\n",
-            _markdown(_variants(), ["`algo=`", "what is different", "from"]),
+            variants().to_markdown(index=False),
             "\n## What tasks and profiles change\n",
-            _markdown(_overrides(), ["`algo=`", "where", "what is different", "source"]),
+            overrides().to_markdown(index=False),
             "",
         ]
     )
@@ -44,16 +44,18 @@ def defaults() -> pd.DataFrame:
     return pd.DataFrame(columns).fillna("").rename_axis("setting")
 
 
-def _variants() -> list[list[str]]:
+def variants() -> pd.DataFrame:
+    """One row for each variant of an algorithm; names are in backticks, as Markdown has them."""
     rows = []
     for algo in _algorithms():
         if family(algo) != algo:
             own, base = (_settings(compose(f"algo={name}", "env=smac", "map=8m").algo) for name in (algo, family(algo)))
             rows.append([f"`{algo}`", _listed({k: v for k, v in own.items() if base.get(k) != v}), f"`{family(algo)}`"])
-    return rows
+    return pd.DataFrame(rows, columns=["`algo=`", "what is different", "from"])
 
 
-def _overrides() -> list[list[str]]:
+def overrides() -> pd.DataFrame:
+    """One row for each file that changes settings for a task or a profile, with its source."""
     rows = []
     for group in ("profiled", "tuned", "tuned_map", "variant"):
         for path in sorted((CONF / group).rglob("*.yaml")):
@@ -64,7 +66,7 @@ def _overrides() -> list[list[str]]:
             (source,) = (line.removeprefix("# Source: ") for line in text.splitlines() if line.startswith("# Source: "))
             changed = _settings(OmegaConf.select(OmegaConf.load(path), "algo", default={}))
             rows.append([f"`{algo}`", where, _listed(changed), source])
-    return rows
+    return pd.DataFrame(rows, columns=["`algo=`", "where", "what is different", "source"])
 
 
 def _algorithms() -> list[str]:
@@ -106,7 +108,3 @@ def _shown(value: Any) -> str:
 
 def _listed(settings: Mapping[str, str]) -> str:
     return "; ".join(f"{name}: {value}" for name, value in settings.items())
-
-
-def _markdown(rows: list[list[str]], columns: list[str]) -> str:
-    return pd.DataFrame(rows, columns=columns).to_markdown(index=False)

@@ -17,6 +17,11 @@ def table(name: str) -> pd.DataFrame:
     return frame.assign(algo=frame["algo"].str.lower())[["map", "difficulty", "algo", "mean", "std"]]
 
 
+def outcomes() -> pd.DataFrame:
+    """The matrix game (section 5.1): percent of five seeds at the optimum and below QMIX, by method; NaN: not said."""
+    return pd.read_csv(DATA / "figure4.csv").set_index("method")
+
+
 def bold(mean: "pd.Series[float]", std: "pd.Series[float]") -> "pd.Series[bool]":
     """Within one standard deviation of the best mean, that of the best (caption of Table 2); NaN never is."""
     if mean.isna().all():

@@ -59,7 +59,7 @@ def select(
     if logged.empty:
         raise AnalysisError(
             f"no runs of {env} with data: make some with `make demo` or `python run.py -m +experiment=figure4`; "
-            "`python -m analysis report` lists what there is"
+            "`python -m analysis completeness` lists what there is"
         )
     chosen, wanted = logged, {names.MAP: map, names.BUDGET: budget, names.BACKEND: backend}
     for key, value in wanted.items():

@@ -9,6 +9,8 @@ A run logs one W&B row per evaluation. Every row holds ``ENV_STEP``. Metric name
   calls its score (``return`` or ``win_rate``).
 - ``eval/<policy>/joint/<a_1>_<a_2>``: probability that the (stochastic) policy gives to a joint action in the
   first state of an evaluation episode; only where the joint action space is small.
+- ``sampled/<episode>/<env step>/<number>``: where episodes of the final, sampled behaviour policy went, in a run's last
+  row; only of environments that say what to track.
 - ``train/...``: losses and gradient norms, averaged over the updates since the previous row, and the score of
   the exploring episodes.
 - ``clock/episodes``, ``clock/updates``: the other two counters of the run's clock.
@@ -47,3 +49,8 @@ def score(policy: str, name: str) -> str:
 def joint(policy: str, actions: tuple[int, ...]) -> str:
     """Metric name of the probability of one joint action, e.g. ``eval/dependent/joint/0_3``."""
     return f"eval/{policy}/joint/{'_'.join(map(str, actions))}"
+
+
+def sampled(episode: int, step: int, number: str) -> str:
+    """Metric name of a tracked number in an episode of the final policy, e.g. ``sampled/3/25/x``."""
+    return f"sampled/{episode}/{step}/{number}"

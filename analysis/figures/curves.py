@@ -40,14 +40,14 @@ def write_curves(found: Found, out: Path, policies: tuple[str, ...] = (names.IND
     return paths
 
 
-def curve_table(found: Found, policies: tuple[str, ...]) -> pd.DataFrame:
+def curve_table(found: Found, policies: tuple[str, ...], smoothing: int = SMOOTHING) -> pd.DataFrame:
     """map, method, env_step, mean and std over seeds of the smoothed scores, and how many seeds reach that step."""
     parts = []
     for map_ in found.experiment.maps:
         for algo in found.experiment.algos:
             for policy in policies:
                 scores = found.scores(map_, algo, policy)
-                smooth = scores.rolling(SMOOTHING, min_periods=1).mean().where(scores.notna())
+                smooth = scores.rolling(smoothing, min_periods=1).mean().where(scores.notna())
                 part = pd.DataFrame(
                     {
                         "mean": smooth.mean(axis=1),

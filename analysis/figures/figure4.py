@@ -66,8 +66,13 @@ def write_figure4(selection: Selection, out: Path, macpf: str | None = None) -> 
             figure.savefig(pdf, metadata={"CreationDate": None})  # the same runs give the same bytes
             figure.savefig(png, dpi=style.PNG_DPI)
         curve_table(figure4).to_csv(csv, index=False)
-        written.append(Written((pdf, png, csv), outcome_table(figure4.curves, figure4.payoff.tolist())))
+        written.append(Written((pdf, png, csv), _outcomes(figure4)))
     return written
+
+
+def _outcomes(figure4: Figure4) -> pd.DataFrame:
+    final = {method: list(curve.final.values()) for method, curve in figure4.curves.items()}
+    return outcome_table(final, figure4.payoff.tolist())
 
 
 def curve_table(figure4: Figure4) -> pd.DataFrame:

@@ -1,20 +1,29 @@
-"""How the runs of a matrix game ended: at the optimum, at the worst payoff, or in between."""
+"""How the runs of matrix games ended: at the optimum, at the worst payoff, or in between."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from analysis.statistics import Curve
+from analysis import paper
+from analysis.errors import AnalysisError
+from analysis.figures import style
+from analysis.figures.figure4_data import payoff_of
+from analysis.runs import FINISHED, Runs
+from analysis.selection import Selection, select
+from macpf import names
 
 COLUMNS = ["method", "seeds", "optimum", "suboptimal", "worse", "nan", "mean final return"]
+#: Standard normal quantile of a two-sided 95 % interval.
+_Z = 1.959964
 
 
-def outcome_table(curves: Mapping[str, Curve], payoff: Sequence[Sequence[float]]) -> pd.DataFrame:
+def outcome_table(final: Mapping[str, Sequence[float]], payoff: Sequence[Sequence[float]]) -> pd.DataFrame:
     """Count the runs of each method by the final greedy return.
 
     Args:
-        curves: per method, its returns in units of the payoff.
+        final: per method, the final return of each run in units of the payoff.
         payoff: rows (agent 0) by columns (agent 1).
 
     Returns:
@@ -22,12 +31,96 @@ def outcome_table(curves: Mapping[str, Curve], payoff: Sequence[Sequence[float]]
         smallest (worse), elsewhere (suboptimal) or with NaN (nan), and the mean final return.
     """
     lines = []
-    for method, curve in curves.items():
-        final = np.array(list(curve.final.values()))
+    for method, returns in final.items():
+        values = np.array(returns, dtype=float)
         # Payoffs and returns pass through 32-bit floats on their way here.
-        optimum = np.isclose(final, np.max(payoff), rtol=1e-5, atol=1e-5)
-        worst = np.isclose(final, np.min(payoff), rtol=1e-5, atol=1e-5) & ~optimum
-        nan = np.isnan(final)
+        optimum = np.isclose(values, np.max(payoff), rtol=1e-5, atol=1e-5)
+        worst = np.isclose(values, np.min(payoff), rtol=1e-5, atol=1e-5) & ~optimum
+        nan = np.isnan(values)
         counts = [int(mask.sum()) for mask in (optimum, ~(optimum | worst | nan), worst, nan)]
-        lines.append([method, len(final), *counts, float(final.mean())])
+        lines.append([method, len(values), *counts, float(values.mean())])
     return pd.DataFrame(lines, columns=COLUMNS)
+
+
+def outcomes(runs: Runs, env: str, budget: str | None = None, exclude: Sequence[str] = ()) -> pd.DataFrame:
+    """The outcomes of all finished runs, map by map, with 95 % intervals (Wilson's) of the optimum's share.
+
+    Returns:
+        The columns of `outcome_table` behind map, and low and high, the interval's ends in percent.
+
+    Raises:
+        AnalysisError: there are no finished runs, or see `select`.
+    """
+    logged = runs.report[(runs.report[names.ENV] == env) & (runs.report["state"] == FINISHED)]
+    if logged.empty:
+        raise AnalysisError(f"no run of {env} is finished; type: python run.py -m +experiment=outcomes")
+    tables = []
+    for map_ in sorted(logged[names.MAP].unique()):
+        selection = select(runs, env, map_, budget, None, exclude)
+        table = outcome_table(final_returns(selection), payoff_of(selection).tolist())
+        ends = [_wilson(k, n) for k, n in zip(table["optimum"], table["seeds"], strict=True)]
+        table[["low", "high"]] = np.array(ends).reshape(-1, 2)
+        tables.append(table.assign(map=map_))
+    together = pd.concat(tables, ignore_index=True)
+    return together[[names.MAP, *COLUMNS, "low", "high"]]
+
+
+def write_outcomes(table: pd.DataFrame, out: Path) -> list[Path]:
+    """Write `outcomes` as CSV (counts) and Markdown (percentages, beside the paper's)."""
+    out.mkdir(parents=True, exist_ok=True)
+    paths = [out / "outcomes.csv", out / "outcomes.md"]
+    table.to_csv(paths[0], index=False)
+    paths[1].write_text(f"{_page(table).to_markdown(index=False)}\n\n{_CAPTION}\n")
+    return paths
+
+
+_CAPTION = (
+    "Percent of runs whose final greedy policy gets the largest payoff (optimum), the smallest (worse), or one in "
+    "between; the 95 % interval is Wilson's. The paper's percentages are of five seeds, on a payoff that it does not "
+    "print; its `worse` counts seeds below QMIX."
+)
+
+
+def final_returns(selection: Selection) -> dict[str, list[float]]:
+    """Per method, the return of every finished run at its last evaluation."""
+    finished = selection.report[selection.report["state"] == FINISHED]
+    lines = selection.frame.merge(finished[["run", names.ENV_STEP]], on=["run", names.ENV_STEP])
+    metrics = {names.score(policy, "return"): policy for policy in (names.INDEPENDENT, names.DEPENDENT)}
+    lines = lines[lines["metric"].isin(metrics)].sort_values(names.SEED)
+    final = {
+        style.label(str(algo), metrics[str(metric)]): group["value"].tolist()
+        for (algo, metric), group in lines.groupby([names.ALGO, "metric"])
+    }
+    return {method: final[method] for method in style.order(final)}
+
+
+def _wilson(successes: int, trials: int) -> tuple[float, float]:
+    """The 95 % interval of a share, in percent (Wilson, 1927)."""
+    share, weight = successes / trials, _Z**2 / trials
+    middle = (share + weight / 2) / (1 + weight)
+    half = _Z * np.sqrt(share * (1 - share) / trials + weight / (4 * trials)) / (1 + weight)
+    return 100 * max(middle - half, 0.0), 100 * min(middle + half, 1.0)
+
+
+def _page(table: pd.DataFrame) -> pd.DataFrame:
+    shares = table[["optimum", "suboptimal", "worse"]].div(table["seeds"], axis=0).mul(100).round().astype(int)
+    ours = shares["optimum"].astype(str) + [
+        f" [{low:.0f}, {high:.0f}]" for low, high in zip(table["low"], table["high"], strict=True)
+    ]
+    published = paper.outcomes()
+    return pd.DataFrame(
+        {
+            "map": table[names.MAP],
+            "method": table["method"],
+            "seeds": table["seeds"],
+            "optimum % [95 %]": ours,
+            "suboptimal %": shares["suboptimal"],
+            "worse %": shares["worse"],
+            "paper: optimum %": table["method"].map(published["optimum"]).map(_percent),
+            "paper: worse %": table["method"].map(published["worse"]).map(_percent),
+        }
+    )
+
+
+def _percent(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:.0f}"

@@ -78,6 +78,8 @@ class Env(ABC):
     batch_size: int
     #: Versions of outside programs that decide results; recorded with the run.
     provenance: Mapping[str, str] = MappingProxyType({})
+    #: Numbers of the record that are logged, step by step, when a run ends: where the final policy's samples go.
+    tracked: tuple[str, ...] = ()
 
     @abstractmethod
     def reset(self) -> Step:

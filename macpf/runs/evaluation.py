@@ -7,6 +7,7 @@ import numpy as np
 from macpf import names
 from macpf.experience.rollout import Rollout
 from macpf.learning.algorithm import Algorithm
+from macpf.learning.schedules import Clock
 
 #: Joint policies are logged up to this many joint actions.
 LARGEST_JOINT_SPACE = 64
@@ -45,3 +46,21 @@ class Evaluator:
             for policy, joint in algorithm.joint_policies(observation).items():
                 results |= {names.joint(policy, actions): float(p) for actions, p in np.ndenumerate(joint[0].cpu())}
         return results
+
+    def sample(self, algorithm: Algorithm, clock: Clock) -> dict[str, float]:
+        """What the environment tracks, in one episode of the behaviour policy in each environment; often nothing.
+
+        Training's random stream is lent and put back.
+        """
+        tracked = self.rollout.env.tracked
+        if not tracked:
+            return {}
+        before = algorithm.generator.get_state()
+        played = self.rollout.play(algorithm, clock)
+        algorithm.generator.set_state(before)
+        return {
+            names.sampled(number, t, what): float(row[what])
+            for number, episode in enumerate(played.episodes)
+            for t, row in enumerate(episode)
+            for what in tracked
+        }

@@ -24,6 +24,9 @@ from macpf.standing import FINISHED, STATES, Standing, begun, standing
 DEFAULT_SPEED = {"matrix_game": 300.0, "multigoal": 300.0, "mpe": 600.0, "smac": 60.0}
 DEFAULT_MEGABYTES = {"matrix_game": 1.0, "multigoal": 2.0, "mpe": 5.0, "smac": 20.0}
 
+#: Experiments that the paper does not have.
+BEYOND = ("outcomes",)
+
 #: More compositions than this are shared among processes.
 FEW = 8
 
@@ -125,7 +128,7 @@ def _composed(overrides: tuple[str, ...]) -> tuple[Identity, int]:
 
 
 def check_names(names: Sequence[str]) -> list[str]:
-    """The experiments of some figures and tables; ``all`` stands for every one.
+    """The experiments of some figures and tables; ``all`` stands for every one that the paper has.
 
     Raises:
         ConfigError: one is not known.
@@ -134,7 +137,7 @@ def check_names(names: Sequence[str]) -> list[str]:
     for name in names:
         if name != "all" and name not in known:
             raise ConfigError(f"{name} needs no runs or is not known; choose from: all, {', '.join(known)}")
-    return known if "all" in names else list(names)
+    return [name for name in known if name not in BEYOND] if "all" in names else list(names)
 
 
 def cost(left: Sequence[tuple[Needed, Standing]], outputs: Path) -> Cost:

@@ -166,6 +166,8 @@ class Trainer:
         if not due or now == self.evaluated_at:
             return
         results = self.parts.evaluator(self.parts.algorithm)
+        if self.reached_budget:
+            results |= self.parts.evaluator.sample(self.parts.algorithm, self.clock)
         score = self.parts.rollout.env.spec.score
         self.score = {policy: results[names.score(policy, score)] for policy in self.parts.algorithm.policies}
         self.evaluated_at = now

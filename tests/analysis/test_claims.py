@@ -1,56 +1,274 @@
-"""The paper's own numbers go through the rules first; ours count once they are complete."""
+"""The paper's own numbers go through the rules first; every rule can support, contradict and leave undecided."""
 
+import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
+import analysis.__main__ as command
 from analysis import paper
-from analysis.claims import CONTRADICTED, SUPPORTED, UNDECIDED, ledger
+from analysis.claims import CLAIMS, CONTRADICTED, FIGURE_ONLY, SUPPORTED, UNDECIDED, Evidence, ledger
+from analysis.claims.claim import Claim
+from analysis.claims.evidence import gather, published
+from analysis.claims.games import fisher
+from analysis.errors import AnalysisError
 from analysis.experiments import Experiment
+from macpf import names
+from tests.analysis.synthetic import make_run, make_runs
+
+BY_ID = {claim.id: claim for claim in CLAIMS}
 
 
-def complete(name, **changes):
-    """The paper's table as if it were ours, five seeds each."""
-    table = paper.table(name).assign(seeds=5)
-    for key, mean in changes.items():
-        algo, _, map_ = key.partition("__")
-        table.loc[(table["algo"] == algo) & (table["map"] == map_), "mean"] = mean
-    marks = [paper.bold(part["mean"], part["std"]) for _, part in table.groupby("map")]
-    table["bold"] = pd.concat(marks)
-    return table
+def table(name, **means):
+    """The paper's table as if it were ours, with some means changed: ``MACPF__MMM2=0.1``."""
+    lines = published(name)
+    for key, mean in means.items():
+        method, _, map_ = key.partition("__")
+        lines.loc[(lines["method"] == method) & (lines["map"] == map_), "mean"] = mean
+    lines["bold"] = pd.concat([paper.bold(part["mean"], part["std"]) for _, part in lines.groupby("map")])
+    return lines
 
 
-def verdicts(tables):
-    table = ledger(tables).set_index("claim")
-    return {claim.split(" (")[0]: line.to_dict() for claim, line in table.iterrows()}
+def one_seed_less(lines, claim):
+    """The same lines, but the claim's first method lacks a seed (on its first map)."""
+    short = lines["method"] == claim.methods[0]
+    if claim.maps:
+        short &= lines["map"] == claim.maps[0]
+    if "seeds" in lines:
+        return lines.assign(seeds=lines["seeds"].where(~short, 4))
+    return lines[~(short & (lines["seed"] == 0))]
 
 
-def test_the_papers_numbers_bear_out_its_counts_but_not_appendix_d2():
-    found = verdicts({})
-    contradicted = [claim for claim, line in found.items() if line["paper's numbers"] == CONTRADICTED]
-    assert contradicted == ["MACPF at least matches the best baseline on every map of appendix D.2"]
-    assert all(line["our runs"] == UNDECIDED for line in found.values())
-    assert found["MACPF is among the best on 16 of 18 maps"]["runs missing"] == 450
+def ends(method, seeds=5, optimum=0, worse=0, both=0):
+    line = {"method": method, "seeds": seeds, "optimum": optimum, "worse": worse, "both": both}
+    return pd.DataFrame([line | {"suboptimal": seeds - optimum - worse}])
 
 
-def test_complete_runs_are_judged_by_the_same_rules():
-    tables = {"table1": complete("table1", macpf__simple_spread=-200.0), "table2": complete("table2", macpf__MMM2=0.1)}
-    found = verdicts(tables)
-    assert found["MACPF is among the best on 16 of 18 maps"]["our runs"] == CONTRADICTED
-    assert found["MACPF has the best score in all three particle tasks"]["our runs"] == CONTRADICTED
-    assert found["QPLEX is among the best on 8 of 18 maps"]["our runs"] == SUPPORTED
+def goals(method, *counts):
+    return pd.DataFrame({"method": method, "seed": range(len(counts)), "goals": counts})
 
 
-def test_a_missing_seed_leaves_a_claim_undecided():
-    table = complete("table2")
-    table.loc[3, "seeds"] = 4
-    line = verdicts({"table2": table})["FOP is among the best on 5 of 18 maps"]
-    assert line["our runs"] == UNDECIDED
-    assert line["runs missing"] == 1
+def curves(claim, spread=0.02, finals=None, **levels):
+    """Five runs of each method on each map around a level, all scores alike; `finals` are the final ones."""
+    methods = {method.replace(" (", "_").rstrip(")"): method for method in claim.methods}
+    lines = []
+    for name, method in methods.items():
+        for map_ in claim.maps:
+            for seed, noise in enumerate(np.linspace(-spread, spread, 5)):
+                scores = dict.fromkeys(("training", "early", "middle", "late", "final"), levels[name] + noise)
+                scores["final"] = (finals or {}).get(name, levels[name]) + noise
+                lines.append({"map": map_, "method": method, "seed": seed, **scores})
+    return pd.DataFrame(lines)
+
+
+def against_all(claim, macpf, others=0.4, **more):
+    return curves(claim, **{"MACPF": macpf, **dict.fromkeys(("QMIX", "QPLEX", "FOP", "MAPPO"), others), **more})
+
+
+def policies_that_differ_by_run(claim):
+    """MACPF's policies at one level on average, but up to 0.1 apart in single runs."""
+    narrow = curves(claim, spread=0.0, MACPF=0.5, MACPF_DEP=0.5)
+    wide = curves(claim, spread=0.1, MACPF=0.5, MACPF_DEP=0.5)
+    return pd.concat([narrow[narrow["method"] == "MACPF"], wide[wide["method"] == "MACPF_DEP"]])
+
+
+#: By claim: lines that support it, and lines that contradict it.
+TWO_WAY = {
+    "figure1-central": (goals("CENTRAL", 4, 4, 2, 3, 4), goals("CENTRAL", 4, 4, 1, 4, 4)),
+    "figure1-fop": (goals("FOP", 0, 1, 0, 0, 1), goals("FOP", 0, 1, 0, 0, 2)),
+    "figure1-macpf": (goals("MACPF_DEP", 2, 2, 4, 4, 4), goals("MACPF_DEP", 2, 2, 4, 4, 0)),
+    "figure4-macpf": (ends("MACPF", optimum=5), ends("MACPF", optimum=4)),
+    "figure4-macpf-dep": (ends("MACPF_DEP", optimum=5), ends("MACPF_DEP", optimum=4, worse=1)),
+    "figure4-both-optima": (ends("MACPF_DEP", both=5), ends("MACPF_DEP", optimum=5, both=3)),
+    "figure4-qmix": (ends("QMIX"), ends("QMIX", seeds=50, optimum=1)),
+    "figure4-mappo": (ends("MAPPO", worse=5), ends("MAPPO", optimum=5)),
+    "figure4-qtran-safe": (ends("QTRAN", optimum=2), ends("QTRAN", worse=1)),
+    "figure5-best": (table("table2"), table("table2", MACPF__MMM2=0.1)),
+    "figure5-corridor": (table("table2", MACPF__corridor=0.65), table("table2", QMIX__corridor=0.3)),
+    "figure5-myopic": (table("table2"), table("table2", MACPF__8m_vs_9m_myopic=0.5)),
+    "table2-macpf": (table("table2"), table("table2", MACPF__MMM2=0.1)),
+    "table2-qmix": (table("table2"), table("table2", QMIX__corridor=1.0)),
+    "table2-qplex": (table("table2"), table("table2", QPLEX__corridor=1.0)),
+    "table2-mappo": (table("table2"), table("table2", MAPPO__MMM2=1.0)),
+    "table2-fop": (table("table2"), table("table2", FOP__corridor=1.0)),
+    "figure8-matches": (table("table2", MACPF__3s_vs_3z=0.998, MACPF__3s_vs_5z=0.99), table("table2")),
+    "smac-fop": (table("table2", MACPF__3s_vs_3z=0.998), table("table2")),
+    "table1-best": (table("table1"), table("table1", MACPF__simple_spread=-123.0)),
+    "table1-margin": (table("table1"), table("table1", MACPF__simple_spread=-121.0)),
+}
+C = BY_ID
+#: The same, and lines that are complete and leave it open.
+THREE_WAY = {
+    "figure4-qplex": (ends("QPLEX", optimum=3), ends("QPLEX", 50, optimum=0), ends("QPLEX", optimum=5)),
+    "figure4-qtran": (ends("QTRAN", optimum=2), ends("QTRAN", 50, optimum=50), ends("QTRAN", optimum=0)),
+    "figure4-fop": (ends("FOP", 20, optimum=9), ends("FOP", 50, optimum=50), ends("FOP", optimum=5)),
+    "figure4-qplex-worse": (ends("QPLEX", worse=1), ends("QPLEX", 50, worse=50), ends("QPLEX", worse=0)),
+    "figure4-fop-worse": (ends("FOP", worse=1), ends("FOP", 50, worse=0), ends("FOP", worse=0)),
+    "figure5-hard": (
+        against_all(C["figure5-hard"], 0.8),
+        against_all(C["figure5-hard"], 0.8, QMIX=0.9),
+        against_all(C["figure5-hard"], 0.8, QMIX=0.8),
+    ),
+    "figure5-super-hard": (
+        against_all(C["figure5-super-hard"], 0.4, finals={"MACPF": 0.8}),
+        against_all(C["figure5-super-hard"], 0.8, MAPPO=0.9),
+        against_all(C["figure5-super-hard"], 0.4, finals={"MACPF": 0.3}),
+    ),
+    "figure6-same": (
+        curves(C["figure6-same"], MACPF=0.5, MACPF_DEP=0.53),
+        curves(C["figure6-same"], MACPF=0.5, MACPF_DEP=0.6),
+        policies_that_differ_by_run(C["figure6-same"]),
+    ),
+    "figure7-control": (
+        curves(C["figure7-control"], MACPF=0.8, MACPF_control=0.7),
+        curves(C["figure7-control"], MACPF=0.7, MACPF_control=0.8),
+        curves(C["figure7-control"], MACPF=0.7, MACPF_control=0.69),
+    ),
+    "figure9-similar": (
+        curves(C["figure9-similar"], MACPF=0.8, MACPF_nonlinear=0.78),
+        curves(C["figure9-similar"], MACPF=0.8, MACPF_nonlinear=0.6),
+        curves(C["figure9-similar"], MACPF=0.8, MACPF_nonlinear=0.71),
+    ),
+    "figure9-super-hard": (
+        curves(C["figure9-super-hard"], MACPF=0.8, MACPF_nonlinear=0.6),
+        curves(C["figure9-super-hard"], MACPF=0.6, MACPF_nonlinear=0.8),
+        curves(C["figure9-super-hard"], MACPF=0.8, MACPF_nonlinear=0.8),
+    ),
+    "figure9-attention": (
+        curves(C["figure9-attention"], MACPF=0.8, MACPF_nonlinear=0.75, MACPF_att=0.4),
+        curves(C["figure9-attention"], MACPF=0.8, MACPF_nonlinear=0.45, MACPF_att=0.4),
+        curves(C["figure9-attention"], MACPF=0.8, MACPF_nonlinear=0.75, MACPF_att=0.65),
+    ),
+}
+
+
+def line(claim: Claim, lines: pd.DataFrame, **facts) -> dict:
+    found = ledger({claim.experiment: Evidence(lines, **facts)}).set_index("id")
+    return found.loc[claim.id].to_dict()
+
+
+def test_every_claim_has_its_cases():
+    assert sorted(BY_ID) == sorted(TWO_WAY | THREE_WAY)
+    assert len(BY_ID) == len(CLAIMS)
+
+
+@pytest.mark.parametrize("id", TWO_WAY | THREE_WAY)
+def test_a_claim_is_supported_contradicted_or_undecided(id):
+    claim, (yes, no, *open_) = BY_ID[id], (TWO_WAY | THREE_WAY)[id]
+    assert line(claim, yes)["our verdict"] == SUPPORTED
+    assert line(claim, no)["our verdict"] == CONTRADICTED
+    short = line(claim, one_seed_less(yes, claim))
+    assert (short["our verdict"], short["runs missing"]) == (UNDECIDED, 1)
+    for lines in open_:
+        complete = line(claim, lines)
+        assert (complete["our verdict"], complete["runs missing"]) == (UNDECIDED, 0)
+        assert complete["evidence"]
+
+
+def test_the_papers_numbers_bear_out_its_counts_but_not_two_sentences():
+    found = ledger({}).set_index("id")
+    contradicted = found[found["paper's numbers"] == CONTRADICTED]
+    assert sorted(contradicted.index) == ["figure8-matches", "smac-fop"]
+    assert contradicted.loc["figure8-matches", "paper's evidence"].startswith("10 of 12; not on 3s_vs_3z (0.974; FOP")
+    counts = {method: found.loc[f"table2-{method}", "paper's evidence"] for method in ("macpf", "qmix", "qplex")}
+    assert counts == {"macpf": "16 of 18", "qmix": "7 of 18", "qplex": "8 of 18"}
+    assert (found.loc["table2-mappo", "paper's evidence"], found.loc["table2-fop", "paper's evidence"]) == (
+        "9 of 18",
+        "5 of 18",
+    )
+    without = {claim.id for claim in CLAIMS if claim.experiment not in ("table1", "table2", "figure4")}
+    assert set(found.index[found["paper's numbers"] == FIGURE_ONLY]) == without | {"figure4-both-optima"}
+    assert (found["our verdict"] == UNDECIDED).all()
+    assert found.loc["table2-macpf", "runs missing"] == 450
+    assert found.loc["figure6-same", "runs missing"] == 20
+
+
+def test_a_budget_that_is_not_the_papers_is_named():
+    found = line(BY_ID["figure4-macpf"], ends("MACPF", optimum=5), budget="laptop", backend="builtin")
+    assert (found["our verdict"], found["evidence"]) == ("supported (laptop)", "5 of 5 seeds (backend builtin)")
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 5), (3, 5), (5, 5), (9, 20), (0, 50), (50, 50)])
+def test_fishers_exact_test_is_scipys(k, n):
+    assert fisher(k, n, 2, 5) == pytest.approx(stats.fisher_exact([[k, n - k], [2, 3]]).pvalue)
 
 
 @pytest.mark.parametrize("name", ["table1", "table2"])
 def test_the_experiments_ask_for_every_cell_of_the_papers_tables(name):
-    experiment, table = Experiment.read(name), paper.table(name)
-    assert set(experiment.maps) == set(table["map"])
-    assert set(experiment.algos) == set(table["algo"])
+    experiment, lines = Experiment.read(name), paper.table(name)
+    assert set(experiment.maps) == set(lines["map"])
+    assert set(experiment.algos) == set(lines["algo"])
     assert len(experiment.seeds) == paper.SEEDS
+
+
+PAYOFF = [[8, -12], [-12, 8]]
+
+
+def matrix_run(algo, seed, end, dependent=None, optima=(0.5, 0.5), **changes):
+    extra = {names.joint(names.DEPENDENT, (i, i)): p for i, p in enumerate(optima)}
+    settings = {"map": {"payoff": PAYOFF}}
+    options = {"env": "matrix_game", "backend": "builtin", "score": "return", "settings": settings} | changes
+    dependent = None if dependent is None else [0.0, dependent]
+    return make_run([0.0, end], algo, "p0_12", seed, dependent=dependent, extra=extra, **options)
+
+
+def test_the_matrix_game_is_judged_by_how_each_seed_ends():
+    runs = [matrix_run("qmix", seed, -12.0 if seed else 8.0) for seed in range(5)]
+    runs += [matrix_run("macpf", seed, 8.0, dependent=8.0, optima=(0.9 - 0.1 * seed, 0.09)) for seed in range(5)]
+    found = ledger(gather(make_runs(*runs))).set_index("id")
+    verdicts = {id: found.loc[f"figure4-{id}", "our verdict"] for id in ("qmix", "macpf", "macpf-dep", "both-optima")}
+    assert verdicts == {"qmix": CONTRADICTED, "macpf": SUPPORTED, "macpf-dep": SUPPORTED, "both-optima": CONTRADICTED}
+    assert found.loc["figure4-qmix", "evidence"] == "1 of 5 seeds (backend builtin)"
+    assert found.loc["figure4-fop", "runs missing"] == 5
+
+
+def test_unfinished_and_smoke_runs_judge_nothing():
+    runs = [matrix_run("qmix", seed, 0.0) for seed in range(4)]
+    runs += [
+        matrix_run("qmix", 4, 0.0, state="crashed"),
+        *(matrix_run("fop", s, 8.0, budget="smoke") for s in range(5)),
+    ]
+    found = ledger(gather(make_runs(*runs))).set_index("id")
+    assert found.loc["figure4-qmix", ["our verdict", "runs missing"]].tolist() == [UNDECIDED, 1]
+    assert found.loc["figure4-fop", ["our verdict", "runs missing"]].tolist() == [UNDECIDED, 5]
+
+
+def smac_runs(**changes):
+    """Five seeds on the maps of Figure 6; the dependent policy is one percent better."""
+    curve = np.linspace(0, 0.9, 12)
+    return [
+        make_run(curve + 0.01 * seed, "macpf", map_, seed, dependent=list(curve + 0.01 * seed + 0.01), **changes)
+        for map_ in Experiment.read("figure6").maps
+        for seed in range(5)
+    ]
+
+
+def test_curves_are_read_from_the_runs():
+    evidence = gather(make_runs(*smac_runs(budget="laptop")))
+    one = evidence["figure6"].lines.set_index(["map", "method", "seed"]).loc[("MMM2", "MACPF", 2)]
+    curve = np.linspace(0, 0.9, 12) + 0.02
+    assert one["training"] == pytest.approx(curve.mean())
+    assert one["final"] == pytest.approx(curve[-5:].mean())
+    assert one[["early", "middle", "late"]].tolist() == pytest.approx([c.mean() for c in np.split(curve, 3)])
+    found = ledger(evidence).set_index("id")
+    assert found.loc["figure6-same", "our verdict"] == "supported (laptop)"
+    assert "MMM2 late +0.01 [+0.01, +0.01]" in found.loc["figure6-same", "evidence"]
+
+
+def test_budgets_are_never_mixed_and_smoke_is_no_budget_to_choose():
+    runs = [*smac_runs(), make_run([0.1] * 6, "qmix", "MMM2", budget="smoke")]
+    assert "figure6" in gather(make_runs(*runs))
+    runs.append(make_run([0.1] * 6, "qmix", "MMM2", budget="laptop"))
+    with pytest.raises(AnalysisError, match="--budget laptop"):
+        gather(make_runs(*runs))
+    assert gather(make_runs(*runs), budget="paper")["figure6"].budget == "paper"
+
+
+def test_the_command_prints_the_ledger_and_writes_it(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(command, "load_runs", lambda _: make_runs(*smac_runs()))
+    assert command.main(["claims", "--out", str(tmp_path)]) == 0
+    written = pd.read_csv(tmp_path / "claims.csv", keep_default_na=False)
+    assert list(written["id"]) == [claim.id for claim in CLAIMS]
+    assert len((tmp_path / "claims.md").read_text().splitlines()) == len(CLAIMS) + 2
+    printed = capsys.readouterr().out
+    assert "33 claims: 32 undecided, 1 supported." in printed

@@ -119,7 +119,7 @@ def test_ragged_runs_are_named_and_nan_is_not_skipped() -> None:
 def test_the_command_loads_neither_torch_nor_wandb(outputs: Path) -> None:
     code = (
         "import sys; from analysis.__main__ import main; "
-        f"assert main(['report', '--runs', {str(outputs)!r}]) == 0; import analysis.figures.figure4; "
+        f"assert main(['completeness', '--runs', {str(outputs)!r}]) == 0; import analysis.figures.figure4; "
         "print({'torch', 'wandb', 'matplotlib.pyplot'} & set(sys.modules))"
     )
     command = [sys.executable, "-c", code]

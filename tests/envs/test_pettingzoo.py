@@ -23,6 +23,7 @@ OTHERS = {
     "mpe2.simple_spread_v3": ({}, (3, 5, 18, 54)),
     "mpe2.simple_reference_v3": ({}, (2, 50, 21, 42)),
     "mpe2.simple_formation_v1": ({"N": 5}, (5, 5, 6, 30)),
+    "pettingzoo.sisl.pursuit_v5": ({"n_pursuers": 4}, (4, 5, 147, None)),
     ZOMBIES: ({"spawn_delay": 4, "line_death": True}, (4, 6, 135, None)),
 }
 

@@ -1,0 +1,159 @@
+"""Statistics over maps and seeds that hold with few seeds, and their intervals.
+
+Agarwal et al., "Deep RL at the edge of the statistical precipice" (NeurIPS 2021). Every statistic is a function of the
+runs' scores and their weights: each map weighs the same, and so do the runs of one map, however many there are. A
+bootstrap replicate only changes weights, so all replicates are worked out at once and no score is sorted twice.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+REPLICATES = 10_000
+#: Of the bootstrap's random stream, the same for every interval.
+SEED = 0
+#: Confidence of every interval, and the share of scores that an interquartile mean leaves out at each end.
+LEVEL, CUT = 0.95, 0.25
+#: Shares of one are sums of reciprocals: two that differ by less are equal.
+_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The scores of one method; K runs on M maps, the runs of a map side by side.
+
+    Attributes:
+        values: [K], or [K, S] for S numbers of each run; NaN makes every statistic of it NaN.
+        sizes: [M], how many runs each map has, at least one.
+    """
+
+    values: Array
+    sizes: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, *maps: NDArray[np.floating[Any]] | list[float]) -> "Sample":
+        """From the scores of each map's runs."""
+        return cls(np.concatenate([np.asarray(part, dtype=float) for part in maps]), np.array([len(p) for p in maps]))
+
+    @property
+    def weights(self) -> Array:
+        """[K], sum 1."""
+        return np.repeat(1.0 / (len(self.sizes) * self.sizes), self.sizes)
+
+    def resampled(self, random: np.random.Generator, replicates: int) -> Array:
+        """Weights [R, K] of bootstrap replicates: as many runs of each map as it has, drawn with replacement."""
+        counts = [random.multinomial(n, np.full(n, 1 / n), size=replicates) for n in self.sizes]
+        return np.hstack(counts) * self.weights
+
+    @property
+    def map_of_run(self) -> NDArray[np.int64]:
+        """[K], the number of each run's map."""
+        return np.repeat(np.arange(len(self.sizes)), self.sizes)
+
+
+#: A statistic: of a sample and of weights [..., K], which replace its own; [...].
+Statistic = Callable[[Sample, Array], Array]
+
+
+def mean(sample: Sample, weights: Array) -> Array:
+    """The mean over maps of the mean over runs."""
+    return weights @ sample.values
+
+
+def median(sample: Sample, weights: Array) -> Array:
+    """The median over maps of the mean over runs."""
+    starts = np.cumsum(sample.sizes) - sample.sizes
+    means = np.add.reduceat(weights * sample.values, starts, axis=-1) * len(sample.sizes)
+    return np.asarray(np.median(means, axis=-1))
+
+
+def iqm(sample: Sample, weights: Array) -> Array:
+    """The interquartile mean: of all runs without the lowest and the highest quarter.
+
+    With as many runs on every map it is `scipy.stats.trim_mean` of all scores, which cuts whole runs; with unequal
+    numbers the same share of the weight is cut.
+    """
+    cut = np.floor(CUT * len(sample.values) + _TOLERANCE) / len(sample.values)
+    order = np.argsort(sample.values)
+    upto = np.clip(np.cumsum(weights[..., order], axis=-1), cut, 1 - cut)
+    kept = np.diff(upto, axis=-1, prepend=cut)
+    return kept @ sample.values[order] / (1 - 2 * cut)
+
+
+def optimality_gap(sample: Sample, weights: Array) -> Array:
+    """How far the scores are below 1, on average; a score above 1 makes up for no other."""
+    return 1 - weights @ np.minimum(sample.values, 1)
+
+
+def profile(levels: Array) -> Statistic:
+    """The performance profile: the share of runs that score above each of T levels; [..., T]."""
+
+    def above(sample: Sample, weights: Array) -> Array:
+        reached = np.where(np.isnan(sample.values)[:, None], np.nan, sample.values[:, None] > levels)
+        return weights @ reached
+
+    return above
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A statistic and the ends of its interval, numbers or arrays of one shape; ends are NaN where there is none."""
+
+    point: Array
+    low: Array
+    high: Array
+
+
+def estimate(statistic: Statistic, sample: Sample, replicates: int = REPLICATES, seed: int = SEED) -> Estimate:
+    """A statistic with its percentile interval, from a bootstrap stratified by map.
+
+    Its interval uses as many runs of each map as there are. Where a map has a single run there is no interval: nothing
+    tells how much its runs vary.
+    """
+    drawn = statistic(sample, sample.resampled(np.random.default_rng(seed), replicates))
+    return _estimate(statistic(sample, sample.weights), drawn, sample)
+
+
+def curve(sample: Sample, replicates: int = 2_000, seed: int = SEED) -> Estimate:
+    """The interquartile mean at each of S steps, of values [K, S]; a replicate draws whole runs."""
+    weights = sample.resampled(np.random.default_rng(seed), replicates)
+    steps = [Sample(values, sample.sizes) for values in sample.values.T]
+    point = np.array([iqm(step, sample.weights) for step in steps])
+    return _estimate(point, np.stack([iqm(step, weights) for step in steps], axis=1), sample)
+
+
+def improvement(ours: Sample, theirs: Sample, replicates: int = REPLICATES, seed: int = SEED) -> Estimate:
+    """The probability that a run of `ours` scores above one of `theirs` on the same map, the mean over maps.
+
+    A tie counts half (Mann and Whitney's U over the number of pairs). Both samples have the same maps, not necessarily
+    the same numbers of runs; each is resampled by itself.
+    """
+    first, second = ours.values[:, None], theirs.values[None, :]
+    wins = np.where(np.isnan(first + second), np.nan, np.heaviside(first - second, 0.5))
+    wins = np.where(ours.map_of_run[:, None] == theirs.map_of_run[None, :], wins, 0.0)
+
+    def probability(weights: Array, others: Array) -> Array:
+        return np.asarray(len(ours.sizes) * ((weights @ wins) * others).sum(axis=-1))
+
+    random = np.random.default_rng(seed)
+    drawn = probability(ours.resampled(random, replicates), theirs.resampled(random, replicates))
+    return _estimate(probability(ours.weights, theirs.weights), drawn, ours, theirs)
+
+
+def difference(ours: Sample, theirs: Sample, replicates: int = REPLICATES, seed: int = SEED) -> Estimate:
+    """The mean of `ours` less that of `theirs`, on the same maps; each is resampled by itself."""
+    random = np.random.default_rng(seed)
+    drawn = mean(ours, ours.resampled(random, replicates)) - mean(theirs, theirs.resampled(random, replicates))
+    return _estimate(mean(ours, ours.weights) - mean(theirs, theirs.weights), drawn, ours, theirs)
+
+
+def _estimate(point: Array, drawn: Array, *samples: Sample) -> Estimate:
+    if min(int(sample.sizes.min()) for sample in samples) < 2:
+        return Estimate(point, np.full_like(point, np.nan), np.full_like(point, np.nan))
+    low, high = np.percentile(drawn, [50 * (1 - LEVEL), 50 * (1 + LEVEL)], axis=0)
+    return Estimate(point, low, high)

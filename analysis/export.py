@@ -1,0 +1,99 @@
+"""Runs as the JSON that marl-eval reads (Gorsane et al., NeurIPS 2022; github.com/instadeepai/marl-eval).
+
+    environment -> task -> algorithm -> seed_<k> -> step_<i> -> {step_count, elapsed_time, <metric>: [value]}
+                                                 -> absolute_metrics -> {<metric>: [value]}
+
+docs/analysis.md has the mapping.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.errors import AnalysisError
+from analysis.experiments import LAST
+from analysis.figures import style
+from analysis.runs import FINISHED, Runs
+from macpf import names
+
+_POLICIES = (names.INDEPENDENT, names.DEPENDENT)
+
+
+def export(
+    runs: Runs, budget: str | None = None, backend: str | None = None, exclude: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Every finished run, the dependent policy of MACPF as an algorithm of its own.
+
+    Args:
+        runs: all there are.
+        budget, backend: wanted value; None takes the only one there is of each environment.
+        exclude: runs whose key contains one of these are left out.
+
+    Raises:
+        AnalysisError: no run is finished, or two of them would stand in one place.
+    """
+    report = runs.report[runs.report["state"] == FINISHED]
+    report = report[[not any(text in run for text in exclude) for run in report["run"]]]
+    for key, choice in ((names.BUDGET, budget), (names.BACKEND, backend)):
+        if choice is not None:
+            report = report[report[key] == choice]
+    if report.empty:
+        raise AnalysisError("no finished run to export: `python -m analysis report` lists what there is")
+    _refuse_two_in_one_place(report)
+    document: dict[str, Any] = defaultdict(lambda: defaultdict(lambda: defaultdict(dict)))
+    rows = {str(run): lines for run, lines in runs.frame.groupby("run")}
+    for line in report.sort_values([names.ENV, names.MAP, names.ALGO, names.SEED]).to_dict("records"):
+        for policy in _POLICIES:
+            steps = _steps(rows[line["run"]], policy)
+            if steps:
+                algorithm = style.label(line[names.ALGO], policy)
+                document[line[names.ENV]][line[names.MAP]][algorithm][f"seed_{line[names.SEED]}"] = steps
+    plain: dict[str, Any] = json.loads(json.dumps(document, allow_nan=True))
+    return plain
+
+
+def write_export(document: dict[str, Any], path: Path) -> Path:
+    """Write the document; numbers that are NaN or infinite are written as JavaScript spells them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document, indent=1))
+    return path
+
+
+def _refuse_two_in_one_place(report: pd.DataFrame) -> None:
+    for key in (names.BUDGET, names.BACKEND):
+        for env, group in report.groupby(names.ENV):
+            if group[key].nunique() > 1:
+                kinds = sorted(group[key].unique())
+                raise AnalysisError(
+                    f"{env} has runs with {key} {', '.join(kinds)}, which marl-eval would mix: --{key} {kinds[0]}"
+                )
+    place = [names.ENV, names.MAP, names.ALGO, names.SEED]
+    double = report[report.duplicated(place, keep=False)].sort_values(place)
+    if len(double):
+        one, other = double["run"].iloc[:2]
+        raise AnalysisError(f"{one} and {other} would stand in one place: --exclude one of their configurations")
+
+
+def _steps(lines: pd.DataFrame, policy: str) -> dict[str, Any]:
+    """The evaluations of one policy in one run, and the absolute metrics; {} if it never was evaluated."""
+    prefix = names.score(policy, "")
+    scores = lines[
+        lines["metric"].str.startswith(prefix) & ~lines["metric"].str.startswith(names.score(policy, "joint/"))
+    ]
+    if scores.empty:
+        return {}
+    wide = scores.pivot(index=names.ENV_STEP, columns="metric", values="value")
+    seconds = lines[lines["metric"] == names.WALL_SECONDS].set_index(names.ENV_STEP)["value"].reindex(wide.index)
+    entries: dict[str, Any] = {}
+    for index, (step, elapsed) in enumerate(zip(wide.index, seconds, strict=True)):
+        measured = {str(metric).removeprefix(prefix): [float(wide[metric][step])] for metric in wide}
+        time = {} if np.isnan(elapsed) else {"elapsed_time": float(elapsed)}
+        entries[f"step_{index}"] = {"step_count": int(step), **time, **measured}
+    final = wide.tail(LAST).mean(skipna=False)
+    entries["absolute_metrics"] = {str(metric).removeprefix(prefix): [float(v)] for metric, v in final.items()}
+    return entries

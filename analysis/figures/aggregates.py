@@ -1,0 +1,136 @@
+"""An experiment's statistics as figures: intervals, performance profile, improvement, sample efficiency."""
+
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
+
+from analysis.aggregates import Estimate, curve, estimate, profile
+from analysis.comparison import Comparison
+from analysis.experiments import Found
+from analysis.figures import style
+from analysis.tables.aggregates import IMPROVEMENT, OURS, caption
+from macpf import names
+
+#: Scores at which performance profiles are worked out.
+LEVELS = np.linspace(0, 1, 101)
+_INTERVALS = ("IQM", "mean", "optimality gap")
+
+
+def write_figures(table: pd.DataFrame, comparison: Comparison, found: Found, out: Path) -> list[Path]:
+    """Write the four figures as PDF and PNG, and the numbers behind the two that are curves as CSV.
+
+    Args:
+        table: as of `analysis.tables.aggregates.aggregates`.
+        comparison, found: what it was made of.
+        out: folder for the files, made if need be.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    stem = out / f"statistics_{found.experiment.name}"
+    profiles = {method: estimate(profile(LEVELS), sample) for method, sample in comparison.final.items()}
+    efficiency = {method: curve(sample) for method, sample in comparison.curves.items()}
+    text = caption(comparison, found)
+    paths = [Path(f"{stem}_{kind}.csv") for kind in ("profile", "efficiency")]
+    _curve_table(profiles, "score", LEVELS).to_csv(paths[0], index=False)
+    _curve_table(efficiency, names.ENV_STEP, comparison.steps.to_numpy()).to_csv(paths[1], index=False)
+    drawn = {
+        "intervals": lambda: _intervals(table, list(_INTERVALS), text, {}),
+        "profile": lambda: _curves(profiles, LEVELS, text, "score", "share of runs with a higher score"),
+        "efficiency": lambda: _curves(efficiency, comparison.steps.to_numpy(), text, "env steps", "IQM of scores"),
+    }
+    if (table["statistic"] == IMPROVEMENT).any():
+        drawn["improvement"] = lambda: _intervals(table, [IMPROVEMENT], text, {IMPROVEMENT: 0.5})
+    for kind, draw in drawn.items():
+        paths += _saved(draw, Path(f"{stem}_{kind}"))
+    return paths
+
+
+def _saved(draw: Callable[[], Figure], stem: Path) -> list[Path]:
+    paths = [Path(f"{stem}.{suffix}") for suffix in ("pdf", "png")]
+    with mpl.rc_context(style.RC):
+        figure = draw()
+        figure.savefig(paths[0], metadata={"CreationDate": None})
+        figure.savefig(paths[1], dpi=style.PNG_DPI)
+    return paths
+
+
+def _curve_table(curves: dict[str, Estimate], axis: str, x: np.ndarray) -> pd.DataFrame:
+    parts = [
+        pd.DataFrame({"method": method, axis: x, "point": result.point, "low": result.low, "high": result.high})
+        for method, result in curves.items()
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _figure(width: float, height: float, text: str) -> tuple[Figure, float]:
+    """A figure with its caption below, and the share of its height that the caption takes."""
+    lines = textwrap.wrap(text, int(17 * width))
+    below = 0.14 * len(lines) + 0.25
+    figure = Figure(figsize=(width, height + below))
+    FigureCanvasAgg(figure)
+    share = below / (height + below)
+    figure.text(0.02, share - 0.1 / (height + below), "\n".join(lines), fontsize=7, va="top", color=style.FAINT)
+    return figure, share
+
+
+def _intervals(table: pd.DataFrame, statistics: list[str], text: str, marks: dict[str, float]) -> Figure:
+    """A panel for each statistic, a line for each method: its interval as a bar, its value as a stroke."""
+    shown = table[table["statistic"].isin(statistics)]
+    methods = list(dict.fromkeys(shown["method"]))
+    colours = style.lines(methods)
+    figure, below = _figure(2.4 * len(statistics) + 1.6, 0.32 * len(methods) + 0.8, text)
+    panels = figure.subplots(1, len(statistics), sharey=True, squeeze=False)[0]
+    for axes, statistic in zip(panels, statistics, strict=True):
+        part = shown[shown["statistic"] == statistic].set_index("method")
+        for y, method in enumerate(methods):
+            point, low, high = part.loc[method, ["point", "low", "high"]]
+            colour = colours[method].color
+            axes.barh(y, high - low, left=low, height=0.55, color=colour, alpha=0.45, linewidth=0)
+            axes.vlines(point, y - 0.275, y + 0.275, color=style.INK, linewidth=1.6)
+        axes.use_sticky_edges = False  # or the longest bars would end in the frame
+        axes.margins(x=0.08)
+        if statistic in marks:
+            axes.axvline(marks[statistic], color=style.FAINT, linewidth=0.8, linestyle=(0, (3, 2)), zorder=0)
+            axes.set_xlim(-0.02, 1.02)
+        axes.set_title(statistic if statistic != IMPROVEMENT else f"P({OURS} better than ...)")
+        axes.set_yticks(range(len(methods)), methods)
+        axes.set_ylim(len(methods) - 0.4, -0.6)
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="x", alpha=0.25)
+    figure.tight_layout(rect=(0, below, 1, 1))
+    return figure
+
+
+def _curves(curves: dict[str, Estimate], x: np.ndarray, text: str, xlabel: str, ylabel: str) -> Figure:
+    """A line and a band for each method; MACPF on top."""
+    figure, below = _figure(6.0, 3.2, text)
+    axes = figure.subplots()
+    lines = style.lines(curves)
+    for method in sorted(curves, key=lambda method: method.startswith(OURS)):
+        result, line = curves[method], lines[method]
+        axes.fill_between(x, result.low, result.high, color=line.color, alpha=0.15, linewidth=0)
+        axes.plot(x, result.point, color=line.color, linestyle=line.style, linewidth=line.width, label=method)
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel(ylabel)
+    if x[-1] > 1:
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    _limit(axes)
+    axes.grid(alpha=0.25)
+    handles, labels = axes.get_legend_handles_labels()
+    drawn = dict(zip(labels, handles, strict=True))
+    axes.legend([drawn[m] for m in curves], list(curves), loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
+    figure.tight_layout(rect=(0, below, 1, 1))
+    return figure
+
+
+def _limit(axes: Axes) -> None:
+    """Shares and scores end at 1, whatever the bands do; scores worse than a random team's are shown."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, -1.0) if low < -0.05 else -0.02, min(high, 1.02) if high > 0.9 else high)

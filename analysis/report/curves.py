@@ -1,0 +1,177 @@
+"""Learning curves as numbers: one chart for each map of each stratum, drawn as the paper draws them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from analysis.experiments import SCORES, Experiment, Found, find
+from analysis.figures import style
+from analysis.figures.curves import BAND, SMOOTHING, curve_table
+from analysis.figures.figure4_data import MACPF
+from analysis.report.strata import Stratum
+from analysis.runs import FINISHED, Runs
+from macpf import names
+
+#: Points of a curve that the page holds at most, and lines of the table behind it.
+POINTS, ROWS = 200, 20
+#: Paul Tol's "muted" colours that are far from those of the methods.
+_SPARE = [
+    style.Line(colour, dash)
+    for dash in ((0, (4, 1.5)), "-", (0, (1, 1.2)))
+    for colour in ("#882255", "#332288", "#999933", "#44AA99", "#AA4499")
+]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One method's curve; S env steps.
+
+    Attributes:
+        method: what it is called in all figures.
+        algo, policy: what it is.
+        points: [S] lines of env_step, mean, std (over seeds, population) and seeds.
+    """
+
+    method: str
+    algo: str
+    policy: str
+    points: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Chart:
+    """The curves of one map.
+
+    Attributes:
+        stratum, map: what was played.
+        score: what is drawn, in words.
+        band: standard deviations on each side of a curve.
+        smoothing: evaluations that a moving average spans, 1 for none.
+        lines: in the order of all figures.
+        thinned: every how many evaluations are kept.
+        notes: what a reader has to know besides, one sentence each.
+    """
+
+    stratum: Stratum
+    map: str
+    score: str
+    band: float
+    smoothing: int
+    lines: list[Line]
+    thinned: int
+    notes: list[str]
+
+    def table(self) -> pd.DataFrame:
+        """The numbers behind it, thinned to some twenty env steps: a column for each method, text cells."""
+        columns = {}
+        for line in self.lines:
+            points = line.points.set_index(names.ENV_STEP)
+            columns[line.method] = points.apply(_text, axis=1)
+        table = pd.DataFrame(columns).fillna("")
+        return table.iloc[_kept(len(table), ROWS)]
+
+
+def _text(point: "pd.Series[float]") -> str:
+    if not np.isfinite(point["mean"]):
+        return "–"
+    return f"{point['mean']:.3g} ± {point['std']:.2g} ({int(point['seeds'])})"
+
+
+def charts(parted: Sequence[Stratum]) -> list[Chart]:
+    """A chart for every map on which something was evaluated."""
+    drawn = [_chart(stratum, map_) for stratum in parted for map_ in stratum.maps]
+    return [chart for chart in drawn if chart.lines]
+
+
+def _chart(stratum: Stratum, map_: str) -> Chart:
+    runs, notes = _apart(stratum.on(map_))
+    algos = tuple(sorted(runs.report[names.ALGO].unique()))
+    found = find(runs, Experiment("curves", stratum.env, (map_,), algos, ()))
+    smoothing = SMOOTHING if stratum.env in BAND else 1  # the paper smooths where it narrows the band: in SMAC
+    lines = [line for algo in algos for line in _lines(found, algo, smoothing)]
+    order = style.order(line.method for line in lines)
+    lines.sort(key=lambda line: order.index(line.method))
+    return Chart(
+        stratum=stratum,
+        map=map_,
+        score=f"test {SCORES.get(stratum.env, 'return').replace('_', ' ')}",
+        band=BAND.get(stratum.env, 1.0),
+        smoothing=smoothing,
+        lines=[replace(line, points=line.points.iloc[_kept(len(line.points), POINTS)]) for line in lines],
+        thinned=max((_stride(len(line.points), POINTS) for line in lines), default=1),
+        notes=[*notes, *_flaws(runs, found)],
+    )
+
+
+def _apart(runs: Runs) -> tuple[Runs, list[str]]:
+    """Several configurations of one algorithm become methods of their own, named after their hashes."""
+    report, notes = runs.report.copy(), []
+    hashes = report["run"].str.rsplit("-", n=2).str[-2].fillna("")
+    for algo, group in runs.report.groupby(names.ALGO):
+        kinds = hashes[group.index]
+        if kinds.nunique() > 1:
+            report.loc[group.index, names.ALGO] = f"{algo}_" + kinds
+            method = style.label(str(algo))
+            notes.append(f"{method} ran in {kinds.nunique()} configurations, named here by their hashes.")
+    return Runs(runs.frame, report, runs.configs), notes
+
+
+def _lines(found: Found, algo: str, smoothing: int) -> Iterable[Line]:
+    alone = replace(found, experiment=replace(found.experiment, algos=(algo,)))
+    for policy in (names.INDEPENDENT, names.DEPENDENT):
+        table = curve_table(alone, (policy,), smoothing)
+        if len(table):
+            yield Line(style.label(algo, policy), algo, policy, table.drop(columns=[names.MAP, "method"]))
+
+
+def _flaws(runs: Runs, found: Found) -> list[str]:
+    """One sentence for each way in which the runs are not what one would wish."""
+    scores = [names.score(policy, found.experiment.score) for policy in (names.INDEPENDENT, names.DEPENDENT)]
+    unfinished = runs.report[runs.report["state"] != FINISHED]
+    shown = unfinished["run"].isin(found.report["run"])
+    damaged = found.report[found.report["gaps"] > 0]
+    lost = found.frame[(found.frame["metric"].isin(scores)) & ~np.isfinite(found.frame["value"])]["run"].unique()
+    parts = {
+        "Not finished, shown since the method has no finished run here": _counts(unfinished[shown]),
+        "Not finished and left out": _counts(unfinished[~shown]),
+        "Log damaged, values are missing": _counts(damaged),
+        "NaN scores, left out of the mean (see the number of seeds)": _counts(
+            found.report[found.report["run"].isin(lost)]
+        ),
+    }
+    return [f"{what}: {who}." for what, who in parts.items() if who]
+
+
+def _counts(report: pd.DataFrame) -> str:
+    counts = report.groupby(names.ALGO).size()
+    return ", ".join(f"{style.label(str(algo))} {count}" for algo, count in counts.items())
+
+
+def _stride(count: int, at_most: int) -> int:
+    return max(1, -(-(count - 1) // (at_most - 1)))
+
+
+def _kept(count: int, at_most: int) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+    """Every so many of `count` points, always with the last, so that no more than about `at_most` stay."""
+    kept = np.arange(0, count, _stride(count, at_most))
+    return kept if count == 0 or kept[-1] == count - 1 else np.append(kept, count - 1)
+
+
+def colours(methods: Iterable[str]) -> dict[str, style.Line]:
+    """A line for each method as in all figures; where a variant would look like another method, a spare one."""
+    found, taken = {}, set()
+    spare = iter(_SPARE * 4)
+    for method, line in style.lines(methods).items():
+        look = line if (line.color, line.style) not in taken else next(spare)
+        taken.add((look.color, look.style))
+        found[method] = look
+    return found
+
+
+def is_macpf(line: Line) -> bool:
+    """Whether a line is one of MACPF's, which is drawn last, on top of the others."""
+    return line.algo.startswith(MACPF)

@@ -1,0 +1,91 @@
+"""Every run with where it comes from and how it went."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.runs import CRASHED, NO_DATA, Runs
+from macpf import names
+from macpf.standing import FAILED, INTERRUPTED, RUNNING, STALE, begun
+
+#: What every run says of itself, so that anything else in its configuration is a version of what it was played with.
+_OWN = {
+    *(names.ALGO, names.ENV, names.MAP, names.BACKEND, names.BUDGET, names.SEED, names.RUN_KEY, names.ATTEMPT),
+    *(names.TOTAL_ENV_STEPS, names.COMMIT, names.CONFIG, names.PARAMETERS),
+}
+
+
+def inventory(runs: Runs, root: Path | None) -> pd.DataFrame:
+    """One line for each run, those that need somebody's eye first.
+
+    Args:
+        runs: all of them.
+        root: their folder, for how those stand that are not finished; None if they came from elsewhere.
+
+    Returns:
+        state (as of `Runs`, or where it is known better: running, stale, failed, interrupted), algorithm, environment,
+        map, seed, budget, backend, env steps, of (both int), wall seconds, env steps per second (NaN if unknown),
+        attempts, damaged, NaN (counts), commit, versions, configuration (hash), parameters (NaN if unknown), run.
+    """
+    report = runs.report
+    seconds, speed = (_last(runs.frame, metric) for metric in (names.WALL_SECONDS, names.STEPS_PER_SECOND))
+    table = pd.DataFrame(
+        {
+            "state": states(runs, root),
+            "algorithm": report[names.ALGO],
+            "environment": report[names.ENV],
+            "map": report[names.MAP],
+            "seed": report[names.SEED],
+            "budget": report[names.BUDGET],
+            "backend": report[names.BACKEND],
+            "env steps": report[names.ENV_STEP],
+            "of": report["total"],
+            "wall seconds": report["run"].map(seconds),
+            "env steps per second": report["run"].map(speed),
+            "attempts": report["attempts"],
+            "damaged": report["gaps"],
+            "NaN": report["nan"],
+            "commit": report["commit"].fillna("").str.split().map(lambda commits: " ".join(c[:9] for c in commits)),
+            "versions": report["run"].map(lambda run: _versions(runs.configs[run])),
+            "configuration": report["run"].str.rsplit("-", n=2).str[-2].fillna(""),
+            "parameters": report["run"].map(lambda run: _parameters(runs.configs[run])),
+            "run": report["run"],
+        }
+    )
+    return table.sort_values(["environment", "map", "algorithm", "budget", "seed"], ignore_index=True)
+
+
+def states(runs: Runs, root: Path | None) -> list[str]:
+    """How each run stands: by its log, or if that cannot tell, by the status in its folder."""
+    standings = {} if root is None else {_key(run.folder): run.state for run in begun(root)}
+    known = {RUNNING, STALE, FAILED, INTERRUPTED}
+    result = []
+    for run, state in zip(runs.report["run"], runs.report["state"], strict=True):
+        better = standings.get(run) if state in (CRASHED, NO_DATA) else None
+        result.append(better if better in known else str(state))
+    return result
+
+
+def _key(folder: Path) -> str:
+    """A run's key from ``<env>/<map>/<algo>/<hash>/seed=<k>``."""
+    env, map_, algo, digest, seed = folder.parts[-5:]
+    return f"{algo}-{env}-{map_}-{digest}-s{seed.removeprefix('seed=')}"
+
+
+def _last(frame: pd.DataFrame, metric: str) -> "pd.Series[float]":
+    """Of each run, its last value of one metric."""
+    return frame[frame["metric"] == metric].groupby("run")["value"].last()
+
+
+def _versions(config: Mapping[str, Any]) -> str:
+    found = {key: value for key, value in config.items() if key not in _OWN and not key.startswith("_")}
+    return ", ".join(f"{key} {value}" for key, value in found.items())
+
+
+def _parameters(config: Mapping[str, Any]) -> float:
+    counts = config.get(names.PARAMETERS)
+    return float(sum(counts.values())) if isinstance(counts, dict) else float("nan")

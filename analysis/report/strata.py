@@ -1,0 +1,110 @@
+"""Runs that may share a curve or a table: one environment, budget, length and backend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import pandas as pd
+from omegaconf import OmegaConf
+
+from analysis.experiments import SMOKE
+from analysis.runs import NO_DATA, Runs
+from macpf import names
+from macpf.configuration import CONF
+
+_KEYS = [names.ENV, names.BUDGET, "total", names.BACKEND]
+#: What the page shows first.
+_ENVS, _BUDGETS = ("smac", "mpe", "matrix_game"), ("paper", "laptop", SMOKE)
+
+
+@dataclass(frozen=True)
+class Stratum:
+    """All runs of one environment, budget, length and backend.
+
+    Attributes:
+        env, budget, backend: their names.
+        total: env steps that each run is meant to have.
+        runs: the runs that have data; `frame` holds the evaluations only (``eval/...``).
+    """
+
+    env: str
+    budget: str
+    total: int
+    backend: str
+    runs: Runs
+
+    @property
+    def is_smoke(self) -> bool:
+        """Whether its runs only show that everything works."""
+        return self.budget == SMOKE
+
+    @property
+    def changed_from(self) -> int | None:
+        """The env steps that its budget promises, None if it has them (or nobody knows the budget)."""
+        promised = full_length(self.env, self.budget)
+        return None if promised in (None, self.total) else promised
+
+    @property
+    def is_result(self) -> bool:
+        """Whether its runs say something about the methods."""
+        return not self.is_smoke and self.changed_from is None
+
+    @property
+    def title(self) -> str:
+        """Budget, length and backend in words."""
+        return f"{self.budget} budget, {self.total:,} env steps, {self.backend} backend"
+
+    @property
+    def maps(self) -> list[str]:
+        """Its maps, by name."""
+        return sorted(self.runs.report[names.MAP].unique())
+
+    def on(self, map_: str) -> Runs:
+        """Its runs on one map."""
+        return subset(self.runs, self.runs.report[self.runs.report[names.MAP] == map_])
+
+
+def strata(runs: Runs) -> list[Stratum]:
+    """All runs with data that say what they are, parted so that nothing is mixed."""
+    evaluations = runs.frame[runs.frame["metric"].str.startswith("eval/")]
+    known = runs.report["run"].map(lambda run: _says_what_it_is(runs.configs[run]))
+    logged = runs.report[known & (runs.report["state"] != NO_DATA)]
+    parted = [
+        Stratum(
+            **{key: str(group[key].iloc[0]) for key in (names.ENV, names.BUDGET, names.BACKEND)},
+            total=int(group["total"].iloc[0]),
+            runs=subset(Runs(evaluations, logged, runs.configs), group),
+        )
+        for _, group in logged.groupby(_KEYS)
+    ]
+    return sorted(parted, key=lambda s: (_place(s.env, _ENVS), _place(s.budget, _BUDGETS), -s.total, s.backend))
+
+
+def subset(runs: Runs, report: pd.DataFrame) -> Runs:
+    """Only the runs in these lines of the report."""
+    kept = set(report["run"])
+    configs = {run: config for run, config in runs.configs.items() if run in kept}
+    return Runs(runs.frame[runs.frame["run"].isin(kept)], report, configs)
+
+
+@cache
+def full_length(env: str, budget: str) -> int | None:
+    """Env steps that a budget promises in an environment, None if `conf/` does not know them."""
+    path = CONF / "env" / f"{env}.yaml"
+    if not env or not path.exists():
+        return None
+    steps = OmegaConf.select(OmegaConf.load(path), f"budgets.{budget}.env_steps")
+    return None if steps is None else int(steps)
+
+
+def _says_what_it_is(config: Mapping[str, Any]) -> bool:
+    """Whether a run's log held its configuration; a damaged one may not."""
+    budget = (config.get(names.CONFIG) or {}).get(names.BUDGET) or {}
+    return "eval_interval" in budget and bool(config.get(names.TOTAL_ENV_STEPS))
+
+
+def _place(name: str, order: tuple[str, ...]) -> tuple[int, str]:
+    return (order.index(name) if name in order else len(order), name)

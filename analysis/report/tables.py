@@ -1,0 +1,71 @@
+"""Tables 1 and 2 beside the paper's, one for each budget, length and backend that has runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from analysis import paper
+from analysis.errors import AnalysisError
+from analysis.experiments import Experiment, Found, find
+from analysis.report.strata import Stratum
+from analysis.tables.beside_paper import cells
+from macpf import names
+
+TABLES = {"table1": "Table 1: particle tasks, reward per episode", "table2": "Table 2: SMAC maps, win rate"}
+
+
+@dataclass(frozen=True)
+class PaperTable:
+    """One of the paper's tables with runs of one stratum, or with none.
+
+    Attributes:
+        name: ``table1`` or ``table2``.
+        stratum: where its runs come from; None for the paper's numbers alone.
+        cells: lines as `analysis.tables.beside_paper.cells` has them.
+        caption: what a reader has to know; if the runs cannot be shown, why and what to type.
+        digits: decimal places.
+    """
+
+    name: str
+    stratum: Stratum | None
+    cells: pd.DataFrame
+    caption: str
+    digits: int
+
+    @property
+    def title(self) -> str:
+        """What it shows."""
+        return TABLES[self.name]
+
+
+def paper_tables(parted: Sequence[Stratum]) -> list[PaperTable]:
+    """Both tables, for every stratum that has runs of theirs."""
+    return [table for name in TABLES for table in _of(Experiment.read(name), parted)]
+
+
+def _of(experiment: Experiment, parted: Sequence[Stratum]) -> list[PaperTable]:
+    digits = 3 if experiment.score == "win_rate" else 2
+    published, tables = paper.table(experiment.name), []
+    for stratum in parted:
+        report = stratum.runs.report
+        wanted = report[names.MAP].isin(experiment.maps) & report[names.ALGO].isin(experiment.algos)
+        if stratum.env != experiment.env or not wanted.any():
+            continue
+        try:
+            found = find(stratum.runs, experiment)
+        except AnalysisError as error:  # two configurations of one algorithm, which no table may pool
+            found = _nothing(experiment, stratum, f"Runs are not shown: {error}.")
+        tables.append(PaperTable(experiment.name, stratum, cells(found, published), found.caption, digits))
+    if not tables:
+        alone = _nothing(experiment, None, "")
+        tables.append(PaperTable(experiment.name, None, cells(alone, published), "", digits))
+    return tables
+
+
+def _nothing(experiment: Experiment, stratum: Stratum | None, caption: str) -> Found:
+    columns = [names.MAP, names.ALGO, names.BUDGET, names.SEED, "run"]
+    frame = pd.DataFrame(columns=["run", "metric", names.ENV_STEP, "value"])
+    return Found(experiment, pd.DataFrame(columns=columns), frame, {}, caption)

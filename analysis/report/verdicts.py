@@ -1,0 +1,58 @@
+"""The paper's claims, judged by the runs of each budget and backend that say something about the methods."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from analysis.claims import CONTRADICTED, FIGURE_ONLY, SUPPORTED, UNDECIDED, VERDICT_COLUMNS, ledger
+from analysis.claims.evidence import gather
+from analysis.errors import AnalysisError
+from analysis.report.strata import Stratum, subset
+from analysis.runs import Runs
+
+#: In the order of the filter; ours may go on with the budget.
+VERDICTS = (SUPPORTED, CONTRADICTED, UNDECIDED, FIGURE_ONLY)
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Every claim with its verdicts.
+
+    Attributes:
+        title: which runs judge; empty if none do.
+        refused: why they cannot judge after all; empty if they can.
+        lines: as `analysis.claims.ledger` has them.
+    """
+
+    title: str
+    refused: str
+    lines: pd.DataFrame
+
+    @property
+    def verdict_columns(self) -> tuple[str, ...]:
+        """The columns that hold verdicts."""
+        return VERDICT_COLUMNS
+
+
+def ledgers(runs: Runs, parted: Sequence[Stratum]) -> list[Ledger]:
+    """One ledger for each budget and backend with results; one without runs if there is none.
+
+    The matrix game has a backend of its own, and joins the others of its budget.
+    """
+    judges = [stratum for stratum in parted if stratum.is_result]
+    kinds = {(s.budget, s.backend) for s in judges if s.env != "matrix_game"}
+    kinds |= {(s.budget, s.backend) for s in judges if s.budget not in {budget for budget, _ in kinds}}
+    kept = {run for stratum in judges for run in stratum.runs.report["run"]}
+    results = subset(runs, runs.report[runs.report["run"].isin(kept)])
+    return [_ledger(results, *kind) for kind in sorted(kinds)] or [Ledger("", "", ledger({}))]
+
+
+def _ledger(results: Runs, budget: str, backend: str) -> Ledger:
+    try:
+        evidence, refused = gather(results, budget, backend), ""
+    except AnalysisError as error:
+        evidence, refused = {}, str(error)
+    return Ledger(f"{budget} budget, {backend} backend", refused, ledger(evidence))

@@ -1,0 +1,127 @@
+"""Centralised control (Figure 1a): the team as a single agent that chooses joint actions by soft Q-learning."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import torch
+from jaxtyping import Bool, Float, Int
+from pydantic import Field, PositiveFloat, PositiveInt
+from torch import Tensor
+
+from macpf.learning.algorithm import Memory, OffPolicyAlgorithm, Sizes, checked
+from macpf.learning.networks import AgentNetwork, gumbel, mask_unavailable, pick
+from macpf.learning.optimisation import Optimiser, TargetUpdates, target_of
+from macpf.learning.returns import masked_mean, td_lambda
+from macpf.learning.schedules import Clock, Schedule
+
+if TYPE_CHECKING:
+    from macpf.experience.batch import EpisodeBatch, Observation
+
+#: More joint actions than this are no outputs of a network.
+MOST_JOINT_ACTIONS = 4096
+
+
+class Central(OffPolicyAlgorithm):
+    """Discrete soft Q-learning (Haarnoja et al., 2017) on joint actions J = A^N; no agent can act on its own.
+
+    V(s) = alpha log sum_a exp(Q(s, a) / alpha), pi(a | s) = exp((Q(s, a) - V(s)) / alpha) (their eq. 3 and 4). It
+    is not a method of the tables: it shows what a joint policy without any factorization can do.
+
+    Args:
+        sizes: of the environment.
+        device: where networks and batches live.
+        seed: of the stream that samples actions.
+        gamma: discount per env step.
+        lr: RMSprop's learning rate.
+        clip: largest global gradient norm.
+        hidden_dim: units of every hidden layer.
+        recurrent: GRU in the trunk or not.
+        target_interval: episodes between hard target updates.
+        alpha: temperature in units of reward.
+
+    Raises:
+        ValueError: there are too many joint actions.
+    """
+
+    policies = ("independent",)
+
+    @checked
+    def __init__(
+        self,
+        sizes: Sizes,
+        device: str,
+        seed: int,
+        *,
+        gamma: Annotated[float, Field(ge=0, le=1)],
+        lr: PositiveFloat,
+        clip: PositiveFloat,
+        hidden_dim: PositiveInt,
+        recurrent: bool,
+        target_interval: PositiveInt,
+        alpha: Schedule,
+    ) -> None:
+        joint_actions = sizes.n_actions**sizes.n_agents
+        if joint_actions > MOST_JOINT_ACTIONS:
+            raise ValueError(
+                f"{sizes.n_agents} agents with {sizes.n_actions} actions have more than {MOST_JOINT_ACTIONS:,} joint "
+                "actions, too many for centralised control; use algo=macpf"
+            )
+        if min(alpha.start, alpha.end) <= 0:
+            raise ValueError("alpha falls to 0, but soft Q-learning divides by it; keep it above 0")
+        super().__init__(sizes, device, seed)
+        self.gamma, self.alpha = gamma, alpha
+        self.q = AgentNetwork(sizes.n_agents * sizes.obs_dim, joint_actions, hidden_dim, recurrent)
+        self.target = target_of(self.q)
+        self.to(device)
+        self.optimiser = Optimiser({"q": self.q}, lr, clip)
+        self.target_updates = TargetUpdates(target_interval)
+        places = torch.arange(sizes.n_agents - 1, -1, -1, device=device)
+        self.weights: Int[Tensor, "N"] = sizes.n_actions**places  # a joint action is a number with N digits
+
+    @torch.no_grad()
+    def act(self, observation: Observation, memory: Memory, clock: Clock) -> tuple[Int[Tensor, "B N"], Memory]:
+        """Sample the soft policy."""
+        q, hidden = self._values(observation, memory)
+        chosen = (q / self.alpha(clock) + gumbel(q.shape, self.generator)).argmax(dim=-1)
+        return self._actions(chosen), Memory(memory.last_actions, hidden)
+
+    @torch.no_grad()
+    def act_greedily(self, observation: Observation, memory: Memory, policy: str) -> tuple[Int[Tensor, "B N"], Memory]:
+        """The best joint action."""
+        q, hidden = self._values(observation, memory)
+        return self._actions(q.argmax(dim=-1)), Memory(memory.last_actions, hidden)
+
+    def _values(
+        self, observation: Observation, memory: Memory
+    ) -> tuple[Float[Tensor, "B J"], Float[Tensor, "B H"] | None]:
+        q, hidden = self.q(observation.obs.flatten(1).unsqueeze(1), (len(observation.obs),), memory.hidden)
+        return mask_unavailable(q.squeeze(1), joint_availability(observation.available)), hidden
+
+    def _actions(self, joint: Int[Tensor, "B"]) -> Int[Tensor, "B N"]:
+        return joint.unsqueeze(-1) // self.weights % self.sizes.n_actions
+
+    def learn(self, batch: EpisodeBatch, clock: Clock) -> dict[str, Tensor]:
+        """One gradient step on the squared soft Bellman error, then the target update if it is due."""
+        alpha = self.alpha(clock)
+        inputs = batch.obs.flatten(1).unsqueeze(1)
+        q, _ = self.q(inputs, batch.sizes)
+        chosen = pick(q.squeeze(1), (batch.actions * self.weights).sum(dim=-1))
+        with torch.no_grad():
+            later, _ = self.target(inputs, batch.sizes)
+            later = mask_unavailable(later.squeeze(1), joint_availability(batch.available))
+            value = alpha * (later / alpha).logsumexp(dim=-1)
+            target = td_lambda(batch, batch.next(value), self.gamma, lambda_=0.0)
+        loss = masked_mean((chosen - target) ** 2, batch.filled)
+        norms = self.optimiser.step(loss)
+        if self.target_updates.due(clock.episodes):
+            self.target.load_state_dict(self.q.state_dict())
+        return {"train/loss/td": loss.detach(), "train/alpha": torch.tensor(alpha, device=self.device)} | norms
+
+
+def joint_availability(available: Bool[Tensor, "R N A"]) -> Bool[Tensor, "R J"]:
+    """Joint actions of which every agent's part is available; the last agent's action counts fastest."""
+    joint = available[:, 0]
+    for agent in available[:, 1:].unbind(dim=1):
+        joint = (joint.unsqueeze(-1) & agent.unsqueeze(1)).flatten(1)
+    return joint

@@ -1,0 +1,144 @@
+"""The multi-goal game of the paper's section 2.3: a point that moves only when its agents choose the same direction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+from macpf.envs.base import Env, EnvSpec, Step
+
+
+class MultiGoal(Env):
+    """Agents that push one point among four goals together; a team is paid by how near to a goal the point is.
+
+    After soft Q-learning's single-agent environment (Haarnoja et al., 2017; haarnoja/softqlearning,
+    `environments/multigoal.py`), whose goals, start and box it keeps. What the paper leaves open is an argument.
+
+    Every agent observes the point's place (in units of the box), which is the state, too.
+
+    Args:
+        batch_size: number of games B played side by side.
+        seed: of the stream that draws the starts.
+        n_agents: who push; the point moves if all of them choose the same direction.
+        directions: evenly spread ones to choose from, the first along the x axis.
+        step: how far the point moves, in units of length.
+        goal_distance: of the four goals from the origin, one on each half axis.
+        box: largest coordinate; the point stops there.
+        start_std: standard deviation of each coordinate of the start, around the origin.
+        peak: reward of a step that ends on a goal.
+        width: standard deviation of the Gaussian around each goal, in units of length.
+        steps: env steps of an episode.
+
+    Raises:
+        ValueError: a number with which there is no game.
+    """
+
+    tracked = ("x", "y")
+
+    def __init__(
+        self,
+        batch_size: int,
+        seed: int,
+        n_agents: int,
+        directions: int,
+        step: float,
+        goal_distance: float,
+        box: float,
+        start_std: float,
+        peak: float,
+        width: float,
+        steps: int,
+    ) -> None:
+        for name, value, least in (("n_agents", n_agents, 1), ("directions", directions, 2), ("steps", steps, 1)):
+            if value < least:
+                raise ValueError(f"{name}={value} makes no game; use a number of at least {least}")
+        for name, size in (("step", step), ("goal_distance", goal_distance), ("width", width)):
+            if not size > 0:
+                raise ValueError(f"{name}={size} makes no game; use a number above 0")
+        if box < goal_distance:
+            raise ValueError(f"box={box} leaves the goals outside; use at least goal_distance={goal_distance}")
+        self.batch_size, self.box, self.start_std = batch_size, box, start_std
+        self.peak, self.width = peak, width
+        self.goals = goal_distance * compass(4)
+        self.moves = step * compass(directions)
+        self.spec = EnvSpec(
+            n_agents=n_agents, n_actions=directions, obs_dim=2, state_dim=2, episode_limit=steps, score="return"
+        )
+        self.random = np.random.default_rng(seed)
+        self.place: Float[np.ndarray, "B 2"] = np.zeros((batch_size, 2), dtype=np.float32)
+        self.played = 0
+
+    def reset(self) -> Step:
+        """Start B new games near the origin."""
+        self.place = (self.start_std * self.random.standard_normal((self.batch_size, 2))).astype(np.float32)
+        self.played = 0
+        return self._step(np.zeros(self.batch_size, dtype=np.float32))
+
+    def step(self, actions: Int[np.ndarray, "B N"]) -> Step:
+        """Move the points whose agents agree, and pay for the places reached."""
+        agree = (actions == actions[:, :1]).all(axis=1, keepdims=True)
+        moved = self.place + np.where(agree, self.moves[actions[:, 0]], 0.0)
+        self.place = moved.clip(-self.box, self.box).astype(np.float32)
+        self.played += 1
+        return self._step(self.reward_at(self.place).astype(np.float32))
+
+    def reward_at(self, place: Float[np.ndarray, "*axes 2"]) -> Float[np.ndarray, "*axes"]:
+        """The mixture of Gaussians, at any places."""
+        squared = ((place[..., None, :] - self.goals) ** 2).sum(axis=-1)
+        return self.peak * np.exp(-squared / (2 * self.width**2)).sum(axis=-1)
+
+    @property
+    def record_type(self) -> np.dtype[np.void]:
+        """The point's place."""
+        return np.dtype([("x", np.float32), ("y", np.float32)])
+
+    def expand(self, record: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """All of it follows from the place."""
+        state = np.stack([record["x"], record["y"]], axis=-1) / np.float32(self.box)
+        N, A = self.spec.n_agents, self.spec.n_actions
+        obs = np.repeat(state[..., None, :], N, axis=-2)
+        return obs, state, np.ones((*state.shape[:-1], N, A), dtype=np.bool_)
+
+    def visible(self, record: dict[str, np.ndarray]) -> np.ndarray:
+        """Everybody sees everybody else."""
+        N = self.spec.n_agents
+        return np.broadcast_to(~np.eye(N, dtype=np.bool_), (*record["x"].shape, N, N)).copy()
+
+    def draw(self, b: int) -> UInt8[np.ndarray, "H W 3"]:
+        """The reward as grey, brighter where it is higher, and game b's point in red; 8 pixels per unit of length."""
+        n_pixels = round(16 * self.box)
+        axis = np.linspace(-self.box, self.box, n_pixels)
+        reward = self.reward_at(np.stack(np.meshgrid(axis, -axis), axis=-1))
+        picture = np.repeat((64 + 191 * reward / reward.max())[..., None], 3, axis=2).astype(np.uint8)
+        column, row = ((self.place[b] * (1, -1) / self.box + 1) / 2 * (n_pixels - 1)).round().astype(int)
+        picture[max(row - 2, 0) : row + 3, max(column - 2, 0) : column + 3] = (213, 40, 0)
+        return picture
+
+    def state_dict(self) -> dict[str, Any]:
+        """The stream of starts; between two games there is nothing else."""
+        return {"random": self.random.bit_generator.state}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Put back what `state_dict` returned."""
+        self.random.bit_generator.state = state["random"]
+
+    def _step(self, reward: Float[np.ndarray, "B"]) -> Step:
+        record = {"x": self.place[:, 0].copy(), "y": self.place[:, 1].copy()}
+        obs, state, available = self.expand(record)
+        return Step(
+            obs=obs,
+            state=state,
+            available=available,
+            reward=reward,
+            terminated=np.zeros(self.batch_size, dtype=bool),
+            truncated=np.full(self.batch_size, self.played >= self.spec.episode_limit),
+            record=record,
+        )
+
+
+def compass(directions: int) -> Float[np.ndarray, "D 2"]:
+    """Unit vectors, evenly spread, the first along the x axis."""
+    angles = 2 * np.pi * np.arange(directions) / directions
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1).round(12)

@@ -1,0 +1,166 @@
+"""The page as text: every section, escaping, what is missing, and what is never mixed."""
+
+import json
+import re
+
+import pytest
+
+from analysis.__main__ import main
+from analysis.report.curves import charts
+from analysis.report.inventory import inventory
+from analysis.report.page import write_report
+from analysis.report.pictures import pictures
+from analysis.report.strata import strata
+from analysis.runs import load_runs
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Write the page of the runs in the test's folder and return it as text."""
+
+    def write() -> str:
+        assert main(["report", "--runs", str(tmp_path), "--out", str(tmp_path / "out" / "report.html")]) == 0
+        return (tmp_path / "out" / "report.html").read_text()
+
+    return write
+
+
+def test_a_single_run_gives_all_sections_and_says_what_to_type_for_the_rest(write_evaluations, tmp_path, written):
+    write_evaluations(tmp_path, [0.0, 0.5], budget="smoke")
+    text = written()
+    headings = re.findall(r'id="(\w+)">', text)
+    wanted = ["overview", "claims", "tables", "curves", "games", "hyperparameters", "runs", "pictures"]
+    assert [name for name in headings if name in wanted] == wanted
+    assert "This run is a smoke run" in text
+    for command in ("+experiment=table1", "+experiment=table2", "+experiment=figure4", "mode=render"):
+        assert f"python run.py {'' if command.startswith('mode') else '-m '}{command}" in text
+
+
+def test_a_run_without_a_row_is_listed_and_nothing_else_is_drawn(write_evaluations, tmp_path, written):
+    write_evaluations(tmp_path, [], total=100, done=False, exit_code=1)
+    text = written()
+    assert "No run has data yet" in text
+    assert "Nothing has been evaluated yet" in text
+    assert "no data" in text
+
+
+def test_names_of_runs_and_files_cannot_become_markup(write_evaluations, tmp_path, written):
+    evil = "<img src=x onerror=alert(1)>"
+    write_evaluations(
+        tmp_path,
+        [0.5, 0.5],
+        extra={"env": "smac", "map": evil, "version": "</script><b>", "config": {"budget": {"eval_interval": 100}}},
+    )
+    text = written()
+    assert evil not in text
+    assert "&lt;img src=x" in text
+    assert "</script><b>" not in text
+
+
+def test_nothing_is_loaded_from_elsewhere(page):
+    text = page.read_text()
+    assert not re.findall(r'(?:src|href)="(?!data:|#)', text)
+    assert "default-src 'none'" in text
+
+
+def test_the_curves_hold_means_bands_and_holes(write_evaluations, tmp_path, written):
+    for seed, last in ((0, float("nan")), (1, float("nan"))):
+        write_evaluations(tmp_path, [0.0, 1.0 + seed, last], env="mpe", map="line_control", seed=seed)
+    data = json.loads(re.search(r'id="curve-data">(.*?)</script>', written(), re.S).group(1))
+    (chart,) = data["charts"]
+    (line,) = chart["lines"]
+    assert line["steps"] == [0, 100, 200]
+    assert line["mean"] == [0.0, 1.5, None]
+    assert line["spread"] == [0.0, 0.5, None]  # population standard deviation, unsmoothed outside SMAC
+    assert line["seeds"] == [2, 2, 0]
+
+
+def test_smac_is_smoothed_with_half_a_deviation_on_each_side(write_evaluations, tmp_path, written):
+    write_evaluations(tmp_path, [0.0, 1.0], seed=0)
+    write_evaluations(tmp_path, [0.0, 0.0], seed=1)
+    data = json.loads(re.search(r'id="curve-data">(.*?)</script>', written(), re.S).group(1))
+    (line,) = data["charts"][0]["lines"]
+    assert line["mean"] == [0.0, 0.25]
+    assert line["spread"] == [0.0, 0.125]
+
+
+def test_budgets_backends_lengths_and_configurations_are_never_in_one_line(write_evaluations, tmp_path):
+    write_evaluations(tmp_path, [0.1, 0.1])
+    write_evaluations(tmp_path, [0.2, 0.2], seed=1, budget="laptop", config_hash="00000001")
+    write_evaluations(tmp_path, [0.3, 0.3], seed=2, backend="starcraft", config_hash="00000002")
+    write_evaluations(tmp_path, [0.4, 0.4, 0.4], seed=3, config_hash="00000003")
+    write_evaluations(tmp_path, [0.5, 0.5], seed=4, config_hash="00000004")
+    drawn = charts(strata(load_runs(tmp_path)))
+    assert len(drawn) == 4
+    lines = [line for chart in drawn for line in chart.lines]
+    assert sorted(line.points["mean"].iloc[0] for line in lines) == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5])
+    assert {line.method for line in drawn[1].lines} | {line.method for line in drawn[0].lines} >= {"QMIX (ab12cd34)"}
+
+
+def test_long_curves_are_thinned_and_keep_their_last_point(write_evaluations, tmp_path):
+    write_evaluations(tmp_path, [k / 500 for k in range(501)], env="mpe", map="line_control")
+    (chart,) = charts(strata(load_runs(tmp_path)))
+    assert chart.thinned == 3
+    assert len(chart.lines[0].points) <= 200
+    assert chart.lines[0].points["env_step"].iloc[-1] == 50_000
+    assert chart.table().index[-1] == 50_000
+
+
+def test_a_table_shows_no_runs_of_two_configurations_and_says_what_to_type(write_evaluations, tmp_path, written):
+    write_evaluations(tmp_path, [0.1, 0.1])
+    write_evaluations(tmp_path, [0.4, 0.4], seed=1, config_hash="00000004")
+    text = written()
+    assert "Runs are not shown: qmix on MMM2 ran with two configurations" in text
+    assert "--exclude one of them" in text
+
+
+def test_the_head_warns_of_what_spoils_a_result(write_evaluations, tmp_path, written):
+    write_evaluations(tmp_path, [0.1, float("nan")])
+    write_evaluations(tmp_path, [0.1, 0.2], seed=1, extra={"env": "smac", "config": {}})
+    text = written()
+    assert "1 run of smac with 100 env steps instead of the 2,050,000 of the paper budget" in text
+    assert "NaN or infinite values: 1 run." in text
+    assert "since their logs have lost their configuration: 1 run." in text
+
+
+def test_the_inventory_knows_wall_time_versions_and_who_was_killed(write_evaluations, tmp_path):
+    settings = {"budget": {"eval_interval": 100}}
+    write_evaluations(
+        tmp_path,
+        [0.1, 0.2],
+        done=False,
+        exit_code=1,
+        total=900,
+        extra={"env": "smac", "run_key": "qmix-smac-MMM2-ab12cd34-s0", "config": settings, "game": "4.10"},
+    )
+    folder = tmp_path / "smac" / "MMM2" / "qmix" / "ab12cd34" / "seed=0"
+    folder.mkdir(parents=True)
+    (folder / "status.json").write_text(json.dumps({"state": "failed"}))
+    (line,) = inventory(load_runs(tmp_path), tmp_path).to_dict("records")
+    assert line["state"] == "failed"
+    assert line["wall seconds"] == 100.0
+    assert line["versions"] == "game 4.10"
+    assert (line["env steps"], line["of"]) == (100, 900)
+
+
+def test_pictures_over_the_limit_are_named_instead(tmp_path):
+    folder = tmp_path / "smac" / "3m" / "qmix" / "ab12cd34" / "seed=2"
+    folder.mkdir(parents=True)
+    (folder / "battle.gif").write_bytes(b"x" * 10)
+    (tmp_path / "random_8m.gif").write_bytes(b"x" * 30)
+    found = pictures([tmp_path], limit=20)
+    assert [picture.alt for picture in found.shown] == ["One episode on 3m (smac), played by qmix, seed 2"]
+    assert found.left_out == ["random_8m.gif"]
+
+
+def test_what_cannot_be_done_is_said_in_one_line(write_evaluations, tmp_path, capsys):
+    write_evaluations(tmp_path, [0.1, 0.2])
+    for arguments, says in ((["--exclude", "qmix"], "--exclude"), (["--pictures", "nowhere"], "--pictures")):
+        assert main(["report", "--runs", str(tmp_path), *arguments]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert says in line
+
+
+def test_the_page_does_not_need_a_folder(write_evaluations, tmp_path):
+    write_evaluations(tmp_path, [0.1, 0.2])
+    assert write_report(load_runs(tmp_path), tmp_path / "report.html") > 50_000
