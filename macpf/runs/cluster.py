@@ -131,7 +131,8 @@ def to_launch(stands: Sequence[tuple[Needed, Standing]], outputs: Path) -> list[
     Raises:
         RunRefused: SLURM does not answer.
     """
-    submitted, in_queue = _jobs(outputs), queued(outputs)
+    submitted = _jobs(outputs) if shutil.which("squeue") else {}
+    in_queue = queued(outputs)
 
     def free(run: Needed, stands: Standing) -> bool:
         lost = run.identity.key in submitted and stands.status.get("host") != socket.gethostname()

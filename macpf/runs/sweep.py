@@ -25,7 +25,7 @@ from rich.table import Table
 from macpf.runs import cluster
 from macpf.runs.build import build, check_run_settings, settle
 from macpf.runs.console import LINE_EVERY, describe_pace, describe_score, duration
-from macpf.runs.errors import ConfigError, RunRefused
+from macpf.runs.errors import ConfigError
 from macpf.runs.folder import RunFolder
 from macpf.runs.identity import Identity
 from macpf.runs.launch import in_one_line
@@ -88,9 +88,9 @@ class Sweep(Callback):
         except KeyboardInterrupt:
             self._stop_watching()
             raise SystemExit(128 + signal.SIGINT) from None
-        except RunRefused as error:
+        except Exception as error:  # Hydra would turn it into a warning and submit the runs its own way
             self._stop_watching()
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {in_one_line(error)}", file=sys.stderr)
             raise SystemExit(1) from error
         self.on_multirun_end(config)
         raise SystemExit(0)

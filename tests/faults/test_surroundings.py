@@ -87,6 +87,14 @@ def test_a_folder_that_cannot_be_made_is_said_in_one_line(tmp_path, capsys):
     assert capsys.readouterr().err.startswith(f"error: cannot write {tmp_path}/file")
 
 
+def test_a_sweep_that_slurm_cannot_take_ends_at_once(tmp_path):
+    (tmp_path / ".slurm").touch()
+    command = [sys.executable, str(ROOT / "run.py"), "-m", "hydra/launcher=slurm", "algo=qmix", f"outputs={tmp_path}"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == f"error: cannot write {tmp_path}/.slurm: File exists; choose another folder, or make room\n"
+
+
 @pytest.mark.faults
 def test_a_server_that_vanishes_costs_no_row(tmp_path, reference, monkeypatch):
     server = Server()

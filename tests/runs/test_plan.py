@@ -118,7 +118,7 @@ def test_only_jobs_that_slurm_still_knows_are_queued(tmp_path, fake_squeue):
     assert cluster.queued(tmp_path) == {"b": "7_1"}
 
 
-def test_a_run_elsewhere_whose_job_slurm_forgot_is_launched_again(tmp_path, fake_squeue):
+def test_a_run_elsewhere_whose_job_slurm_forgot_is_launched_again(tmp_path, fake_squeue, monkeypatch):
     two = runs("figure4", seeds=2, more=["algo=qmix", f"outputs={tmp_path}"])
     for run in two:
         run.identity.folder.mkdir(parents=True)
@@ -129,6 +129,8 @@ def test_a_run_elsewhere_whose_job_slurm_forgot_is_launched_again(tmp_path, fake
     assert cluster.to_launch(standings(two), tmp_path) == two[:1]
     fake_squeue("7_0")
     assert cluster.to_launch(standings(two), tmp_path) == []
+    monkeypatch.setenv("PATH", "")
+    assert cluster.to_launch(standings(two), tmp_path) == [], "without SLURM's word a run elsewhere is believed"
 
 
 def test_nothing_is_planned_while_slurm_does_not_answer(tmp_path, fake_squeue):
