@@ -95,7 +95,7 @@ def test_runs_that_share_a_job_survive_its_preemption_and_a_death_among_them(slu
     assert len(set(jobs.values())) == 1
     until(lambda: launch.is_on(first) and launch.is_on(second))
     assert sum(launch.standing(key).state == "running" for key in jobs) == 2
-    slurm.ask("scancel", "--signal=USR2", jobs[first])
+    slurm.preempt(jobs[first])
     until(lambda: launch.is_on(second) and launch.standing(second).status["attempt"] == 2)
     subprocess.run(["kill", "-9", str(launch.standing(second).status["pid"])], check=True)
     until(slurm.is_idle, 500)

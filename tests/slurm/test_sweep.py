@@ -13,7 +13,7 @@ def test_preempted_requeued_and_killed_runs_end_as_if_nothing_had_happened(slurm
     assert "to launch now: 0 runs" in launch("--seeds=2")
     preempted, requeued, killed, _ = jobs = launch.jobs()
     until(lambda: launch.is_on(preempted))
-    slurm.ask("scancel", "--signal=USR2", jobs[preempted])
+    slurm.preempt(jobs[preempted])
     until(lambda: launch.is_on(requeued))
     slurm.ask("scontrol", "requeue", jobs[requeued])
     until(lambda: launch.is_on(killed))
