@@ -16,7 +16,7 @@ from macpf.runs.errors import ConfigError
 
 @pytest.fixture
 def parts():
-    return build(compose("algo=central", "env=multigoal"))
+    return build(compose("algo=central", "env=multigoal", "algo.learner.alpha.start=0.2", "algo.learner.alpha.end=0.2"))
 
 
 def batch_of(actions, reward, terminated=0.0):
