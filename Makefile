@@ -54,11 +54,11 @@ lint: install ## ruff, mypy and import-linter only
 test-learning: install ## does it learn? the matrix game to convergence, several seeds
 	$(BIN)/pytest -m learning
 
-test-faults: install ## the kill campaign: 24 SIGKILLs at random moments, zero differences
+test-faults: install ## 24 SIGKILLs at random moments with zero differences, full disks, lost servers (some need root)
 	$(BIN)/pytest -m faults -s
 
-test-slurm: install ## the launchers against a real SLURM on this machine (root, Debian's slurm-wlm)
-	$(BIN)/pytest -m slurm -s
+test-slurm: install ## sweeps and faults on a real SLURM on this machine (root, Debian's slurm-wlm; fails without)
+	$(BIN)/pytest -m slurm tests/slurm
 
 bench: install ## speed of updates, acting, replay and environments
 	$(BIN)/pytest benchmarks --benchmark-only --benchmark-columns=median,iqr,rounds --benchmark-sort=name

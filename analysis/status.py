@@ -68,7 +68,7 @@ def page(runs: list[Standing]) -> Group:
     if running := [run for run in runs if run.state == RUNNING]:
         parts.append(_running(running))
     troubled = [run for run in runs if run.state in (FAILED, STALE)]
-    parts += [_trouble(run) for run in troubled[:SHOWN]]
+    parts += [run.why for run in troubled[:SHOWN]]
     if len(troubled) > SHOWN:
         parts.append(f"... and {len(troubled) - SHOWN} more that failed or were killed")
     if counts[FAILED] or counts[STALE]:
@@ -116,13 +116,6 @@ def _running(runs: list[Standing]) -> Table:
     if len(runs) > SHOWN:
         table.add_row(f"... and {len(runs) - SHOWN} more")
     return table
-
-
-def _trouble(run: Standing) -> str:
-    if run.state == STALE:
-        who = f"process {run.status.get('pid')} on {run.status.get('host')}"
-        return f"killed: {run.name}: {who} is gone or silent; folder {run.folder}"
-    return f"failed: {run.name}: {run.status.get('error')} (see {run.folder / 'error.txt'})"
 
 
 def _duration(seconds: float | None) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import hydra
+from hydra.core.config_store import ConfigStore
+from hydra_plugins.hydra_submitit_launcher.config import SlurmQueueConf
 from omegaconf import DictConfig, OmegaConf
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -20,6 +23,17 @@ def family(algo: str) -> str:
 
 
 OmegaConf.register_new_resolver("family", family, replace=True)
+
+
+@dataclass
+class SlurmJobs(SlurmQueueConf):
+    """What conf/hydra/launcher/slurm*.yaml may set: Hydra's own settings of a job, and how many runs share one."""
+
+    runs_per_job: int = 1
+    at_once: int = 1
+
+
+ConfigStore.instance().store(group="hydra/launcher", name="slurm_jobs", node=SlurmJobs, provider="macpf")
 
 
 def sweep_params(name: str) -> dict[str, str]:

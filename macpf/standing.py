@@ -55,6 +55,16 @@ class Standing:
             return 1.0
         return min(1.0, float(self.status.get("env_step", 0)) / float(self.status.get("total_env_steps") or 1))
 
+    @property
+    def why(self) -> str:
+        """In one line, how it stands and what to look at."""
+        if self.state == STALE:
+            who = f"process {self.status.get('pid')} on {self.status.get('host')}"
+            return f"killed: {self.name}: {who} is gone or silent; folder {self.folder}"
+        if self.state == FAILED:
+            return f"failed: {self.name}: {self.status.get('error')} (see {self.folder / 'error.txt'})"
+        return f"{self.state}: {self.name}"
+
 
 def standing(folder: Path) -> Standing:
     """How the run in a folder stands; the folder need not exist."""

@@ -5,46 +5,25 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import hydra
 from filelock import FileLock
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
 from macpf.configuration import CONF
 from macpf.runs.errors import ConfigError, RunRefused
+from macpf.runs.pack import Pack
 from macpf.runs.plan import Needed
+from macpf.standing import FINISHED, RUNNING, Standing
 
 #: Below the root of all run folders: submitit's files, one folder for each job, and our record of who was submitted.
 FOLDER = ".slurm"
-
-
-class Job:
-    """What one task of an array does: the run, from wherever it stands.
-
-    Args:
-        overrides: what one would type after ``python run.py``.
-    """
-
-    def __init__(self, overrides: Sequence[str]) -> None:
-        self.overrides = list(overrides)
-
-    def __call__(self) -> float | None:
-        """Train the run to its end; a failure is an exception, so that SLURM counts the task as failed, too."""
-        from macpf.configuration import compose
-        from macpf.runs.job import run
-
-        return run(compose(*self.overrides))
-
-    def checkpoint(self) -> Any:
-        """What submitit queues again when SLURM takes the task off its node: the same run, which finds its folder."""
-        import submitit
-
-        return submitit.helpers.DelayedSubmission(self)
 
 
 def launcher(name: str, overrides: Sequence[str]) -> DictConfig:
@@ -56,13 +35,24 @@ def launcher(name: str, overrides: Sequence[str]) -> DictConfig:
     """
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         chosen = [f"hydra/launcher={name}", *overrides]
-        cfg = hydra.compose("config", chosen, return_hydra_config=True).hydra.launcher
-    if "SlurmLauncher" not in cfg._target_:
+        cfg: DictConfig = hydra.compose("config", chosen, return_hydra_config=True).hydra.launcher
+    if not submits(cfg):
         raise ConfigError(f"launcher={name} does not submit to SLURM; use local, slurm, slurm_gpu or slurm_preemptible")
-    OmegaConf.set_readonly(cfg, False)
-    with open_dict(cfg):
-        del cfg.submitit_folder  # of sweeps with -m
     return cfg
+
+
+def submits(settings: DictConfig) -> bool:
+    """Whether a launcher's settings are of one that submits to SLURM.
+
+    Raises:
+        ConfigError: they are, and one of them cannot be used.
+    """
+    if "SlurmLauncher" not in str(settings._target_):
+        return False
+    for key in ("runs_per_job", "at_once"):
+        if settings[key] < 1:
+            raise ConfigError(f"hydra.launcher.{key}={settings[key]} has to be at least 1")
+    return True
 
 
 @contextlib.contextmanager
@@ -74,16 +64,17 @@ def alone(outputs: Path) -> Iterator[None]:
 
 
 def submit(runs: Sequence[Needed], settings: DictConfig, outputs: Path) -> list[str]:
-    """Submit runs as job arrays of at most the site's MaxArraySize tasks; returns the arrays' ids.
+    """Submit runs as job arrays of at most the site's MaxArraySize jobs; returns the arrays' ids.
 
     Raises:
         RunRefused: SLURM did not take them.
     """
     import submitit
 
-    params = {str(key): value for key, value in dict(settings).items()}
-    params = {k: OmegaConf.to_container(v, resolve=True) if OmegaConf.is_config(v) else v for k, v in params.items()}
-    del params["_target_"]
+    params = cast(dict[str, Any], OmegaConf.to_container(settings, resolve=True))
+    del params["_target_"], params["submitit_folder"]
+    at_once, runs_per_job = params.pop("at_once"), params.pop("runs_per_job")
+    packs = [Pack(runs[k : k + runs_per_job], at_once) for k in range(0, len(runs), runs_per_job)]
     executor = submitit.AutoExecutor(
         outputs.absolute() / FOLDER / "%j", cluster="slurm", slurm_max_num_timeout=params.pop("max_num_timeout")
     )
@@ -92,20 +83,21 @@ def submit(runs: Sequence[Needed], settings: DictConfig, outputs: Path) -> list[
     executor.update_parameters(**{k if k in plain else "slurm_" + k: v for k, v in params.items() if v is not None})
     arrays = []
     size = max_array_size()
-    for first in range(0, len(runs), size):
-        part = runs[first : first + size]
+    for first in range(0, len(packs), size):
+        part = packs[first : first + size]
         try:
-            jobs = _submit_array(executor, [Job(run.overrides) for run in part])
+            jobs = _submit_array(executor, part)
         except (submitit.core.utils.FailedJobError, OSError) as error:
             raise RunRefused(f"sbatch did not take the runs: {' '.join(str(error).split())}") from error
         with (outputs / FOLDER / "submitted.jsonl").open("a") as record:
-            for run, job in zip(part, jobs, strict=True):
-                print(json.dumps({"run": run.identity.key, "job": job.job_id}), file=record)
+            for pack, job in zip(part, jobs, strict=True):
+                for run in pack.runs:
+                    print(json.dumps({"run": run.identity.key, "job": job.job_id}), file=record)
         arrays.append(jobs[0].job_id.split("_")[0])
     return arrays
 
 
-def _submit_array(executor: Any, jobs: Sequence[Job]) -> list[Any]:
+def _submit_array(executor: Any, jobs: Sequence[Pack]) -> list[Any]:
     """One call of sbatch for all of them; `map_array` would wrap each one and so lose its `checkpoint`."""
     with executor.batch():
         return [executor.submit(job) for job in jobs]
@@ -117,12 +109,36 @@ def queued(outputs: Path) -> dict[str, str]:
     Raises:
         RunRefused: SLURM does not answer, and without it a run might be submitted twice.
     """
-    record = outputs / FOLDER / "submitted.jsonl"
-    if not record.exists() or not shutil.which("squeue"):
+    jobs = _jobs(outputs)
+    if not jobs or not shutil.which("squeue"):
         return {}
-    jobs = {entry["run"]: entry["job"] for entry in map(json.loads, record.read_text().splitlines())}
     known = set(_ask("squeue", "-h", "-r", "-o", "%i").split())
     return {run: job for run, job in jobs.items() if job in known}
+
+
+def _jobs(outputs: Path) -> dict[str, str]:
+    """The runs that were ever submitted to this root, with the ids of their last jobs."""
+    record = outputs / FOLDER / "submitted.jsonl"
+    lines = record.read_text().splitlines() if record.exists() else []
+    return {entry["run"]: entry["job"] for entry in map(json.loads, lines)}
+
+
+def to_launch(stands: Sequence[tuple[Needed, Standing]], outputs: Path) -> list[Needed]:
+    """The runs that nobody has finished, plays, or has queued.
+
+    One that says it runs on another machine is believed, unless SLURM put it there and knows its job no longer.
+
+    Raises:
+        RunRefused: SLURM does not answer.
+    """
+    submitted = _jobs(outputs) if shutil.which("squeue") else {}
+    in_queue = queued(outputs)
+
+    def free(run: Needed, stands: Standing) -> bool:
+        lost = run.identity.key in submitted and stands.status.get("host") != socket.gethostname()
+        return stands.state != FINISHED and run.identity.key not in in_queue and (stands.state != RUNNING or lost)
+
+    return [run for run, stand in stands if free(run, stand)]
 
 
 def wait(outputs: Path, runs: Sequence[Needed], every: float = 10.0) -> None:

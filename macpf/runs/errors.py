@@ -1,5 +1,11 @@
 """What can go wrong before or beside training, each shown to the user as one line."""
 
+import errno
+
+#: Errors of a write that found no room, and of one that may not be.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
+
 
 class ConfigError(Exception):
     """A value that cannot be used: what is wrong, the value, and what to type instead. Exit code 2."""

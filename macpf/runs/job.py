@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import time
 import traceback
 from typing import Any
@@ -20,7 +19,7 @@ from macpf.runs import checkpoint
 from macpf.runs.allocation import keep_freed_memory
 from macpf.runs.build import Parts, build, check_run_settings, settle
 from macpf.runs.console import RunConsole
-from macpf.runs.errors import Interrupted, RunRefused
+from macpf.runs.errors import NO_ROOM, Interrupted, RunRefused
 from macpf.runs.folder import RunFolder, write_atomically
 from macpf.runs.identity import Identity, commit
 from macpf.runs.memory import free_memory, replay_estimate
@@ -29,8 +28,6 @@ from macpf.runs.tracking import Tracker
 from macpf.runs.trainer import Trainer, train
 from macpf.standing import FAILED, FINISHED, INTERRUPTED, RUNNING
 
-#: Errors of a write that found no room.
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 LOG_LOST = "trained to its end, but W&B could not write the log; the same command writes it from the checkpoint"
 
 
@@ -56,7 +53,7 @@ def run(cfg: DictConfig) -> float | None:
                 console.say(choice)
             if estimate := replay_estimate(parts, free_memory()):
                 console.say(f"{identity}: {estimate}")
-            with folder.lock(), StopRequests(follow_parent=in_sweep and in_worker()) as stop:
+            with folder.lock(), StopRequests(follow_parent=in_worker()) as stop:
                 if not folder.is_finished:  # somebody may have finished it while we got ready
                     return _train(cfg, identity, folder, parts, stop, console)
         journal.delete(folder.episodes)  # in case it ended between saying so and deleting them

@@ -17,7 +17,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from macpf.runs.errors import ConfigError, Interrupted, RunRefused
+from macpf.runs.errors import NO_ROOM, NOT_WRITABLE, ConfigError, Interrupted, RunRefused
 
 CONF = Path(__file__).parents[2] / "conf"
 
@@ -26,7 +26,7 @@ def main() -> None:
     """Run `python run.py ...`; ends the process with 0, 1 (failed or refused), 2 (bad input) or 128 + a signal."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors through to us instead of printing them over many lines
     sys.argv[1:] = [with_quoted_folder(argument) for argument in sys.argv[1:]]
-    with _errors_in_one_line():
+    with errors_in_one_line():
         _hydra_main()
 
 
@@ -41,7 +41,7 @@ def _hydra_main(cfg: DictConfig) -> float | None:
             if not isinstance(error, Interrupted):
                 print(f"error: {in_one_line(error)}", file=sys.stderr)
             return None
-    with _errors_in_one_line():
+    with errors_in_one_line():
         if cfg.mode == "render":
             from macpf.runs.render import render
 
@@ -57,7 +57,8 @@ def with_quoted_folder(argument: str) -> str:
 
 
 @contextlib.contextmanager
-def _errors_in_one_line() -> Iterator[None]:
+def errors_in_one_line() -> Iterator[None]:
+    """Print what a user can mend as one line, and end the process with the exit code that `main` names."""
     try:
         yield
     except (ConfigError, HydraException, OmegaConfBaseException) as error:
@@ -66,12 +67,19 @@ def _errors_in_one_line() -> Iterator[None]:
     except RunRefused as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(1) from error
+    except OSError as error:  # of what surrounds the runs; they say themselves what happens to them
+        if error.errno not in (*NO_ROOM, *NOT_WRITABLE):
+            raise
+        print(f"error: {in_one_line(error)}", file=sys.stderr)
+        raise SystemExit(1) from error
     except Interrupted as error:
         raise SystemExit(128 + error.signum) from error
 
 
 def in_one_line(error: Exception) -> str:
     """An error's message; Hydra's and OmegaConf's shortened, with the nearest known key or choice."""
+    if isinstance(error, OSError) and error.filename:
+        return f"cannot write {error.filename}: {error.strerror}; choose another folder, or make room"
     text = " ".join(str(error).split())
     if found := re.search(r"Could not find '([^']+)' Available options in '([^']+)': (.*?) Config search", text):
         wanted, group, options = found.groups()

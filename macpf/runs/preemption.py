@@ -13,17 +13,17 @@ from macpf.runs.errors import Interrupted
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 
-#: Environment variable by which a sweep's processes know the sweep's own.
+#: Environment variable by which the processes of a sweep, or of a job of several runs, know the one that started them.
 SWEEP_PID = "MACPF_SWEEP_PID"
 
 
 def in_worker() -> bool:
-    """Whether this is a process that a sweep on this machine started (joblib plays single runs in the sweep's own)."""
+    """Whether a sweep or a job started this process for its runs (joblib plays single runs in the sweep's own)."""
     return os.environ.get(SWEEP_PID, str(os.getpid())) != str(os.getpid())
 
 
 class StopRequests:
-    """Remembers the first of SIGTERM, SIGINT and SIGUSR2 while it is active.
+    """Remembers the first of SIGTERM, SIGINT and SIGUSR2 while it is active. A second SIGINT (Ctrl-C) ends at once.
 
     A process that received one starts no further run: a sweep's worker is asked once for all the runs it would still
     play. With `follow_parent` the end of the process that started this one counts as a SIGTERM, so that no worker
@@ -46,7 +46,18 @@ class StopRequests:
             signal.signal(signum, handler)
 
     def _note(self, signum: int, frame: FrameType | None) -> None:
+        if signum == StopRequests.received == signal.SIGINT:
+            signal.signal(signum, signal.SIG_DFL)
+            os.kill(os.getpid(), signum)
+        if signum == signal.SIGINT and self.parent is None and StopRequests.received is None:
+            os.write(2, b"\nsaving after this round of episodes; Ctrl-C again ends at once\n")
         StopRequests.received = StopRequests.received or signum
+
+    @property
+    def signum(self) -> int:
+        """The signal that was received; there must be one."""
+        assert StopRequests.received is not None
+        return StopRequests.received
 
     def pending(self) -> bool:
         """Whether the run should save and stop now."""
@@ -62,9 +73,7 @@ class StopRequests:
         Raises:
             Interrupted: always, unless that handler ends the process.
         """
-        signum = StopRequests.received
-        assert signum is not None
-        handler: Callable[..., object] | Any = self._previous.get(signum)
-        if signum == signal.SIGUSR2 and callable(handler):
-            handler(signum, None)
-        raise Interrupted(signum)
+        handler: Callable[..., object] | Any = self._previous.get(self.signum)
+        if self.signum == signal.SIGUSR2 and callable(handler):
+            handler(self.signum, None)
+        raise Interrupted(self.signum)

@@ -12,32 +12,28 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
-
 from macpf.configuration import CONF
 from macpf.runs import cluster
-from macpf.runs.errors import ConfigError, RunRefused
-from macpf.runs.launch import in_one_line
+from macpf.runs.errors import ConfigError
+from macpf.runs.launch import errors_in_one_line
 from macpf.runs.plan import Needed, all_of, check_names, cost, describe, experiments, runs_of, standings, sweep_of
-from macpf.standing import FINISHED, RUNNING, write_plan
+from macpf.standing import FAILED, FINISHED, STALE, Standing, write_plan
 
 ROOT = CONF.parent
 #: Figures that are drawn without a run of their own.
 DRAWN = ("figure3",)
+#: Lines about runs that failed or were killed; the rest is counted.
+SHOWN = 10
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns 0, 1 (something is not finished, or was refused) or 2 (bad input)."""
     options = _parser().parse_intermixed_args(arguments)
     try:
-        return reproduce(options)
-    except (ConfigError, HydraException, OmegaConfBaseException) as error:
-        print(f"error: {in_one_line(error)}", file=sys.stderr)
-        return 2
-    except RunRefused as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        with errors_in_one_line():
+            return reproduce(options)
+    except SystemExit as end:
+        return int(end.code or 0)
 
 
 def reproduce(options: argparse.Namespace) -> int:
@@ -56,7 +52,7 @@ def reproduce(options: argparse.Namespace) -> int:
         write_plan(outputs, f"{options.name}-{options.budget}", [run.identity.folder for run in needed])
     slurm = options.launcher.startswith("slurm")
     settings = cluster.launcher(options.launcher, for_launcher) if slurm else None
-    at_once = settings.array_parallelism if settings else os.cpu_count() or 1
+    at_once = settings.array_parallelism * settings.at_once if settings else os.cpu_count() or 1
     with cluster.alone(outputs) if slurm and not options.dry_run else nullcontext():
         left = plan(needed, outputs, at_once)
         if options.dry_run:
@@ -73,10 +69,12 @@ def reproduce(options: argparse.Namespace) -> int:
         launch_here({name: sweep for name, sweep in sweeps.items() if name in short}, for_launcher)
     if settings and options.wait:
         cluster.wait(outputs, needed)
-    unfinished = [run for run, stands in standings(needed) if stands.state != FINISHED]
+    unfinished = [stands for _, stands in standings(needed) if stands.state != FINISHED]
     if unfinished and settings and not options.wait:
         print(f"{len(unfinished)} of {len(needed)} runs are not finished; once they are, the same command draws.")
         return 0
+    if settings:
+        name_runs(unfinished)
     drawn = draw([options.name] if options.name != "all" else [*names, *DRAWN], options)
     return 1 if unfinished else drawn
 
@@ -86,11 +84,20 @@ def plan(needed: Sequence[Needed], outputs: Path, at_once: int) -> list[Needed]:
     stands = standings(needed)
     queued = cluster.queued(outputs)
     open_ = [(run, stand) for run, stand in stands if stand.state != FINISHED]
-    left = [run for run, stand in open_ if stand.state != RUNNING and run.identity.key not in queued]
+    left = cluster.to_launch(stands, outputs)
     in_queue = sum(run.identity.key in queued for run, _ in open_)
     print(describe(stands, in_queue, cost(open_, outputs), at_once))
+    name_runs([stand for _, stand in open_ if stand.state in (FAILED, STALE)])
     print(f"to launch now: {len(left)} runs", flush=True)
     return left
+
+
+def name_runs(stands: Sequence[Standing]) -> None:
+    """Print a line for each run; many are counted."""
+    for stand in stands[:SHOWN]:
+        print(stand.why)
+    if len(stands) > SHOWN:
+        print(f"... and {len(stands) - SHOWN} more; `make status` shows them")
 
 
 def launch_here(sweeps: dict[str, list[str]], for_launcher: Sequence[str]) -> None:

@@ -8,8 +8,9 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import psutil
 from hydra import compose
@@ -21,17 +22,16 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from macpf.runs import cluster
 from macpf.runs.build import build, check_run_settings, settle
 from macpf.runs.console import LINE_EVERY, describe_pace, describe_score, duration
 from macpf.runs.errors import ConfigError
 from macpf.runs.folder import RunFolder
 from macpf.runs.identity import Identity
 from macpf.runs.launch import in_one_line
+from macpf.runs.plan import Needed, standings
 from macpf.runs.preemption import SWEEP_PID, StopRequests
 from macpf.standing import FAILED, FINISHED, INTERRUPTED, RUNNING
-
-#: Seconds that stopping runs get to save.
-GRACE = 30.0
 
 
 class Sweep(Callback):
@@ -40,6 +40,7 @@ class Sweep(Callback):
     def __init__(self) -> None:
         self.console = Console(highlight=False)
         self.identities: list[Identity] = []
+        self._stopping = False
         self._started = time.time()
         self._over = threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True)
@@ -52,10 +53,12 @@ class Sweep(Callback):
         try:
             if config.mode == "render":
                 raise ConfigError("mode=render draws one episode and sweeps nothing; leave -m out")
-            self.identities = check_all(planned_overrides(config), config.hydra.job.config_name, search_path(config))
+            slurm = cluster.submits(config.hydra.launcher)
+            runs = check_all(planned_overrides(config), config.hydra.job.config_name, search_path(config))
         except Exception as error:  # Hydra would turn it into a warning and start the runs unchecked
             print(f"error: {in_one_line(error)}", file=sys.stderr)
             raise SystemExit(2) from error
+        self.identities = [run.identity for run in runs]
         states = [self._status(identity).get("state") for identity in self.identities]
         finished, begun = states.count(FINISHED), sum(state in (INTERRUPTED, RUNNING, FAILED) for state in states)
         new = len(states) - finished - begun
@@ -63,11 +66,34 @@ class Sweep(Callback):
         if finished == len(states):
             self._say("Nothing to do.")
             raise SystemExit(0)
+        if slurm:
+            self._play_on_slurm(runs, config)
         if "joblib" in str(config.hydra.launcher.get("_target_", "")).lower():
             os.environ[SWEEP_PID] = str(os.getpid())
             for signum in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(signum, self._stop_workers)
         self._watcher.start()
+
+    def _play_on_slurm(self, runs: list[Needed], config: DictConfig) -> NoReturn:
+        """Submit what is missing, watch until no run is queued, then end the process as `on_multirun_end` does."""
+        outputs = Path(config.outputs)
+        try:
+            with cluster.alone(outputs):
+                left = cluster.to_launch(standings(runs), outputs)
+                arrays = cluster.submit(left, config.hydra.launcher, outputs) if left else []
+            self._say(f"submitted {len(left)} runs as job array {', '.join(arrays)}" if left else "nothing to submit")
+            self._say("Ctrl-C ends the watching only: the jobs go on, and `python -m analysis status` shows them.")
+            self._watcher.start()
+            cluster.wait(outputs, runs)
+        except KeyboardInterrupt:
+            self._stop_watching()
+            raise SystemExit(128 + signal.SIGINT) from None
+        except Exception as error:  # Hydra would turn it into a warning and submit the runs its own way
+            self._stop_watching()
+            print(f"error: {in_one_line(error)}", file=sys.stderr)
+            raise SystemExit(1) from error
+        self.on_multirun_end(config)
+        raise SystemExit(0)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Say how it ended, naming every run that is not finished; then the exit code is not 0."""
@@ -99,26 +125,39 @@ class Sweep(Callback):
             self._watcher.join(timeout=5.0)
 
     def _stop_workers(self, signum: int, frame: FrameType | None) -> None:
-        """Ask this machine's runs to save, wait for them, then end the sweep."""
+        """Ask this machine's runs to save and wait for them, however long a round of episodes takes; end the sweep.
+
+        Asked a second time, end it at once.
+        """
         workers = [
             child for child in psutil.Process().children() if "resource_tracker" not in " ".join(child.cmdline())
         ]
+        if self._stopping:
+            self._end(workers, signum, "Ended at once; what was not saved is played again by the same command.")
+        self._stopping = True
         asked: set[int] = set()
-        deadline = time.monotonic() + GRACE
-        while (saving := self._running_here({worker.pid for worker in workers})) and time.monotonic() < deadline:
-            for pid in saving - asked:
-                os.kill(pid, signal.SIGTERM)
-            asked |= saving
+        said = float("-inf")
+        pids = {worker.pid for worker in workers}
+        while saving := {status["pid"]: identity for identity, status in self._running() if status["pid"] in pids}:
+            for pid in saving.keys() - asked:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
+            asked |= saving.keys()
+            if time.monotonic() - said >= LINE_EVERY:
+                said = time.monotonic()
+                names = "; ".join(map(str, saving.values()))
+                self._say(f"Waiting for {len(saving)} to save: {names} (Ctrl-C again ends at once)")
             time.sleep(0.1)
+            pids = {worker.pid for worker in workers if worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE}
+        self._end(workers, signum, "Stopped; what had begun is saved. The same command goes on with it.")
+
+    def _end(self, workers: list[psutil.Process], signum: int, line: str) -> NoReturn:
         for worker in workers:
             with contextlib.suppress(psutil.NoSuchProcess):
                 worker.kill()
         self._stop_watching()
-        self._say("Stopped; what had begun is saved. The same command goes on with it.")
+        self._say(line)
         os._exit(128 + signum)  # joblib would wait for the runs that were never started
-
-    def _running_here(self, workers: set[int]) -> set[int]:
-        return {status["pid"] for _, status in self._running() if status["pid"] in workers}
 
     # --- the live table -----------------------------------------------------------------------------------------
 
@@ -145,17 +184,17 @@ class Sweep(Callback):
     def _running(self) -> list[tuple[Identity, dict[str, Any]]]:
         statuses = [(identity, self._status(identity)) for identity in self.identities]
         # A status that says "running" but is older than this sweep was left by a run that was killed.
-        return [
-            (i, s)
-            for i, s in statuses
-            if s.get("state") == RUNNING and "env_step" in s and s["updated"] > self._started
-        ]
+        return [(i, s) for i, s in statuses if s.get("state") == RUNNING and s["updated"] > self._started]
+
+    def _shown(self) -> list[tuple[Identity, dict[str, Any]]]:
+        """The running ones that have said how far they are."""
+        return [(identity, status) for identity, status in self._running() if "env_step" in status]
 
     def _table(self, started: float, first: float) -> Table:
         table = Table(title=self._overall(started, first), title_justify="left", box=None)
         for column in ("run", "progress", "score", "pace"):
             table.add_column(column)
-        for identity, status in self._running()[:20]:
+        for identity, status in self._shown()[:20]:
             table.add_row(
                 str(identity), f"{_progress(status):.0%}", describe_score(status), f"[dim]{describe_pace(status)}"
             )
@@ -163,7 +202,7 @@ class Sweep(Callback):
 
     def _line(self, started: float, first: float) -> str:
         runs = "; ".join(
-            f"{i.algo} seed={i.seed} {_progress(s):.0%}, {describe_score(s)}" for i, s in self._running()[:4]
+            f"{i.algo} seed={i.seed} {_progress(s):.0%}, {describe_score(s)}" for i, s in self._shown()[:4]
         )
         return f"{self._overall(started, first)} | {runs}"
 
@@ -182,13 +221,13 @@ def search_path(config: DictConfig) -> list[str]:
     return [override for override in config.hydra.overrides.hydra if override.startswith("hydra.searchpath=")]
 
 
-def check_all(planned: list[list[str]], config_name: str, search_path: list[str]) -> list[Identity]:
+def check_all(planned: list[list[str]], config_name: str, search_path: list[str]) -> list[Needed]:
     """Compose every run, and build one of each configuration (seeds do not change what fits).
 
     Raises:
         ConfigError: of the first run that cannot be; nothing was started.
     """
-    identities = []
+    runs = []
     built: set[str] = set()
     for overrides in planned:
         cfg = compose(config_name, [*search_path, *overrides])
@@ -199,8 +238,8 @@ def check_all(planned: list[list[str]], config_name: str, search_path: list[str]
         else:
             build(cfg)
             built.add(identity.config_hash)
-        identities.append(identity)
-    return identities
+        runs.append(Needed((*search_path, *overrides), identity, int(cfg.budget.env_steps)))
+    return runs
 
 
 def _progress(status: dict[str, Any]) -> float:

@@ -227,6 +227,47 @@ def test_a_stopped_sweep_saves_its_runs_and_starts_no_more(tmp_path, processes, 
     assert len(list(tmp_path.rglob("checkpoint.pt"))) == begun
 
 
+@pytest.mark.parametrize("patient", [True, False])
+def test_a_stopped_sweep_waits_for_a_slow_run_unless_asked_twice(tmp_path, patient):
+    """A run that is stopped by SIGSTOP stands in for one whose round of episodes takes long."""
+    command = sweep_command(tmp_path, "seed=0,1", "hydra.launcher.n_jobs=2")
+    with (tmp_path / "log").open("w") as log:
+        sweep = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=tmp_path)
+    wait_until(lambda: len(list(tmp_path.rglob("checkpoint.pt"))) == 2)
+    slow = json.loads(next(tmp_path.rglob("seed=1/status.json")).read_text())["pid"]
+    os.kill(slow, signal.SIGSTOP)
+    sweep.send_signal(signal.SIGINT)
+    wait_until(lambda: sorted(states(tmp_path)) == ["interrupted", "running"])
+    assert "to save: qmix on matrix_game/p0_12 seed=" in (tmp_path / "log").read_text()
+    if patient:
+        os.kill(slow, signal.SIGCONT)
+    else:
+        sweep.send_signal(signal.SIGINT)
+    assert sweep.wait(timeout=60) == 130
+    said = (tmp_path / "log").read_text()
+    assert ("Stopped; what had begun is saved." in said) == patient
+    assert ("Ended at once" in said) != patient
+    assert states(tmp_path).count("interrupted") == (2 if patient else 1)
+
+
+ASKED_TWICE = """
+import os, signal
+from macpf.runs.preemption import StopRequests
+with StopRequests(follow_parent=False) as stop:
+    os.kill(os.getpid(), signal.SIGINT)
+    assert stop.pending()
+    os.kill(os.getpid(), signal.SIGINT)
+    print("survived")
+"""
+
+
+def test_a_second_ctrl_c_ends_a_single_run_at_once():
+    done = subprocess.run([sys.executable, "-c", ASKED_TWICE], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == -signal.SIGINT
+    assert done.stdout == ""
+    assert "Ctrl-C again ends at once" in done.stderr
+
+
 def test_a_killed_sweep_leaves_no_orphans(tmp_path):
     command = sweep_command(tmp_path, "seed=0,1", "hydra.launcher.n_jobs=2")
     sweep = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path)

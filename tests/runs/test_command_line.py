@@ -70,5 +70,5 @@ def test_a_sweep_trains_every_run_once(command, tmp_path):
 def test_help_names_the_groups_and_the_commands(command):
     done = command("--help")
     assert done.returncode == 0
-    for word in ("algo: fop, macpf", "MMM2", "python run.py -m +experiment=figure4", "tracking="):
+    for word in ("algo: central, fop, macpf", "MMM2", "python run.py -m +experiment=figure4", "tracking="):
         assert word in done.stdout

@@ -118,6 +118,21 @@ def test_only_jobs_that_slurm_still_knows_are_queued(tmp_path, fake_squeue):
     assert cluster.queued(tmp_path) == {"b": "7_1"}
 
 
+def test_a_run_elsewhere_whose_job_slurm_forgot_is_launched_again(tmp_path, fake_squeue, monkeypatch):
+    two = runs("figure4", seeds=2, more=["algo=qmix", f"outputs={tmp_path}"])
+    for run in two:
+        run.identity.folder.mkdir(parents=True)
+        RunFolder(run.identity.folder).write_status("running", host="elsewhere")
+    fake_squeue("")
+    assert cluster.to_launch(standings(two), tmp_path) == []
+    submitted(tmp_path, **{two[0].identity.key: "7_0"})
+    assert cluster.to_launch(standings(two), tmp_path) == two[:1]
+    fake_squeue("7_0")
+    assert cluster.to_launch(standings(two), tmp_path) == []
+    monkeypatch.setenv("PATH", "")
+    assert cluster.to_launch(standings(two), tmp_path) == [], "without SLURM's word a run elsewhere is believed"
+
+
 def test_nothing_is_planned_while_slurm_does_not_answer(tmp_path, fake_squeue):
     submitted(tmp_path, a="7_0")
     fake_squeue("", code=1)
@@ -132,6 +147,13 @@ def test_every_launcher_can_be_changed_key_by_key(name):
     assert settings.max_num_timeout > 0
     assert settings.additional_parameters.requeue is True
     assert (settings.gpus_per_node or 0) == (name == "slurm_gpu")
+    assert settings.at_once <= min(settings.runs_per_job, settings.cpus_per_task)
+
+
+@pytest.mark.parametrize("key", ["runs_per_job", "at_once"])
+def test_a_job_of_no_runs_is_refused(key):
+    with pytest.raises(ConfigError, match=f"{key}=0 has to be at least 1"):
+        cluster.launcher("slurm", [f"hydra.launcher.{key}=0"])
 
 
 def test_a_launcher_that_does_not_submit_is_refused():

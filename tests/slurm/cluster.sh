@@ -37,6 +37,7 @@ SlurmdParameters=config_overrides
 ReturnToService=2
 JobRequeue=1
 KillWait=5
+SlurmdTimeout=15
 MinJobAge=3600
 MaxArraySize=1001
 MaxJobCount=10000

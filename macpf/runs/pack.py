@@ -1,0 +1,82 @@
+"""What one task of a job array does: one run or several, some of them at once, each in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from macpf.configuration import CONF
+from macpf.runs.errors import RunRefused
+from macpf.runs.plan import Needed
+from macpf.runs.preemption import SWEEP_PID, StopRequests
+from macpf.standing import FINISHED, standing
+
+#: Seconds between two looks at the runs.
+EVERY = 0.2
+
+
+class Pack:
+    """Runs that share one job.
+
+    Args:
+        runs: played in this order.
+        at_once: how many of them side by side.
+    """
+
+    def __init__(self, runs: Sequence[Needed], at_once: int) -> None:
+        self.runs, self.at_once = list(runs), at_once
+
+    def __call__(self) -> None:
+        """Play every run to its end, from wherever it stands; one that is finished is left alone.
+
+        A signal is passed on to those that are being played. Once they have saved, submitit queues the job again
+        (SIGUSR2), or SLURM does so itself (SIGTERM).
+
+        Raises:
+            RunRefused: a run failed or was killed; the others are finished.
+            Interrupted: a signal stopped the job.
+        """
+        os.environ[SWEEP_PID] = str(os.getpid())  # no run outlives this process
+        waiting = self._unfinished()
+        playing: dict[subprocess.Popen[bytes], Needed] = {}
+        failed: dict[Needed, int] = {}
+        told = False
+        with StopRequests(follow_parent=False) as stop:
+            while playing or (waiting and not stop.pending()):
+                while waiting and len(playing) < self.at_once and not stop.pending():
+                    run = waiting.pop(0)
+                    playing[_start(run)] = run
+                if stop.pending() and not told:
+                    told = True
+                    for process in playing:
+                        process.send_signal(stop.signum)
+                for process in [process for process in playing if process.poll() is not None]:
+                    run = playing.pop(process)
+                    # A process that a signal finds before it is ready dies of it; nothing had begun.
+                    stopped = stop.pending() and process.returncode in (128 + stop.signum, -stop.signum)
+                    if process.returncode and not stopped:
+                        failed[run] = process.returncode
+                time.sleep(EVERY)
+            if stop.pending() and set(self._unfinished()) - set(failed):
+                stop.stop()
+        if failed:
+            names = ", ".join(f"{run.identity} (exit code {code})" for run, code in failed.items())
+            raise RunRefused(f"{len(failed)} of {len(self.runs)} runs failed: {names}")
+
+    def _unfinished(self) -> list[Needed]:
+        return [run for run in self.runs if standing(run.identity.folder).state != FINISHED]
+
+    def checkpoint(self) -> Any:
+        """What submitit queues again when SLURM takes the job off its node: the same runs, which find their folders."""
+        import submitit
+
+        return submitit.helpers.DelayedSubmission(self)
+
+
+def _start(run: Needed) -> subprocess.Popen[bytes]:
+    # An experiment among the overrides would ask for a sweep.
+    return subprocess.Popen([sys.executable, str(CONF.parent / "run.py"), "hydra.mode=RUN", *run.overrides])
