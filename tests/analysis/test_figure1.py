@@ -24,7 +24,8 @@ def write_paths(write_run):
             for t, (x, y) in enumerate([(0, 0), *path]):
                 last |= {f"sampled/{episode}/{t}/x": x, f"sampled/{episode}/{t}/y": y}
         key = f"{algo}-multigoal-four_goals-ab12cd34-s{seed}"
-        extra = {"env": "multigoal", "run_key": key, "config": {"env": {"make": game}}}
+        settings = {"env": {"make": game}, "budget": {"eval_interval": 100}}
+        extra = {"env": "multigoal", "run_key": key, "config": settings}
         rows = [{"env_step": 0, "eval/independent/return": 0.0}, last]
         return write_run(root, rows, algo=algo, map="four_goals", seed=seed, extra=extra, **options)
 
