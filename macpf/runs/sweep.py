@@ -245,4 +245,4 @@ def check_all(planned: list[list[str]], config_name: str, search_path: list[str]
 def _progress(status: dict[str, Any]) -> float:
     if status.get("state") == FINISHED:
         return 1.0
-    return float(status.get("env_step", 0)) / float(status.get("total_env_steps", 1))
+    return min(1.0, float(status.get("env_step", 0)) / float(status.get("total_env_steps", 1)))

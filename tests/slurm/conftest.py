@@ -41,7 +41,7 @@ class Slurm:
     def preempt(self, job: str) -> None:
         """Signal a job as preemption does; scancel may go on asking while the job is queued again, and then fail."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            subprocess.run(["scancel", "--signal=USR2", job], env=self.environment, timeout=10, capture_output=True)
+            subprocess.run(["scancel", "--signal=USR2", job], env=self.environment, timeout=5, capture_output=True)
 
     def is_idle(self) -> bool:
         return not self.ask("squeue", "-h", "-r").strip()

@@ -2,13 +2,13 @@
 
 
 def test_an_array_is_submitted_once_and_a_requeued_run_goes_on(launch, until):
-    launch.settings |= {"hydra.launcher.runs_per_job": 2, "hydra.launcher.at_once": 2}
+    launch.settings |= {"hydra.launcher.runs_per_job": 2, "hydra.launcher.at_once": 2, "budget.env_steps": 4000}
     assert "Submitted 3 runs" in launch("--seeds=3")
-    assert "to launch now: 0 runs" in launch("--seeds=3"), "a run that waits or runs must not be submitted again"
     first, *_ = jobs = launch.jobs()
     assert len(set(jobs.values())) == 2
     until(lambda: launch.is_on(first))
     launch.slurm.ask("scontrol", "requeue", jobs[first])
+    assert "to launch now: 0 runs" in launch("--seeds=3"), "a run that waits or runs must not be submitted again"
     until(launch.slurm.is_idle)
     assert launch.states() == ["finished"] * 3
     assert launch.standing(first).status["attempt"] == 2
