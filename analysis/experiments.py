@@ -7,7 +7,7 @@ from itertools import product
 import pandas as pd
 
 from analysis.errors import AnalysisError
-from analysis.runs import FINISHED, NO_DATA, Runs
+from analysis.runs import FINISHED, NO_DATA, Runs, short_commits
 from macpf import names
 from macpf.configuration import sweep_params
 
@@ -129,17 +129,18 @@ def _refuse_two_configurations(report: pd.DataFrame) -> None:
 
 
 def _caption(experiment: Experiment, shown: pd.DataFrame) -> str:
-    planned = set(product(experiment.maps, experiment.algos, experiment.seeds))
+    budget, backend = shown[names.BUDGET].iloc[0], shown[names.BACKEND].iloc[0]
+    seeds = experiment.seeds[:1] if budget == SMOKE else experiment.seeds  # as `make reproduce-...` plans them
+    planned = set(product(experiment.maps, experiment.algos, seeds))
     finished = shown[shown["state"] == FINISHED]
     done = set(zip(finished[names.MAP], finished[names.ALGO], finished[names.SEED], strict=True))
     unfinished = len(shown) - len(finished)
-    budget, backend = shown[names.BUDGET].iloc[0], shown[names.BACKEND].iloc[0]
-    commits = sorted({commit[:9] for text in shown["commit"].dropna() for commit in str(text).split()})
+    commits = short_commits(shown["commit"])
     sentences = [
         f"{len(planned & done)} of {len(planned)} planned runs are finished",
         f"{unfinished} unfinished ones are shown where a method has no finished run" if unfinished else "",
-        f"budget {budget} ({int(shown['total'].max()):,} env steps), backend {backend}",
+        f"Budget {budget} ({int(shown['total'].max()):,} env steps), backend {backend}",
         "THIS IS A SMOKE RUN, which says nothing about the methods" if budget == SMOKE else "",
-        f"commits {', '.join(commits)}" if commits else "",
+        f"Commits {', '.join(commits)}" if commits else "",
     ]
     return ". ".join(sentence for sentence in sentences if sentence) + "."

@@ -64,6 +64,13 @@ class Runs:
         return f"values of {count} are left out, see `python -m analysis completeness`; {run}: {why}"
 
 
+def short_commits(commits: "pd.Series[Any]") -> list[str]:
+    """The commits in a column of `Runs.report`, shortened, each once; ``+`` stands for changed files."""
+    texts = commits.dropna().astype(str)
+    whole = (commit for text in texts for commit in text.split())
+    return list(dict.fromkeys(commit[:9] + "+" * commit.endswith("-dirty") for commit in whole))
+
+
 def load_runs(source: Source | Path | str) -> Runs:
     """Load every run of a source, of the folder at a path, or of ``wandb:entity/project``.
 

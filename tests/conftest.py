@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -29,9 +30,12 @@ def one_thread() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _own_wandb_service(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands that a test starts open a W&B service of their own, not that of an earlier test in this process."""
-    monkeypatch.delenv("WANDB_SERVICE", raising=False)
+def _own_wandb_service() -> None:
+    """Commands that a test starts open a W&B service of their own, not that of an earlier test in this process.
+
+    It is not put back afterwards: by then that service may have been torn down.
+    """
+    os.environ.pop("WANDB_SERVICE", None)
 
 
 HOLDER = """

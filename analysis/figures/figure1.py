@@ -14,7 +14,7 @@ from analysis.errors import AnalysisError
 from analysis.experiments import SMOKE
 from analysis.figures import style
 from analysis.figures.figure1_data import PANELS, Game, episodes_of, reached
-from analysis.runs import FINISHED
+from analysis.runs import FINISHED, short_commits
 from analysis.selection import Selection
 from macpf import names
 
@@ -52,7 +52,7 @@ def caption(selection: Selection, episodes: pd.DataFrame, table: pd.DataFrame) -
     report = selection.report[selection.report[names.ALGO].isin(PANELS)]
     unfinished = int((report["state"] != FINISHED).sum())
     seeds = ", ".join(f"{method} {len(group)}" for method, group in table.groupby("method", sort=False))
-    commits = sorted({commit[:9] for text in report["commit"].dropna() for commit in str(text).split()})
+    commits = short_commits(report["commit"])
     per_run = episodes.groupby([names.ALGO, names.SEED])["episode"].nunique().max()
     sentences = [
         f"Sampled (not greedy) episodes of the final behaviour policy, {per_run} for each run, a colour for each seed",

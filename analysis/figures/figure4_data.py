@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from analysis.errors import AnalysisError
 from analysis.figures import style
-from analysis.runs import FINISHED
+from analysis.runs import FINISHED, short_commits
 from analysis.selection import Selection
 from analysis.statistics import Curve, over_seeds
 from macpf import names
@@ -155,13 +155,13 @@ def _sentences(
     if selection.excluded:
         text.append(f"Left out on request: {', '.join(selection.excluded)}.")
     used = selection.report[_belongs(selection.report, macpf)]
-    commits = list(dict.fromkeys(" ".join(used["commit"].fillna("")).split()))
+    commits = short_commits(used["commit"])
     facts = {
         "Map": selection.map,
         "backend": selection.backend,
         "budget": f"{selection.budget} ({int(used['total'].max()):,} env steps)",
     }
-    facts["commits" if len(commits) > 1 else "commit"] = ", ".join(commit[:9] for commit in commits)
+    facts["commits" if len(commits) > 1 else "commit"] = ", ".join(commits)
     text.append(", ".join(f"{key} {value}" for key, value in facts.items() if value) + ".")
     return text
 

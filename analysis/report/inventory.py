@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.identity import parameters
-from analysis.runs import CRASHED, NO_DATA, Runs
+from analysis.runs import CRASHED, NO_DATA, Runs, short_commits
 from macpf import names
 from macpf.standing import FAILED, INTERRUPTED, RUNNING, STALE, begun
 
@@ -50,7 +50,7 @@ def inventory(runs: Runs, root: Path | None) -> pd.DataFrame:
             "attempts": report["attempts"],
             "damaged": report["gaps"],
             "NaN": report["nan"],
-            "commit": report["commit"].fillna("").str.split().map(lambda commits: " ".join(c[:9] for c in commits)),
+            "commit": [" ".join(short_commits(report["commit"].iloc[[k]])) for k in range(len(report))],
             "versions": report["run"].map(lambda run: _versions(runs.configs[run])),
             "configuration": report["run"].str.rsplit("-", n=2).str[-2].fillna(""),
             "parameters": report["run"].map(lambda run: _parameters(runs.configs[run])),

@@ -9,7 +9,7 @@ from itertools import product
 import pandas as pd
 
 from analysis.report.strata import Stratum
-from analysis.runs import FINISHED, Runs
+from analysis.runs import FINISHED, Runs, short_commits
 from macpf import names
 from macpf.configuration import CONF, compose, sweep_params
 
@@ -72,12 +72,6 @@ def overview(runs: Runs, parted: list[Stratum], states: list[str]) -> Overview:
     )
 
 
-def short_commits(report: pd.DataFrame) -> list[str]:
-    """The commits of some runs, shortened, in order of first use."""
-    texts = report["commit"].dropna().astype(str)
-    return list(dict.fromkeys(commit[:9] for text in texts for commit in text.split()))
-
-
 def _line(stratum: Stratum) -> dict[str, object]:
     report = stratum.runs.report
     return {
@@ -88,7 +82,7 @@ def _line(stratum: Stratum) -> dict[str, object]:
         "maps": ", ".join(stratum.maps),
         "algorithms": ", ".join(sorted(report[names.ALGO].unique())),
         "finished": f"{int((report['state'] == FINISHED).sum())} of {len(report)}",
-        "commits": ", ".join(short_commits(report)),
+        "commits": ", ".join(short_commits(report["commit"])),
     }
 
 
@@ -100,7 +94,7 @@ def _warnings(runs: Runs, parted: list[Stratum]) -> list[str]:
         for s in parted
         if s.changed_from is not None
     ]
-    report, commits = runs.report, short_commits(runs.report)
+    report, commits = runs.report, short_commits(runs.report["commit"])
     found = {
         runs.warning[:1].upper() + runs.warning[1:]: bool(runs.warning),
         f"The runs were made at {len(commits)} commits: {', '.join(commits)}": len(commits) > 1,

@@ -14,7 +14,7 @@ from analysis import local_source
 from analysis.errors import AnalysisError
 from analysis.framing import BLOCK, HEADER
 from analysis.local_source import LocalSource
-from analysis.runs import load_runs
+from analysis.runs import load_runs, short_commits
 from analysis.sources import Reference, tidy_rows
 from analysis.stitching import stitch
 
@@ -144,3 +144,8 @@ def test_nothing_to_load_is_said(tmp_path: Path) -> None:
         load_runs(tmp_path)
     with pytest.raises(AnalysisError, match="no folder"):
         load_runs(tmp_path / "absent")
+
+
+def test_commits_are_shortened_once_and_changed_files_show():
+    column = pd.Series(["0123456789ab 0123456789ab-dirty", None, "0123456789ab", "fedcba987654"])
+    assert short_commits(column) == ["012345678", "012345678+", "fedcba987"]
