@@ -16,7 +16,8 @@ def tracker_in(tmp_path):
     config = {"algo": "a", "env": "e", "map": "m", "backend": "b", "budget": "smoke", "seed": 0, "run_key": "k"}
 
     def opened(mode, attempt=1):
-        run_config = config | {names.ATTEMPT: attempt, names.TOTAL_ENV_STEPS: 3, names.COMMIT: "c", names.CONFIG: {}}
+        run_config = config | {names.ATTEMPT: attempt, names.TOTAL_ENV_STEPS: 3, names.COMMIT: "c"}
+        run_config[names.CONFIG] = {"budget": {"eval_interval": 1}}
         return Tracker(mode, "macpf", None, tmp_path, "k", "g", run_config)
 
     return opened
