@@ -1,5 +1,6 @@
 """Figure 1 of the paper: where sampled episodes of the multi-goal game go, under three kinds of joint policy."""
 
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def draw(episodes: pd.DataFrame, game: Game, text: str) -> Figure:
         if own.empty:
             axes.text(0, 0, "no runs", ha="center", va="center", color=style.FAINT)
         axes.set_title(title, loc="left", fontsize=9.5, fontweight="bold", color=style.INK)
-    figure.text(0.035, 0.02, text, fontsize=6.8, color=style.FAINT)
+    figure.text(0.035, 0.02, textwrap.fill(text, 170), fontsize=6.8, color=style.FAINT)
     return figure
 
 
