@@ -62,10 +62,11 @@ class Game:
 
 
 def episodes_of(selection: Selection) -> pd.DataFrame:
-    """Every logged place of the panels' runs: algo, seed, episode, t, x, y, in this order."""
+    """Every place that the panels' runs logged last: algo, seed, episode, t, x, y, in this order."""
     shown = [runs_to_show(selection, algo) for algo in PANELS if (selection.report[names.ALGO] == algo).any()]
     runs = {run for report in shown for run in report["run"]}
     lines = selection.frame[selection.frame["metric"].str.startswith(_FOLDER) & selection.frame["run"].isin(runs)]
+    lines = lines[lines[names.ENV_STEP] == lines.groupby("run")[names.ENV_STEP].transform("max")]
     parts = lines["metric"].str.split("/", expand=True)
     if lines.empty:
         return pd.DataFrame(columns=[names.ALGO, names.SEED, "episode", "t", "x", "y"])

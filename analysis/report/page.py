@@ -23,6 +23,7 @@ from analysis.report.overview import Overview, overview
 from analysis.report.pictures import Pictures, pictures
 from analysis.report.strata import strata, subset
 from analysis.report.tables import PaperTable, paper_tables
+from analysis.report.trajectories import Trajectories, trajectories
 from analysis.report.verdicts import VERDICTS, Ledger, ledgers
 from analysis.runs import Runs
 
@@ -45,6 +46,7 @@ class Report:
     tables: list[PaperTable]
     charts: list[Chart]
     games: list[Game]
+    trajectories: list[Trajectories]
     hyperparameters: dict[str, pd.DataFrame]
     inventory: pd.DataFrame
     pictures: Pictures
@@ -88,6 +90,7 @@ def gather(runs: Runs, root: Path | None, folders: Iterable[Path] = ()) -> Repor
         tables=tables,
         charts=charts(parted),
         games=games(parted),
+        trajectories=trajectories(parted),
         hyperparameters={
             "Defaults (SMAC)": hyperparameters.defaults().reset_index(),
             "Variants": hyperparameters.variants(),

@@ -25,7 +25,7 @@ class Stratum:
     Attributes:
         env, budget, backend: their names.
         total: env steps that each run is meant to have.
-        runs: the runs that have data; `frame` holds the evaluations only (``eval/...``).
+        runs: the runs that have data; `frame` holds evaluations and sampled episodes only.
     """
 
     env: str
@@ -67,7 +67,7 @@ class Stratum:
 
 def strata(runs: Runs) -> list[Stratum]:
     """All runs with data, parted so that nothing is mixed."""
-    evaluations = runs.frame[runs.frame["metric"].str.startswith("eval/")]
+    evaluations = runs.frame[runs.frame["metric"].str.startswith(("eval/", "sampled/"))]
     logged = runs.report[runs.report["state"] != NO_DATA]
     parted = [
         Stratum(

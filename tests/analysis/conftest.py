@@ -51,6 +51,27 @@ def _write_run(
 
 
 @pytest.fixture(scope="session")
+def write_paths() -> Callable[..., Path]:
+    """A function that writes a run of the multi-goal game whose last row has these paths, all from the origin."""
+
+    def write(root: Path, algo: str, paths: Sequence[Any], seed: int = 0, width: float = 2.0, **options: Any) -> Path:
+        last = {"env_step": 300, "eval/independent/return": 1.0}
+        for episode, path in enumerate(paths):
+            for t, (x, y) in enumerate([(0, 0), *path]):
+                last |= {f"sampled/{episode}/{t}/x": x, f"sampled/{episode}/{t}/y": y}
+        game = {"goal_distance": 5.0, "step": 1.0, "box": 7.0, "peak": 1.0, "width": width}
+        extra = {
+            "env": "multigoal",
+            "run_key": f"{algo}-multigoal-four_goals-ab12cd34-s{seed}",
+            "config": {"env": {"make": game}, "budget": {"eval_interval": 100}},
+        }
+        rows = [{"env_step": 0, "eval/independent/return": 0.0}, last]
+        return _write_run(root, rows, algo=algo, map="four_goals", seed=seed, extra=extra, **options)
+
+    return write
+
+
+@pytest.fixture(scope="session")
 def write_bare_run() -> Callable[..., Path]:
     """A function that writes one W&B run of any config into a folder and returns its file."""
     return _write_bare_run

@@ -178,9 +178,7 @@ def good(tmp_path_factory: pytest.TempPathFactory, write_bare_run: Any) -> Path:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tables of hyperparameters, which depend on no run, are made once, and figures in one format."""
     savefig = Figure.savefig
-    monkeypatch.setattr(
-        Figure, "savefig", lambda self, path, **k: Path(path).suffix == ".pdf" or savefig(self, path, **k)
-    )
+    monkeypatch.setattr(Figure, "savefig", lambda self, out, **k: str(out).endswith(".pdf") or savefig(self, out, **k))
     for table in ("defaults", "variants", "overrides"):
         monkeypatch.setattr(hyperparameters, table, ONCE.setdefault(table, cache(getattr(hyperparameters, table))))
 

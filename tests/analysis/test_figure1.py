@@ -10,26 +10,7 @@ from analysis.figures.figure1_data import Game, episodes_of, reached
 from analysis.runs import load_runs
 from analysis.selection import select
 
-GAME = {"goal_distance": 5.0, "step": 1.0, "box": 7.0, "peak": 1.0, "width": 2.0}
 EAST, NORTH, LOST = [(4, 0), (5, 0)], [(0, 4), (0.5, 6)], [(0, 0), (1, 1)]
-
-
-@pytest.fixture(scope="module")
-def write_paths(write_run):
-    """A function that writes a run of the game whose last row has these paths, all from the origin."""
-
-    def write(root, algo, paths, seed=0, game=GAME, **options):
-        last = {"env_step": 300, "eval/independent/return": 1.0}
-        for episode, path in enumerate(paths):
-            for t, (x, y) in enumerate([(0, 0), *path]):
-                last |= {f"sampled/{episode}/{t}/x": x, f"sampled/{episode}/{t}/y": y}
-        key = f"{algo}-multigoal-four_goals-ab12cd34-s{seed}"
-        settings = {"env": {"make": game}, "budget": {"eval_interval": 100}}
-        extra = {"env": "multigoal", "run_key": key, "config": settings}
-        rows = [{"env_step": 0, "eval/independent/return": 0.0}, last]
-        return write_run(root, rows, algo=algo, map="four_goals", seed=seed, extra=extra, **options)
-
-    return write
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +52,7 @@ def test_claims_see_the_goals(root):
 
 def test_two_games_are_not_drawn_together(tmp_path, write_paths, capsys):
     write_paths(tmp_path, "central", [EAST])
-    write_paths(tmp_path, "fop", [EAST], game=GAME | {"width": 1.0})
+    write_paths(tmp_path, "fop", [EAST], width=1.0)
     assert main(["figure1", "--runs", str(tmp_path), "--out", str(tmp_path)]) == 2
     assert "played different games" in capsys.readouterr().err
 

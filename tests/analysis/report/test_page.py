@@ -29,10 +29,16 @@ def test_a_single_run_gives_all_sections_and_says_what_to_type_for_the_rest(writ
     write_evaluations(tmp_path, [0.0, 0.5], budget="smoke")
     text = written()
     headings = re.findall(r'id="(\w+)">', text)
-    wanted = ["overview", "claims", "tables", "curves", "games", "hyperparameters", "runs", "pictures"]
+    wanted = ["overview", "claims", "tables", "curves", "games", "trajectories", "hyperparameters", "runs", "pictures"]
     assert [name for name in headings if name in wanted] == wanted
     assert "This run is a smoke run" in text
-    for command in ("+experiment=table1", "+experiment=table2", "+experiment=figure4", "mode=render"):
+    for command in (
+        "+experiment=table1",
+        "+experiment=table2",
+        "+experiment=figure4",
+        "+experiment=figure1",
+        "mode=render",
+    ):
         assert f"python run.py {'' if command.startswith('mode') else '-m '}{command}" in text
 
 
@@ -42,6 +48,14 @@ def test_a_run_without_a_row_is_listed_and_nothing_else_is_drawn(write_evaluatio
     assert "No run has data yet" in text
     assert "Nothing has been evaluated yet" in text
     assert "no data" in text
+
+
+def test_episodes_of_the_multi_goal_game_are_drawn_and_counted(write_paths, tmp_path, written):
+    write_paths(tmp_path, "central", [[(4, 0), (5, 0)], [(0, 4), (0, 5)]])
+    text = written()
+    assert 'src="data:image/png;base64,iVBORw0KGgo' in text
+    assert re.search(r"<th scope=.row.>CENTRAL</th>\s*<td class=.number.>0</td>\s*<td class=.number.>2</td>", text)
+    assert "Sampled (not greedy) episodes of the final behaviour policy, 2 for each run" in text
 
 
 def test_names_of_runs_and_files_cannot_become_markup(write_evaluations, tmp_path, written):
