@@ -32,7 +32,7 @@ def chart(tab, budget, backend):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1600])
+@pytest.mark.parametrize("width", [360, 985, 1600])
 def test_nothing_sticks_out_sideways_and_curves_are_drawn(opened, width, scheme):
     tab = opened(viewport={"width": width, "height": 800}, color_scheme=scheme)
     assert tab.evaluate("document.documentElement.scrollWidth") == width
