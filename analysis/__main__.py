@@ -40,12 +40,19 @@ def _parser() -> argparse.ArgumentParser:
         metavar="WHERE",
         help="folder, or wandb:entity/project on a W&B server (default: %(default)s)",
     )
-    chosen = argparse.ArgumentParser(add_help=False)
+    excluding = argparse.ArgumentParser(add_help=False)
+    excluding.add_argument(
+        "--exclude",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="leave out runs with this in their key; repeatable",
+    )
+    chosen = argparse.ArgumentParser(add_help=False, parents=[excluding])
     chosen.add_argument("--budget", help="the budget of the runs to look at")
     chosen.add_argument("--backend", help="the backend of the runs to look at")
-    chosen.add_argument(
-        "--exclude", action="append", default=[], metavar="TEXT", help="leave out runs with this in their key"
-    )
+    out = argparse.ArgumentParser(add_help=False)
+    out.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="default: %(default)s")
 
     completeness = commands.add_parser(
         "completeness",
@@ -59,54 +66,38 @@ def _parser() -> argparse.ArgumentParser:
 
     figure4 = commands.add_parser(
         "figure4",
-        parents=[runs],
+        parents=[runs, chosen, out],
         help="the matrix game: payoffs, learning curves, learned joint policy",
         description="Write Figure 4 as PDF, PNG and CSV and print how the runs ended. A figure shows one map, one "
         "budget and one backend; options choose where there are several.",
     )
-    figure4.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="default: %(default)s")
     figure4.add_argument("--map", help="the payoff matrix to show")
-    figure4.add_argument("--budget", help="the budget of the runs to show")
-    figure4.add_argument("--backend", help="the backend of the runs to show")
     figure4.add_argument("--macpf", metavar="ALGO", help="the MACPF variant to show (default: a figure for each)")
-    figure4.add_argument(
-        "--exclude",
-        action="append",
-        default=[],
-        metavar="TEXT",
-        help="leave out runs with this in their key; repeatable",
-    )
     figure4.set_defaults(command=_figure4)
 
     outcomes = commands.add_parser(
         "outcomes",
-        parents=[runs],
+        parents=[runs, excluding, out],
         help="matrix games: how the runs of every method ended, beside the paper",
         description="Write outcomes.csv and outcomes.md: how many finished runs of each method and payoff end at an "
         "optimum, with intervals. Its runs: python run.py -m +experiment=outcomes.",
     )
-    outcomes.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="default: %(default)s")
     outcomes.add_argument("--budget", help="the budget of the runs to count")
-    outcomes.add_argument(
-        "--exclude", action="append", default=[], metavar="TEXT", help="leave out runs with this in their key"
-    )
     outcomes.set_defaults(command=_outcomes)
 
     figure1 = commands.add_parser(
         "figure1",
-        parents=[runs, chosen],
+        parents=[runs, chosen, out],
         help="the multi-goal game: where sampled episodes go",
         description="Write Figure 1 as PDF and PNG, its episodes and the goals that each run reaches as CSV.",
     )
-    figure1.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="default: %(default)s")
     figure1.set_defaults(command=_figure1)
 
     for name, what in (
         ("figure2", "the two joint policies that MACPF learns in a coordination game"),
         ("figure3", "MACPF's modules with their parameter counts"),
     ):
-        figure = commands.add_parser(name, parents=[runs], help=what, description=f"Write {name}: {what}.")
-        figure.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="default: %(default)s")
+        figure = commands.add_parser(name, parents=[runs, out], help=what, description=f"Write {name}: {what}.")
         figure.add_argument("--macpf", default="macpf", metavar="ALGO", help="the MACPF variant (default: %(default)s)")
         figure.set_defaults(command=_figure2 if name == "figure2" else _figure3)
 
@@ -115,24 +106,22 @@ def _parser() -> argparse.ArgumentParser:
     for name, what in of_maps.items():
         many = commands.add_parser(
             name,
-            parents=[runs, chosen],
+            parents=[runs, chosen, out],
             help=what,
             description=f"Write {name} from the runs that conf/experiment/{name}.yaml names. Budgets, backends and "
             "configurations are never mixed.",
         )
-        many.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="default: %(default)s")
         many.set_defaults(command=_of_maps, name=name)
 
     statistics = commands.add_parser(
         "statistics",
-        parents=[runs, chosen],
+        parents=[runs, chosen, out],
         help="methods over all maps: IQM, probability of improvement and more, with intervals",
         description="Write and print an experiment's aggregate statistics (Agarwal et al., 2021) as CSV and Markdown, "
         "and as figures: intervals, performance profile, probability of improvement, sample efficiency. What they "
         "mean: docs/analysis.md.",
     )
     statistics.add_argument("experiment", nargs="?", choices=of_maps, default="table2", help="default: %(default)s")
-    statistics.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="default: %(default)s")
     statistics.set_defaults(command=_statistics)
 
     export = commands.add_parser(
@@ -146,13 +135,12 @@ def _parser() -> argparse.ArgumentParser:
 
     claims = commands.add_parser(
         "claims",
-        parents=[runs, chosen],
+        parents=[runs, chosen, out],
         help="what the paper claims, by its own numbers and by our runs",
         description="Print every claim of the paper with two verdicts, of the paper's own numbers and of the finished "
         "runs in the folder, and write them as claims.csv and claims.md. What decides: docs/analysis.md.",
     )
     claims.add_argument("--map", help="the payoff matrix to judge the matrix game by (default: figure4's)")
-    claims.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="default: %(default)s")
     claims.set_defaults(command=_claims)
 
     hyperparameters = commands.add_parser(
@@ -164,9 +152,10 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, default=Path("docs/hyperparameters.md"), metavar="FILE", help="default: %(default)s"
     )
     hyperparameters.set_defaults(command=_hyperparameters)
+
     report = commands.add_parser(
         "report",
-        parents=[runs],
+        parents=[runs, excluding],
         help="everything the runs say, as one HTML page",
         description="Write one HTML page that needs no network and no file beside it: claims, tables beside the "
         "paper's, learning curves, matrix games, hyperparameters, every run, pictures.",
@@ -176,9 +165,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     report.add_argument(
         "--pictures", type=Path, action="append", default=[], metavar="DIR", help="one more folder of GIFs; repeatable"
-    )
-    report.add_argument(
-        "--exclude", action="append", default=[], metavar="TEXT", help="leave out runs with this in their key"
     )
     report.set_defaults(command=_report)
 

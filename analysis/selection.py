@@ -9,6 +9,7 @@ import pandas as pd
 from analysis.errors import AnalysisError
 from analysis.runs import NO_DATA, Runs
 from macpf import names
+from macpf.configuration import compose
 
 _CHOICES = (names.MAP, names.BUDGET, names.BACKEND)
 
@@ -45,7 +46,8 @@ def select(
     Args:
         runs: all there are.
         env: name of the environment.
-        map, budget, backend: wanted value; None takes the only one there is.
+        map, budget, backend: wanted value; None takes the only one there is, and of several maps the one that the
+            environment's own settings name.
         exclude: runs whose key contains one of these are left out.
 
     Raises:
@@ -69,6 +71,9 @@ def select(
         asked = " ".join(f"--{key} {value}" for key, value in wanted.items() if value is not None)
         raise AnalysisError(f"no runs of {env} with {asked}; there are: {_listing(logged)}")
     for key in _CHOICES:
+        if key == names.MAP and chosen[key].nunique() > 1:
+            usual = chosen[chosen[key] == compose(f"env={env}").map.name]
+            chosen = chosen if usual.empty else usual
         if chosen[key].nunique() > 1:
             raise AnalysisError(f"runs of several {key}s, choose one with --{key}; there are: {_listing(chosen)}")
     _refuse_mixed_lengths(chosen)

@@ -135,7 +135,8 @@ def draw(names: Sequence[str], options: argparse.Namespace) -> int:
             continue
         wanted = {"--runs": options.runs.absolute(), "--out": options.out.absolute(), "--budget": options.budget}
         arguments = [str(part) for key, value in wanted.items() if key in known.stdout for part in (key, value)]
-        worst = worst or subprocess.run([*command, *arguments], cwd=ROOT, check=False).returncode
+        code = subprocess.run([*command, *arguments], cwd=ROOT, check=False).returncode
+        worst = worst or code
     return worst
 
 
