@@ -18,7 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         options.command(options)
-    except AnalysisError as error:
+    except (AnalysisError, OSError) as error:  # a file that cannot be written or read, with its name
         print(f"analysis: {error}", file=sys.stderr)
         return 2
     return 0
@@ -97,7 +97,12 @@ def _parser() -> argparse.ArgumentParser:
         ("figure2", "the two joint policies that MACPF learns in a coordination game"),
         ("figure3", "MACPF's modules with their parameter counts"),
     ):
-        figure = commands.add_parser(name, parents=[runs, out], help=what, description=f"Write {name}: {what}.")
+        figure = commands.add_parser(
+            name,
+            parents=[runs, chosen if name == "figure2" else excluding, out],
+            help=what,
+            description=f"Write {name}: {what}.",
+        )
         figure.add_argument("--macpf", default="macpf", metavar="ALGO", help="the MACPF variant (default: %(default)s)")
         figure.set_defaults(command=_figure2 if name == "figure2" else _figure3)
 
@@ -158,7 +163,7 @@ def _parser() -> argparse.ArgumentParser:
         parents=[runs, excluding],
         help="everything the runs say, as one HTML page",
         description="Write one HTML page that needs no network and no file beside it: claims, tables beside the "
-        "paper's, learning curves, matrix games, hyperparameters, every run, pictures.",
+        "paper's, learning curves, matrix games, Figure 1, hyperparameters, every run, pictures.",
     )
     report.add_argument(
         "--out", type=Path, default=Path("figures/report.html"), metavar="FILE", help="default: %(default)s"
@@ -199,11 +204,11 @@ def _status(options: argparse.Namespace) -> None:
 
 
 def _load(options: argparse.Namespace) -> Runs:
-    """The runs, with a line on the error stream if there are some that no command can use."""
+    """The runs but those left out, with a line on the error stream if there are some that no command can use."""
     runs = load_runs(options.runs)
     if runs.warning:
         print(f"analysis: {runs.warning}", file=sys.stderr)
-    return runs
+    return runs.without(options.exclude)
 
 
 def _completeness(options: argparse.Namespace) -> None:
@@ -215,7 +220,7 @@ def _figure4(options: argparse.Namespace) -> None:
     from analysis.figures.figure4 import ENV, write_figure4
 
     runs = _load(options)
-    chosen = select(runs, ENV, options.map, options.budget, options.backend, options.exclude)
+    chosen = select(runs, ENV, options.map, options.budget, options.backend)
     for written in write_figure4(chosen, options.out, options.macpf):
         print(*written.paths, sep="\n")
         with pd.option_context("display.float_format", "{:.3f}".format):
@@ -226,7 +231,7 @@ def _outcomes(options: argparse.Namespace) -> None:
     from analysis.figures.figure4 import ENV
     from analysis.tables.outcomes import outcomes, write_outcomes
 
-    paths = write_outcomes(outcomes(_load(options), ENV, options.budget, options.exclude), options.out)
+    paths = write_outcomes(outcomes(_load(options), ENV, options.budget), options.out)
     print(*paths, paths[-1].read_text(), sep="\n")
 
 
@@ -234,7 +239,7 @@ def _figure1(options: argparse.Namespace) -> None:
     from analysis.figures.figure1 import write_figure1
     from analysis.figures.figure1_data import ENV
 
-    selection = select(_load(options), ENV, None, options.budget, options.backend, options.exclude)
+    selection = select(_load(options), ENV, None, options.budget, options.backend)
     paths, table = write_figure1(selection, options.out)
     print(*paths, f"\n{table.to_string(index=False, float_format='{:.1f}'.format)}", sep="\n")
 
@@ -242,7 +247,8 @@ def _figure1(options: argparse.Namespace) -> None:
 def _figure2(options: argparse.Namespace) -> None:
     from analysis.figures.figure2 import ENV, MAP, write_figure2
 
-    print(*write_figure2(select(_load(options), ENV, MAP), options.out, options.macpf), sep="\n")
+    chosen = select(_load(options), ENV, MAP, options.budget, options.backend)
+    print(*write_figure2(chosen, options.out, options.macpf), sep="\n")
 
 
 def _figure3(options: argparse.Namespace) -> None:
@@ -257,7 +263,7 @@ def _of_maps(options: argparse.Namespace) -> None:
     from analysis.tables.beside_paper import write_table
 
     experiment = Experiment.read(options.name)
-    found = find(_load(options), experiment, options.budget, options.backend, options.exclude)
+    found = find(_load(options), experiment, options.budget, options.backend)
     if options.name.startswith("table"):
         print(*write_table(found, options.out), sep="\n")
         return
@@ -276,7 +282,7 @@ def _statistics(options: argparse.Namespace) -> None:
     from analysis.tables.aggregates import aggregates, write_aggregates
 
     runs = _load(options)
-    found = find(runs, Experiment.read(options.experiment), options.budget, options.backend, options.exclude)
+    found = find(runs, Experiment.read(options.experiment), options.budget, options.backend)
     refuse_other_rules({run: runs.configs[run] for run in found.report["run"]})
     comparison = compare(found, _policies(options.experiment))
     table = aggregates(comparison)
@@ -288,14 +294,19 @@ def _export(options: argparse.Namespace) -> None:
     from analysis.export import export, write_export
 
     runs = _load(options)
-    print(write_export(export(runs, options.budget, options.backend, options.exclude), options.to))
+    print(write_export(export(runs, options.budget, options.backend), options.to))
 
 
 def _claims(options: argparse.Namespace) -> None:
     from analysis.claims import ledger, readable, write_ledger
     from analysis.claims.evidence import gather
 
-    evidence = gather(_load(options), options.budget, options.backend, options.exclude, options.map)
+    runs = _load(options)
+    for key in (names.MAP, names.BUDGET, names.BACKEND):
+        choice, there_are = getattr(options, key), sorted(set(runs.report[key]) - {""})
+        if choice is not None and choice not in there_are:
+            raise AnalysisError(f"no runs with --{key} {choice}; there are: {', '.join(there_are) or 'none'}")
+    evidence = gather(runs, options.budget, options.backend, map=options.map)
     table = ledger(evidence)
     print(*write_ledger(table, options.out), "", readable(table), sep="\n")
 
@@ -304,7 +315,7 @@ def _report(options: argparse.Namespace) -> None:
     from analysis.report.page import write_report
 
     folder = options.runs if isinstance(options.runs, Path) else None
-    size = write_report(_load(options), options.out, folder, options.pictures, options.exclude)
+    size = write_report(_load(options), options.out, folder, options.pictures)
     print(f"{options.out} ({size / 1e6:.1f} MB)")
 
 

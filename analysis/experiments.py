@@ -1,19 +1,26 @@
 """The runs that a figure or table of many maps needs, out of all that there are."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis.errors import AnalysisError
+from analysis.figures import style
 from analysis.runs import FINISHED, NO_DATA, Runs, short_commits
+from analysis.selection import listing, refuse_mixtures
 from macpf import names
 from macpf.configuration import sweep_params
 
 #: Evaluations whose mean is a run's final value (the last digits of the paper's Table 2 fit five).
 LAST = 5
 SCORES = {"smac": "win_rate"}
+#: Cells of a table that a caption names before it counts.
+NAMED = 5
 #: The budget whose runs only show that everything works.
 SMOKE = "smoke"
 
@@ -35,6 +42,10 @@ class Experiment:
         maps, algos, seeds = (params[key].split(",") for key in ("map", "algo", "seed"))
         return cls(name, params["env"], tuple(maps), tuple(algos), tuple(int(seed) for seed in seeds))
 
+    def planned(self, budget: str) -> tuple[int, ...]:
+        """The seeds that `make reproduce-...` plans for a budget."""
+        return self.seeds[:1] if budget == SMOKE else self.seeds
+
     @property
     def score(self) -> str:
         """What its environment calls the score."""
@@ -48,15 +59,14 @@ class Found:
     Attributes:
         experiment: what was looked for.
         report: as of `Runs`, the runs that are shown: finished ones, and where a cell has none, those that go on.
-        frame: as of `Runs`, of these.
-        intervals: env steps between two evaluations, by run.
-        caption: seeds, what is missing, protocol, budget, backend, commits.
+        frame, configs: as of `Runs`, of these.
+        caption: what is missing or left out, protocol, budget, backend, commits.
     """
 
     experiment: Experiment
     report: pd.DataFrame
     frame: pd.DataFrame
-    intervals: dict[str, int]
+    configs: dict[str, dict[str, Any]]
     caption: str
 
     def _lines(self, map: str, algo: str, policy: str) -> pd.DataFrame:
@@ -64,14 +74,19 @@ class Found:
         metric = names.score(policy, self.experiment.score)
         return self.frame[self.frame["run"].isin(runs) & (self.frame["metric"] == metric)]
 
-    def scores(self, map: str, algo: str, policy: str = names.INDEPENDENT) -> pd.DataFrame:
-        """Scores of one cell: a column for each run, a row for each multiple of the evaluation interval."""
+    def evaluations(self, map: str, algo: str, policy: str = names.INDEPENDENT) -> pd.DataFrame:
+        """One line for each evaluation of a cell: run, step (the multiple of the evaluation interval), value."""
         lines = self._lines(map, algo, policy)
         # Episodes end where they end, so an evaluation comes at the first step past a multiple of the interval.
-        interval = lines["run"].map(self.intervals).astype("int64")
+        intervals = {run: config[names.CONFIG][names.BUDGET]["eval_interval"] for run, config in self.configs.items()}
+        interval = lines["run"].map(intervals).astype("int64")
         steps = (lines[names.ENV_STEP] // interval * interval).astype("int64")
         once = lines.assign(step=steps).drop_duplicates(["run", "step"], keep="last")
-        return once.pivot(index="step", columns="run", values="value").astype("float64")
+        return once[["run", "step", "value"]].astype({"value": "float64"})
+
+    def scores(self, map: str, algo: str, policy: str = names.INDEPENDENT) -> pd.DataFrame:
+        """Scores of one cell: a column for each run, a row for each multiple of the evaluation interval."""
+        return self.evaluations(map, algo, policy).pivot(index="step", columns="run", values="value")
 
     def final(self, map: str, algo: str, policy: str = names.INDEPENDENT) -> "pd.Series[float]":
         """The final value of each run of a cell: the mean of its last five evaluations; NaN stays NaN."""
@@ -80,22 +95,16 @@ class Found:
         return pd.Series(values, dtype="float64")
 
 
-def find(
-    runs: Runs,
-    experiment: Experiment,
-    budget: str | None = None,
-    backend: str | None = None,
-    exclude: Sequence[str] = (),
-) -> Found:
+def find(runs: Runs, experiment: Experiment, budget: str | None = None, backend: str | None = None) -> Found:
     """The runs of an experiment.
 
     Raises:
-        AnalysisError: there are none, or of several budgets, backends or configurations, which no table may mix.
+        AnalysisError: there are none, or of several budgets or backends, which no table may mix, or see
+            `refuse_mixtures`.
     """
     report = runs.report
-    report = report[[not any(text in run for text in exclude) for run in report["run"]]]
     wanted = report[names.MAP].isin(experiment.maps) & report[names.ALGO].isin(experiment.algos)
-    report = report[wanted & (report[names.ENV] == experiment.env) & (report["state"] != NO_DATA)]
+    logged = report = report[wanted & (report[names.ENV] == experiment.env) & (report["state"] != NO_DATA)]
     for key, choice in ((names.BUDGET, budget), (names.BACKEND, backend)):
         if choice is not None:
             report = report[report[key] == choice]
@@ -104,43 +113,66 @@ def find(
             raise AnalysisError(
                 f"there are runs with {key} {', '.join(kinds)}, which no figure mixes: --{key} {kinds[0]}"
             )
+    if report.empty and len(logged):
+        raise AnalysisError(f"no run of {experiment.name} is of this kind; there are: {listing(logged)}")
     if report.empty:
         raise AnalysisError(
             f"no run of {experiment.name} has data yet; type: python run.py -m +experiment={experiment.name}"
         )
-    _refuse_two_configurations(report)
+    refuse_mixtures(report, runs.configs)
     shown = pd.concat(
         [
             group[group["state"] == FINISHED] if (group["state"] == FINISHED).any() else group
             for _, group in report.groupby([names.MAP, names.ALGO])
         ]
     )
-    intervals = {run: int(runs.configs[run][names.CONFIG][names.BUDGET]["eval_interval"]) for run in shown["run"]}
-    frame = runs.frame[runs.frame["run"].isin(shown["run"])]
-    return Found(experiment, shown, frame, intervals, _caption(experiment, shown))
+    kept = runs.only(shown)
+    return Found(experiment, shown, kept.frame, kept.configs, _caption(experiment, kept))
 
 
-def _refuse_two_configurations(report: pd.DataFrame) -> None:
-    for (map_, algo), group in report.groupby([names.MAP, names.ALGO]):
-        kinds = group.groupby(group["run"].str.rsplit("-s", n=1).str[0])["run"].first()
-        if len(kinds) > 1:
-            one, other = kinds.iloc[:2]
-            raise AnalysisError(f"{algo} on {map_} ran with two configurations ({one}, {other}): --exclude one of them")
-
-
-def _caption(experiment: Experiment, shown: pd.DataFrame) -> str:
+def _caption(experiment: Experiment, runs: Runs) -> str:
+    shown = runs.report
     budget, backend = shown[names.BUDGET].iloc[0], shown[names.BACKEND].iloc[0]
-    seeds = experiment.seeds[:1] if budget == SMOKE else experiment.seeds  # as `make reproduce-...` plans them
-    planned = set(product(experiment.maps, experiment.algos, seeds))
-    finished = shown[shown["state"] == FINISHED]
-    done = set(zip(finished[names.MAP], finished[names.ALGO], finished[names.SEED], strict=True))
-    unfinished = len(shown) - len(finished)
+    planned = set(product(experiment.maps, experiment.algos, experiment.planned(budget)))
+    score = names.score(names.INDEPENDENT, experiment.score)
+    scored = runs.frame[runs.frame["metric"] == score]
+    finished = shown[(shown["state"] == FINISHED) & shown["run"].isin(scored["run"])]
+    missing = planned - set(zip(finished[names.MAP], finished[names.ALGO], finished[names.SEED], strict=True))
+    diverged = shown[shown["run"].isin(scored["run"][~np.isfinite(scored["value"])])]
+    unfinished = int((shown["state"] != FINISHED).sum())
     commits = short_commits(shown["commit"])
     sentences = [
-        f"{len(planned & done)} of {len(planned)} planned runs are finished",
+        f"{len(planned) - len(missing)} of {len(planned)} planned runs are finished",
+        f"Missing: {_cells(missing)}" if missing and len(missing) < len(planned) else "",
         f"{unfinished} unfinished ones are shown where a method has no finished run" if unfinished else "",
+        f"NaN scores: {_cells(zip(diverged[names.MAP], diverged[names.ALGO], diverged[names.SEED], strict=True))}"
+        if len(diverged)
+        else "",
+        f"Left out on request: {', '.join(runs.excluded)}" if runs.excluded else "",
+        _protocol(runs),
         f"Budget {budget} ({int(shown['total'].max()):,} env steps), backend {backend}",
         "THIS IS A SMOKE RUN, which says nothing about the methods" if budget == SMOKE else "",
         f"Commits {', '.join(commits)}" if commits else "",
     ]
     return ". ".join(sentence for sentence in sentences if sentence) + "."
+
+
+def _cells(runs: Iterable[tuple[str, str, int]]) -> str:
+    """Runs by method and map, a long list cut short."""
+    seeds: dict[str, list[int]] = defaultdict(list)
+    for map_, algo, seed in sorted(runs):
+        seeds[f"{style.label(algo)} on {map_}"].append(seed)
+    texts = [f"{cell} (seed{'s' * (len(s) > 1)} {', '.join(map(str, s))})" for cell, s in seeds.items()]
+    return "; ".join(texts[:NAMED]) + (f"; and {len(texts) - NAMED} more" if len(texts) > NAMED else "")
+
+
+def _protocol(runs: Runs) -> str:
+    """How policies were evaluated, as far as all settings agree."""
+    budgets = [config[names.CONFIG][names.BUDGET] for config in runs.configs.values()]
+    episodes, intervals = ({budget.get(key) for budget in budgets} for key in ("eval_episodes", "eval_interval"))
+    text = "Greedy evaluation"
+    if len(episodes) == 1 and isinstance(count := episodes.pop(), int):
+        text += f", {count} episodes"
+    if len(intervals) == 1:
+        text += f" every {intervals.pop():,} env steps"
+    return text

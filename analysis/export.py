@@ -8,7 +8,6 @@ docs/analysis.md has the mapping.
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,21 +23,17 @@ from macpf import names
 _POLICIES = (names.INDEPENDENT, names.DEPENDENT)
 
 
-def export(
-    runs: Runs, budget: str | None = None, backend: str | None = None, exclude: Sequence[str] = ()
-) -> dict[str, Any]:
+def export(runs: Runs, budget: str | None = None, backend: str | None = None) -> dict[str, Any]:
     """Every finished run, the dependent policy of MACPF as an algorithm of its own.
 
     Args:
         runs: all there are.
         budget, backend: wanted value; None takes the only one there is of each environment.
-        exclude: runs whose key contains one of these are left out.
 
     Raises:
         AnalysisError: no run is finished, or two of them would stand in one place.
     """
     report = runs.report[runs.report["state"] == FINISHED]
-    report = report[[not any(text in run for text in exclude) for run in report["run"]]]
     for key, choice in ((names.BUDGET, budget), (names.BACKEND, backend)):
         if choice is not None:
             report = report[report[key] == choice]

@@ -18,6 +18,11 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
     return {**texts, names.SEED: integer(config, names.SEED)}
 
 
+def configuration_of(run: str) -> str:
+    """A run's key without its seed: runs of one method and map that differ in it differ in more than the seed."""
+    return run.rsplit("-s", 1)[0]
+
+
 def integer(config: Mapping[str, Any], key: str) -> int:
     """A number that is never negative, -1 if the config does not say it."""
     value = whole(config.get(key))

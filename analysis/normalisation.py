@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.errors import AnalysisError
+from analysis.identity import configuration_of
 from analysis.paper import DATA
 from macpf import names
 
@@ -53,5 +54,5 @@ def refuse_other_rules(configs: Mapping[str, Mapping[str, Any]]) -> None:
         if rules != _RULES:
             raise AnalysisError(
                 f"{run} was made with env.rules={rules}, whose returns have no bounds to put them on one scale: "
-                f"--exclude {run.rsplit('-s', 1)[0]}"
+                f"--exclude {configuration_of(run)}"
             )

@@ -1,10 +1,11 @@
 """Load all runs into one tidy frame: stitch the attempts at each run, and say how complete each run is."""
 
 import functools
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pyarrow as pa
 
 from analysis.cache import read_through
 from analysis.errors import AnalysisError
-from analysis.identity import IDENTITY, identity, integer, lacking
+from analysis.identity import IDENTITY, configuration_of, identity, integer, lacking
 from analysis.local_source import LocalSource
 from analysis.server_source import PREFIX, ServerSource
 from analysis.sources import Segment, Source
@@ -44,6 +45,7 @@ class Runs:
             lacks something, a second configuration, an unknown algorithm; empty if nothing is).
         configs: per run, W&B's config of its last attempt.
         left_out: per run of which values could not be used, why.
+        excluded: what was left out on request (`without`).
 
     The states: ``finished`` reached its budget; ``short`` was stopped in order before it; ``crashed`` left no exit
     record or a bad one, and a run that is still going on looks the same; ``no data`` has no row that could be used.
@@ -53,6 +55,32 @@ class Runs:
     report: pd.DataFrame
     configs: dict[str, dict[str, Any]]
     left_out: dict[str, str] = field(default_factory=dict)
+    excluded: tuple[str, ...] = ()
+
+    def only(self, report: pd.DataFrame) -> "Runs":
+        """Only the runs in these lines of the report."""
+        kept = set(report["run"])
+        return replace(
+            self,
+            frame=self.frame[self.frame["run"].isin(kept)],
+            report=report,
+            configs={run: config for run, config in self.configs.items() if run in kept},
+            left_out={run: why for run, why in self.left_out.items() if run in kept},
+        )
+
+    def without(self, texts: Sequence[str]) -> "Runs":
+        """Without the runs whose key contains one of these; ``-s1`` does not mean ``-s10``.
+
+        Raises:
+            AnalysisError: no run is left.
+        """
+        if not texts:
+            return self
+        unwanted = "|".join(re.escape(text) + (r"(?!\d)" if text[-1:].isdigit() else "") for text in texts)
+        kept = self.report[~self.report["run"].str.contains(unwanted).to_numpy(dtype=bool)]
+        if kept.empty:
+            raise AnalysisError(f"no run is left without {', '.join(texts)}: leave out less with --exclude")
+        return replace(self.only(kept), excluded=tuple(texts))
 
     @property
     def warning(self) -> str:
@@ -141,7 +169,7 @@ def _remarks(report: pd.DataFrame) -> list[str]:
             notes[line].append(f"unknown algorithm: there is no conf/algo/{algo}.yaml")
     alike = [key for key in IDENTITY if key != names.SEED]
     for _, group in logged.groupby(alike):
-        configurations = group["run"].str.rsplit("-s", n=1).str[0]
+        configurations = group["run"].map(configuration_of)
         if configurations.nunique() > 1:
             for line in group.index:
                 notes[line].append(

@@ -1,12 +1,14 @@
 """Choose the runs that may share a figure: one map, one budget, one backend, one configuration per algorithm."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from analysis.errors import AnalysisError
+from analysis.identity import configuration_of
 from analysis.runs import NO_DATA, Runs
 from macpf import names
 from macpf.configuration import compose
@@ -39,7 +41,6 @@ def select(
     map: str | None = None,
     budget: str | None = None,
     backend: str | None = None,
-    exclude: Sequence[str] = (),
 ) -> Selection:
     """The runs of one environment, map, budget and backend.
 
@@ -48,15 +49,12 @@ def select(
         env: name of the environment.
         map, budget, backend: wanted value; None takes the only one there is, and of several maps the one that the
             environment's own settings name.
-        exclude: runs whose key contains one of these are left out.
 
     Raises:
-        AnalysisError: no such runs, several values to choose from, different lengths, or several configurations of
-            one algorithm.
+        AnalysisError: no such runs, several values to choose from, different lengths or games, or several
+            configurations of one algorithm.
     """
-    report = runs.report
-    report = report[[not any(text in run for text in exclude) for run in report["run"]]]
-    report = report[report[names.ENV] == env]
+    report = runs.report[runs.report[names.ENV] == env]
     logged = report[report["state"] != NO_DATA]
     if logged.empty:
         raise AnalysisError(
@@ -69,29 +67,28 @@ def select(
             chosen = chosen[chosen[key] == value]
     if chosen.empty:
         asked = " ".join(f"--{key} {value}" for key, value in wanted.items() if value is not None)
-        raise AnalysisError(f"no runs of {env} with {asked}; there are: {_listing(logged)}")
+        raise AnalysisError(f"no runs of {env} with {asked}; there are: {listing(logged)}")
     for key in _CHOICES:
         if key == names.MAP and chosen[key].nunique() > 1:
             usual = chosen[chosen[key] == compose(f"env={env}").map.name]
             chosen = chosen if usual.empty else usual
         if chosen[key].nunique() > 1:
-            raise AnalysisError(f"runs of several {key}s, choose one with --{key}; there are: {_listing(chosen)}")
-    _refuse_mixed_lengths(chosen)
-    _refuse_mixed_configurations(chosen)
+            raise AnalysisError(f"runs of several {key}s, choose one with --{key}; there are: {listing(chosen)}")
+    refuse_mixtures(chosen, runs.configs)
     values = {key: str(chosen[key].iloc[0]) for key in _CHOICES}
     # A run without a row never said its budget or backend; its folder told the map.
     silent = report[(report["state"] == NO_DATA) & (report[names.MAP] == values[names.MAP])]
-    kept = set(chosen["run"])
+    kept = runs.only(chosen)
     return Selection(
         **values,
-        frame=runs.frame[runs.frame["run"].isin(kept)],
+        frame=kept.frame,
         report=pd.concat([chosen, silent], ignore_index=True),
-        configs={run: config for run, config in runs.configs.items() if run in kept},
-        excluded=tuple(exclude),
+        configs=kept.configs,
+        excluded=runs.excluded,
     )
 
 
-def _listing(report: pd.DataFrame) -> str:
+def listing(report: pd.DataFrame) -> str:
     """``--map x --budget y --backend z (5 runs)`` for every combination, ready to be typed."""
     groups = report.groupby(list(_CHOICES), sort=True).size()
     return "; ".join(
@@ -102,7 +99,36 @@ def _listing(report: pd.DataFrame) -> str:
     )
 
 
-def _refuse_mixed_lengths(report: pd.DataFrame) -> None:
+def refuse_mixtures(report: pd.DataFrame, configs: Mapping[str, Mapping[str, Any]]) -> None:
+    """Runs of one figure have one length; on a map one game; and there a method one configuration but for the seed.
+
+    Args:
+        report, configs: as of `Runs`.
+
+    Raises:
+        AnalysisError: they do not.
+    """
+    _refuse_lengths(report)
+    for map_, on_map in report.groupby(names.MAP):
+        games: dict[str, str] = {}  # a game's settings -> a run that played it
+        for run in on_map["run"]:
+            games.setdefault(_game(configs[run]), run)
+        if len(games) > 1:
+            one, other, *_ = map(configuration_of, games.values())
+            raise AnalysisError(
+                f"on {map_}, {one} and {other} played different games (config.env.make): leave one kind out, "
+                f"e.g. --exclude {one}"
+            )
+        for algo, group in on_map.groupby(names.ALGO):
+            configurations = sorted(set(map(configuration_of, group["run"])))
+            if len(configurations) > 1:
+                raise AnalysisError(
+                    f"{algo} on {map_} was run in {len(configurations)} configurations: {', '.join(configurations)}; "
+                    f"keep one by leaving out the others, e.g. --exclude {configurations[0]}"
+                )
+
+
+def _refuse_lengths(report: pd.DataFrame) -> None:
     """A budget's name promises a length, but a single run's may have been changed."""
     if report["total"].nunique() > 1:
         groups = report.groupby("total")["run"]
@@ -110,16 +136,9 @@ def _refuse_mixed_lengths(report: pd.DataFrame) -> None:
         raise AnalysisError(f"runs of one budget differ in env steps: {lengths}; leave one kind out with --exclude")
 
 
-def _refuse_mixed_configurations(report: pd.DataFrame) -> None:
-    """Averaging over seeds is sound only if nothing but the seed differs.
-
-    A run key is its configuration's name and ``-s<seed>``.
-    """
-    for algo, group in report.groupby(names.ALGO):
-        runs = zip(group["run"], group[names.SEED], strict=True)
-        configurations = sorted({run.removesuffix(f"-s{seed}") for run, seed in runs})
-        if len(configurations) > 1:
-            raise AnalysisError(
-                f"{algo} was run in {len(configurations)} configurations: {', '.join(configurations)}; "
-                f"keep one by leaving out the others, e.g. --exclude {configurations[0]}"
-            )
+def _game(config: Mapping[str, Any]) -> str:
+    """How the environment was made, as text; which backend was asked for does not count, as runs say which it was."""
+    settings = config.get(names.CONFIG)
+    env = settings.get(names.ENV) if isinstance(settings, dict) else None
+    made = env.get("make") if isinstance(env, dict) else None
+    return json.dumps({**made, names.BACKEND: None} if isinstance(made, dict) else None, sort_keys=True, default=str)

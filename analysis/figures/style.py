@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 from macpf import names
@@ -44,27 +45,35 @@ class Line:
 _LINES = {
     "MACPF": Line("#D55E00", "-", 2.8),
     "MACPF_DEP": Line("#F0B83B", (0, (3, 2)), 1.7),
+    "MACPF_CONTROL": Line("#5D3A9B", (0, (3, 1.2))),
+    "MACPF_NONLINEAR": Line("#332288", (0, (5, 1.5, 1, 1.5))),
+    "MACPF_ATT": Line("#117733", (0, (1, 1.2)), 1.8),
     "QMIX": Line("#0072B2", "-"),
     "QPLEX": Line("#56B4E9", (0, (5, 1.5, 1, 1.5))),
     "QTRAN": Line("#009E73", (0, (1, 1.2)), 1.8),
     "FOP": Line("#CC79A7", (0, (3, 1.2))),
     "MAPPO": Line("#595959", (0, (6, 1.5, 1, 1.5, 1, 1.5))),
 }
-_OTHERS = [Line("#8C6D31", "-"), Line("#5D3A9B", (0, (3, 1.2))), Line("#9C9C00", (0, (1, 1.2)))]
+#: For all others: Paul Tol's "muted" colours that are far from the paper's methods'.
+_SPARE = [
+    Line(colour, dash)
+    for dash in ((0, (4, 1.5)), "-", (0, (1, 1.2)))
+    for colour in ("#882255", "#8C6D31", "#999933", "#44AA99", "#AA4499")
+]
 
 
 def label(algo: str, policy: str = names.INDEPENDENT) -> str:
-    """What a method is called: its name in capitals, ``_DEP`` for the dependent policy, a variant in brackets.
+    """What a method is called: as in the paper, ``_DEP`` for the dependent policy, a variant of ours in brackets.
 
-    A variant of MACPF always says that it is one: ``MACPF_DEP (tempered)``.
+    A variant of MACPF always says that it is one: ``MACPF_CONTROL``, ``MACPF_DEP (tempered)``.
     """
-    base, _, variant = algo.partition("_")
+    base, _, variant = (algo, "", "") if algo.upper() in _LINES else algo.partition("_")
     dependent = "_DEP" if policy == names.DEPENDENT else ""
     return base.upper() + dependent + (f" ({variant})" if variant else "")
 
 
 def _base(text: str) -> str:
-    """A label without its variant; a variant is drawn like what it varies."""
+    """A label without its variant, which stands beside what it varies."""
     return text.partition(" (")[0]
 
 
@@ -75,8 +84,11 @@ def order(labels: Iterable[str]) -> list[str]:
 
 
 def lines(labels: Iterable[str]) -> dict[str, Line]:
-    """A line for each label; those of the paper never change, others get the spare ones by name."""
-    ordered = order(labels)
-    others = [text for text in ordered if _base(text) not in _LINES]
-    spare = {text: _OTHERS[index % len(_OTHERS)] for index, text in enumerate(others)}
-    return {text: _LINES.get(_base(text)) or spare[text] for text in ordered}
+    """A line for each label, no two alike: those of the paper never change, and a variant drawn without what it
+    varies looks like it; all others get spare ones in the order of their names."""
+    found: dict[str, Line] = {}
+    spare = cycle(_SPARE)
+    for text in order(labels):
+        line = _LINES.get(_base(text))
+        found[text] = line if line and line not in found.values() else next(spare)
+    return found

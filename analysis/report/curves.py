@@ -18,12 +18,6 @@ from macpf import names
 
 #: Points of a curve that the page holds at most, and lines of the table behind it.
 POINTS, ROWS = 200, 20
-#: Paul Tol's "muted" colours that are far from those of the methods.
-_SPARE = [
-    style.Line(colour, dash)
-    for dash in ((0, (4, 1.5)), "-", (0, (1, 1.2)))
-    for colour in ("#882255", "#332288", "#999933", "#44AA99", "#AA4499")
-]
 
 
 @dataclass(frozen=True)
@@ -159,17 +153,6 @@ def _kept(count: int, at_most: int) -> "np.ndarray[tuple[int], np.dtype[np.int64
     """Every so many of `count` points, always with the last, so that no more than about `at_most` stay."""
     kept = np.arange(0, count, _stride(count, at_most))
     return kept if count == 0 or kept[-1] == count - 1 else np.append(kept, count - 1)
-
-
-def colours(methods: Iterable[str]) -> dict[str, style.Line]:
-    """A line for each method as in all figures; where a variant would look like another method, a spare one."""
-    found, taken = {}, set()
-    spare = iter(_SPARE * 4)
-    for method, line in style.lines(methods).items():
-        look = line if (line.color, line.style) not in taken else next(spare)
-        taken.add((look.color, look.style))
-        found[method] = look
-    return found
 
 
 def is_macpf(line: Line) -> bool:

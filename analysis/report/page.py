@@ -17,11 +17,11 @@ from analysis import hyperparameters
 from analysis.errors import AnalysisError
 from analysis.figures import style
 from analysis.report import inventory
-from analysis.report.curves import Chart, charts, colours, is_macpf
+from analysis.report.curves import Chart, charts, is_macpf
 from analysis.report.games import Game, games
 from analysis.report.overview import Overview, overview
 from analysis.report.pictures import Pictures, pictures
-from analysis.report.strata import strata, subset
+from analysis.report.strata import strata
 from analysis.report.tables import PaperTable, paper_tables
 from analysis.report.trajectories import Trajectories, trajectories
 from analysis.report.verdicts import VERDICTS, Ledger, ledgers
@@ -52,9 +52,7 @@ class Report:
     pictures: Pictures
 
 
-def write_report(
-    runs: Runs, out: Path, root: Path | None = None, folders: Sequence[Path] = (), exclude: Sequence[str] = ()
-) -> int:
+def write_report(runs: Runs, out: Path, root: Path | None = None, folders: Sequence[Path] = ()) -> int:
     """Write the page and return its size in bytes.
 
     Args:
@@ -62,17 +60,13 @@ def write_report(
         out: the file, its folder made if need be.
         root: the runs' folder, for status files and pictures; None if they came from elsewhere.
         folders: more folders with pictures.
-        exclude: runs whose key contains one of these are left out.
 
     Raises:
-        AnalysisError: no run is left, or a folder does not exist.
+        AnalysisError: a folder does not exist.
     """
     if missing := [folder for folder in folders if not folder.is_dir()]:
         raise AnalysisError(f"no folder {missing[0]}: --pictures names folders that hold GIFs")
-    kept = runs.report[[not any(text in run for text in exclude) for run in runs.report["run"]]]
-    if kept.empty:
-        raise AnalysisError(f"no run is left without {', '.join(exclude)}: leave out less with --exclude")
-    data = render(gather(subset(runs, kept), root, folders)).encode()
+    data = render(gather(runs, root, folders)).encode()
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(data)
     return len(data)
@@ -117,7 +111,7 @@ def render(report: Report) -> str:
         "shares": _shares,
         "numeric_columns": lambda table: table.select_dtypes("number").columns.tolist(),
     }
-    looks = colours({line.method for chart in report.charts for line in chart.lines})
+    looks = style.lines({line.method for chart in report.charts for line in chart.lines})
     return environment.get_template("page.html").render(
         report=report,
         verdicts=VERDICTS,

@@ -38,7 +38,8 @@ class Pictures:
 
 def pictures(folders: Iterable[Path], limit: int = LIMIT) -> Pictures:
     """All ``*.gif`` below some folders; small ones first if there is no room for all, shown in order of their paths."""
-    found = {path.resolve(): (folder, path) for folder in folders for path in sorted(folder.rglob("*.gif"))}
+    paths = ((folder, path) for folder in folders for path in sorted(folder.rglob("*.gif")))
+    found = {path.resolve(): (folder, path) for folder, path in paths if path.is_file()}
     fits, used = [], 0
     for folder, path in sorted(found.values(), key=lambda pair: pair[1].stat().st_size):
         used += path.stat().st_size

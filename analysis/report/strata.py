@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
-import pandas as pd
 from omegaconf import OmegaConf
 
 from analysis.experiments import SMOKE
@@ -62,30 +61,22 @@ class Stratum:
 
     def on(self, map_: str) -> Runs:
         """Its runs on one map."""
-        return subset(self.runs, self.runs.report[self.runs.report[names.MAP] == map_])
+        return self.runs.only(self.runs.report[self.runs.report[names.MAP] == map_])
 
 
 def strata(runs: Runs) -> list[Stratum]:
     """All runs with data, parted so that nothing is mixed."""
-    evaluations = runs.frame[runs.frame["metric"].str.startswith(("eval/", "sampled/"))]
+    evaluated = replace(runs, frame=runs.frame[runs.frame["metric"].str.startswith(("eval/", "sampled/"))])
     logged = runs.report[runs.report["state"] != NO_DATA]
     parted = [
         Stratum(
             **{key: str(group[key].iloc[0]) for key in (names.ENV, names.BUDGET, names.BACKEND)},
             total=int(group["total"].iloc[0]),
-            runs=subset(Runs(evaluations, logged, runs.configs), group),
+            runs=evaluated.only(group),
         )
         for _, group in logged.groupby(_KEYS)
     ]
     return sorted(parted, key=lambda s: (_place(s.env, _ENVS), _place(s.budget, _BUDGETS), -s.total, s.backend))
-
-
-def subset(runs: Runs, report: pd.DataFrame) -> Runs:
-    """Only the runs in these lines of the report."""
-    kept = set(report["run"])
-    configs = {run: config for run, config in runs.configs.items() if run in kept}
-    left_out = {run: why for run, why in runs.left_out.items() if run in kept}
-    return Runs(runs.frame[runs.frame["run"].isin(kept)], report, configs, left_out)
 
 
 @cache

@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.claims import CONTRADICTED, FIGURE_ONLY, SUPPORTED, UNDECIDED, VERDICT_COLUMNS, ledger
 from analysis.claims.evidence import gather
 from analysis.errors import AnalysisError
-from analysis.report.strata import Stratum, subset
+from analysis.report.strata import Stratum
 from analysis.runs import Runs
 
 GAMES = ("matrix_game", "multigoal")
@@ -47,7 +47,7 @@ def ledgers(runs: Runs, parted: Sequence[Stratum]) -> list[Ledger]:
     kinds = {(s.budget, s.backend) for s in judges if s.env not in GAMES}
     kinds |= {(s.budget, s.backend) for s in judges if s.budget not in {budget for budget, _ in kinds}}
     kept = {run for stratum in judges for run in stratum.runs.report["run"]}
-    results = subset(runs, runs.report[runs.report["run"].isin(kept)])
+    results = runs.only(runs.report[runs.report["run"].isin(kept)])
     return [_ledger(results, *kind) for kind in sorted(kinds)] or [Ledger("", "", ledger({}))]
 
 

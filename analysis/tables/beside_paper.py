@@ -8,6 +8,7 @@ import pandas as pd
 from analysis import paper
 from analysis.experiments import LAST, SMOKE, Found
 from analysis.figures import style
+from analysis.runs import FINISHED
 from macpf import names
 
 
@@ -28,27 +29,32 @@ def write_table(found: Found, out: Path) -> list[Path]:
 def cells(found: Found, published: pd.DataFrame) -> pd.DataFrame:
     """One line for each map and method: ours and the paper's mean and std, bold or not, and how far they are apart.
 
-    `gap` is ours minus the paper's mean; `gap_in_errors` is that in standard errors of the difference (NaN for a
-    single seed). std is the population's, as the paper's plots have it.
+    Only cells with all planned seeds, each finished (`whole`), can be bold: one lucky run has no deviation. `gap` is
+    ours minus the paper's mean; `gap_in_errors` is that in standard errors of the difference (NaN for a single seed).
+    std is the population's, as the paper's plots have it.
     """
     lines = []
+    report = found.report
+    unfinished = set(report["run"][report["state"] != FINISHED])
+    planned = len(found.experiment.planned(str(report[names.BUDGET].iloc[0]))) if len(report) else 0
     for map_ in found.experiment.maps:
         for algo in found.experiment.algos:
             final = found.final(map_, algo)
             lines.append({names.MAP: map_, names.ALGO: algo, "seeds": len(final), "mean": final.mean(skipna=False)})
             lines[-1]["std"] = final.std(ddof=0, skipna=False) if len(final) else np.nan
+            lines[-1]["unfinished"] = len(unfinished & set(final.index))
+            lines[-1]["whole"] = len(final) >= planned and not lines[-1]["unfinished"]
     frame = pd.DataFrame(lines).merge(
         published.rename(columns={"mean": "paper_mean", "std": "paper_std"}), on=[names.MAP, names.ALGO], how="left"
     )
-    for prefix in ("", "paper_"):
-        marks = [
-            paper.bold(part[f"{prefix}mean"], part[f"{prefix}std"]) for _, part in frame.groupby(names.MAP, sort=False)
-        ]
-        frame[f"{prefix}bold"] = pd.concat(marks)
+    parts = [part for _, part in frame.groupby(names.MAP, sort=False)]
+    frame["bold"] = pd.concat([paper.bold(part["mean"].where(part["whole"]), part["std"]) for part in parts])
+    frame["paper_bold"] = pd.concat([paper.bold(part["paper_mean"], part["paper_std"]) for part in parts])
     if (found.report[names.BUDGET] == SMOKE).any():
         frame["bold"] = False  # it says nothing about a method
     frame["gap"] = frame["mean"] - frame["paper_mean"]
-    error = np.sqrt(frame["std"] ** 2 / (frame["seeds"] - 1).clip(lower=0) + frame["paper_std"] ** 2 / paper.SEEDS)
+    variances = frame["std"] ** 2 / (frame["seeds"] - 1).clip(lower=0), frame["paper_std"] ** 2 / (paper.SEEDS - 1)
+    error = np.sqrt(sum(variances))
     frame["gap_in_errors"] = (frame["gap"] / error).where(frame["seeds"] > 1)
     return frame
 
@@ -62,6 +68,8 @@ def _page(frame: pd.DataFrame, found: Found, strong: str) -> pd.DataFrame:
         if line["seeds"]:
             ours = f"{line['mean']:.{digits}f} ± {line['std']:.{digits}f}"
             ours = strong.format(ours) if line["bold"] else ours
+            if not line["whole"]:
+                ours += f", n={line['seeds']}" + ", unfinished" * (line["unfinished"] > 0)
         if np.isfinite(line["paper_mean"]):
             theirs = f"{line['paper_mean']:.{digits}f}"
             theirs = f" ({strong.format(theirs) if line['paper_bold'] else theirs})"

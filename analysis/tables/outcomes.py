@@ -42,7 +42,7 @@ def outcome_table(final: Mapping[str, Sequence[float]], payoff: Sequence[Sequenc
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
-def outcomes(runs: Runs, env: str, budget: str | None = None, exclude: Sequence[str] = ()) -> pd.DataFrame:
+def outcomes(runs: Runs, env: str, budget: str | None = None) -> pd.DataFrame:
     """The outcomes of all finished runs, map by map, with 95 % intervals (Wilson's) of the optimum's share.
 
     Returns:
@@ -52,11 +52,14 @@ def outcomes(runs: Runs, env: str, budget: str | None = None, exclude: Sequence[
         AnalysisError: there are no finished runs, or see `select`.
     """
     logged = runs.report[(runs.report[names.ENV] == env) & (runs.report["state"] == FINISHED)]
+    if budget is not None:
+        logged = logged[logged[names.BUDGET] == budget]
     if logged.empty:
-        raise AnalysisError(f"no run of {env} is finished; type: python run.py -m +experiment=outcomes")
+        kind = f" with --budget {budget}" if budget else ""
+        raise AnalysisError(f"no run of {env}{kind} is finished; type: python run.py -m +experiment=outcomes")
     tables = []
     for map_ in sorted(logged[names.MAP].unique()):
-        selection = select(runs, env, map_, budget, None, exclude)
+        selection = select(runs, env, map_, budget)
         table = outcome_table(final_returns(selection), payoff_of(selection).tolist())
         ends = [_wilson(k, n) for k, n in zip(table["optimum"], table["seeds"], strict=True)]
         table[["low", "high"]] = np.array(ends).reshape(-1, 2)

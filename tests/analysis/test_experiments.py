@@ -7,9 +7,10 @@ import pytest
 from analysis import paper
 from analysis.__main__ import main
 from analysis.experiments import Experiment, find
+from analysis.figures import style
 from analysis.figures.curves import curve_table
 from analysis.runs import load_runs
-from analysis.tables.beside_paper import cells
+from analysis.tables.beside_paper import cells, write_table
 
 SETTINGS = {"map": {}, "budget": {"eval_interval": 100, "eval_episodes": 32}}
 
@@ -21,7 +22,7 @@ def write_smac(write_run, tmp_path):
     def write(wins, algo="qmix", map="MMM", seed=0, late=7, **changes):
         rows = [{"env_step": 100 * k + (late * k) % 50, "eval/independent/win_rate": win} for k, win in enumerate(wins)]
         extra = {"env": "smac", "config": SETTINGS, **changes.pop("extra", {})}
-        options = {"backend": "embedded", "total": rows[-1]["env_step"]} | changes
+        options = {"backend": "embedded", "total": 100 * (len(wins) - 1)} | changes
         return write_run(tmp_path, rows, algo=algo, map=map, seed=seed, extra=extra, **options)
 
     return write
@@ -46,7 +47,7 @@ def test_a_final_value_is_the_mean_of_the_last_five_evaluations(write_smac, tmp_
     assert line["mean"] == pytest.approx(0.65)
     assert line["std"] == pytest.approx(0.35)
     assert line["paper_mean"] == 0.984
-    error = np.sqrt(0.35**2 / 1 + line["paper_std"] ** 2 / 5)
+    error = np.sqrt(0.35**2 / 1 + line["paper_std"] ** 2 / 4)
     assert line["gap_in_errors"] == pytest.approx((0.65 - 0.984) / error)
 
 
@@ -74,12 +75,64 @@ def test_a_nan_is_kept_and_marked_by_nobody(write_smac, tmp_path):
 
 def test_unfinished_runs_stand_in_only_where_nothing_is_finished(write_smac, tmp_path):
     write_smac([0.1] * 6)
-    write_smac([0.9] * 3, seed=1, done=False, total=9000)
-    write_smac([0.7] * 3, algo="fop", done=False, total=9000)
+    write_smac([0.9] * 3, seed=1, done=False, total=500)
+    write_smac([0.7] * 3, algo="fop", done=False, total=500)
     found = find(load_runs(tmp_path), Experiment("table2", "smac", ("MMM",), ("qmix", "fop"), (0, 1)))
     assert found.final("MMM", "qmix").tolist() == pytest.approx([0.1])
     assert found.final("MMM", "fop").tolist() == pytest.approx([0.7])
-    assert "1 of 4 planned runs are finished. 1 unfinished ones" in found.caption
+    missing = "Missing: FOP on MMM (seeds 0, 1); QMIX on MMM (seed 1)"
+    assert f"1 of 4 planned runs are finished. {missing}. 1 unfinished ones" in found.caption
+    assert "Greedy evaluation, 32 episodes every 100 env steps" in found.caption
+    table = cells(found, paper.table("table2"))
+    assert not table["bold"].any()  # neither has all its seeds
+    write_table(found, tmp_path / "out")
+    page = (tmp_path / "out" / "table2.md").read_text()
+    assert "0.100 ± 0.000, n=1 (" in page
+    assert "0.700 ± 0.000, n=1, unfinished (" in page
+
+
+def test_one_lucky_run_takes_the_bold_from_nobody(write_smac, tmp_path):
+    for seed in (0, 1):
+        write_smac([0.5] * 6, seed=seed)
+    write_smac([0.9] * 6, algo="fop")
+    found = find(load_runs(tmp_path), Experiment("table2", "smac", ("MMM",), ("qmix", "fop"), (0, 1)))
+    assert cells(found, paper.table("table2")).set_index("algo")["bold"].to_dict() == {"qmix": True, "fop": False}
+
+
+def test_a_run_without_scores_does_not_count_as_finished(write_run, write_smac, tmp_path):
+    write_smac([0.5] * 6)
+    rows = [{"env_step": 100 * k, "train/loss": 1.0} for k in range(6)]
+    extra = {"env": "smac", "config": SETTINGS}
+    write_run(tmp_path, rows, algo="qmix", map="MMM", seed=1, extra=extra, backend="embedded", total=500)
+    found = find(load_runs(tmp_path), Experiment("table2", "smac", ("MMM",), ("qmix",), (0, 1)))
+    assert "1 of 2 planned runs are finished. Missing: QMIX on MMM (seed 1)." in found.caption
+
+
+def test_where_a_run_diverged_its_method_has_a_hole(write_smac, tmp_path):
+    write_smac([0.5, 0.5, float("nan"), 0.5])
+    write_smac([0.1] * 4, seed=1)
+    found = find(load_runs(tmp_path), Experiment("figure5", "smac", ("MMM",), ("qmix",), (0, 1)))
+    table = curve_table(found, ("independent",))
+    assert np.isnan(table["mean"]).tolist() == [False, False, True, False]
+    assert "NaN scores: QMIX on MMM (seed 0)" in found.caption
+
+
+def test_ablations_and_variants_are_told_from_what_they_vary():
+    macpf, control = style.lines(["MACPF", style.label("macpf_control")]).values()
+    assert style.label("macpf_control") == "MACPF_CONTROL"
+    assert (macpf.color, macpf.style) != (control.color, control.style)
+    looks = style.lines(["MACPF", "MACPF (tempered)", "VDN", "CENTRAL", "MACPF_ATT", "MACPF_NONLINEAR"]).values()
+    assert len({(line.color, line.style) for line in looks}) == 6
+    assert style.lines(["MACPF (tempered)"])["MACPF (tempered)"] == macpf
+
+
+def test_excluding_seed_1_keeps_seed_10(write_smac, tmp_path):
+    for seed in (1, 10):
+        write_smac([0.5] * 2, seed=seed)
+    left = load_runs(tmp_path).without(["ab12cd34-s1"])
+    assert left.report["seed"].tolist() == [10]
+    assert set(left.configs) == set(left.frame["run"]) == set(left.report["run"])
+    assert "Left out on request: ab12cd34-s1" in find(left, Experiment("x", "smac", ("MMM",), ("qmix",), (0,))).caption
 
 
 @pytest.mark.parametrize(
@@ -87,7 +140,9 @@ def test_unfinished_runs_stand_in_only_where_nothing_is_finished(write_smac, tmp
     [
         ({"budget": "smoke"}, "--budget paper"),
         ({"backend": "starcraft"}, "--backend embedded"),
-        ({"config_hash": "ffff0000"}, "two configurations"),
+        ({"config_hash": "ffff0000"}, "2 configurations"),
+        ({"total": 900}, "differ in env steps"),
+        ({"extra": {"config": {**SETTINGS, "env": {"make": {"reward_sparse": True}}}}}, "different games"),
     ],
 )
 def test_what_may_not_be_mixed_is_refused_in_one_line(write_smac, tmp_path, capsys, changes, says):

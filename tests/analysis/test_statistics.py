@@ -44,7 +44,7 @@ def test_no_shared_map_is_one_line():
 
 
 def test_unequal_numbers_of_seeds_are_used_as_they_are():
-    runs = make_runs(*some_runs(), *(make_run([0.5] * 5, "qmix", "MMM", seed) for seed in (2, 3)))
+    runs = make_runs(*some_runs(), *(make_run([0.5] * 6, "qmix", "MMM", seed) for seed in (2, 3)))
     table = aggregates(compare(find(runs, TABLE2))).set_index(["method", "statistic"])
     assert table.loc[("QMIX", "mean"), "point"] == pytest.approx((0.45 + (0.4 + 3 * 0.5) / 4) / 2)
     assert table.loc[("QMIX", "mean"), "runs"] == 6

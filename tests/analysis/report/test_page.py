@@ -124,8 +124,8 @@ def test_a_table_shows_no_runs_of_two_configurations_and_says_what_to_type(write
     write_evaluations(tmp_path, [0.1, 0.1])
     write_evaluations(tmp_path, [0.4, 0.4], seed=1, config_hash="00000004")
     text = written()
-    assert "Runs are not shown: qmix on MMM2 ran with two configurations" in text
-    assert "--exclude one of them" in text
+    assert "Runs are not shown: qmix on MMM2 was run in 2 configurations" in text
+    assert "--exclude qmix-smac-MMM2-00000004" in text
 
 
 def test_the_head_warns_of_what_spoils_a_result(write_evaluations, tmp_path, written):
