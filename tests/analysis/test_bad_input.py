@@ -268,3 +268,22 @@ def test_status_files_of_any_content(good, tmp_path, capsys, text):
     code, said = ask("status", root, capsys)
     assert code == 0
     assert "6 runs: 5 finished, 1 " in said
+
+
+@pytest.mark.parametrize("command", [["claims", "--out"], ["table2", "--out"], ["export", "--to"], ["report", "--out"]])
+def test_a_place_that_cannot_be_written_to_is_named(good, tmp_path, capsys, command):
+    place = tmp_path / "taken"
+    if command[1] == "--out" and command[0] != "report":
+        place.write_text("a file, not a folder")
+    else:
+        place.mkdir()
+    assert main([command[0], "--runs", str(good), command[1], str(place)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(place) in line
+
+
+def test_links_to_pictures_that_are_gone_break_no_report(good, tmp_path, capsys):
+    root = shutil.copytree(good, tmp_path / "runs")
+    (root / "gone.gif").symlink_to(root / "nowhere.gif")
+    (root / "folder.gif").mkdir()
+    assert ask("report", root, capsys)[0] == 0

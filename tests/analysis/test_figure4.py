@@ -126,3 +126,16 @@ def test_the_command_loads_neither_torch_nor_wandb(outputs: Path) -> None:
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "set()"
     assert "macpf_tempered" in done.stdout
+
+
+def test_of_several_payoffs_the_games_own_is_drawn(
+    tmp_path: Path, write_run: WriteRun, make_row: MakeRow, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for map_ in ("p0_12", "coordination"):
+        write_run(tmp_path, [make_row(0, 1.0), make_row(300, 8.0)], map=map_)
+    assert main(["figure4", "--runs", str(tmp_path), "--out", str(tmp_path / "figures")]) == 0
+    assert select(load_runs(tmp_path), "matrix_game").map == "p0_12"
+    write_run(tmp_path / "others", [make_row(0, 1.0)], map="p4_12")
+    write_run(tmp_path / "others", [make_row(0, 1.0)], map="coordination")
+    assert main(["figure4", "--runs", str(tmp_path / "others"), "--out", str(tmp_path / "figures")]) == 2
+    assert "runs of several maps, choose one with --map" in capsys.readouterr().err

@@ -171,3 +171,9 @@ def test_the_command_plans_asks_and_refuses(tmp_path, capsys):
     assert len(planned(tmp_path, "figure4-smoke")) == 1
     assert reproduce.main(["table3"]) == 2
     assert reproduce.main([*arguments, "--dry-run", "algo.learner.nonsense=1"]) == 2
+
+
+def test_a_figure_that_fails_does_not_stop_the_others(tmp_path, capfd):
+    options = reproduce._parser().parse_args(["all", "--runs", str(tmp_path), "--out", str(tmp_path / "figures")])
+    assert reproduce.draw(["table1", "figure1"], options) == 2
+    assert capfd.readouterr().err.count("analysis: no runs in") == 2
