@@ -106,6 +106,14 @@ def test_bootstrap_intervals_of_few_runs_cover_as_little_as_the_docs_say(maps, r
     assert hits / 10 == pytest.approx(percent, abs=2.5)
 
 
+def test_equal_methods_on_two_maps_are_seldom_told_apart():
+    random, above = np.random.default_rng(0), 0
+    for repeat in range(1000):
+        ours, theirs = (Sample.of(*random.normal(size=(2, 5))) for _ in range(2))
+        above += bool(improvement(ours, theirs, replicates=500, seed=repeat).low > 0.5)
+    assert 0.02 <= above / 1000 <= 0.04
+
+
 #: Two methods' scores: alike in spread or not, and close to an end of the scale.
 PAIRS = {
     "normal": (lambda r, n: r.normal(0.5, 0.05, n), lambda r, n: r.normal(0.3, 0.1, n), 0.2),
