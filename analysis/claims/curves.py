@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 
 from analysis.aggregates import Estimate, Sample, difference, improvement, paired_difference
-from analysis.claims.claim import Claim, Judgement, three_way
+from analysis.claims.claim import Claim, Judgement, three_way, unless_nan
 from analysis.claims.tables import METHODS
 from analysis.experiments import Experiment
 from analysis.figures import style
@@ -117,6 +117,7 @@ _GAP = "on each map the interval of the difference in mean win rate over trainin
 def _of_curves(
     figure: str, id: str, where: str, text: str, rule: str, judge: Rule, methods: tuple[str, ...], maps: tuple[str, ...]
 ) -> Claim:
+    judge = unless_nan(("final", "training", *THIRDS), judge)
     return Claim(f"{figure}-{id}", where, text, rule, judge, figure, methods, maps, figure_only=True)
 
 
