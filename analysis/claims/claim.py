@@ -29,11 +29,13 @@ class Evidence:
         lines: what `Claim.judge` reads. Each line is a run, or stands for as many as its ``seeds`` says; it has the
             method's label and, as a run, its ``seed``, and the map in experiments that have several.
         budget, backend: of all these runs.
+        refused: why nothing could be read of the runs there are; empty if it could.
     """
 
     lines: pd.DataFrame
     budget: str = "paper"
     backend: str = ""
+    refused: str = ""
 
 
 @dataclass(frozen=True)

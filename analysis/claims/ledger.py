@@ -58,6 +58,8 @@ def _published(claim: Claim) -> Judgement:
 def _judged(claim: Claim, evidence: Evidence | None) -> tuple[Judgement, int]:
     if evidence is None:
         return Judgement(UNDECIDED, "no finished runs"), claim.needed
+    if evidence.refused:
+        return Judgement(UNDECIDED, evidence.refused), claim.needed
     if missing := claim.missing(evidence.lines):
         return Judgement(UNDECIDED, f"{claim.needed - missing} of {claim.needed} runs"), missing
     verdict, numbers = claim.judge(claim.about(evidence.lines))

@@ -9,10 +9,11 @@ from analysis import paper
 from analysis.claims import CLAIMS, CONTRADICTED, FIGURE_ONLY, SUPPORTED, UNDECIDED, Evidence, ledger
 from analysis.claims.claim import Claim
 from analysis.claims.evidence import gather, published
-from analysis.errors import AnalysisError
 from analysis.experiments import Experiment
+from analysis.lengths import full_length
 from macpf import names
-from tests.analysis.synthetic import make_run, make_runs
+from tests.analysis import synthetic
+from tests.analysis.synthetic import make_runs
 
 BY_ID = {claim.id: claim for claim in CLAIMS}
 
@@ -239,6 +240,12 @@ def test_the_experiments_ask_for_every_cell_of_the_papers_tables(name):
 PAYOFF = [[8, -12], [-12, 8]]
 
 
+def make_run(*arguments, **options):
+    """A run of its budget's length, whatever the number of its evaluations."""
+    frame, line = synthetic.make_run(*arguments, **options)
+    return frame, line | {"total": full_length(line["env"], line["budget"])}
+
+
 def matrix_run(algo, seed, end, dependent=None, optima=(0.5, 0.5), **changes):
     extra = {names.joint(names.DEPENDENT, (i, i)): p for i, p in enumerate(optima)}
     settings = {"map": {"payoff": PAYOFF}}
@@ -294,9 +301,64 @@ def test_budgets_are_never_mixed_and_smoke_is_no_budget_to_choose():
     runs = [*smac_runs(), make_run([0.1] * 6, "qmix", "MMM2", budget="smoke")]
     assert "figure6" in gather(make_runs(*runs))
     runs.append(make_run([0.1] * 6, "qmix", "MMM2", budget="laptop"))
-    with pytest.raises(AnalysisError, match="--budget laptop"):
-        gather(make_runs(*runs))
-    assert gather(make_runs(*runs), budget="paper")["figure6"].budget == "paper"
+    evidence = gather(make_runs(*runs))
+    assert "table2" in evidence
+    assert evidence["figure6"].budget == "paper"  # which has no QMIX
+    refused = ledger(evidence).set_index("id").loc["table2-macpf"]
+    assert refused[["our verdict", "runs missing"]].tolist() == [UNDECIDED, 450]
+    assert "--budget laptop" in refused["evidence"]
+    assert not gather(make_runs(*runs), budget="paper")["table2"].refused
+
+
+def test_runs_that_no_claim_names_do_not_matter():
+    runs = [matrix_run("qmix", seed, 0.0) for seed in range(5)]
+    for algo in ("vdn", "macpf_att"):
+        frame, line = matrix_run(algo, 0, 8.0)
+        other = f"{algo}-matrix_game-p0_12-ffffffff-s0"
+        runs += [(frame, line), (frame.assign(run=other), line | {"run": other})]
+    evidence = gather(make_runs(*runs))
+    assert evidence["figure4"].lines["method"].tolist() == ["QMIX"]
+    assert ledger(evidence).set_index("id").loc["figure4-qmix", "our verdict"] == SUPPORTED
+
+
+def test_an_experiment_that_is_refused_leaves_the_others_alone():
+    frame, line = matrix_run("qmix", 0, 0.0)
+    other = "qmix-matrix_game-p0_12-ffffffff-s0"
+    twice = [(frame, line), (frame.assign(run=other), line | {"run": other})]
+    found = ledger(gather(make_runs(*twice, *smac_runs()))).set_index("id")
+    assert "qmix was run in 2 configurations" in found.loc["figure4-qmix", "evidence"]
+    assert found.loc["figure6-same", "our verdict"] == SUPPORTED
+
+
+def test_runs_of_a_changed_length_judge_nothing():
+    runs = [matrix_run("qmix", seed, 0.0) for seed in range(5)]
+    runs[4] = (runs[4][0], runs[4][1] | {"total": 5000})
+    found = ledger(gather(make_runs(*runs))).set_index("id")
+    assert found.loc["figure4-qmix", ["our verdict", "runs missing"]].tolist() == [UNDECIDED, 1]
+
+
+def test_a_lost_evaluation_is_left_out_and_a_nan_is_not():
+    (frame, line), *others = smac_runs()
+    lost = frame[(frame["env_step"] != 300) | (frame["metric"] != names.score(names.INDEPENDENT, "win_rate"))]
+    evidence = gather(make_runs((lost, line), *others))
+    one = evidence["figure6"].lines.set_index(["map", "method", "seed"]).loc[(line["map"], "MACPF", 0)]
+    curve = np.linspace(0, 0.9, 12)
+    assert one["training"] == pytest.approx(np.delete(curve, 3).mean())
+    assert one[["early", "middle"]].tolist() == pytest.approx([curve[:3].mean(), curve[4:8].mean()])
+    nan = frame.assign(value=frame["value"].where(frame["env_step"] != 300))
+    found = ledger(gather(make_runs((nan, line), *others))).set_index("id").loc["figure6-same"]
+    assert found[["our verdict", "runs missing"]].tolist() == [UNDECIDED, 0]
+    assert found["evidence"].startswith(f"NaN: MACPF on {line['map']}, MACPF_DEP on {line['map']}")
+
+
+@pytest.mark.parametrize("methods", [["QMIX"], ["MACPF", "QMIX", "QPLEX", "FOP", "MAPPO"]])
+def test_a_mean_that_is_nan_decides_nothing(methods):
+    lines = table("table2", **{f"{method}__MMM2": np.nan for method in methods})
+    found = ledger({"table2": Evidence(lines)}).set_index("id")
+    judged = found.loc[["table2-macpf", "table2-qmix", "figure5-best"]]
+    assert set(judged["our verdict"]) == {UNDECIDED}
+    assert set(judged["evidence"]) == {"NaN: " + ", ".join(f"{method} on MMM2" for method in methods)}
+    assert found.loc["figure8-matches", "our verdict"] == CONTRADICTED  # MMM2 is not one of its maps
 
 
 def test_the_command_prints_the_ledger_and_writes_it(monkeypatch, tmp_path, capsys):
