@@ -58,7 +58,7 @@ def gather(
         runs: all there are.
         budget, backend: wanted value; None takes the only one there is of each experiment.
         exclude: runs whose key contains one of these are left out.
-        map: the payoff of the matrix game; None takes that of `conf/experiment/figure4.yaml`.
+        map: the payoff of the matrix game; None takes the one that its own settings name.
     """
     report = runs.report
     wanted = (report["state"] == FINISHED) & (report[names.BUDGET] != SMOKE) & _whole(report)
