@@ -1,6 +1,6 @@
 """A claim: one sentence of the paper, the runs it speaks of, and the rule that decides."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -29,11 +29,13 @@ class Evidence:
         lines: what `Claim.judge` reads. Each line is a run, or stands for as many as its ``seeds`` says; it has the
             method's label and, as a run, its ``seed``, and the map in experiments that have several.
         budget, backend: of all these runs.
+        refused: why nothing could be read of the runs there are; empty if it could.
     """
 
     lines: pd.DataFrame
     budget: str = "paper"
     backend: str = ""
+    refused: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class Claim:
     @property
     def needed(self) -> int:
         """Runs: five, the paper's number of seeds, of each method on each map; MACPF's two policies share a run."""
-        return paper.SEEDS * len({_played_by(method) for method in self.methods}) * max(len(self.maps), 1)
+        return paper.SEEDS * len({played_by(method) for method in self.methods}) * max(len(self.maps), 1)
 
     def missing(self, lines: pd.DataFrame) -> int:
         """Runs that are needed and not there; one seed too many never stands in for another method's."""
@@ -78,14 +80,29 @@ class Claim:
             for map_ in self.maps or ("",):
                 cell = lines[(lines["method"] == method) & (not map_ or lines[names.MAP] == map_)]
                 seeds = int(cell["seeds"].sum() if "seeds" in lines else cell[names.SEED].nunique())
-                run = (_played_by(method), map_)
+                run = (played_by(method), map_)
                 there[run] = min(there.get(run, paper.SEEDS), seeds)
         return self.needed - sum(there.values())
 
 
-def _played_by(method: str) -> str:
+def played_by(method: str) -> str:
     """The label of the method whose runs also have this policy."""
     return method.replace("_DEP", "")
+
+
+def unless_nan(
+    columns: Sequence[str], judge: Callable[[pd.DataFrame], Judgement]
+) -> Callable[[pd.DataFrame], Judgement]:
+    """The rule, undecided where one of these columns has a NaN: nobody is ahead of it, or behind."""
+
+    def judged(lines: pd.DataFrame) -> Judgement:
+        lost = lines[lines[list(columns)].isna().any(axis=1)]
+        cells = dict.fromkeys(
+            f"{method} on {map_}" for method, map_ in zip(lost["method"], lost[names.MAP], strict=True)
+        )
+        return Judgement(UNDECIDED, f"NaN: {', '.join(cells)}") if cells else judge(lines)
+
+    return judged
 
 
 def three_way(supported: bool, contradicted: bool, numbers: str) -> Judgement:

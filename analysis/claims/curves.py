@@ -2,15 +2,15 @@
 
 Lines are runs: map, method, seed, and scores: final (mean of the last five evaluations), training (mean of all
 evaluations, the normalised area under the curve: how fast and how far) and early, middle, late (those of each third).
-Intervals are 95 % bootstrap intervals (`analysis.aggregates`), of each comparison by itself.
+Intervals are of 95 %, of each comparison by itself (`analysis.aggregates`): a bootstrap's over maps, Student's on one.
 """
 
 from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from analysis.aggregates import Estimate, Sample, difference, estimate, improvement, mean
-from analysis.claims.claim import Claim, Judgement, three_way
+from analysis.aggregates import Estimate, Sample, difference, improvement, paired_difference
+from analysis.claims.claim import Claim, Judgement, three_way, unless_nan
 from analysis.claims.tables import METHODS
 from analysis.experiments import Experiment
 from analysis.figures import style
@@ -80,7 +80,7 @@ def _same_level(runs: pd.DataFrame) -> Judgement:
     for map_, part in runs.groupby(names.MAP, sort=False):
         for third in THIRDS:
             wide = part.pivot(index=names.SEED, columns="method", values=third)
-            gaps[f"{map_} {third}"] = estimate(mean, Sample.of((wide["MACPF_DEP"] - wide["MACPF"]).to_numpy()))
+            gaps[f"{map_} {third}"] = paired_difference((wide["MACPF_DEP"] - wide["MACPF"]).to_numpy())
     return _close(gaps, _SAME)
 
 
@@ -95,7 +95,7 @@ def _close(gaps: dict[str, Estimate], within: float) -> Judgement:
 def _gaps(runs: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> dict[str, Estimate]:
     return {
         f"{map_} {first} - {second}" if len(pairs) > 1 else str(map_): difference(
-            sample(part, first, "training"), sample(part, second, "training")
+            sample(part, first, "training").values, sample(part, second, "training").values
         )
         for map_, part in runs.groupby(names.MAP, sort=False)
         for first, second in pairs
@@ -117,6 +117,7 @@ _GAP = "on each map the interval of the difference in mean win rate over trainin
 def _of_curves(
     figure: str, id: str, where: str, text: str, rule: str, judge: Rule, methods: tuple[str, ...], maps: tuple[str, ...]
 ) -> Claim:
+    judge = unless_nan(("final", "training", *THIRDS), judge)
     return Claim(f"{figure}-{id}", where, text, rule, judge, figure, methods, maps, figure_only=True)
 
 

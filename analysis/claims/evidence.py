@@ -7,12 +7,15 @@ import numpy as np
 import pandas as pd
 
 from analysis import paper
-from analysis.claims.claim import Evidence
+from analysis.claims import curves, games, tables
+from analysis.claims.claim import Evidence, played_by
 from analysis.claims.curves import THIRDS
 from analysis.claims.games import CAPTURED
+from analysis.errors import AnalysisError
 from analysis.experiments import SMOKE, Experiment, Found, find
 from analysis.figures import figure1_data, style
 from analysis.figures.figure4_data import MACPF, joint_policy, payoff_of
+from analysis.lengths import full_length
 from analysis.runs import FINISHED, Runs
 from analysis.selection import Selection, select
 from analysis.tables.beside_paper import cells
@@ -22,8 +25,8 @@ from macpf.configuration import compose
 
 _TABLES, _CURVES = ("table1", "table2"), ("figure5", "figure6", "figure7", "figure9")
 _MATRIX_GAME = "matrix_game"
-#: Environments with one backend, which nobody chooses.
-_ONE_BACKEND = (_MATRIX_GAME, figure1_data.ENV)
+#: Environments with one backend, which nobody chooses, by experiment.
+_GAMES = {"figure4": _MATRIX_GAME, "figure1": figure1_data.ENV}
 
 
 def published(experiment: str) -> pd.DataFrame | None:
@@ -33,7 +36,9 @@ def published(experiment: str) -> pd.DataFrame | None:
         marks = [paper.bold(part["mean"], part["std"]) for _, part in table.groupby(names.MAP, sort=False)]
         return table.assign(method=table[names.ALGO].map(style.label), bold=pd.concat(marks))
     if experiment == "figure4":
-        return paper.outcomes().mul(paper.SEEDS / 100).assign(seeds=paper.SEEDS).reset_index()
+        ends = paper.outcomes().mul(paper.SEEDS / 100).fillna(0)  # that some of MAPPO's are worse it does not say
+        between = paper.SEEDS - ends["optimum"] - ends["worse"]
+        return ends.assign(suboptimal=between, nan=0, seeds=paper.SEEDS).reset_index()
     return None
 
 
@@ -44,44 +49,66 @@ def gather(
     exclude: Sequence[str] = (),
     map: str | None = None,
 ) -> dict[str, Evidence]:
-    """The evidence of every experiment that has finished runs; smoke runs are never evidence.
+    """The evidence of every experiment that has finished runs of methods and maps that its claims name.
+
+    Smoke runs and runs of another length than their budget's are never evidence. Where runs cannot be chosen, as they
+    are of several budgets, backends or configurations, the evidence says so.
 
     Args:
         runs: all there are.
         budget, backend: wanted value; None takes the only one there is of each experiment.
         exclude: runs whose key contains one of these are left out.
-        map: the payoff of the matrix game; None takes that of `conf/experiment/figure4.yaml`.
-
-    Raises:
-        AnalysisError: an experiment has runs of several budgets, backends or configurations to choose from.
+        map: the payoff of the matrix game; None takes the one that its own settings name.
     """
-    wanted = (runs.report["state"] == FINISHED) & (runs.report[names.BUDGET] != SMOKE)
+    report = runs.report
+    wanted = (report["state"] == FINISHED) & (report[names.BUDGET] != SMOKE) & _whole(report)
     for key, choice in ((names.BUDGET, budget), (names.BACKEND, backend)):
         if choice is not None:
-            any_ = (key == names.BACKEND) & runs.report[names.ENV].isin(_ONE_BACKEND)
-            wanted &= (runs.report[key] == choice) | any_
-    wanted &= np.array([not any(text in run for text in exclude) for run in runs.report["run"]], dtype=bool)
-    finished = replace(runs, report=runs.report[wanted])
+            any_ = (key == names.BACKEND) & report[names.ENV].isin(_GAMES.values())
+            wanted &= (report[key] == choice) | any_
+    wanted &= np.array([not any(text in run for text in exclude) for run in report["run"]], dtype=bool)
+    if _MATRIX_GAME in report[names.ENV].array:
+        map = map or str(compose(f"env={_MATRIX_GAME}").map.name)
+        wanted &= (report[names.ENV] != _MATRIX_GAME) | (report[names.MAP] == map)
+    wanted &= (report[names.ENV] != figure1_data.ENV) | report["run"].isin(_tracked(runs))
     evidence = {}
-    for name in (*_TABLES, *_CURVES):
-        experiment = Experiment.read(name)
-        if _has(finished.report, experiment):
-            found = find(finished, experiment)
-            lines = _cells(found) if name in _TABLES else curve_lines(found)
-            evidence[name] = Evidence(lines, *found.report[[names.BUDGET, names.BACKEND]].iloc[0])
-    map = map or str(compose(f"env={_MATRIX_GAME}").map.name)
-    games = finished.report[finished.report[names.ENV] == _MATRIX_GAME]
-    if (games[names.MAP] == map).any():
-        selection = select(finished, _MATRIX_GAME, map)
-        evidence["figure4"] = Evidence(outcome_lines(selection), selection.budget, selection.backend)
-    goals = finished.report[
-        (finished.report[names.ENV] == figure1_data.ENV) & finished.report["run"].isin(_tracked(runs))
-    ]
-    if len(goals):
-        selection = select(replace(finished, report=goals), figure1_data.ENV)
-        lines = figure1_data.reached(figure1_data.episodes_of(selection), figure1_data.Game.of(selection))
-        evidence["figure1"] = Evidence(lines, selection.budget, selection.backend)
+    for name in (*_TABLES, *_CURVES, *_GAMES):
+        named = report[wanted & _named(report, name)]
+        if len(named):
+            try:
+                evidence[name] = _evidence(name, replace(runs, report=named))
+            except AnalysisError as error:
+                evidence[name] = Evidence(pd.DataFrame(), refused=str(error))
     return evidence
+
+
+def _whole(report: pd.DataFrame) -> "pd.Series[bool]":
+    """Runs of their budget's length, or of a budget whose length nobody knows."""
+    lengths = zip(report[names.ENV], report[names.BUDGET], report["total"], strict=True)
+    whole = [full_length(env, budget) in (None, total) for env, budget, total in lengths]
+    return pd.Series(whole, index=report.index, dtype=bool)
+
+
+def _named(report: pd.DataFrame, experiment: str) -> "pd.Series[bool]":
+    """Runs of the methods and maps that the claims on an experiment name."""
+    env = _GAMES.get(experiment) or Experiment.read(experiment).env
+    labels, named = report[names.ALGO].map(style.label), pd.Series(False, index=report.index)
+    for claim in (*games.CLAIMS, *tables.CLAIMS, *curves.CLAIMS):
+        if claim.experiment == experiment:
+            named |= labels.isin([played_by(method) for method in claim.methods]) & (
+                report[names.MAP].isin(claim.maps) if claim.maps else True
+            )
+    return named & (report[names.ENV] == env)
+
+
+def _evidence(name: str, runs: Runs) -> Evidence:
+    if name in _GAMES:
+        selection = select(runs, _GAMES[name])
+        lines = outcome_lines(selection) if name == "figure4" else _goal_lines(selection)
+        return Evidence(lines, selection.budget, selection.backend)
+    found = find(runs, Experiment.read(name))
+    lines = _cells(found) if name in _TABLES else curve_lines(found)
+    return Evidence(lines, *found.report[[names.BUDGET, names.BACKEND]].iloc[0])
 
 
 def _tracked(runs: Runs) -> set[str]:
@@ -89,9 +116,8 @@ def _tracked(runs: Runs) -> set[str]:
     return set(runs.frame["run"][runs.frame["metric"] == names.sampled(0, 0, "x")])
 
 
-def _has(report: pd.DataFrame, experiment: Experiment) -> bool:
-    of_env = report[report[names.ENV] == experiment.env]
-    return bool((of_env[names.MAP].isin(experiment.maps) & of_env[names.ALGO].isin(experiment.algos)).any())
+def _goal_lines(selection: Selection) -> pd.DataFrame:
+    return figure1_data.reached(figure1_data.episodes_of(selection), figure1_data.Game.of(selection))
 
 
 def _cells(found: Found) -> pd.DataFrame:
@@ -102,15 +128,17 @@ def _cells(found: Found) -> pd.DataFrame:
 def curve_lines(found: Found) -> pd.DataFrame:
     """One line for each run and policy: map, method, seed, final, training, early, middle, late (see `curves`)."""
     seeds = found.report.set_index("run")[names.SEED]
+    # A lost evaluation is a hole in `scores`, which a run's mean leaves out; a NaN that was logged has to spoil it.
+    marked = replace(found, frame=found.frame.assign(value=found.frame["value"].fillna(np.inf)))
     parts = []
     for map_ in found.experiment.maps:
         for algo in found.experiment.algos:
             for policy in (names.INDEPENDENT, names.DEPENDENT):
-                scores = found.scores(map_, algo, policy)
-                means = {"final": found.final(map_, algo, policy), "training": scores.mean(skipna=False)}
+                scores = marked.scores(map_, algo, policy)
+                means = {"final": found.final(map_, algo, policy), "training": scores.mean()}
                 thirds = np.array_split(np.arange(len(scores)), len(THIRDS))
-                means |= {name: scores.iloc[rows].mean(skipna=False) for name, rows in zip(THIRDS, thirds, strict=True)}
-                part = pd.DataFrame(means)
+                means |= {name: scores.iloc[rows].mean() for name, rows in zip(THIRDS, thirds, strict=True)}
+                part = pd.DataFrame(means).replace(np.inf, np.nan)
                 parts.append(part.assign(map=map_, method=style.label(algo, policy), seed=seeds.reindex(part.index)))
     return pd.concat(parts, ignore_index=True)
 

@@ -1,11 +1,15 @@
-"""Claims on the matrix game and the multi-goal game: counts of how seeds end."""
+"""Claims on the matrix game and the multi-goal game: counts of how seeds end.
+
+A seed whose return is NaN ended nobody knows how: it speaks neither for the paper nor against it.
+"""
 
 from collections.abc import Callable
-from math import comb
 
 import pandas as pd
+from scipy import stats
 
 from analysis import paper
+from analysis.aggregates import LEVEL
 from analysis.claims.claim import Claim, Judgement, three_way, two_way
 
 Rule = Callable[[pd.DataFrame], Judgement]
@@ -18,37 +22,65 @@ CAPTURED = 0.1
 CENTRAL = "CENTRAL"
 
 
-def all_end(method: str, column: str, none: bool = False) -> Rule:
-    """Every seed of the method ends as the column says, or none of them does."""
+def all_end(method: str, *ends: str) -> Rule:
+    """Every seed of the method ends in one of these ways."""
 
     def judge(lines: pd.DataFrame) -> Judgement:
-        count, seeds = _count(lines, method, column)
-        return two_way(count == (0 if none else seeds), f"{count} of {seeds} seeds")
+        found = [_count(lines, method, end) for end in ends]
+        (_, nan, seeds), count = found[0], sum(count for count, _, _ in found)
+        return three_way(count == seeds, count + nan < seeds, _shown(count, nan, seeds))
 
     return judge
 
 
-def by_chance(method: str, column: str, of_five: int) -> Rule:
-    """Some seeds and not all end so, and as often as the paper's five by Fisher's exact test."""
+def by_chance(method: str, end: str, of_five: int) -> Rule:
+    """Some seeds and not all end so, and as often as the paper's five."""
 
     def judge(lines: pd.DataFrame) -> Judgement:
-        count, seeds = _count(lines, method, column)
-        p = fisher(count, seeds, of_five, paper.SEEDS)
-        numbers = f"{count} of {seeds} seeds against {of_five} of {paper.SEEDS}, p = {p:.2g}"
-        return three_way(p >= _P and 0 < count < seeds, p < _P, numbers)
+        count, nan, seeds = _count(lines, method, end)
+        low, high = stats.binomtest(count, seeds).proportion_ci(LEVEL, method="wilson")
+        p = max(_fisher(k, seeds, of_five) for k in range(count, count + nan + 1))
+        numbers = (
+            f"{_shown(count, nan, seeds)} ({low:.0%} to {high:.0%}) against {of_five} of {paper.SEEDS}, p = {p:.2g}"
+        )
+        alike = p >= _P and low <= of_five / paper.SEEDS <= high
+        return three_way(alike and 0 < count < seeds and not nan, p < _P, numbers)
 
     return judge
 
 
-def fisher(k: int, n: int, j: int, m: int) -> float:
-    """Fisher's exact test, two-sided: how likely counts at least as odd as k of n beside j of m are at one rate."""
-    ways = [comb(n, i) * comb(m, k + j - i) if 0 <= k + j - i <= m else 0 for i in range(n + 1)]
-    return sum(way for way in ways if way <= ways[k]) / sum(ways)
+def _fisher(count: int, seeds: int, of_five: int) -> float:
+    return float(stats.fisher_exact([[count, seeds - count], [of_five, paper.SEEDS - of_five]]).pvalue)
 
 
-def _count(lines: pd.DataFrame, method: str, column: str) -> tuple[int, int]:
+def _count(lines: pd.DataFrame, method: str, end: str) -> tuple[int, int, int]:
+    """Seeds of a method that end so, those that end with NaN, and all."""
     line = lines[lines["method"] == method].iloc[0]
-    return int(line[column]), int(line["seeds"])
+    return int(line[end]), int(line["nan"]), int(line["seeds"])
+
+
+def _shown(count: int, nan: int, seeds: int) -> str:
+    return f"{count} of {seeds} seeds{f', {nan} NaN' if nan else ''}"
+
+
+def _mostly_miss(lines: pd.DataFrame) -> Judgement:
+    counts = {str(method): _count(lines, str(method), "optimum") for method in lines["method"]}
+    return three_way(
+        all(2 * (count + nan) < seeds for count, nan, seeds in counts.values()),
+        any(2 * count >= seeds for count, _, seeds in counts.values()),
+        "; ".join(f"{method} {_shown(*ends)}" for method, ends in counts.items()),
+    )
+
+
+def _more_at_the_optimum(lines: pd.DataFrame) -> Judgement:
+    (ours, our_nan, our_seeds), (theirs, their_nan, their_seeds) = (
+        _count(lines, method, "optimum") for method in ("MACPF", "FOP")
+    )
+    return three_way(
+        ours / our_seeds > (theirs + their_nan) / their_seeds,
+        (ours + our_nan) / our_seeds <= theirs / their_seeds,
+        f"MACPF {_shown(ours, our_nan, our_seeds)}; FOP {_shown(theirs, their_nan, their_seeds)}",
+    )
 
 
 def goals(least: int, most: int) -> Rule:
@@ -61,7 +93,16 @@ def goals(least: int, most: int) -> Rule:
     return judge
 
 
-_LARGEST = "seed's final greedy return is the largest payoff"
+def _mostly_nowhere(lines: pd.DataFrame) -> Judgement:
+    lost, episodes = lines["none"], lines["episodes"]
+    words = ", ".join(f"{a} of {b}" for a, b in zip(lost, episodes, strict=True))
+    return three_way(
+        bool((2 * lost > episodes).all()),
+        bool((2 * lost < episodes).all()),
+        f"episodes of each run at no goal: {words}",
+    )
+
+
 _SEVERAL = "sampled trajectories of every run reach at least two of the four goals"
 
 
@@ -76,16 +117,23 @@ def _matrix(id: str, method: str, text: str, rule: str, judge: Rule, figure_only
 
 
 def _optimal(id: str, method: str, text: str) -> Claim:
-    return _matrix(id, method, text, f"every {_LARGEST}", all_end(method, "optimum"))
+    return _matrix(
+        id, method, text, "every seed's final greedy return is the largest payoff", all_end(method, "optimum")
+    )
 
 
 def _suboptimal(id: str, method: str, text: str) -> Claim:
-    return _matrix(id, method, text, f"no {_LARGEST}", all_end(method, "optimum", none=True))
+    rule = "every seed's final greedy return is neither the largest nor the smallest payoff"
+    return _matrix(id, method, text, rule, all_end(method, "suboptimal"))
 
 
 def _chance(id: str, method: str, column: str, of_five: int, text: str) -> Claim:
     end = "the largest payoff" if column == "optimum" else "the smallest payoff"
-    rule = f"some seeds and not all end at {end}; Fisher's exact test against {of_five} of 5 has p >= {_P}"
+    share = of_five / paper.SEEDS
+    rule = (
+        f"some seeds and not all end at {end}, {share:.0%} is in Wilson's {LEVEL:.0%} interval of their share, and "
+        f"Fisher's exact test against {of_five} of {paper.SEEDS} has p >= {_P}; contradicted if p < {_P}"
+    )
     return _matrix(id, method, text, rule, by_chance(method, column, of_five))
 
 
@@ -95,10 +143,26 @@ CLAIMS = [
         id="fop",
         method="FOP",
         text="Multi-goal game: FOP struggles to learn any meaningful joint policy",
+        rule="in every run most sampled trajectories end at no goal; contradicted if in every run most end at one",
+        judge=_mostly_nowhere,
+    ),
+    _goals(
+        id="fop-modes",
+        method="FOP",
+        text="Multi-goal game: FOP does not inherit a multi-modal joint policy",
         rule="sampled trajectories of no run reach more than one of the four goals",
         judge=goals(0, 1),
     ),
     _goals("macpf", "MACPF_DEP", "Multi-goal game: with dependency several modes are learnt", _SEVERAL, goals(2, 4)),
+    Claim(
+        id="matrix-fop",
+        where="1, Figure 4",
+        text="MACPF consistently outperforms its base method, FOP (matrix game)",
+        rule="a larger share of MACPF's seeds than of FOP's has the largest payoff as its final greedy return",
+        judge=_more_at_the_optimum,
+        experiment="figure4",
+        methods=("MACPF", "FOP"),
+    ),
     _optimal("macpf", "MACPF", "The independent joint policy of MACPF always converges to an optimum"),
     _optimal("macpf-dep", "MACPF_DEP", "The dependent joint policy of MACPF always converges to the highest return"),
     _matrix(
@@ -108,6 +172,15 @@ CLAIMS = [
         rule=f"in every seed it gives each of them a probability of at least {CAPTURED} in the end",
         judge=all_end("MACPF_DEP", "both"),
         figure_only=True,
+    ),
+    Claim(
+        id="figure4-most",
+        where="5.1, Figure 4",
+        text="QMIX, QPLEX and FOP fail to learn the optimal coordinated strategy in most cases",
+        rule="of each of the three the final greedy return of fewer than half of the seeds is the largest payoff",
+        judge=_mostly_miss,
+        experiment="figure4",
+        methods=("QMIX", "QPLEX", "FOP"),
     ),
     _suboptimal("qmix", "QMIX", "QMIX finds a suboptimal policy in all seeds"),
     _suboptimal("mappo", "MAPPO", "MAPPO finds a suboptimal policy in all seeds"),
@@ -119,7 +192,7 @@ CLAIMS = [
         method="QTRAN",
         text="QTRAN finds at least the suboptimal policy in all seeds",
         rule="no seed's final greedy return is the smallest payoff",
-        judge=all_end("QTRAN", "worse", none=True),
+        judge=all_end("QTRAN", "optimum", "suboptimal"),
     ),
     _chance("qplex-worse", "QPLEX", "worse", 1, "QPLEX is worse than QMIX in 20 % of the seeds"),
     _chance("fop-worse", "FOP", "worse", 2, "FOP is worse than QMIX in 40 % of the seeds"),

@@ -10,7 +10,10 @@ from analysis.claims import curves, games, tables
 from analysis.claims.claim import FIGURE_ONLY, UNDECIDED, Claim, Evidence, Judgement
 from analysis.claims.evidence import published
 
-_ORDER = ("smac", "figure1", "figure4", "figure5", "table2", "figure6", "figure7", "table1", "figure8", "figure9")
+_ORDER = (
+    *("matrix", "smac", "mpe", "figure1", "figure4", "figure5"),
+    *("table2", "figure6", "figure7", "table1", "figure8", "figure9"),
+)
 #: Every claim, in the order of the paper.
 CLAIMS: list[Claim] = sorted(
     [*games.CLAIMS, *tables.CLAIMS, *curves.CLAIMS], key=lambda claim: _ORDER.index(claim.id.split("-")[0])
@@ -55,6 +58,8 @@ def _published(claim: Claim) -> Judgement:
 def _judged(claim: Claim, evidence: Evidence | None) -> tuple[Judgement, int]:
     if evidence is None:
         return Judgement(UNDECIDED, "no finished runs"), claim.needed
+    if evidence.refused:
+        return Judgement(UNDECIDED, evidence.refused), claim.needed
     if missing := claim.missing(evidence.lines):
         return Judgement(UNDECIDED, f"{claim.needed - missing} of {claim.needed} runs"), missing
     verdict, numbers = claim.judge(claim.about(evidence.lines))

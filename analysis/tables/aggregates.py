@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.aggregates import (
+    CURVE_REPLICATES,
+    LEAST,
     LEVEL,
     REPLICATES,
     SEED,
@@ -71,12 +73,12 @@ def _cell(line: "pd.Series[float]") -> str:
 
 def caption(comparison: Comparison, found: Found) -> str:
     """What a reader of a table or figure of aggregates has to know."""
-    single = any(sample.sizes.min() < 2 for sample in comparison.final.values())
+    few = any(sample.sizes.min() < LEAST for sample in comparison.final.values())
     sentences = [
         f"{scale(found)} A run's final score is the mean of its last {LAST} evaluations.",
         f"Brackets and bands: {LEVEL:.0%} percentile intervals of a bootstrap stratified by map ({REPLICATES:,} "
-        f"replicates, 2,000 for curves, seed {SEED}).",
-        "There is none where a map has a single run." if single else "",
+        f"replicates, {CURVE_REPLICATES:,} for sample efficiency, seed {SEED}).",
+        f"There is none where a map has fewer than {LEAST} runs." if few else "",
         f"Maps: {len(comparison.maps)}; runs of each map: {runs_per_map(comparison)}.",
         comparison.left_out,
         found.caption,

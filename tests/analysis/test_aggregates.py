@@ -4,7 +4,19 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.aggregates import Sample, curve, estimate, improvement, iqm, mean, median, optimality_gap, profile
+from analysis.aggregates import (
+    Sample,
+    curve,
+    difference,
+    estimate,
+    improvement,
+    iqm,
+    mean,
+    median,
+    optimality_gap,
+    paired_difference,
+    profile,
+)
 
 RANDOM = np.random.default_rng(3)
 STATISTICS = (mean, median, iqm, optimality_gap)
@@ -85,10 +97,59 @@ def test_intervals_cover(statistic, sizes):
     assert 0.85 <= hits / 300 <= 0.99
 
 
-def test_a_single_run_of_a_map_has_no_interval():
-    single = Sample.of([0.3, 0.4], [0.5])
-    assert np.isnan([estimate(iqm, single).low, improvement(single, single).high]).all()
-    assert estimate(mean, single).point == pytest.approx(0.425)
+@pytest.mark.parametrize(("maps", "runs", "percent"), [(1, 3, 74), (1, 5, 84), (18, 3, 88), (18, 5, 92)])
+def test_bootstrap_intervals_of_few_runs_cover_as_little_as_the_docs_say(maps, runs, percent):
+    random, hits = np.random.default_rng(0), 0
+    for repeat in range(1000):
+        ends = estimate(mean, Sample.of(*random.normal(size=(maps, runs))), replicates=500, seed=repeat)
+        hits += bool(ends.low <= 0 <= ends.high)
+    assert hits / 10 == pytest.approx(percent, abs=2.5)
+
+
+def test_equal_methods_on_two_maps_are_seldom_told_apart():
+    random, above = np.random.default_rng(0), 0
+    for repeat in range(1000):
+        ours, theirs = (Sample.of(*random.normal(size=(2, 5))) for _ in range(2))
+        above += bool(improvement(ours, theirs, replicates=500, seed=repeat).low > 0.5)
+    assert 0.02 <= above / 1000 <= 0.04
+
+
+#: Two methods' scores: alike in spread or not, and close to an end of the scale.
+PAIRS = {
+    "normal": (lambda r, n: r.normal(0.5, 0.05, n), lambda r, n: r.normal(0.3, 0.1, n), 0.2),
+    "beta": (lambda r, n: r.beta(6.4, 1.6, n), lambda r, n: r.beta(3.2, 4.8, n), 0.4),
+    "lost": (lambda r, n: r.beta(0.5, 9.5, n), lambda r, n: r.beta(7, 3, n), -0.65),
+}
+
+
+@pytest.mark.parametrize("runs", [3, 5])
+@pytest.mark.parametrize("pair", PAIRS)
+def test_intervals_of_differences_on_one_map_cover(pair, runs):
+    first, second, truth = PAIRS[pair]
+    random, hits = np.random.default_rng(0), np.zeros(2)
+    for _ in range(2000):
+        ours, theirs = first(random, runs), second(random, runs)
+        for k, ends in enumerate((difference(ours, theirs), paired_difference(ours - theirs))):
+            hits[k] += bool(ends.low <= truth <= ends.high)
+    assert (hits / 2000 > 0.92).all()
+
+
+def test_intervals_of_differences_are_scipys():
+    ours, theirs = RANDOM.random(5), RANDOM.random(4)
+    welch = stats.ttest_ind(ours, theirs, equal_var=False).confidence_interval(0.95)
+    found = difference(ours, theirs)
+    assert (found.low, found.high) == pytest.approx((welch.low, welch.high))
+    paired = stats.ttest_rel(ours[:4], theirs).confidence_interval(0.95)
+    found = paired_difference(ours[:4] - theirs)
+    assert (found.low, found.high) == pytest.approx((paired.low, paired.high))
+    alike = difference(np.zeros(5), np.zeros(5))
+    assert (alike.low, alike.high) == (0, 0)
+
+
+def test_fewer_than_three_runs_of_a_map_have_no_interval():
+    few = Sample.of([0.3, 0.4, 0.35], [0.5, 0.5])
+    assert np.isnan([estimate(iqm, few).low, improvement(few, few).high]).all()
+    assert estimate(mean, few).point == pytest.approx(0.425)
 
 
 def test_nan_is_never_trimmed_away():
@@ -99,7 +160,7 @@ def test_nan_is_never_trimmed_away():
 
 
 def test_the_probability_of_improvement_is_mann_and_whitneys():
-    ours, theirs = RANDOM.integers(5, size=(3, 4)) / 4, [RANDOM.integers(5, size=n) / 4 for n in (5, 2, 6)]
+    ours, theirs = RANDOM.integers(5, size=(3, 4)) / 4, [RANDOM.integers(5, size=n) / 4 for n in (5, 3, 6)]
     by_map = [stats.mannwhitneyu(a, b).statistic / (len(a) * len(b)) for a, b in zip(ours, theirs, strict=True)]
     result = improvement(Sample.of(*ours), Sample.of(*theirs))
     assert result.point == pytest.approx(np.mean(by_map))
@@ -108,9 +169,9 @@ def test_the_probability_of_improvement_is_mann_and_whitneys():
 
 
 def test_a_profile_counts_runs_above_each_level():
-    sample = Sample.of([0.2, 0.6], [0.5, 0.5, 0.9, 1.0])
+    sample = Sample.of([0.2, 0.6, 0.6], [0.5, 0.5, 0.9, 1.0])
     result = estimate(profile(np.array([0.0, 0.5, 0.6, 1.0])), sample)
-    np.testing.assert_allclose(result.point, [1, (1 / 2 + 2 / 4) / 2, (0 + 2 / 4) / 2, 0])
+    np.testing.assert_allclose(result.point, [1, (2 / 3 + 2 / 4) / 2, (0 + 2 / 4) / 2, 0])
     assert ((result.low <= result.point) & (result.point <= result.high)).all()
 
 

@@ -16,10 +16,10 @@ EAST, NORTH, LOST = [(4, 0), (5, 0)], [(0, 4), (0.5, 6)], [(0, 0), (1, 1)]
 @pytest.fixture(scope="module")
 def root(tmp_path_factory, write_paths):
     root = tmp_path_factory.mktemp("goals")
-    write_paths(root, "central", [EAST, NORTH, LOST])
+    write_paths(root, "central", [EAST, NORTH, LOST], total=300_000)
     for seed in range(5):
-        write_paths(root, "macpf", [NORTH, EAST], seed=seed)
-    write_paths(root, "qmix", [EAST])  # in no panel
+        write_paths(root, "macpf", [NORTH, EAST], seed=seed, total=300_000)
+    write_paths(root, "qmix", [EAST], total=300_000)  # in no panel
     return root
 
 
