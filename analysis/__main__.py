@@ -306,7 +306,7 @@ def _claims(options: argparse.Namespace) -> None:
         choice, there_are = getattr(options, key), sorted(set(runs.report[key]) - {""})
         if choice is not None and choice not in there_are:
             raise AnalysisError(f"no runs with --{key} {choice}; there are: {', '.join(there_are) or 'none'}")
-    evidence = gather(runs, options.budget, options.backend, map=options.map)
+    evidence = gather(runs, options.budget, options.backend, options.map)
     table = ledger(evidence)
     print(*write_ledger(table, options.out), "", readable(table), sep="\n")
 

@@ -1,6 +1,5 @@
 """What the claims look at: the paper's own numbers, and those of finished runs."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -46,7 +45,6 @@ def gather(
     runs: Runs,
     budget: str | None = None,
     backend: str | None = None,
-    exclude: Sequence[str] = (),
     map: str | None = None,
 ) -> dict[str, Evidence]:
     """The evidence of every experiment that has finished runs of methods and maps that its claims name.
@@ -57,7 +55,6 @@ def gather(
     Args:
         runs: all there are.
         budget, backend: wanted value; None takes the only one there is of each experiment.
-        exclude: runs whose key contains one of these are left out.
         map: the payoff of the matrix game; None takes the one that its own settings name.
     """
     report = runs.report
@@ -66,7 +63,6 @@ def gather(
         if choice is not None:
             any_ = (key == names.BACKEND) & report[names.ENV].isin(_GAMES.values())
             wanted &= (report[key] == choice) | any_
-    wanted &= np.array([not any(text in run for text in exclude) for run in report["run"]], dtype=bool)
     if _MATRIX_GAME in report[names.ENV].array:
         map = map or str(compose(f"env={_MATRIX_GAME}").map.name)
         wanted &= (report[names.ENV] != _MATRIX_GAME) | (report[names.MAP] == map)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cache
-
-from omegaconf import OmegaConf
 
 from analysis.experiments import SMOKE
+from analysis.lengths import full_length
 from analysis.runs import NO_DATA, Runs
 from macpf import names
-from macpf.configuration import CONF
 
 _KEYS = [names.ENV, names.BUDGET, "total", names.BACKEND]
 #: What the page shows first.
@@ -77,16 +74,6 @@ def strata(runs: Runs) -> list[Stratum]:
         for _, group in logged.groupby(_KEYS)
     ]
     return sorted(parted, key=lambda s: (_place(s.env, _ENVS), _place(s.budget, _BUDGETS), -s.total, s.backend))
-
-
-@cache
-def full_length(env: str, budget: str) -> int | None:
-    """Env steps that a budget promises in an environment, None if `conf/` does not know them."""
-    path = CONF / "env" / f"{env}.yaml"
-    if not env or not path.exists():
-        return None
-    steps = OmegaConf.select(OmegaConf.load(path), f"budgets.{budget}.env_steps")
-    return None if steps is None else int(steps)
 
 
 def _place(name: str, order: tuple[str, ...]) -> tuple[int, str]:

@@ -9,7 +9,6 @@ import pandas as pd
 
 from analysis.claims import CONTRADICTED, FIGURE_ONLY, SUPPORTED, UNDECIDED, VERDICT_COLUMNS, ledger
 from analysis.claims.evidence import gather
-from analysis.errors import AnalysisError
 from analysis.report.strata import Stratum
 from analysis.runs import Runs
 
@@ -24,12 +23,10 @@ class Ledger:
 
     Attributes:
         title: which runs judge; empty if none do.
-        refused: why they cannot judge after all; empty if they can.
         lines: as `analysis.claims.ledger` has them.
     """
 
     title: str
-    refused: str
     lines: pd.DataFrame
 
     @property
@@ -48,12 +45,8 @@ def ledgers(runs: Runs, parted: Sequence[Stratum]) -> list[Ledger]:
     kinds |= {(s.budget, s.backend) for s in judges if s.budget not in {budget for budget, _ in kinds}}
     kept = {run for stratum in judges for run in stratum.runs.report["run"]}
     results = runs.only(runs.report[runs.report["run"].isin(kept)])
-    return [_ledger(results, *kind) for kind in sorted(kinds)] or [Ledger("", "", ledger({}))]
-
-
-def _ledger(results: Runs, budget: str, backend: str) -> Ledger:
-    try:
-        evidence, refused = gather(results, budget, backend), ""
-    except AnalysisError as error:
-        evidence, refused = {}, str(error)
-    return Ledger(f"{budget} budget, {backend} backend", refused, ledger(evidence))
+    judged = [
+        Ledger(f"{budget} budget, {backend} backend", ledger(gather(results, budget, backend)))
+        for budget, backend in sorted(kinds)
+    ]
+    return judged or [Ledger("", ledger({}))]
