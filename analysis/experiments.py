@@ -133,21 +133,20 @@ def find(runs: Runs, experiment: Experiment, budget: str | None = None, backend:
 def _caption(experiment: Experiment, runs: Runs) -> str:
     shown = runs.report
     budget, backend = shown[names.BUDGET].iloc[0], shown[names.BACKEND].iloc[0]
-    planned = set(product(experiment.maps, experiment.algos, experiment.planned(budget)))
+    seeds = experiment.planned(budget)
+    planned = set(product(experiment.maps, experiment.algos, seeds))
     score = names.score(names.INDEPENDENT, experiment.score)
     scored = runs.frame[runs.frame["metric"] == score]
     finished = shown[(shown["state"] == FINISHED) & shown["run"].isin(scored["run"])]
-    missing = planned - set(zip(finished[names.MAP], finished[names.ALGO], finished[names.SEED], strict=True))
+    missing = planned - set(_places(finished))
     diverged = shown[shown["run"].isin(scored["run"][~np.isfinite(scored["value"])])]
     unfinished = int((shown["state"] != FINISHED).sum())
     commits = short_commits(shown["commit"])
     sentences = [
         f"{len(planned) - len(missing)} of {len(planned)} planned runs are finished",
-        f"Missing: {_cells(missing)}" if missing and len(missing) < len(planned) else "",
+        f"Missing: {_cells(missing, len(seeds))}" if missing and len(missing) < len(planned) else "",
         f"{unfinished} unfinished ones are shown where a method has no finished run" if unfinished else "",
-        f"NaN scores: {_cells(zip(diverged[names.MAP], diverged[names.ALGO], diverged[names.SEED], strict=True))}"
-        if len(diverged)
-        else "",
+        f"NaN scores: {_cells(_places(diverged), len(seeds))}" if len(diverged) else "",
         f"Left out on request: {', '.join(runs.excluded)}" if runs.excluded else "",
         _protocol(runs),
         f"Budget {budget} ({int(shown['total'].max()):,} env steps), backend {backend}",
@@ -157,12 +156,19 @@ def _caption(experiment: Experiment, runs: Runs) -> str:
     return ". ".join(sentence for sentence in sentences if sentence) + "."
 
 
-def _cells(runs: Iterable[tuple[str, str, int]]) -> str:
-    """Runs by method and map, a long list cut short."""
+def _places(report: pd.DataFrame) -> list[tuple[str, str, int]]:
+    return list(zip(report[names.MAP], report[names.ALGO], report[names.SEED], strict=True))
+
+
+def _cells(runs: Iterable[tuple[str, str, int]], planned: int) -> str:
+    """Runs by method and map, a long list cut short; a cell without seeds means all of them."""
     seeds: dict[str, list[int]] = defaultdict(list)
     for map_, algo, seed in sorted(runs):
         seeds[f"{style.label(algo)} on {map_}"].append(seed)
-    texts = [f"{cell} (seed{'s' * (len(s) > 1)} {', '.join(map(str, s))})" for cell, s in seeds.items()]
+    texts = [
+        cell if len(s) == planned else f"{cell} (seed{'s' * (len(s) > 1)} {', '.join(map(str, s))})"
+        for cell, s in seeds.items()
+    ]
     return "; ".join(texts[:NAMED]) + (f"; and {len(texts) - NAMED} more" if len(texts) > NAMED else "")
 
 
