@@ -6,10 +6,10 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
+from analysis import style
 from analysis.aggregates import Sample
 from analysis.errors import AnalysisError
 from analysis.experiments import Found
-from analysis.figures import style
 from analysis.normalisation import WIN_RATE, bounds
 from macpf import names
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis import style
 from analysis.errors import AnalysisError
-from analysis.figures import style
 from analysis.runs import FINISHED, NO_DATA, Runs, short_commits
 from analysis.selection import listing, refuse_mixtures
 from macpf import names

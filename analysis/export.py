@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis import style
 from analysis.errors import AnalysisError
 from analysis.experiments import LAST
-from analysis.figures import style
 from analysis.runs import FINISHED, Runs
 from macpf import names
 

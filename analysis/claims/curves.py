@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
+from analysis import style
 from analysis.aggregates import Estimate, Sample, difference, improvement, paired_difference
 from analysis.claims.claim import Claim, Judgement, three_way, unless_nan
 from analysis.claims.tables import METHODS
 from analysis.experiments import Experiment
-from analysis.figures import style
 from macpf import names
 
 Rule = Callable[[pd.DataFrame], Judgement]

@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from analysis import paper
+from analysis import paper, style
 from analysis.claims import curves, games, tables
 from analysis.claims.claim import Evidence, played_by
 from analysis.claims.curves import THIRDS
 from analysis.claims.games import CAPTURED
 from analysis.errors import AnalysisError
 from analysis.experiments import SMOKE, Experiment, Found, find
-from analysis.figures import figure1_data, style
+from analysis.figures import figure1_data
 from analysis.figures.figure4_data import MACPF, joint_policy, payoff_of
 from analysis.lengths import full_length
 from analysis.runs import FINISHED, Runs

@@ -12,10 +12,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
+from analysis import style
 from analysis.aggregates import Estimate, curve, estimate, profile
 from analysis.comparison import Comparison
 from analysis.experiments import Found
-from analysis.figures import style
 from analysis.tables.aggregates import IMPROVEMENT, OURS, caption
 from macpf import names
 

@@ -11,8 +11,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
+from analysis import style
 from analysis.experiments import Found
-from analysis.figures import style
 from macpf import names
 
 #: The moving average over evaluations (paper, section 5).

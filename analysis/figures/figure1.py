@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from analysis import style
 from analysis.errors import AnalysisError
 from analysis.experiments import SMOKE
-from analysis.figures import style
 from analysis.figures.figure1_data import PANELS, Game, episodes_of, reached
 from analysis.runs import FINISHED, short_commits
 from analysis.selection import Selection

@@ -12,8 +12,8 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from analysis import style
 from analysis.errors import AnalysisError
-from analysis.figures import style
 from analysis.figures.figure4_data import MACPF, joint_policy, payoff_of, runs_to_show
 from analysis.figures.matrix import draw_matrix
 from analysis.selection import Selection

@@ -8,8 +8,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
+from analysis import style
 from analysis.errors import AnalysisError
-from analysis.figures import style
 from analysis.figures.figure4_data import MACPF
 from analysis.identity import parameters
 from analysis.runs import Runs

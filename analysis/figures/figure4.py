@@ -13,8 +13,8 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
+from analysis import style
 from analysis.errors import AnalysisError
-from analysis.figures import style
 from analysis.figures.figure4_data import MACPF, Figure4, collect, variants
 from analysis.figures.matrix import draw_matrix
 from analysis.selection import Selection

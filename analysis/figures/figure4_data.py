@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis import style
 from analysis.errors import AnalysisError
-from analysis.figures import style
 from analysis.runs import FINISHED, short_commits
 from analysis.selection import Selection
 from analysis.statistics import Curve, over_seeds

@@ -8,7 +8,7 @@ from matplotlib.colors import Colormap, Normalize
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from analysis.figures import style
+from analysis import style
 
 
 def draw_matrix(

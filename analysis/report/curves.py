@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from analysis import style
 from analysis.experiments import SCORES, Experiment, Found, find
-from analysis.figures import style
 from analysis.figures.curves import BAND, SMOOTHING, curve_table
 from analysis.figures.figure4_data import MACPF
 from analysis.report.strata import Stratum

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis import style
 from analysis.errors import AnalysisError
-from analysis.figures import style
 from analysis.figures.figure4 import ENV
 from analysis.figures.figure4_data import MACPF, JointPolicy, collect, joint_policy, runs_to_show, variants
 from analysis.report.strata import Stratum

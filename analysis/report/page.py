@@ -13,9 +13,8 @@ import jinja2
 import numpy as np
 import pandas as pd
 
-from analysis import hyperparameters
+from analysis import hyperparameters, style
 from analysis.errors import AnalysisError
-from analysis.figures import style
 from analysis.report import inventory
 from analysis.report.curves import Chart, charts, is_macpf
 from analysis.report.games import Game, games

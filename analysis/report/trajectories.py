@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 import matplotlib as mpl
 import pandas as pd
 
+from analysis import style
 from analysis.errors import AnalysisError
-from analysis.figures import figure1, style
+from analysis.figures import figure1
 from analysis.figures.figure1_data import ENV, Game, episodes_of, reached
 from analysis.report.strata import Stratum
 from analysis.selection import select

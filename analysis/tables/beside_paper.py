@@ -5,9 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis import paper
+from analysis import paper, style
 from analysis.experiments import LAST, SMOKE, Found
-from analysis.figures import style
 from analysis.runs import FINISHED
 from macpf import names
 

@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis import paper
+from analysis import paper, style
 from analysis.errors import AnalysisError
-from analysis.figures import style
 from analysis.figures.figure4_data import payoff_of
 from analysis.runs import FINISHED, Runs
 from analysis.selection import Selection, select

@@ -4,10 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import paper
+from analysis import paper, style
 from analysis.__main__ import main
 from analysis.experiments import Experiment, find
-from analysis.figures import style
 from analysis.figures.curves import curve_table
 from analysis.runs import load_runs
 from analysis.tables.beside_paper import cells, write_table
