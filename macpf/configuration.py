@@ -23,6 +23,8 @@ def family(algo: str) -> str:
 
 
 OmegaConf.register_new_resolver("family", family, replace=True)
+#: An import path as a name, which becomes part of paths.
+OmegaConf.register_new_resolver("plain", lambda path: str(path).replace(":", "."), replace=True)
 
 
 @dataclass

@@ -6,12 +6,15 @@ This module imports nothing of ours, so the analysis can use it without loading 
 from __future__ import annotations
 
 import json
+import math
 import os
 import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 FINISHED, RUNNING, INTERRUPTED, FAILED, STALE, MISSING = (
     *("finished", "running", "interrupted", "failed", "stale", "missing"),
@@ -84,13 +87,10 @@ def _alive(status: dict[str, Any]) -> bool:
     """Whether the process that wrote this still lives, as far as can be seen from here."""
     if status.get("host") != socket.gethostname():
         return time.time() - float(status.get("updated", 0)) < SILENCE
-    try:
-        os.kill(int(status["pid"]), 0)
-    except ProcessLookupError:
+    try:  # a process that began after this was written has the number of one that is gone
+        return psutil.Process(int(status["pid"])).create_time() <= float(status.get("updated", math.inf))
+    except psutil.NoSuchProcess:
         return False
-    except PermissionError:
-        return True
-    return True
 
 
 def begun(outputs: Path) -> list[Standing]:

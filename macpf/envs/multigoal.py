@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
+from pydantic import Field, FiniteFloat, PositiveInt, validate_call
 
 from macpf.envs.base import Env, EnvSpec, Step
+
+Size = Annotated[FiniteFloat, Field(gt=0)]
 
 
 class MultiGoal(Env):
@@ -37,26 +40,21 @@ class MultiGoal(Env):
 
     tracked = ("x", "y")
 
+    @validate_call
     def __init__(
         self,
         batch_size: int,
         seed: int,
-        n_agents: int,
-        directions: int,
-        step: float,
-        goal_distance: float,
-        box: float,
-        start_std: float,
-        peak: float,
-        width: float,
-        steps: int,
+        n_agents: PositiveInt,
+        directions: Annotated[int, Field(ge=2)],
+        step: Size,
+        goal_distance: Size,
+        box: Size,
+        start_std: Annotated[FiniteFloat, Field(ge=0)],
+        peak: FiniteFloat,
+        width: Size,
+        steps: PositiveInt,
     ) -> None:
-        for name, value, least in (("n_agents", n_agents, 1), ("directions", directions, 2), ("steps", steps, 1)):
-            if value < least:
-                raise ValueError(f"{name}={value} makes no game; use a number of at least {least}")
-        for name, size in (("step", step), ("goal_distance", goal_distance), ("width", width)):
-            if not size > 0:
-                raise ValueError(f"{name}={size} makes no game; use a number above 0")
         if box < goal_distance:
             raise ValueError(f"box={box} leaves the goals outside; use at least goal_distance={goal_distance}")
         self.batch_size, self.box, self.start_std = batch_size, box, start_std

@@ -53,7 +53,7 @@ class PettingZoo(Env):
         for name, value, known in (("reward", reward, ("sum", "mean")), ("state", state, ("concat", "own"))):
             if value not in known:
                 raise ValueError(f"env.make.{name}={value} is not known; use {' or '.join(known)}")
-        if episode_limit < 1:
+        if not isinstance(episode_limit, int) or episode_limit < 1:
             raise ValueError(f"env.make.episode_limit={episode_limit} makes no episode; use a number of at least 1")
         factory = find(id)
         self.games = [start(factory, id, kwargs) for _ in range(batch_size)]

@@ -87,7 +87,12 @@ class Parts:
 
 
 def settle(cfg: DictConfig) -> str | None:
-    """Put the backend that plays here in the place of `env.backend=auto`; says which and why if there was a choice."""
+    """Put the backend that plays here in the place of `env.backend=auto`; says which and why if there was a choice.
+
+    Raises:
+        ConfigError: the map is of another environment, and the rest makes no sense.
+    """
+    _refuse_other_map(cfg)
     if cfg.env.backend != "auto" or "auto" not in cfg.env:
         return None
     backend, why = hydra.utils.call(cfg.env.auto)
@@ -101,10 +106,7 @@ def build(cfg: DictConfig) -> Parts:
     Raises:
         ConfigError: names the key, its value and what would be accepted.
     """
-    if cfg.map.env != cfg.env.name:
-        raise ConfigError(
-            f"map={cfg.map.name} belongs to env={cfg.map.env}; type env={cfg.map.env}, or a map of env={cfg.env.name}"
-        )
+    _refuse_other_map(cfg)
     for key in ("algo.name", "env.name", "env.backend", "map.name"):
         _check(key, Name, OmegaConf.select(cfg, key))
     check_run_settings(cfg)
@@ -130,6 +132,37 @@ def build(cfg: DictConfig) -> Parts:
         settings=settings,
         budget=budget,
     )
+
+
+def _refuse_other_map(cfg: DictConfig) -> None:
+    if cfg.map.env != cfg.env.name:
+        name = dict(cfg.map.items_ex(resolve=False))["name"]  # which may rest on settings of its own environment
+        raise ConfigError(
+            f"map={name} belongs to env={cfg.map.env}; type env={cfg.map.env}, or a map of {cfg.env.name}"
+        )
+
+
+def check_planned(cfg: DictConfig, thoroughly: bool, elsewhere: bool) -> None:
+    """Check a settled configuration before any run is started.
+
+    Args:
+        cfg: of the run.
+        thoroughly: build its parts, which is slow for many; else only what may differ between runs of one
+            configuration is looked at.
+        elsewhere: another machine will play it, whose devices nobody knows here.
+
+    Raises:
+        ConfigError: names the key, its value and what would be accepted.
+    """
+    if cfg.mode == "render":
+        raise ConfigError("mode=render draws one episode and sweeps nothing; leave -m out")
+    if elsewhere and cfg.device == "cuda":
+        cfg = cfg.copy()
+        cfg.device = "cpu"
+    if thoroughly:
+        build(cfg)
+    else:
+        check_run_settings(cfg)
 
 
 def check_run_settings(cfg: DictConfig) -> None:

@@ -27,7 +27,7 @@ FOLDER = ".slurm"
 
 
 def launcher(name: str, overrides: Sequence[str]) -> DictConfig:
-    """The settings of ``hydra/launcher=<name>``, with ``hydra.launcher.<key>=<value>`` applied.
+    """The settings of ``hydra/launcher=<name>``, with ``hydra.launcher.<key>=<value>`` applied; see `submits`.
 
     Raises:
         ConfigError: it does not submit to SLURM.
@@ -36,8 +36,6 @@ def launcher(name: str, overrides: Sequence[str]) -> DictConfig:
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         chosen = [f"hydra/launcher={name}", *overrides]
         cfg: DictConfig = hydra.compose("config", chosen, return_hydra_config=True).hydra.launcher
-    if not submits(cfg):
-        raise ConfigError(f"launcher={name} does not submit to SLURM; use local, slurm, slurm_gpu or slurm_preemptible")
     return cfg
 
 
@@ -119,8 +117,12 @@ def queued(outputs: Path) -> dict[str, str]:
 def _jobs(outputs: Path) -> dict[str, str]:
     """The runs that were ever submitted to this root, with the ids of their last jobs."""
     record = outputs / FOLDER / "submitted.jsonl"
-    lines = record.read_text().splitlines() if record.exists() else []
-    return {entry["run"]: entry["job"] for entry in map(json.loads, lines)}
+    jobs = {}
+    for line in record.read_text().splitlines() if record.exists() else []:
+        with contextlib.suppress(ValueError):  # one that a full disk or a kill cut short
+            entry = json.loads(line)
+            jobs[entry["run"]] = entry["job"]
+    return jobs
 
 
 def to_launch(stands: Sequence[tuple[Needed, Standing]], outputs: Path) -> list[Needed]:

@@ -6,9 +6,9 @@ import contextlib
 import difflib
 import os
 import re
+import signal
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -17,9 +17,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from macpf.configuration import CONF
 from macpf.runs.errors import NO_ROOM, NOT_WRITABLE, ConfigError, Interrupted, RunRefused
-
-CONF = Path(__file__).parents[2] / "conf"
 
 
 def main() -> None:
@@ -27,6 +26,8 @@ def main() -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors through to us instead of printing them over many lines
     sys.argv[1:] = [with_quoted_folder(argument) for argument in sys.argv[1:]]
     with errors_in_one_line():
+        if {"-m", "--multirun"} & set(sys.argv) and {"-c", "--cfg"} & set(sys.argv):
+            raise ConfigError("--cfg shows the settings of one run; leave -m and lists out")
         _hydra_main()
 
 
@@ -51,9 +52,10 @@ def _hydra_main(cfg: DictConfig) -> float | None:
 
 
 def with_quoted_folder(argument: str) -> str:
-    """``run=<folder>`` with the quotes that Hydra wants, since the names of run folders have a ``=`` in them."""
+    """A folder with the quotes that Hydra wants; the names of run folders have a ``=`` in them."""
     key, _, folder = argument.partition("=")
-    return f"run='{folder}'" if key == "run" and folder and folder[0] not in "'\"" else argument
+    plain = re.fullmatch(r"[\w./-]*", folder) or folder[0] in "'\"$"
+    return argument if plain or key not in ("run", "outputs") else f"{key}='{folder}'"
 
 
 @contextlib.contextmanager
@@ -74,6 +76,8 @@ def errors_in_one_line() -> Iterator[None]:
         raise SystemExit(1) from error
     except Interrupted as error:
         raise SystemExit(128 + error.signum) from error
+    except KeyboardInterrupt:  # while nothing is training, which sees to its own signals
+        raise SystemExit(128 + signal.SIGINT) from None
 
 
 def in_one_line(error: Exception) -> str:
@@ -98,5 +102,5 @@ def _nearest(key: str) -> str:
         known |= {f"{path.parent.name}.{name}" for name in names} | {path.parent.name}
     known |= {name.replace("algo.", "algo.learner.", 1) for name in known if name.startswith("algo.")}
     close = difflib.get_close_matches(key, sorted(known), n=1)
-    hint = f"did you mean {close[0]}? " if close else ""
+    hint = f"did you mean {'+' * (close[0] == key)}{close[0]}? " if close else ""
     return f"{hint}`python run.py --cfg job` shows all keys"

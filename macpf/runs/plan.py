@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, repeat
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
@@ -70,17 +70,22 @@ def sweep_of(experiment: str, budget: str, seeds: int | None, backend: str | Non
     return [*arguments, f"budget={budget}", *more]
 
 
-def runs_of(sweeps: Sequence[list[str]]) -> list[list[Needed]]:
+def runs_of(sweeps: Sequence[list[str]], elsewhere: bool = False) -> list[list[Needed]]:
     """The runs of each sweep, each once, in the order in which they were asked for.
 
     Every configuration is composed once, whatever sweeps want it and for however many seeds: they do not change it.
+    The first of each algorithm and environment is built, too, as what one types is the same for all of them.
+
+    Args:
+        sweeps: what one would type after ``python run.py -m``, for each.
+        elsewhere: see `check_planned`.
 
     Raises:
-        hydra.errors.HydraException, omegaconf.errors.OmegaConfBaseException: an argument does not fit.
+        ConfigError, hydra.errors.HydraException, omegaconf.errors.OmegaConfBaseException: an argument does not fit.
     """
     asked = [_seeds_by_configuration(sweep) for sweep in sweeps]
     configurations = list(dict.fromkeys(overrides for seeds in asked for overrides in seeds))
-    composed = dict(zip(configurations, _composed_in_parallel(configurations), strict=True))
+    composed = dict(zip(configurations, _composed_in_parallel(configurations, elsewhere), strict=True))
     result = []
     for seeds in asked:
         needed: dict[str, Needed] = {}
@@ -106,25 +111,38 @@ def _seeds_by_configuration(sweep: list[str]) -> dict[tuple[str, ...], list[int]
     seeds: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for run in BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(sweep), None)[0]:
         rest = tuple(override for override in run if not override.startswith("seed="))
-        seeds[rest] += [int(override.removeprefix("seed=")) for override in run if override.startswith("seed=")]
+        numbers = [override.removeprefix("seed=") for override in run if override.startswith("seed=")]
+        for number in numbers:
+            if not number.isdecimal():
+                raise ConfigError(f"seed={number} is no seed; use whole numbers from 0 on, e.g. seed=0,1")
+        seeds[rest] += map(int, numbers)
     return seeds
 
 
-def _composed_in_parallel(configurations: list[tuple[str, ...]]) -> list[tuple[Identity, int]]:
+def _composed_in_parallel(configurations: list[tuple[str, ...]], elsewhere: bool) -> list[tuple[Identity, int]]:
+    kinds: dict[tuple[str, ...], None] = {}
+    thoroughly = []
+    for overrides in configurations:
+        kind = tuple(override for override in overrides if override.startswith(("algo=", "env=")))
+        thoroughly.append(kind not in kinds)
+        kinds[kind] = None
+    arguments = configurations, thoroughly, repeat(elsewhere)
     if len(configurations) <= FEW:
-        return [_composed(overrides) for overrides in configurations]
+        return list(map(_composed, *arguments))
     from macpf.runs.build import settle  # noqa: F401  torch is loaded once here, not once in each process
 
     with ProcessPoolExecutor(min(os.cpu_count() or 1, 16), mp_context=get_context("fork")) as pool:
-        return list(pool.map(_composed, configurations, chunksize=4))
+        return list(pool.map(_composed, *arguments, chunksize=4))
 
 
-def _composed(overrides: tuple[str, ...]) -> tuple[Identity, int]:
-    from macpf.runs.build import settle
+def _composed(overrides: tuple[str, ...], thoroughly: bool, elsewhere: bool) -> tuple[Identity, int]:
+    from macpf.runs.build import check_planned, settle
 
     cfg = compose(*overrides)
     settle(cfg)
-    return Identity.of(cfg), int(cfg.budget.env_steps)
+    identity = Identity.of(cfg)
+    check_planned(cfg, thoroughly, elsewhere)
+    return identity, int(cfg.budget.env_steps)
 
 
 def check_names(names: Sequence[str]) -> list[str]:
@@ -183,11 +201,12 @@ def standings(needed: Iterable[Needed]) -> list[tuple[Needed, Standing]]:
 def describe(stands: Sequence[tuple[Needed, Standing]], queued: int, price: Cost, at_once: int) -> str:
     """The plan in two lines, e.g. ``450 runs: 12 finished, 3 running, 435 missing``."""
     counts = Counter(stand.state for _, stand in stands)
+    at_once = max(1, min(at_once, len(stands) - counts[FINISHED]))
     states = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state]) or "none"
     waiting = f" ({queued} of them queued already)" if queued else ""
     source = "measured here" if price.measured else "partly guessed: nothing was measured here yet"
     return (
         f"{len(stands)} runs: {states}{waiting}\n"
-        f"to compute: about {price.hours:,.1f} hours of one process, {price.hours / max(at_once, 1):,.1f} hours with "
+        f"to compute: about {price.hours:,.1f} hours of one process, {price.hours / at_once:,.1f} hours with "
         f"{at_once} at once ({source}), and {price.megabytes / 1000:,.1f} GB of disk"
     )

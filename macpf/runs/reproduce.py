@@ -14,8 +14,8 @@ from pathlib import Path
 
 from macpf.configuration import CONF
 from macpf.runs import cluster
-from macpf.runs.errors import ConfigError
-from macpf.runs.launch import errors_in_one_line
+from macpf.runs.errors import ConfigError, RunRefused
+from macpf.runs.launch import errors_in_one_line, with_quoted_folder
 from macpf.runs.plan import Needed, all_of, check_names, cost, describe, experiments, runs_of, standings, sweep_of
 from macpf.standing import FAILED, FINISHED, STALE, Standing, write_plan
 
@@ -38,42 +38,50 @@ def main(arguments: list[str] | None = None) -> int:
 
 def reproduce(options: argparse.Namespace) -> int:
     """Plan, ask, launch, and draw what can be drawn."""
+    if options.name in DRAWN and options.dry_run:
+        print(f"{options.name} needs no runs of its own.")
+        return 0
     if options.name in DRAWN:
         return draw([options.name], options)
     names = check_names([options.name])
     seeds = options.seeds or (1 if options.budget == "smoke" else None)
     outputs = options.runs.absolute()
     for_launcher = [override for override in options.overrides if override.startswith("hydra.launcher.")]
-    more = [f"outputs={outputs}", *(override for override in options.overrides if override not in for_launcher)]
+    changes = [override for override in options.overrides if override not in for_launcher]
+    if any(override.startswith("outputs=") for override in changes):
+        raise ConfigError("outputs= is said by --runs (or RUNS=) here; leave it out")
+    settings = cluster.launcher(options.launcher, for_launcher)
+    slurm = cluster.submits(settings)
+    more = [with_quoted_folder(f"outputs={outputs}"), *changes]
     sweeps = {name: sweep_of(name, options.budget, seeds, options.backend, more) for name in names}
-    by_sweep = dict(zip(sweeps, runs_of(list(sweeps.values())), strict=True))
+    by_sweep = dict(zip(sweeps, runs_of(list(sweeps.values()), elsewhere=slurm), strict=True))
     needed = all_of(by_sweep.values())
-    if not options.dry_run:
-        write_plan(outputs, f"{options.name}-{options.budget}", [run.identity.folder for run in needed])
-    slurm = options.launcher.startswith("slurm")
-    settings = cluster.launcher(options.launcher, for_launcher) if slurm else None
-    at_once = settings.array_parallelism * settings.at_once if settings else os.cpu_count() or 1
+    at_once = settings.array_parallelism * settings.at_once if slurm else os.cpu_count() or 1
     with cluster.alone(outputs) if slurm and not options.dry_run else nullcontext():
         left = plan(needed, outputs, at_once)
         if options.dry_run:
             return 0
+        if left and not slurm and (queued := cluster.queued(outputs).keys() & {run.identity.key for run in needed}):
+            raise RunRefused(f"SLURM has {len(queued)} of these runs in its queue; wait, or `scancel` them first")
         if left and not (options.yes or _agreed(len(left), options.launcher)):
             print("Nothing was launched.")
             return 1
-        if left and settings:
+        part = "-changed" if changes else ""  # fewer runs, or others, do not take the place of what the figure needs
+        write_plan(outputs, f"{options.name}-{options.budget}{part}", [run.identity.folder for run in needed])
+        if left and slurm:
             arrays = cluster.submit(left, settings, outputs)
             print(f"Submitted {len(left)} runs to SLURM as job array {', '.join(arrays)}; `make status` shows them.")
-    if left and not settings:
+    if left and not slurm:
         missing = {run.identity.key for run in left}
         short = {name for name, runs in by_sweep.items() if missing & {run.identity.key for run in runs}}
-        launch_here({name: sweep for name, sweep in sweeps.items() if name in short}, for_launcher)
-    if settings and options.wait:
+        launch_here({n: sweep for n, sweep in sweeps.items() if n in short}, [options.launcher, *for_launcher])
+    if slurm and options.wait:
         cluster.wait(outputs, needed)
     unfinished = [stands for _, stands in standings(needed) if stands.state != FINISHED]
-    if unfinished and settings and not options.wait:
+    if unfinished and slurm and not options.wait:
         print(f"{len(unfinished)} of {len(needed)} runs are not finished; once they are, the same command draws.")
         return 0
-    if settings:
+    if slurm:
         name_runs(unfinished)
     drawn = draw([options.name] if options.name != "all" else [*names, *DRAWN], options)
     return 1 if unfinished else drawn
@@ -100,11 +108,14 @@ def name_runs(stands: Sequence[Standing]) -> None:
         print(f"... and {len(stands) - SHOWN} more; `make status` shows them")
 
 
-def launch_here(sweeps: dict[str, list[str]], for_launcher: Sequence[str]) -> None:
-    """Play sweeps on this machine, one after the other; `run.py` skips what is finished."""
+def launch_here(sweeps: dict[str, list[str]], launcher: Sequence[str]) -> None:
+    """Play sweeps with a launcher (its name, then changes of its keys) on this machine, one after the other.
+
+    `run.py` skips what is finished.
+    """
     for name, sweep in sweeps.items():
         print(f"{name}: python run.py -m {' '.join(sweep)}", flush=True)
-        command = [sys.executable, str(ROOT / "run.py"), "-m", "hydra/launcher=local", *for_launcher, *sweep]
+        command = [sys.executable, str(ROOT / "run.py"), "-m", f"hydra/launcher={launcher[0]}", *launcher[1:], *sweep]
         done = _call(command)
         if done not in (0, 1):  # 1: some runs failed, and were named; the other sweeps go on
             raise SystemExit(done)
@@ -131,7 +142,8 @@ def draw(names: Sequence[str], options: argparse.Namespace) -> int:
         command = [sys.executable, "-m", "analysis", name]
         known = subprocess.run([*command, "--help"], cwd=ROOT, capture_output=True, text=True, check=False)
         if known.returncode:
-            print(f"`python -m analysis {name}` does not exist yet; the runs are in {options.runs}.")
+            print(known.stderr, file=sys.stderr)
+            worst = worst or known.returncode
             continue
         wanted = {"--runs": options.runs.absolute(), "--out": options.out.absolute(), "--budget": options.budget}
         arguments = [str(part) for key, value in wanted.items() if key in known.stdout for part in (key, value)]
@@ -143,7 +155,16 @@ def draw(names: Sequence[str], options: argparse.Namespace) -> int:
 def _agreed(runs: int, launcher: str) -> bool:
     if not sys.stdin.isatty():
         raise ConfigError("nobody is there to agree to this plan; add --yes (or YES=1 to make)")
-    return input(f"Launch {runs} runs with launcher={launcher}? [y/N] ").strip().lower() in ("y", "yes")
+    try:
+        return input(f"Launch {runs} runs with launcher={launcher}? [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text} is no number from 1 on")
+    return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -153,7 +174,9 @@ def _parser() -> argparse.ArgumentParser:
     launcher = "slurm" if shutil.which("sbatch") else "local"
     parser.add_argument("--launcher", default=launcher, help="local, slurm, slurm_gpu, slurm_preemptible")
     parser.add_argument("--budget", default="paper", help="paper, laptop or smoke")
-    parser.add_argument("--seeds", type=int, help="seeds of each configuration (default: 5; 1 for budget=smoke)")
+    parser.add_argument(
+        "--seeds", type=_count, help="seeds of each configuration (default: the experiment's; 1 for budget=smoke)"
+    )
     parser.add_argument("--backend", help="of SMAC: embedded, starcraft or auto")
     parser.add_argument("--runs", type=Path, default=Path("outputs"), metavar="DIR", help="folder of all runs")
     parser.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="folder of all figures")

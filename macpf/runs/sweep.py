@@ -23,7 +23,7 @@ from rich.live import Live
 from rich.table import Table
 
 from macpf.runs import cluster
-from macpf.runs.build import build, check_run_settings, settle
+from macpf.runs.build import check_planned, settle
 from macpf.runs.console import LINE_EVERY, describe_pace, describe_score, duration
 from macpf.runs.errors import ConfigError
 from macpf.runs.folder import RunFolder
@@ -51,10 +51,12 @@ class Sweep(Callback):
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Compose and check every run; end the process if one is wrong (2) or all are finished (0)."""
         try:
-            if config.mode == "render":
-                raise ConfigError("mode=render draws one episode and sweeps nothing; leave -m out")
             slurm = cluster.submits(config.hydra.launcher)
-            runs = check_all(planned_overrides(config), config.hydra.job.config_name, search_path(config))
+            if config.hydra.launcher.get("n_jobs") == 0:
+                raise ConfigError(
+                    "hydra.launcher.n_jobs=0 plays nothing; use -1 for as many at once as there are cores"
+                )
+            runs = check_all(planned_overrides(config), config.hydra.job.config_name, search_path(config), slurm)
         except Exception as error:  # Hydra would turn it into a warning and start the runs unchecked
             print(f"error: {in_one_line(error)}", file=sys.stderr)
             raise SystemExit(2) from error
@@ -221,25 +223,26 @@ def search_path(config: DictConfig) -> list[str]:
     return [override for override in config.hydra.overrides.hydra if override.startswith("hydra.searchpath=")]
 
 
-def check_all(planned: list[list[str]], config_name: str, search_path: list[str]) -> list[Needed]:
+def check_all(
+    planned: list[list[str]], config_name: str, search_path: list[str], elsewhere: bool = False
+) -> list[Needed]:
     """Compose every run, and build one of each configuration (seeds do not change what fits).
 
     Raises:
-        ConfigError: of the first run that cannot be; nothing was started.
+        ConfigError: of the first run that cannot be, or stands twice; nothing was started.
     """
-    runs = []
+    runs: dict[str, Needed] = {}
     built: set[str] = set()
     for overrides in planned:
         cfg = compose(config_name, [*search_path, *overrides])
         settle(cfg)
         identity = Identity.of(cfg)
-        if identity.config_hash in built:
-            check_run_settings(cfg)
-        else:
-            build(cfg)
-            built.add(identity.config_hash)
-        runs.append(Needed((*search_path, *overrides), identity, int(cfg.budget.env_steps)))
-    return runs
+        check_planned(cfg, identity.config_hash not in built, elsewhere)
+        built.add(identity.config_hash)
+        if identity.key in runs:
+            raise ConfigError(f"{identity} stands twice in this sweep; leave one out ({' '.join(overrides)})")
+        runs[identity.key] = Needed((*search_path, *overrides), identity, int(cfg.budget.env_steps))
+    return list(runs.values())
 
 
 def _progress(status: dict[str, Any]) -> float:

@@ -8,6 +8,7 @@ from macpf.envs.multigoal import MultiGoal, compass
 from macpf.experience.recording import as_batch
 from macpf.experience.rollout import Rollout
 from macpf.runs.build import build
+from macpf.runs.errors import ConfigError
 
 SETTINGS = {
     **{"n_agents": 2, "directions": 4, "step": 1.0, "goal_distance": 5.0, "box": 7.0},
@@ -86,16 +87,17 @@ def test_what_was_seen_comes_back_from_the_record():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"n_agents": 0}, "n_agents=0 makes no game; use a number of at least 1"),
-        ({"directions": 1}, "directions=1 makes no game"),
-        ({"width": 0.0}, "width=0.0 makes no game; use a number above 0"),
-        ({"box": 4.0}, "box=4.0 leaves the goals outside; use at least goal_distance=5.0"),
+        ("n_agents=0", "n_agents=0: input should be greater than 0"),
+        ("directions=1", "directions=1: input should be greater than or equal to 2"),
+        ("width=0", "width=0: input should be greater than 0"),
+        ("peak=nan", "peak=nan: input should be a finite number"),
+        ("steps=abc", "steps='abc': input should be a valid integer"),
+        ("box=4", "box=4.0 leaves the goals outside; use at least goal_distance=5.0"),
     ],
-    ids=str,
 )
-def test_what_is_no_game_is_refused(change, message):
-    with pytest.raises(ValueError, match=message):
-        game(**change)
+def test_what_is_no_game_is_refused_in_one_line(change, message):
+    with pytest.raises(ConfigError, match=message):
+        build(compose("algo=central", "env=multigoal", f"env.make.{change}"))
 
 
 def test_the_picture_shows_the_point():

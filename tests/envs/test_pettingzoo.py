@@ -135,8 +135,8 @@ def test_masks_in_infos_reach_the_team():
 def test_it_trains_from_the_command_line(tmp_path):
     done = subprocess.run(
         [
-            sys.executable, str(ROOT / "run.py"), "algo=vdn", "env=pettingzoo", "env.id=mpe2.simple_spread_v3",
-            "budget=smoke", "budget.env_steps=400", "env.eval_parallel=2", "budget.eval_episodes=2",
+            sys.executable, str(ROOT / "run.py"), "algo=vdn", "env=pettingzoo",
+            "env.id=mpe2.simple_spread_v3:parallel_env", "budget=smoke", "budget.env_steps=400", "env.eval_parallel=2", "budget.eval_episodes=2",
             "algo.replay.batch=8", "algo.replay.burn_in=8", f"outputs={tmp_path}",
         ],
         capture_output=True,
@@ -145,7 +145,7 @@ def test_it_trains_from_the_command_line(tmp_path):
     assert done.returncode == 0, done.stderr
     (status,) = tmp_path.rglob("status.json")
     assert json.loads(status.read_text())["state"] == "finished"
-    assert status.relative_to(tmp_path).parts[:3] == ("pettingzoo", "mpe2.simple_spread_v3", "vdn")
+    assert status.relative_to(tmp_path).parts[:3] == ("pettingzoo", "mpe2.simple_spread_v3.parallel_env", "vdn")
 
 
 class Toy(ParallelEnv):

@@ -92,8 +92,15 @@ COMMANDS = [
     (["algo.learner.lr=-1"], "algo.learner.lr=-1: input should be greater than 0"),
     (["threads=0"], "threads=0: input should be greater than 0"),
     (["seed=1.0"], "seed=1.0: input should be a valid integer"),
+    (["experiment=figure4"], "did you mean +experiment?"),
+    (["map=8m"], "map=8m belongs to env=smac; type env=smac, or a map of matrix_game"),
     (["-m", "algo=qmix,typo"], "algo=typo is not known; choose one of"),
     (["-m", "seed=0,x"], "seed='x'"),
+    (["-m", "map=p0_12,8m"], "map=8m belongs to env=smac"),
+    (["-m", "seed=0,0"], "seed=0 stands twice in this sweep"),
+    (["-m", "mode=train,render"], "mode=render draws one episode and sweeps nothing"),
+    (["-m", "--cfg", "job"], "leave -m and lists out"),
+    (["-m", "hydra.launcher.n_jobs=0", "seed=0,1"], "n_jobs=0 plays nothing"),
     (["-m", "seed=0,1", "algo.learner.lr=0.1,-1"], "algo.learner.lr=-1: input should be greater than 0"),
 ]
 

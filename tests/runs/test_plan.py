@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import time
 from collections import Counter
@@ -13,8 +14,9 @@ from macpf.runs import cluster, reproduce
 from macpf.runs.errors import ConfigError
 from macpf.runs.folder import RunFolder
 from macpf.runs.identity import Identity
+from macpf.runs.launch import with_quoted_folder
 from macpf.runs.plan import all_of, check_names, cost, runs_of, standings, sweep_of
-from macpf.standing import planned, standing
+from macpf.standing import standing
 
 
 def runs(*names, budget="smoke", seeds=None, more=()):
@@ -153,12 +155,7 @@ def test_every_launcher_can_be_changed_key_by_key(name):
 @pytest.mark.parametrize("key", ["runs_per_job", "at_once"])
 def test_a_job_of_no_runs_is_refused(key):
     with pytest.raises(ConfigError, match=f"{key}=0 has to be at least 1"):
-        cluster.launcher("slurm", [f"hydra.launcher.{key}=0"])
-
-
-def test_a_launcher_that_does_not_submit_is_refused():
-    with pytest.raises(ConfigError, match="launcher=local does not submit to SLURM"):
-        cluster.launcher("local", [])
+        cluster.submits(cluster.launcher("slurm", [f"hydra.launcher.{key}=0"]))
 
 
 def test_the_command_plans_asks_and_refuses(tmp_path, capsys):
@@ -168,9 +165,67 @@ def test_the_command_plans_asks_and_refuses(tmp_path, capsys):
     assert not any(tmp_path.iterdir())
     assert reproduce.main(arguments) == 2
     assert "add --yes" in capsys.readouterr().err
-    assert len(planned(tmp_path, "figure4-smoke")) == 1
-    assert reproduce.main(["table3"]) == 2
-    assert reproduce.main([*arguments, "--dry-run", "algo.learner.nonsense=1"]) == 2
+    assert not any(tmp_path.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["table3"], "table3 needs no runs or is not known"),
+        (["figure4", "algo.learner.nonsense=1"], "no key algo.learner.nonsense"),
+        (["figure4", "algo.learner.lr=-1"], "algo.learner.lr=-1: input should be greater than 0"),
+        (["table2", "--backend=foo", "map=8m", "algo=qmix"], "foo"),
+        (["figure4", "seed=abc"], "seed=abc is no seed"),
+        (["figure4", "budget.env_steps=abc", "algo=qmix"], "budget.env_steps='abc'"),
+        (["figure4", "outputs=elsewhere"], "--runs"),
+        (["figure4", "mode=render", "algo=qmix"], "leave -m out"),
+        (["figure4", "--launcher=slrum"], "hydra/launcher=slrum is not known; choose one of"),
+        (["figure4", "hydra.launcher.nonsense=3"], "no key hydra.launcher.nonsense"),
+    ],
+    ids=" ".join,
+)
+def test_what_cannot_be_reproduced_is_refused_in_one_line(tmp_path, capsys, arguments, says):
+    for launcher in ("local", "slurm"):
+        given = arguments if "launcher" in arguments[-1] else [*arguments, f"--launcher={launcher}"]
+        assert reproduce.main([given[0], "--budget=smoke", f"--runs={tmp_path}", "--yes", *given[1:]]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("error: ")
+        assert says in line
+    assert not any(tmp_path.iterdir())
+
+
+def test_folders_of_any_name_are_planned_in(tmp_path, capsys):
+    runs = tmp_path / "a=b, (c)"
+    assert reproduce.main(["figure2", "--dry-run", "--budget=smoke", "--launcher=local", f"--runs={runs}"]) == 0
+    assert "1 runs: 1 missing" in capsys.readouterr().out
+    ((needed,),) = runs_of([sweep_of("figure2", "smoke", None, None, [with_quoted_folder(f"outputs={runs}")])])
+    assert needed.identity.outputs == runs
+
+
+def test_a_device_of_other_machines_is_planned_for_them_only():
+    sweep = ["algo=qmix", "env=matrix_game", "device=cuda", "budget=smoke"]
+    assert len(runs_of([sweep], elsewhere=True)[0]) == 1
+    with pytest.raises(ConfigError, match="shows no CUDA device"):
+        runs_of([sweep])
+
+
+def test_nothing_is_played_here_that_slurm_has_queued(tmp_path, capsys, fake_squeue):
+    (run,) = runs("figure4", budget="smoke", seeds=1, more=["algo=qmix", f"outputs={tmp_path}"])
+    submitted(tmp_path, **{run.identity.key: "7_0"})
+    with (tmp_path / cluster.FOLDER / "submitted.jsonl").open("a") as record:
+        record.write('{"run": "cut sho')
+    fake_squeue("7_0")
+    arguments = ["--launcher=local", "--budget=smoke", f"--runs={tmp_path}", "algo=qmix", "--seeds=2", "--yes"]
+    assert reproduce.main(["figure4", *arguments]) == 1
+    assert "SLURM has 1 of these runs in its queue" in capsys.readouterr().err
+
+
+def test_a_process_that_began_later_has_the_number_of_one_that_is_gone(tmp_path):
+    status = {"state": "running", "pid": os.getpid(), "host": socket.gethostname(), "updated": 0.0}
+    (tmp_path / "status.json").write_text(json.dumps(status))
+    assert standing(tmp_path).state == "stale"
+    (tmp_path / "status.json").write_text(json.dumps(status | {"updated": time.time()}))
+    assert standing(tmp_path).state == "running"
 
 
 def test_a_figure_that_fails_does_not_stop_the_others(tmp_path, capfd):
