@@ -136,7 +136,8 @@ def test_it_trains_from_the_command_line(tmp_path):
     done = subprocess.run(
         [
             sys.executable, str(ROOT / "run.py"), "algo=vdn", "env=pettingzoo",
-            "env.id=mpe2.simple_spread_v3:parallel_env", "budget=smoke", "budget.env_steps=400", "env.eval_parallel=2", "budget.eval_episodes=2",
+            "env.id=mpe2.simple_spread_v3:parallel_env",
+            "budget=smoke", "budget.env_steps=400", "env.eval_parallel=2", "budget.eval_episodes=2",
             "algo.replay.batch=8", "algo.replay.burn_in=8", f"outputs={tmp_path}",
         ],
         capture_output=True,
