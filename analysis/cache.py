@@ -25,8 +25,8 @@ def read_through(reference: Reference, directory: Path | None) -> Segment:
     """The segment, from the cache if it is there unchanged, else read and kept for the next time."""
     if directory is None or reference.fingerprint is None:
         return reference.read()
-    path = directory / f"{hashlib.sha256(reference.name.encode()).hexdigest()[:24]}.arrow"
-    key = f"{LOADER_VERSION} {reference.fingerprint} {reference.name}".encode()
+    path = directory / f"{hashlib.sha256(os.fsencode(reference.name)).hexdigest()[:24]}.arrow"
+    key = os.fsencode(f"{LOADER_VERSION} {reference.fingerprint} {reference.name}")
     segment = _load(path, key)
     if segment is None:
         segment = reference.read()

@@ -18,6 +18,8 @@ import pyarrow as pa
 from analysis.framing import Gap
 from macpf import names
 
+#: Env steps from here on are no whole numbers any more, and nobody's.
+_LARGEST = 2.0**53
 #: W&B's readers spell these as strings, its files as bare tokens.
 _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 #: Of ``Segment.values``. Metrics are few and lines are many, so names are kept once each.
@@ -127,7 +129,7 @@ def tidy_rows(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     indices, steps, metrics, values = columns
     for index, row in enumerate(rows):
         step = number(row.get(names.ENV_STEP))
-        if step is None or not math.isfinite(step):
+        if step is None or not abs(step) < _LARGEST:  # nor NaN
             continue
         left_out = ("_", *(key.removesuffix("_type") for key in row if key.endswith("._type")))
         for metric in sorted(row):

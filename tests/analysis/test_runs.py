@@ -87,6 +87,11 @@ def test_a_killed_run_short_of_its_budget_crashed(tmp_path: Path, write_run: Wri
     assert list(load_runs(tmp_path).report["state"]) == ["crashed"]
 
 
+def test_rows_at_no_step_are_left_out() -> None:
+    rows = [{"env_step": step, "x": 1.0} for step in (5, math.nan, math.inf, 1e30, "words", None)]
+    assert tidy_rows(rows)["env_step"].to_pylist() == [5]
+
+
 def test_damage_shows_in_the_report(tmp_path: Path, write_run: WriteRun, make_row: MakeRow) -> None:
     path = write_run(tmp_path, [make_row(step, 1.0) | {"x": "y" * 3000} for step in range(0, 301, 10)])
     data = bytearray(path.read_bytes())
