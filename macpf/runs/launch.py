@@ -34,6 +34,7 @@ def main() -> None:
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
 def _hydra_main(cfg: DictConfig) -> float | None:
     from macpf.runs.job import run  # imports torch, which `--help` need not wait for
+    from macpf.runs.preemption import orphaned
 
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         try:
@@ -41,6 +42,8 @@ def _hydra_main(cfg: DictConfig) -> float | None:
         except Exception as error:  # the other runs go on; the sweep names this one at its end
             if not isinstance(error, Interrupted):
                 print(f"error: {in_one_line(error)}", file=sys.stderr)
+            elif orphaned():
+                os._exit(128 + error.signum)  # nobody has work for it any more, and joblib would keep it for minutes
             return None
     with errors_in_one_line():
         if cfg.mode == "render":

@@ -22,6 +22,11 @@ def in_worker() -> bool:
     return os.environ.get(SWEEP_PID, str(os.getpid())) != str(os.getpid())
 
 
+def orphaned() -> bool:
+    """Whether this process is a sweep's worker and the sweep is gone."""
+    return in_worker() and os.environ[SWEEP_PID] != str(os.getppid())
+
+
 class StopRequests:
     """Remembers the first of SIGTERM, SIGINT and SIGUSR2 while it is active. A second SIGINT (Ctrl-C) ends at once.
 

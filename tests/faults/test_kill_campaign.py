@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
@@ -272,9 +273,12 @@ def test_a_killed_sweep_leaves_no_orphans(tmp_path):
     command = sweep_command(tmp_path, "seed=0,1", "hydra.launcher.n_jobs=2")
     sweep = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path)
     wait_until(lambda: len(list(tmp_path.rglob("checkpoint.pt"))) == 2)
+    workers = [child for child in psutil.Process(sweep.pid).children() if "popen_loky" in " ".join(child.cmdline())]
+    assert len(workers) == 2
     sweep.kill()
     sweep.wait()
     wait_until(lambda: states(tmp_path) == ["interrupted"] * 2)
+    wait_until(lambda: not any(worker.is_running() for worker in workers))
 
 
 def test_a_sweep_of_one_process_does_not_depend_on_the_shell_that_started_it(tmp_path):
