@@ -9,7 +9,7 @@ pytestmark = pytest.mark.slurm
 
 
 def test_a_run_past_its_time_limit_is_queued_again_and_ends_the_same(slurm, launch, until):
-    launch.settings |= {"budget.env_steps": 15000, "hydra.launcher.timeout_min": 1, "hydra.launcher.signal_delay_s": 30}
+    launch.settings |= {"budget.env_steps": 40000, "hydra.launcher.timeout_min": 1, "hydra.launcher.signal_delay_s": 30}
     launch("--seeds=1")
     (key,) = launch.jobs()
     until(slurm.is_idle, 500)
