@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.stats import binomtest
 
 from analysis import paper, style
 from analysis.errors import AnalysisError
@@ -14,8 +15,6 @@ from analysis.selection import Selection, select
 from macpf import names
 
 COLUMNS = ["method", "seeds", "optimum", "suboptimal", "worse", "nan", "mean final return"]
-#: Standard normal quantile of a two-sided 95 % interval.
-_Z = 1.959964
 
 
 def outcome_table(final: Mapping[str, Sequence[float]], payoff: Sequence[Sequence[float]]) -> pd.DataFrame:
@@ -60,8 +59,9 @@ def outcomes(runs: Runs, env: str, budget: str | None = None) -> pd.DataFrame:
     for map_ in sorted(logged[names.MAP].unique()):
         selection = select(runs, env, map_, budget)
         table = outcome_table(final_returns(selection), payoff_of(selection).tolist())
-        ends = [_wilson(k, n) for k, n in zip(table["optimum"], table["seeds"], strict=True)]
-        table[["low", "high"]] = np.array(ends).reshape(-1, 2)
+        counts = zip(table["optimum"], table["seeds"], strict=True)
+        ends = [binomtest(k, n).proportion_ci(0.95, method="wilson") for k, n in counts]
+        table[["low", "high"]] = 100 * np.array(ends).reshape(-1, 2)
         tables.append(table.assign(map=map_))
     together = pd.concat(tables, ignore_index=True)
     return together[[names.MAP, *COLUMNS, "low", "high"]]
@@ -94,14 +94,6 @@ def final_returns(selection: Selection) -> dict[str, list[float]]:
         for (algo, metric), group in lines.groupby([names.ALGO, "metric"])
     }
     return {method: final[method] for method in style.order(final)}
-
-
-def _wilson(successes: int, trials: int) -> tuple[float, float]:
-    """The 95 % interval of a share, in percent (Wilson, 1927)."""
-    share, weight = successes / trials, _Z**2 / trials
-    middle = (share + weight / 2) / (1 + weight)
-    half = _Z * np.sqrt(share * (1 - share) / trials + weight / (4 * trials)) / (1 + weight)
-    return 100 * max(middle - half, 0.0), 100 * min(middle + half, 1.0)
 
 
 def _page(table: pd.DataFrame) -> pd.DataFrame:
