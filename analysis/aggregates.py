@@ -158,6 +158,12 @@ def paired_difference(gaps: Array) -> Estimate:
     return _student(np.asarray(gaps.mean()), gaps)
 
 
+def share_interval(count: int, of: int) -> tuple[float, float]:
+    """The interval of a share, Wilson's."""
+    low, high = stats.binomtest(count, of).proportion_ci(LEVEL, method="wilson")
+    return float(low), float(high)
+
+
 def _student(point: Array, *samples: Array) -> Estimate:
     """An interval from the samples' variances, which a bootstrap of few runs takes for too small."""
     errors = np.array([sample.var(ddof=1) / len(sample) for sample in samples])

@@ -11,6 +11,7 @@ import pandas as pd
 
 from analysis import style
 from analysis.errors import AnalysisError
+from analysis.identity import evaluation_episodes
 from analysis.runs import FINISHED, NO_DATA, Runs, short_commits
 from analysis.selection import listing, refuse_mixtures
 from macpf import names
@@ -174,11 +175,12 @@ def _cells(runs: Iterable[tuple[str, str, int]], planned: int) -> str:
 
 def _protocol(runs: Runs) -> str:
     """How policies were evaluated, as far as all settings agree."""
-    budgets = [config[names.CONFIG][names.BUDGET] for config in runs.configs.values()]
-    episodes, intervals = ({budget.get(key) for budget in budgets} for key in ("eval_episodes", "eval_interval"))
+    configs = runs.configs.values()
+    episodes = evaluation_episodes(configs)
+    intervals = {config[names.CONFIG][names.BUDGET]["eval_interval"] for config in configs}
     text = "Greedy evaluation"
-    if len(episodes) == 1 and isinstance(count := episodes.pop(), int):
-        text += f", {count} episodes"
+    if episodes is not None:
+        text += f", {episodes} episodes"
     if len(intervals) == 1:
         text += f" every {intervals.pop():,} env steps"
     return text

@@ -1,6 +1,6 @@
 """What a run says of itself in its W&B config, and what it has to say before its numbers can be used."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from analysis.sources import whole
@@ -35,6 +35,13 @@ def parameters(config: Mapping[str, Any]) -> dict[str, int]:
     if not isinstance(counts, dict) or any(whole(count) is None for count in counts.values()):
         return {}
     return {str(module): int(count) for module, count in counts.items()}
+
+
+def evaluation_episodes(configs: Iterable[Mapping[str, Any]]) -> int | None:
+    """Episodes of an evaluation, None if the configs do not agree on a number."""
+    counts = {_at(config, (names.CONFIG, names.BUDGET, "eval_episodes")) for config in configs}
+    count = counts.pop() if len(counts) == 1 else None
+    return count if isinstance(count, int) else None
 
 
 def lacking(config: Mapping[str, Any]) -> str:

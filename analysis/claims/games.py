@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from analysis import paper
-from analysis.aggregates import LEVEL
+from analysis.aggregates import LEVEL, share_interval
 from analysis.claims.claim import Claim, Judgement, three_way, two_way
 
 Rule = Callable[[pd.DataFrame], Judgement]
@@ -38,7 +38,7 @@ def by_chance(method: str, end: str, of_five: int) -> Rule:
 
     def judge(lines: pd.DataFrame) -> Judgement:
         count, nan, seeds = _count(lines, method, end)
-        low, high = stats.binomtest(count, seeds).proportion_ci(LEVEL, method="wilson")
+        low, high = share_interval(count, seeds)
         p = max(_fisher(k, seeds, of_five) for k in range(count, count + nan + 1))
         numbers = (
             f"{_shown(count, nan, seeds)} ({low:.0%} to {high:.0%}) against {of_five} of {paper.SEEDS}, p = {p:.2g}"

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from analysis import style
 from analysis.errors import AnalysisError
+from analysis.identity import evaluation_episodes
 from analysis.runs import FINISHED, short_commits
 from analysis.selection import Selection
 from analysis.statistics import Curve, over_seeds
@@ -201,15 +202,7 @@ def _name(run: Mapping[Hashable, Any]) -> str:
 
 def _protocol(selection: Selection) -> str:
     """How policies were evaluated, with the number of episodes if the configurations agree on one."""
-    counts = {_evaluation_episodes(config.get(names.CONFIG)) for config in selection.configs.values()}
-    count = counts.pop() if len(counts) == 1 else None
+    count = evaluation_episodes(selection.configs.values())
     if count is None:
         return "Greedy evaluation."
     return f"Greedy evaluation, {count} episode{'' if count == 1 else 's'} each."
-
-
-def _evaluation_episodes(config: Any) -> int | None:
-    """``budget.eval_episodes`` of a run's whole configuration, None if it does not say."""
-    budget = config.get(names.BUDGET) if isinstance(config, dict) else None
-    count = budget.get("eval_episodes") if isinstance(budget, dict) else None
-    return count if isinstance(count, int) else None

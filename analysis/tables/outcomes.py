@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
 
 from analysis import paper, style
+from analysis.aggregates import share_interval
 from analysis.errors import AnalysisError
 from analysis.figures.figure4_data import payoff_of
 from analysis.runs import FINISHED, Runs
@@ -60,7 +60,7 @@ def outcomes(runs: Runs, env: str, budget: str | None = None) -> pd.DataFrame:
         selection = select(runs, env, map_, budget)
         table = outcome_table(final_returns(selection), payoff_of(selection).tolist())
         counts = zip(table["optimum"], table["seeds"], strict=True)
-        ends = [binomtest(k, n).proportion_ci(0.95, method="wilson") for k, n in counts]
+        ends = [share_interval(k, n) for k, n in counts]
         table[["low", "high"]] = 100 * np.array(ends).reshape(-1, 2)
         tables.append(table.assign(map=map_))
     together = pd.concat(tables, ignore_index=True)

@@ -30,13 +30,12 @@ def launcher(name: str, overrides: Sequence[str]) -> DictConfig:
     """The settings of ``hydra/launcher=<name>``, with ``hydra.launcher.<key>=<value>`` applied; see `submits`.
 
     Raises:
-        ConfigError: it does not submit to SLURM.
         hydra.errors.HydraException: there is no such launcher or key.
     """
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         chosen = [f"hydra/launcher={name}", *overrides]
-        cfg: DictConfig = hydra.compose("config", chosen, return_hydra_config=True).hydra.launcher
-    return cfg
+        settings: DictConfig = hydra.compose("config", chosen, return_hydra_config=True).hydra.launcher
+    return settings
 
 
 def submits(settings: DictConfig) -> bool:

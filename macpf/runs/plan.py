@@ -120,12 +120,12 @@ def _seeds_by_configuration(sweep: list[str]) -> dict[tuple[str, ...], list[int]
 
 
 def _composed_in_parallel(configurations: list[tuple[str, ...]], elsewhere: bool) -> list[tuple[Identity, int]]:
-    kinds: dict[tuple[str, ...], None] = {}
+    kinds: set[tuple[str, ...]] = set()
     thoroughly = []
     for overrides in configurations:
         kind = tuple(override for override in overrides if override.startswith(("algo=", "env=")))
         thoroughly.append(kind not in kinds)
-        kinds[kind] = None
+        kinds.add(kind)
     arguments = configurations, thoroughly, repeat(elsewhere)
     if len(configurations) <= FEW:
         return list(map(_composed, *arguments))
