@@ -45,6 +45,18 @@ def test_equals_pytorch_in_values_and_gradients(gru, sizes, given):
         torch.testing.assert_close(one, other)
 
 
+def test_learning_at_single_precision_equals_pytorchs_padded_gru():
+    """At the size of an update: 60 steps, 64 units, and gradients that only reach the last step."""
+    torch.manual_seed(0)
+    gru, x = nn.GRU(64, 64), torch.randn(60, 24, 64)
+    actual, _ = recur(gru, x.flatten(0, 1), [24] * 60, None)
+    gradients = [
+        torch.autograd.grad(last.square().sum(), list(gru.parameters())) for last in (actual[-24:], gru(x)[0][-1])
+    ]
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+
+
 def test_gradients_pass_pytorchs_numerical_check(gru):
     sizes = [3, 2]
     assert torch.autograd.gradcheck(lambda x, start: recur(gru, x, sizes, start), (random(5, 5), random(3, 7)))
