@@ -92,7 +92,11 @@ def settle(cfg: DictConfig) -> str | None:
     Raises:
         ConfigError: the map is of another environment, and the rest makes no sense.
     """
-    _refuse_other_map(cfg)
+    if cfg.map.env != cfg.env.name:
+        name = dict(cfg.map.items_ex(resolve=False))["name"]  # which may rest on settings of its own environment
+        raise ConfigError(
+            f"map={name} belongs to env={cfg.map.env}; type env={cfg.map.env}, or a map of {cfg.env.name}"
+        )
     if cfg.env.backend != "auto" or "auto" not in cfg.env:
         return None
     backend, why = hydra.utils.call(cfg.env.auto)
@@ -101,12 +105,11 @@ def settle(cfg: DictConfig) -> str | None:
 
 
 def build(cfg: DictConfig) -> Parts:
-    """Make the parts of a run; cheap, and without a trace outside this process.
+    """Make the parts of a run from its settled configuration; cheap, and without a trace outside this process.
 
     Raises:
         ConfigError: names the key, its value and what would be accepted.
     """
-    _refuse_other_map(cfg)
     for key in ("algo.name", "env.name", "env.backend", "map.name"):
         _check(key, Name, OmegaConf.select(cfg, key))
     check_run_settings(cfg)
@@ -132,14 +135,6 @@ def build(cfg: DictConfig) -> Parts:
         settings=settings,
         budget=budget,
     )
-
-
-def _refuse_other_map(cfg: DictConfig) -> None:
-    if cfg.map.env != cfg.env.name:
-        name = dict(cfg.map.items_ex(resolve=False))["name"]  # which may rest on settings of its own environment
-        raise ConfigError(
-            f"map={name} belongs to env={cfg.map.env}; type env={cfg.map.env}, or a map of {cfg.env.name}"
-        )
 
 
 def check_planned(cfg: DictConfig, thoroughly: bool, elsewhere: bool) -> None:

@@ -23,7 +23,7 @@ from macpf.runs.errors import NO_ROOM, Interrupted, RunRefused
 from macpf.runs.folder import RunFolder, write_atomically
 from macpf.runs.identity import Identity, commit
 from macpf.runs.memory import free_memory, replay_estimate
-from macpf.runs.preemption import StopRequests, in_worker
+from macpf.runs.preemption import StopRequests
 from macpf.runs.tracking import Tracker
 from macpf.runs.trainer import Trainer, train
 from macpf.standing import FAILED, FINISHED, INTERRUPTED, RUNNING
@@ -53,7 +53,7 @@ def run(cfg: DictConfig) -> float | None:
                 console.say(choice)
             if estimate := replay_estimate(parts, free_memory()):
                 console.say(f"{identity}: {estimate}")
-            with folder.lock(), StopRequests(follow_parent=in_worker()) as stop:
+            with folder.lock(), StopRequests() as stop:
                 if not folder.is_finished:  # somebody may have finished it while we got ready
                     return _train(cfg, identity, folder, parts, stop, console)
         journal.delete(folder.episodes)  # in case it ended between saying so and deleting them

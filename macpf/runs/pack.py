@@ -45,7 +45,7 @@ class Pack:
         playing: dict[subprocess.Popen[bytes], Needed] = {}
         failed: dict[Needed, int] = {}
         told = False
-        with StopRequests(follow_parent=False) as stop:
+        with StopRequests() as stop:
             while playing or (waiting and not stop.pending()):
                 while waiting and len(playing) < self.at_once and not stop.pending():
                     run = waiting.pop(0)

@@ -98,6 +98,12 @@ def runs_of(sweeps: Sequence[list[str]], elsewhere: bool = False) -> list[list[N
     return result
 
 
+def expanded(arguments: Sequence[str]) -> list[list[str]]:
+    """The overrides of each run of ``python run.py -m <arguments>``, as Hydra's basic sweeper makes them."""
+    parsed = OverridesParser.create().parse_overrides(list(arguments))
+    return [list(run) for batch in BasicSweeper.split_arguments(parsed, None) for run in batch]
+
+
 def all_of(by_sweep: Iterable[list[Needed]]) -> list[Needed]:
     """The runs of all sweeps together, each once."""
     needed: dict[str, Needed] = {}
@@ -109,7 +115,7 @@ def all_of(by_sweep: Iterable[list[Needed]]) -> list[Needed]:
 def _seeds_by_configuration(sweep: list[str]) -> dict[tuple[str, ...], list[int]]:
     """The seeds that a sweep wants for each of its other overrides."""
     seeds: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    for run in BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(sweep), None)[0]:
+    for run in expanded(sweep):
         rest = tuple(override for override in run if not override.startswith("seed="))
         numbers = [override.removeprefix("seed=") for override in run if override.startswith("seed=")]
         for number in numbers:

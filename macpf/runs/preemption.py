@@ -31,14 +31,12 @@ class StopRequests:
     """Remembers the first of SIGTERM, SIGINT and SIGUSR2 while it is active. A second SIGINT (Ctrl-C) ends at once.
 
     A process that received one starts no further run: a sweep's worker is asked once for all the runs it would still
-    play. With `follow_parent` the end of the process that started this one counts as a SIGTERM, so that no worker
-    outlives its sweep.
+    play. To a worker the end of the process that started it counts as a SIGTERM, so that none outlives its sweep.
     """
 
     received: int | None = None  # of the process, so that it outlives the run that was stopped
 
-    def __init__(self, follow_parent: bool) -> None:
-        self.parent = os.getppid() if follow_parent else None
+    def __init__(self) -> None:
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> StopRequests:
@@ -54,7 +52,7 @@ class StopRequests:
         if signum == StopRequests.received == signal.SIGINT:
             signal.signal(signum, signal.SIG_DFL)
             os.kill(os.getpid(), signum)
-        if signum == signal.SIGINT and self.parent is None and StopRequests.received is None:
+        if signum == signal.SIGINT and not in_worker() and StopRequests.received is None:
             os.write(2, b"\nsaving after this round of episodes; Ctrl-C again ends at once\n")
         StopRequests.received = StopRequests.received or signum
 
@@ -66,7 +64,7 @@ class StopRequests:
 
     def pending(self) -> bool:
         """Whether the run should save and stop now."""
-        if self.parent is not None and os.getppid() != self.parent:
+        if orphaned():
             StopRequests.received = StopRequests.received or signal.SIGTERM
         return StopRequests.received is not None
 

@@ -41,7 +41,9 @@ def render(cfg: DictConfig) -> None:
     """
     folder = None if cfg.run is None else Path(cfg.run)
     parts = build(_one_env(cfg if folder is None else _trained_on(folder, cfg)))
-    env = parts.evaluator.rollout.env
+    env, policies = parts.evaluator.rollout.env, parts.algorithm.policies
+    if cfg.policy not in policies:
+        raise ConfigError(f"policy={cfg.policy} is none of this algorithm; choose one of: {', '.join(policies)}")
     team = random_team(cfg.seed) if folder is None else _trained_team(parts, folder, cfg.policy)
     path = Path(cfg.outputs) / f"random_{cfg.map.name}.gif" if folder is None else folder / "battle.gif"
     episode = Episode(env, team)
@@ -90,8 +92,6 @@ def random_team(seed: int) -> Team:
 
 def _trained_team(parts: Parts, folder: Path, policy: str) -> Team:
     algorithm, rollout = parts.algorithm, parts.evaluator.rollout
-    if policy not in algorithm.policies:
-        raise ConfigError(f"policy={policy} is none of this algorithm; choose one of: {', '.join(algorithm.policies)}")
     try:
         state = checkpoint.load(folder / "checkpoint.pt")
         if state is None:

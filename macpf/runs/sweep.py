@@ -14,8 +14,6 @@ from typing import Any, NoReturn
 
 import psutil
 from hydra import compose
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from rich.console import Console
@@ -29,7 +27,7 @@ from macpf.runs.errors import ConfigError
 from macpf.runs.folder import RunFolder
 from macpf.runs.identity import Identity
 from macpf.runs.launch import in_one_line
-from macpf.runs.plan import Needed, standings
+from macpf.runs.plan import Needed, expanded, standings
 from macpf.runs.preemption import SWEEP_PID, StopRequests
 from macpf.standing import FAILED, FINISHED, INTERRUPTED, RUNNING
 
@@ -210,12 +208,9 @@ class Sweep(Callback):
 
 
 def planned_overrides(config: DictConfig) -> list[list[str]]:
-    """The overrides of each run of a sweep, as Hydra's basic sweeper will expand them."""
+    """The overrides of each run of a sweep: what its experiment varies and what was typed."""
     params = config.hydra.sweeper.get("params") or {}
-    arguments = [f"{key}={value}" for key, value in params.items()] + list(config.hydra.overrides.task)
-    parsed = OverridesParser.create().parse_overrides(arguments)
-    batches = BasicSweeper.split_arguments(parsed, max_batch_size=None)
-    return [list(overrides) for batch in batches for overrides in batch]
+    return expanded([f"{key}={value}" for key, value in params.items()] + list(config.hydra.overrides.task))
 
 
 def search_path(config: DictConfig) -> list[str]:

@@ -28,7 +28,7 @@ def test_an_easy_game_is_solved_in_a_thousand_episodes(tmp_path, algo):
     parts = build(compose(*overrides, "tracking=disabled"))
     tracker = Tracker("disabled", "macpf", None, tmp_path, "easy", "easy", {})
     journal = Journal(tmp_path / "episodes", parts.rollout.row)
-    stop = StopRequests(follow_parent=False)
+    stop = StopRequests()
     trainer = Trainer(parts, tracker, stop, tmp_path / "c.pt", journal, 1e9, lambda status: None)
     train(trainer)
     assert set(trainer.score.values()) == {8.0}

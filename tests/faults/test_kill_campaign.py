@@ -254,7 +254,7 @@ def test_a_stopped_sweep_waits_for_a_slow_run_unless_asked_twice(tmp_path, patie
 ASKED_TWICE = """
 import os, signal
 from macpf.runs.preemption import StopRequests
-with StopRequests(follow_parent=False) as stop:
+with StopRequests() as stop:
     os.kill(os.getpid(), signal.SIGINT)
     assert stop.pending()
     os.kill(os.getpid(), signal.SIGINT)

@@ -45,7 +45,6 @@ RULES = [
     (["map.payoff=[[1,nan]]"], "map.payoff=[[1, nan]]", "not a matrix of finite numbers"),
     (["map.payoff=[[1,a]]"], "map.payoff=[[1, 'a']]", "not a matrix of finite numbers"),
     (["map.payoff=[1,2]"], "map.payoff=[1, 2]", "type e.g. map.payoff="),
-    (["map.env=smac"], "map=p0_12 belongs to env=smac", "type env=smac"),
     (["budget.env_steps=0"], "budget.env_steps=0", "greater than 0"),
     (["budget.eval_episodes=33"], "budget.eval_episodes=33", "use e.g. budget.eval_episodes=32"),
     (["env.parallel=0"], "env.parallel=0", "greater than 0"),

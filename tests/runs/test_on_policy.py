@@ -19,7 +19,7 @@ def watched(configured, tmp_path):
         parts = build(configured("algo=mappo", *overrides))
         tracker = Tracker("disabled", "p", None, tmp_path, "id", "group", {})
         journal = Journal(tmp_path / "episodes", parts.rollout.row)
-        stop = StopRequests(follow_parent=False)
+        stop = StopRequests()
         trainer = Trainer(parts, tracker, stop, tmp_path / "c.pt", journal, 1e9, lambda status: None)
         learn, updates = parts.algorithm.learn, []
 

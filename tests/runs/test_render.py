@@ -62,6 +62,11 @@ def test_a_trained_team_is_drawn_with_each_of_its_policies(trained):
         render(command("policy=foo"))
 
 
+def test_a_random_team_is_asked_for_no_policy_that_is_not_there(configured):
+    with pytest.raises(ConfigError, match="policy=foo is none of this algorithm; choose one of: independent"):
+        render(configured("mode=render", "policy=foo"))
+
+
 def test_the_weights_are_those_of_the_checkpoint(trained, monkeypatch, assert_same):
     folder, command = trained
     loaded = []
