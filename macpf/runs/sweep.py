@@ -31,6 +31,9 @@ from macpf.runs.plan import Needed, expanded, standings
 from macpf.runs.preemption import SWEEP_PID, StopRequests
 from macpf.standing import FAILED, FINISHED, INTERRUPTED, RUNNING
 
+#: What joblib's process that tidies up behind a stopped sweep would say of each thing that it finds.
+TIDIED = "ignore:resource_tracker:UserWarning"
+
 
 class Sweep(Callback):
     """Hydra's callback around ``-m``: checks, plan, live table, summary."""
@@ -70,6 +73,7 @@ class Sweep(Callback):
             self._play_on_slurm(runs, config)
         if "joblib" in str(config.hydra.launcher.get("_target_", "")).lower():
             os.environ[SWEEP_PID] = str(os.getpid())
+            os.environ["PYTHONWARNINGS"] = ",".join(filter(None, (os.environ.get("PYTHONWARNINGS"), TIDIED)))
             for signum in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(signum, self._stop_workers)
         self._watcher.start()

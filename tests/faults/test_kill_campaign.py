@@ -224,6 +224,7 @@ def test_a_stopped_sweep_saves_its_runs_and_starts_no_more(tmp_path, processes, 
     assert sweep.returncode == 130, output
     assert "The same command goes on with it." in output or "interrupted: qmix" in output
     assert "Traceback" not in output
+    assert "Warning" not in output
     assert set(states(tmp_path)) == {"interrupted"}
     assert len(list(tmp_path.rglob("checkpoint.pt"))) == begun
 
