@@ -68,6 +68,11 @@ def test_a_bad_value_is_named_with_its_rule(configured, overrides, what, rule):
     assert "\n" not in message
 
 
+def test_a_map_that_belongs_to_another_environment_is_refused(configured):
+    with pytest.raises(ConfigError, match="map=p0_12 belongs to env=smac; type env=smac"):
+        settle(configured("map.env=smac"))
+
+
 ALGOS, MAPS = choices("algo"), choices("map")
 
 
