@@ -48,6 +48,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="TEXT",
         help="leave out runs with this in their key; repeatable",
     )
+    excluding.add_argument(
+        "--allow-incomplete",
+        action="store_true",
+        help="count runs, too, that are not finished or lack evaluations (diverged and untrained ones never count)",
+    )
     chosen = argparse.ArgumentParser(add_help=False, parents=[excluding])
     chosen.add_argument("--budget", help="the budget of the runs to look at")
     chosen.add_argument("--backend", help="the backend of the runs to look at")
@@ -208,7 +213,8 @@ def _load(options: argparse.Namespace) -> Runs:
     runs = load_runs(options.runs)
     if runs.warning:
         print(f"analysis: {runs.warning}", file=sys.stderr)
-    return runs.without(options.exclude)
+    runs = runs.without(options.exclude)
+    return runs.with_incomplete() if options.allow_incomplete else runs
 
 
 def _completeness(options: argparse.Namespace) -> None:

@@ -1,24 +1,29 @@
 """Keep what was read, so that a figure does not decode hundreds of unchanged logs again.
 
-One Arrow file per segment, with everything else about it as JSON in the file's metadata. The file is named after
-the segment and holds the fingerprint of what was read, so a log that grew replaces its old entry.
+One file per segment: a checksum, then an Arrow table with everything else about the segment as JSON in its metadata.
+The file is named after the segment and holds the fingerprint of what was read (a log's is that of its content), so a
+log that changed replaces its old entry. An entry that is not what was written is no entry.
 """
 
 import hashlib
+import io
 import json
 import os
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
+import pyarrow as pa
 from pyarrow import feather
 
-from analysis.framing import Gap
 from analysis.sources import Provenance, Reference, Segment
+from macpf.records.framing import Gap
 
 #: Raise it whenever reading gives something else for the same bytes.
-LOADER_VERSION = 2
+LOADER_VERSION = 3
 _KEY, _SEGMENT = b"analysis.key", b"analysis.segment"
+#: Bytes of a checksum.
+_DIGEST = 16
 
 
 def read_through(reference: Reference, directory: Path | None) -> Segment:
@@ -38,7 +43,11 @@ def read_through(reference: Reference, directory: Path | None) -> Segment:
 def _load(path: Path, key: bytes) -> Segment | None:
     """The kept segment, None if there is none of that key; an unreadable entry is no entry."""
     try:
-        table = feather.read_table(path, memory_map=False)
+        content = path.read_bytes()
+        payload = content[_DIGEST:]
+        if content[:_DIGEST] != _checksum(payload):
+            return None
+        table = feather.read_table(pa.BufferReader(payload), memory_map=False)
         metadata = table.schema.metadata
         if metadata[_KEY] != key:
             return None
@@ -54,14 +63,21 @@ def _store(path: Path, key: bytes, segment: Segment) -> None:
     fields = {name: value for name, value in vars(segment).items() if name not in ("values", "provenance")}
     fields["provenance"] = asdict(segment.provenance)
     table = segment.values.replace_schema_metadata({_KEY: key, _SEGMENT: json.dumps(fields)})
+    buffer = io.BytesIO()
+    feather.write_feather(table, buffer, compression="zstd")
+    payload = buffer.getvalue()
     temporary = None
     try:
         path.parent.mkdir(exist_ok=True, parents=True)
         # Written beside its place and renamed: two analyses at once never see half an entry.
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        os.close(handle)
-        feather.write_feather(table, temporary, compression="zstd")
+        with os.fdopen(handle, "wb") as file:
+            file.write(_checksum(payload) + payload)
         os.replace(temporary, path)
     except OSError:  # a folder of runs that may not be written to: slower, and right all the same
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
+
+
+def _checksum(payload: bytes) -> bytes:
+    return hashlib.blake2b(payload, digest_size=_DIGEST).digest()

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from analysis import style
+from analysis.completeness import sentences as sentences_of
 from analysis.errors import AnalysisError
 from analysis.identity import evaluation_episodes
-from analysis.runs import FINISHED, NO_DATA, Runs, short_commits
-from analysis.selection import listing, refuse_mixtures
+from analysis.lengths import canonical
+from analysis.runs import FINISHED, Runs, short_commits
+from analysis.selection import listing, nothing_counts, refuse_mixtures
 from macpf import names
 from macpf.configuration import sweep_params
 
@@ -59,13 +60,15 @@ class Found:
 
     Attributes:
         experiment: what was looked for.
-        report: as of `Runs`, the runs that are shown: finished ones, and where a cell has none, those that go on.
+        report: as of `Runs`, the runs that are shown: those that count.
+        others: as of `Runs`, those that do not.
         frame, configs: as of `Runs`, of these.
         caption: what is missing or left out, protocol, budget, backend, commits.
     """
 
     experiment: Experiment
     report: pd.DataFrame
+    others: pd.DataFrame
     frame: pd.DataFrame
     configs: dict[str, dict[str, Any]]
     caption: str
@@ -105,7 +108,9 @@ def find(runs: Runs, experiment: Experiment, budget: str | None = None, backend:
     """
     report = runs.report
     wanted = report[names.MAP].isin(experiment.maps) & report[names.ALGO].isin(experiment.algos)
-    logged = report = report[wanted & (report[names.ENV] == experiment.env) & (report["state"] != NO_DATA)]
+    all_ = report[wanted & (report[names.ENV] == experiment.env)]
+    logged = report = all_[all_["counts"]]
+    budget = budget and canonical(experiment.env, budget)
     for key, choice in ((names.BUDGET, budget), (names.BACKEND, backend)):
         if choice is not None:
             report = report[report[key] == choice]
@@ -117,21 +122,16 @@ def find(runs: Runs, experiment: Experiment, budget: str | None = None, backend:
     if report.empty and len(logged):
         raise AnalysisError(f"no run of {experiment.name} is of this kind; there are: {listing(logged)}")
     if report.empty:
-        raise AnalysisError(
-            f"no run of {experiment.name} has data yet; type: python run.py -m +experiment={experiment.name}"
-        )
+        raise AnalysisError(nothing_counts(all_, experiment.name, experiment.name))
     refuse_mixtures(report, runs.configs)
-    shown = pd.concat(
-        [
-            group[group["state"] == FINISHED] if (group["state"] == FINISHED).any() else group
-            for _, group in report.groupby([names.MAP, names.ALGO])
-        ]
-    )
-    kept = runs.only(shown)
-    return Found(experiment, shown, kept.frame, kept.configs, _caption(experiment, kept))
+    others = all_[~all_["counts"]]
+    for key in (names.BUDGET, names.BACKEND):
+        others = others[others[key].isin([report[key].iloc[0], ""])]
+    kept = runs.only(report)
+    return Found(experiment, report, others, kept.frame, kept.configs, _caption(experiment, kept, others))
 
 
-def _caption(experiment: Experiment, runs: Runs) -> str:
+def _caption(experiment: Experiment, runs: Runs, others: pd.DataFrame) -> str:
     shown = runs.report
     budget, backend = shown[names.BUDGET].iloc[0], shown[names.BACKEND].iloc[0]
     seeds = experiment.planned(budget)
@@ -140,14 +140,11 @@ def _caption(experiment: Experiment, runs: Runs) -> str:
     scored = runs.frame[runs.frame["metric"] == score]
     finished = shown[(shown["state"] == FINISHED) & shown["run"].isin(scored["run"])]
     missing = planned - set(_places(finished))
-    diverged = shown[shown["run"].isin(scored["run"][~np.isfinite(scored["value"])])]
-    unfinished = int((shown["state"] != FINISHED).sum())
     commits = short_commits(shown["commit"])
     sentences = [
         f"{len(planned) - len(missing)} of {len(planned)} planned runs are finished",
         f"Missing: {_cells(missing, len(seeds))}" if missing and len(missing) < len(planned) else "",
-        f"{unfinished} unfinished ones are shown where a method has no finished run" if unfinished else "",
-        f"NaN scores: {_cells(_places(diverged), len(seeds))}" if len(diverged) else "",
+        *sentences_of(pd.concat([shown, others])),
         f"Left out on request: {', '.join(runs.excluded)}" if runs.excluded else "",
         _protocol(runs),
         f"Budget {budget} ({int(shown['total'].max()):,} env steps), backend {backend}",

@@ -17,7 +17,7 @@ import pandas as pd
 from analysis import style
 from analysis.errors import AnalysisError
 from analysis.experiments import LAST
-from analysis.runs import FINISHED, Runs
+from analysis.runs import Runs
 from macpf import names
 
 _POLICIES = (names.INDEPENDENT, names.DEPENDENT)
@@ -33,12 +33,12 @@ def export(runs: Runs, budget: str | None = None, backend: str | None = None) ->
     Raises:
         AnalysisError: no run is finished, or two of them would stand in one place.
     """
-    report = runs.report[runs.report["state"] == FINISHED]
+    report = runs.report[runs.report["counts"]]
     for key, choice in ((names.BUDGET, budget), (names.BACKEND, backend)):
         if choice is not None:
             report = report[report[key] == choice]
     if report.empty:
-        raise AnalysisError("no finished run to export: `python -m analysis completeness` lists what there is")
+        raise AnalysisError("no whole run to export: `python -m analysis completeness` lists what there is")
     _refuse_two_in_one_place(report)
     document: dict[str, Any] = defaultdict(lambda: defaultdict(lambda: defaultdict(dict)))
     rows = {str(run): lines for run, lines in runs.frame.groupby("run")}

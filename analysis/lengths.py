@@ -4,7 +4,7 @@ from functools import cache
 
 from omegaconf import OmegaConf
 
-from macpf.configuration import CONF
+from macpf.configuration import CONF, canonical_budget
 
 
 @cache
@@ -15,3 +15,13 @@ def full_length(env: str, budget: str) -> int | None:
         return None
     steps = OmegaConf.select(OmegaConf.load(path), f"budgets.{budget}.env_steps")
     return None if steps is None else int(steps)
+
+
+@cache
+def canonical(env: str, budget: str) -> str:
+    """The name under which runs of a budget are kept: another budget's, if that has the same numbers here."""
+    path = CONF / "env" / f"{env}.yaml"
+    budgets = OmegaConf.select(OmegaConf.load(path), "budgets") if path.exists() else None
+    if budgets is None or budget not in budgets:
+        return budget
+    return canonical_budget(budgets, {"name": budget, **budgets[budget]})

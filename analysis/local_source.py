@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from analysis.errors import AnalysisError
-from analysis.sources import Provenance, Reference, Segment, tidy_rows, whole
-from analysis.wandb_file import WandbFile, read_wandb_file
+from analysis.sources import Provenance, Reference, Segment, ending, tidy_rows, whole
 from macpf import names
+from macpf.records.wandb_file import WandbFile, read_wandb_file
+from macpf.records.wandb_log import digest_of
 
 #: How a process ends that was asked to stop (SIGINT, SIGTERM) and put its things in order first.
 _STOPPED_IN_ORDER = (0, 128 + 2, 128 + 15)
@@ -47,7 +48,7 @@ class LocalSource:
         return self.root / ".analysis-cache"
 
     def references(self) -> list[Reference]:
-        """One reference per ``.wandb`` file, its fingerprint its size and time of change; and one per closed folder."""
+        """One reference per ``.wandb`` file, its fingerprint that of its content; and one per closed folder."""
         closed: list[OSError] = []
         found = [self._reference(path) for path in self._files(closed)]
         return sorted([*found, *map(self._closed, closed)], key=lambda reference: reference.name)
@@ -63,8 +64,7 @@ class LocalSource:
 
     def _reference(self, path: Path) -> Reference:
         try:
-            stat = path.stat()
-            fingerprint = f"{stat.st_size}-{stat.st_mtime_ns}"
+            fingerprint = digest_of(path)
         except OSError:  # reading it will say why
             fingerprint = None
         return Reference(path.relative_to(self.root).as_posix(), fingerprint, lambda: _read_segment(path))
@@ -85,10 +85,12 @@ def _read_segment(path: Path) -> Segment:
     return Segment(
         run_id=run_id,
         run_key=str(config.get(names.RUN_KEY) or run_id),
+        origin=str(config.get(names.ORIGIN) or ""),
         attempt=whole(config.get(names.ATTEMPT)) or 0,
         start_time=file.start_time,
         config=config,
-        done=file.final(names.DONE) == 1,
+        end=ending(file.final(names.END), file.final(names.DONE)),
+        why=str(file.final(names.WHY) or ""),
         values=tidy_rows(file.rows),
         provenance=Provenance(str(path), _state(file), file.exit_code, tuple(file.gaps), file.truncated),
     )
@@ -101,10 +103,12 @@ def _unreadable(path: Path, error: Exception) -> Segment:
     return Segment(
         run_id=run_id,
         run_key=run_id,
+        origin="",
         attempt=0,
         start_time=0.0,
         config=_config_from_folder(path),
-        done=False,
+        end="",
+        why="",
         values=tidy_rows([]),
         provenance=Provenance(str(path), "open", None, (), 0, trouble),
     )

@@ -1,9 +1,10 @@
 """Load all runs into one tidy frame: stitch the attempts at each run, and say how complete each run is."""
 
 import functools
+import math
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from analysis.cache import read_through
 from analysis.errors import AnalysisError
@@ -22,12 +24,18 @@ from analysis.sources import Segment, Source
 from analysis.stitching import in_order, stitch
 from macpf import names
 from macpf.configuration import CONF
+from macpf.records.ledger import missing
+from macpf.records.owner import SHOWN
 
-FINISHED, SHORT, CRASHED, NO_DATA = "finished", "short", "crashed", "no data"
+FINISHED, INCOMPLETE, SHORT, CRASHED, NO_DATA = "finished", "incomplete", "short", "crashed", "no data"
+DIVERGED, UNTRAINED = "diverged", "untrained"
+#: Runs that are not whole, but whose numbers mean something to those who ask for them.
+_PARTIAL = (INCOMPLETE, SHORT, CRASHED)
 
 FRAME_COLUMNS = ["run", *IDENTITY, names.ENV_STEP, "metric", "value"]
 REPORT_COLUMNS = [
-    *("run", *IDENTITY, names.ENV_STEP, "total", "attempts", "gaps", "lost_bytes", "nan", "state", "commit", "note")
+    *("run", *IDENTITY, names.ENV_STEP, "total", "found", "expected", "attempts", "gaps", "lost_bytes", "nan"),
+    *("state", "counts", "commit", "origin", "note"),
 ]
 
 
@@ -40,15 +48,18 @@ class Runs:
             seed (int), env_step (int), metric (str), value (float; NaN and infinities are kept).
         report: one line per run, also for runs without a single row: run, algo, env, map, backend, budget, seed (-1 if
             unknown), env_step (of the last row, -1 without rows), total (env steps of the budget, -1 if unknown),
-            attempts, gaps (damaged stretches in the logs) and lost_bytes in them, nan (values that are NaN or
-            infinite), state, commit (of all attempts), note (what is wrong besides: an unreadable log, a config that
-            lacks something, a second configuration, an unknown algorithm; empty if nothing is).
+            found and expected (evaluations; expected is -1 for runs made before rows were numbered), attempts, gaps
+            (damaged stretches in the logs) and lost_bytes in them, nan (values that are NaN or infinite), state, counts
+            (whether means take it in), commit (of all attempts), origin, note (what is wrong besides: an unreadable
+            log, a config that lacks something, a second configuration or origin, why it diverged; empty if nothing).
         configs: per run, W&B's config of its last attempt.
         left_out: per run of which values could not be used, why.
         excluded: what was left out on request (`without`).
 
-    The states: ``finished`` reached its budget; ``short`` was stopped in order before it; ``crashed`` left no exit
-    record or a bad one, and a run that is still going on looks the same; ``no data`` has no row that could be used.
+    The states: ``finished`` reached its budget, and every evaluation is there; ``incomplete`` reached it, but
+    evaluations are missing; ``diverged`` met a NaN or infinite number; ``untrained`` made no update; ``short`` was
+    stopped in order before its end; ``crashed`` left no exit record or a bad one, and a run that is still going on
+    looks the same; ``no data`` has no row that could be used. Only finished runs count, see `with_incomplete`.
     """
 
     frame: pd.DataFrame
@@ -56,6 +67,10 @@ class Runs:
     configs: dict[str, dict[str, Any]]
     left_out: dict[str, str] = field(default_factory=dict)
     excluded: tuple[str, ...] = ()
+
+    def with_incomplete(self) -> "Runs":
+        """The same, but incomplete, short and crashed runs count, too; diverged and untrained ones never do."""
+        return replace(self, report=self.report.assign(counts=self.report["state"].isin((FINISHED, *_PARTIAL))))
 
     def only(self, report: pd.DataFrame) -> "Runs":
         """Only the runs in these lines of the report."""
@@ -109,11 +124,9 @@ def load_runs(source: Source | Path | str) -> Runs:
         text = str(source)
         server = text.startswith(PREFIX)
         source = ServerSource(text.removeprefix(PREFIX)) if server else LocalSource(Path(source))
-    attempts: dict[str, list[Segment]] = defaultdict(list)
     read = functools.partial(read_through, directory=source.cache_dir)
     with ThreadPoolExecutor(source.readers) as pool:
-        for segment in pool.map(read, source.references()):
-            attempts[segment.run_key].append(segment)
+        attempts = _by_run(pool.map(read, source.references()))
     if not attempts:
         raise AnalysisError(
             f"no runs in {source.place}: make some with `make demo` or `python run.py -m +experiment=figure4`, "
@@ -126,11 +139,24 @@ def load_runs(source: Source | Path | str) -> Runs:
         if why:
             left_out[run] = why
         line = {**identity(configs[run]), **_completeness(ordered, values, configs[run])}
-        lines.append({"run": run, **line, "note": why})
+        ends = [segment.why for segment in ordered if segment.why]
+        lines.append({"run": run, **line, "note": "; ".join(filter(None, (why, *ends[-1:])))})
         parts.append(values)
     report = pd.DataFrame(lines, columns=REPORT_COLUMNS)
     report["note"] = _remarks(report)
     return Runs(_frame(parts, report), report, configs, left_out)
+
+
+def _by_run(segments: Iterable[Segment]) -> dict[str, list[Segment]]:
+    """The attempts at each run. Two origins of one key are two runs, and each is called by its origin, too."""
+    by_key: dict[str, dict[str, list[Segment]]] = defaultdict(lambda: defaultdict(list))
+    for segment in segments:
+        by_key[segment.run_key][segment.origin].append(segment)
+    runs = {}
+    for key, origins in by_key.items():
+        for origin, attempts in origins.items():
+            runs[key if len(origins) == 1 else f"{key}@{origin[:SHOWN] or 'unknown'}"] = attempts
+    return runs
 
 
 def _joined(attempts: list[Segment]) -> tuple[dict[str, Any], pa.Table, str]:
@@ -167,6 +193,8 @@ def _remarks(report: pd.DataFrame) -> list[str]:
     for line, (algo, state) in enumerate(zip(report[names.ALGO], report["state"], strict=True)):
         if algo not in known and state != NO_DATA:
             notes[line].append(f"unknown algorithm: there is no conf/algo/{algo}.yaml")
+        if "@" in report["run"].iloc[line]:
+            notes[line].append(f"one of several origins of {report['run'].iloc[line].partition('@')[0]}")
     alike = [key for key in IDENTITY if key != names.SEED]
     for _, group in logged.groupby(alike):
         configurations = group["run"].map(configuration_of)
@@ -180,22 +208,43 @@ def _remarks(report: pd.DataFrame) -> list[str]:
 
 def _completeness(attempts: list[Segment], values: pa.Table, config: dict[str, Any]) -> dict[str, Any]:
     last = int(values[names.ENV_STEP][-1].as_py()) if len(values) else -1
-    total = integer(config, names.TOTAL_ENV_STEPS)
+    total, expected = integer(config, names.TOTAL_ENV_STEPS), integer(config, names.EVALUATIONS)
+    numbers, before = (_of(values, metric) for metric in (names.EVALUATION, names.EVALUATION_AFTER))
+    found = len(numbers) if expected > 0 else len(pc.unique(values[names.ENV_STEP]))
+    lost = missing(zip(numbers, before, strict=False), expected) if expected > 0 else 0
+    gaps = [gap for segment in attempts for gap in segment.provenance.gaps]
+    nan = int((~np.isfinite(values["value"].to_numpy())).sum())
+    updates = _of(values, names.UPDATES)
+    end = next((segment.end for segment in reversed(attempts) if segment.end), "")
+    reached = end or (numbers[-1] == expected - 1 if numbers else 0 < total <= last)
     if last < 0:
         state = NO_DATA
-    elif attempts[-1].done or 0 < total <= last:
-        state = FINISHED
+    elif end == DIVERGED or nan:
+        state = DIVERGED
+    elif reached and (end == UNTRAINED or updates[-1:] == [0]):
+        state = UNTRAINED
+    elif reached:
+        state = INCOMPLETE if lost or (expected < 0 and gaps) else FINISHED
     else:
         state = SHORT if attempts[-1].provenance.state in ("ended", "stopped") else CRASHED
-    gaps = [gap for segment in attempts for gap in segment.provenance.gaps]
     commits = dict.fromkeys(str(s.config[names.COMMIT]) for s in attempts if s.config.get(names.COMMIT))
     return {
         names.ENV_STEP: last,
         "total": total,
+        "found": found,
+        "expected": found + lost if expected > 0 else -1,
         "attempts": max(len(attempts), attempts[-1].attempt),  # a server joins them
         "gaps": len(gaps),
         "lost_bytes": sum(gap.size for gap in gaps),
-        "nan": int((~np.isfinite(values["value"].to_numpy())).sum()),
+        "nan": nan,
         "state": state,
+        "counts": state == FINISHED,
         "commit": " ".join(commits),
+        "origin": attempts[-1].origin,
     }
+
+
+def _of(values: pa.Table, metric: str) -> list[int]:
+    """The numbers of a metric that counts something, in the order of env steps."""
+    counted = values.filter(pc.equal(values["metric"].cast(pa.string()), metric))["value"]
+    return [int(value) for value in counted.to_pylist() if math.isfinite(value)]

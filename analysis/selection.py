@@ -7,9 +7,11 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.completeness import describe
 from analysis.errors import AnalysisError
 from analysis.identity import configuration_of
-from analysis.runs import NO_DATA, Runs
+from analysis.lengths import canonical
+from analysis.runs import DIVERGED, NO_DATA, UNTRAINED, Runs
 from macpf import names
 from macpf.configuration import compose
 
@@ -22,7 +24,8 @@ class Selection:
 
     Attributes:
         map, budget, backend: the ones chosen.
-        frame, report, configs: as of ``Runs``, of the chosen runs. The report also lists runs of the map without data.
+        frame, configs: as of ``Runs``, of the chosen runs that count.
+        report: as of ``Runs``, also of the runs of this kind that do not count, so that a caption can name them.
         excluded: what was left out on request.
     """
 
@@ -55,12 +58,10 @@ def select(
             configurations of one algorithm.
     """
     report = runs.report[runs.report[names.ENV] == env]
-    logged = report[report["state"] != NO_DATA]
+    logged = report[report["counts"]]
     if logged.empty:
-        raise AnalysisError(
-            f"no runs of {env} with data: make some with `make demo` or `python run.py -m +experiment=figure4`; "
-            "`python -m analysis completeness` lists what there is"
-        )
+        raise AnalysisError(nothing_counts(report, env, "figure4"))
+    budget = budget and canonical(env, budget)
     chosen, wanted = logged, {names.MAP: map, names.BUDGET: budget, names.BACKEND: backend}
     for key, value in wanted.items():
         if value is not None:
@@ -77,15 +78,32 @@ def select(
     refuse_mixtures(chosen, runs.configs)
     values = {key: str(chosen[key].iloc[0]) for key in _CHOICES}
     # A run without a row never said its budget or backend; its folder told the map.
-    silent = report[(report["state"] == NO_DATA) & (report[names.MAP] == values[names.MAP])]
+    others = report[~report["counts"] & (report[names.MAP] == values[names.MAP])]
+    for key in (names.BUDGET, names.BACKEND):
+        others = others[others[key].isin([values[key], ""])]
     kept = runs.only(chosen)
     return Selection(
         **values,
         frame=kept.frame,
-        report=pd.concat([chosen, silent], ignore_index=True),
+        report=pd.concat([chosen, others], ignore_index=True),
         configs=kept.configs,
         excluded=runs.excluded,
     )
+
+
+def nothing_counts(report: pd.DataFrame, what: str, experiment: str) -> str:
+    """Why there is nothing to show, and what to type.
+
+    Args:
+        report: of the runs that might have been shown, as of `Runs`.
+        what: they are of.
+        experiment: that makes such runs.
+    """
+    command = f"python run.py -m +experiment={experiment}"
+    if report.empty or (report["state"] == NO_DATA).all():
+        return f"no run of {what} has data yet; type: {command}"
+    hint = "" if report["state"].isin((DIVERGED, UNTRAINED, NO_DATA)).all() else "; --allow-incomplete shows it so far"
+    return f"no run of {what} is whole: {describe(report)}{hint}"
 
 
 def listing(report: pd.DataFrame) -> str:
@@ -109,6 +127,7 @@ def refuse_mixtures(report: pd.DataFrame, configs: Mapping[str, Mapping[str, Any
         AnalysisError: they do not.
     """
     _refuse_lengths(report)
+    _refuse_origins(report)
     for map_, on_map in report.groupby(names.MAP):
         games: dict[str, str] = {}  # a game's settings -> a run that played it
         for run in on_map["run"]:
@@ -134,6 +153,18 @@ def _refuse_lengths(report: pd.DataFrame) -> None:
         groups = report.groupby("total")["run"]
         lengths = "; ".join(f"{total:,} ({len(runs)} runs, e.g. {runs.iloc[0]})" for total, runs in groups)
         raise AnalysisError(f"runs of one budget differ in env steps: {lengths}; leave one kind out with --exclude")
+
+
+def _refuse_origins(report: pd.DataFrame) -> None:
+    """Two people's runs of one key are two results, and nobody can tell which is meant."""
+    keys = report["run"].str.partition("@")[0]
+    twice = report[keys.duplicated(keep=False)]
+    if len(twice):
+        one, other = twice["run"].iloc[:2]
+        raise AnalysisError(
+            f"{one} and {other} are one run begun by two people, or twice: keep one by leaving out the other, "
+            f"e.g. --exclude @{other.partition('@')[2]}"
+        )
 
 
 def _game(config: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.errors import AnalysisError
-from analysis.sources import Provenance, Reference, Segment, tidy_rows, whole
+from analysis.sources import Provenance, Reference, Segment, ending, tidy_rows, whole
 from macpf import names
 
 if TYPE_CHECKING:
@@ -98,10 +98,12 @@ class ServerSource:
         return Segment(
             run_id=run.id,
             run_key=str(config.get(names.RUN_KEY) or run.id),
+            origin=str(config.get(names.ORIGIN) or ""),
             attempt=whole(config.get(names.ATTEMPT)) or 0,
             start_time=datetime.fromisoformat(run.created_at).timestamp(),
             config=config,
-            done=run.summary_metrics.get(names.DONE) == 1,
+            end=ending(run.summary_metrics.get(names.END), run.summary_metrics.get(names.DONE)),
+            why=str(run.summary_metrics.get(names.WHY) or ""),
             values=tidy_rows(rows),
             provenance=Provenance(f"{self.place}/{run.id}", _ENDED.get(run.state, "open"), None, (), 0),
         )

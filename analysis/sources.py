@@ -15,8 +15,8 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from analysis.framing import Gap
 from macpf import names
+from macpf.records.framing import Gap
 
 #: Env steps from here on are no whole numbers any more, and nobody's.
 _LARGEST = 2.0**53
@@ -62,10 +62,12 @@ class Segment:
     Attributes:
         run_id: W&B's.
         run_key: the same for all attempts at one run.
+        origin: drawn when the run was first begun; empty if unknown, as of runs made before there were origins.
         attempt: 1 for the first; 0 if unknown.
         start_time: seconds since 1970; 0 if unknown.
         config: W&B's config of the run, see ``macpf.names``; empty if nothing was written yet.
-        done: whether the run says that it reached its budget.
+        end: how the run says that it ended: ``finished``, ``untrained``, ``diverged``; empty if it does not.
+        why: why it diverged; empty otherwise.
         values: one line per number, in the order of logging, with the columns of ``VALUES``; ``row`` counts the
             segment's rows.
         provenance: where all this comes from.
@@ -73,10 +75,12 @@ class Segment:
 
     run_id: str
     run_key: str
+    origin: str
     attempt: int
     start_time: float
     config: dict[str, Any]
-    done: bool
+    end: str
+    why: str
     values: pa.Table
     provenance: Provenance
 
@@ -117,6 +121,11 @@ class Source(Protocol):
     def references(self) -> list[Reference]:
         """All segments there are, in a stable order."""
         ...
+
+
+def ending(end: Any, done: Any) -> str:
+    """How a run's summary says that it ended; older runs only set a mark when they reached their budget."""
+    return str(end) if end else "finished" if done == 1 else ""
 
 
 def tidy_rows(rows: Iterable[Mapping[str, Any]]) -> pa.Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -12,7 +13,17 @@ from rich.live import Live
 from rich.table import Table
 
 from analysis.errors import AnalysisError
-from macpf.standing import FAILED, FINISHED, PLANS, RUNNING, STALE, STATES, Standing, begun, planned, standing
+from macpf.records.standing import (
+    FINISHED,
+    PLANS,
+    RUNNING,
+    STATES,
+    TROUBLED,
+    Standing,
+    begun,
+    planned,
+    standing,
+)
 
 #: Seconds between two looks.
 EVERY = 5.0
@@ -37,7 +48,7 @@ def status(outputs: Path, plan: str | None, live: bool, console: Console) -> Non
         console.print(page(runs))
         return
     with Live(page(runs), console=console, auto_refresh=False) as screen:
-        while any(run.state != FINISHED for run in runs):
+        while not all(run.is_over for run in runs):
             time.sleep(EVERY)
             runs = look(outputs, plan)
             screen.update(page(runs), refresh=True)
@@ -49,7 +60,9 @@ def look(outputs: Path, plan: str | None) -> list[Standing]:
     Raises:
         AnalysisError: there is none.
     """
-    wanted = planned(outputs, plan)
+    wanted, troubles = planned(outputs, plan)
+    for trouble in troubles:
+        print(f"analysis: {trouble}", file=sys.stderr)
     if plan and not wanted:
         known = ", ".join(sorted(path.stem for path in (outputs / PLANS).glob("*.json"))) or "none yet"
         raise AnalysisError(f"no plan called {plan} in {outputs}; plans: {known}")
@@ -67,12 +80,12 @@ def page(runs: list[Standing]) -> Group:
     parts: list[str | Table] = [f"{len(runs)} runs: {states}", _tasks(runs)]
     if running := [run for run in runs if run.state == RUNNING]:
         parts.append(_running(running))
-    troubled = [run for run in runs if run.state in (FAILED, STALE)]
+    troubled = [run for run in runs if run.state in TROUBLED or not run.is_logged]
     parts += [run.why for run in troubled[:SHOWN]]
     if len(troubled) > SHOWN:
-        parts.append(f"... and {len(troubled) - SHOWN} more that failed or were killed")
-    if counts[FAILED] or counts[STALE]:
-        parts.append("The command that launched them goes on with all of these.")
+        parts.append(f"... and {len(troubled) - SHOWN} more that need a look")
+    if any(not run.is_over for run in troubled):
+        parts.append("The command that launched them goes on with all that failed, were killed or are damaged.")
     return Group(*parts)
 
 
@@ -95,7 +108,7 @@ def _cell(runs: list[Standing]) -> str:
     counts = Counter(run.state for run in runs)
     if not runs:
         return ""
-    notes = [f"{counts[state]} {state}" for state in (FAILED, STALE) if counts[state]]
+    notes = [f"{counts[state]} {state}" for state in TROUBLED if counts[state]]
     return f"{counts[FINISHED]}/{len(runs)}" + (f" ({', '.join(notes)})" if notes else "")
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra.core.config_store import ConfigStore
@@ -52,3 +55,19 @@ def compose(*overrides: str) -> DictConfig:
     """
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         return hydra.compose("config", list(overrides))
+
+
+@functools.cache
+def neutral_values() -> dict[str, object]:
+    """Settings that came after runs had been made, by path, with the values that change nothing (conf/neutral.yaml)."""
+    declared = OmegaConf.to_container(OmegaConf.load(CONF / "neutral.yaml"))
+    return {str(path): value for path, value in declared.items()} if isinstance(declared, dict) else {}
+
+
+def canonical_budget(budgets: Mapping[str, Any], budget: Mapping[str, Any]) -> str:
+    """The name of a budget: that of the first in an environment's list with these numbers, or else its own.
+
+    A matrix game's ``laptop`` budget is its ``paper`` budget, so both make the same run, and it needs one name.
+    """
+    asked = {key: value for key, value in budget.items() if key != "name"}
+    return next((str(name) for name, numbers in budgets.items() if dict(numbers) == asked), str(budget["name"]))

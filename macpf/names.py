@@ -14,6 +14,8 @@ A run logs one W&B row per evaluation. Every row holds ``ENV_STEP``. Metric name
 - ``train/...``: losses and gradient norms, averaged over the updates since the previous row, and the score of
   the exploring episodes.
 - ``clock/episodes``, ``clock/updates``: the other two counters of the run's clock.
+- ``clock/evaluation``, ``clock/evaluation_after``: the number of this row, from 0 on, and of the row before it (-1 for
+  the first), so that a reader sees what is missing.
 - ``time/...``: wall-clock figures, the only metrics that two runs of the same seed may disagree on.
 """
 
@@ -22,14 +24,22 @@ INDEPENDENT = "independent"
 DEPENDENT = "dependent"
 EPISODES = "clock/episodes"
 UPDATES = "clock/updates"
+EVALUATION = "clock/evaluation"
+EVALUATION_AFTER = "clock/evaluation_after"
 WALL_SECONDS = "time/wall_seconds"
 STEPS_PER_SECOND = "time/env_steps_per_second"
 TIME_PREFIX = "time/"
 
 #: Keys of the W&B run's config, beside the whole resolved Hydra configuration under ``CONFIG``.
 ALGO, ENV, MAP, BACKEND, BUDGET, SEED = "algo", "env", "map", "backend", "budget", "seed"
-#: Same for every attempt at the same run: ``<algo>-<env>-<map>-<config hash>-s<seed>``; also the W&B run id.
+#: ``<algo>-<env>-<map>-<config hash>-s<seed>``: follows from the settings that change results, and from nothing else.
 RUN_KEY = "run_key"
+#: Drawn when the run was first begun: the same for all its attempts, another one where somebody else ran the same key.
+ORIGIN = "origin"
+#: How many rows a whole run has, see ``macpf.records.ledger.missing``.
+EVALUATIONS = "evaluations"
+#: What the environment calls its score; what figures call each policy that is evaluated; of what this is a variant.
+SCORE, LABELS, FAMILY = "score", "labels", "family"
 #: 1 for a run's first start, then 2, 3, ... each time it goes on from a checkpoint.
 ATTEMPT = "attempt"
 TOTAL_ENV_STEPS = "total_env_steps"
@@ -37,7 +47,9 @@ COMMIT = "commit"
 CONFIG = "config"
 #: Trainable numbers of each module that has some, by its path in the algorithm (``actor.trunk.gru``).
 PARAMETERS = "parameters"
-#: Summary key set to 1 when, and only when, a run reached its budget.
+#: Summary keys: how a run ended (``finished``, ``untrained``, ``diverged``), and why it diverged.
+END, WHY = "end", "why"
+#: Summary key that runs made before there was ``END`` set to 1 when they reached their budget.
 DONE = "done"
 
 

@@ -42,7 +42,7 @@ HOLDER = """
 import sys, time
 from pathlib import Path
 from macpf.runs.folder import RunFolder
-from macpf.standing import RUNNING
+from macpf.records.standing import RUNNING
 folder = RunFolder(Path(sys.argv[1]))
 with folder.lock():
     folder.write_status(RUNNING)

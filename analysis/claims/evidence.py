@@ -15,7 +15,7 @@ from analysis.experiments import SMOKE, Experiment, Found, find
 from analysis.figures import figure1_data
 from analysis.figures.figure4_data import MACPF, joint_policy, payoff_of
 from analysis.lengths import full_length
-from analysis.runs import FINISHED, Runs
+from analysis.runs import Runs
 from analysis.selection import Selection, select
 from analysis.tables.beside_paper import cells
 from analysis.tables.outcomes import final_returns, outcome_table
@@ -58,7 +58,7 @@ def gather(
         map: the payoff of the matrix game; None takes the one that its own settings name.
     """
     report = runs.report
-    wanted = (report["state"] == FINISHED) & (report[names.BUDGET] != SMOKE) & _whole(report)
+    wanted = report["counts"] & (report[names.BUDGET] != SMOKE) & _whole(report)
     for key, choice in ((names.BUDGET, budget), (names.BACKEND, backend)):
         if choice is not None:
             any_ = (key == names.BACKEND) & report[names.ENV].isin(_GAMES.values())
@@ -146,7 +146,7 @@ def outcome_lines(selection: Selection) -> pd.DataFrame:
     """
     payoff = payoff_of(selection)
     table = outcome_table(final_returns(selection), payoff.tolist()).assign(both=0)
-    own = selection.report[(selection.report[names.ALGO] == MACPF) & (selection.report["state"] == FINISHED)]
+    own = selection.report[(selection.report[names.ALGO] == MACPF) & selection.report["counts"]]
     joints = [joint_policy(selection, own.iloc[[k]], payoff.shape) for k in range(len(own))]
     optimal = payoff == payoff.max()
     both = sum(joint is not None and bool((joint.probabilities[optimal] >= CAPTURED).all()) for joint in joints)

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from analysis import style
+from analysis.completeness import by_cell
 from analysis.experiments import Found
 from macpf import names
 
@@ -41,11 +42,12 @@ def write_curves(found: Found, out: Path, policies: tuple[str, ...] = (names.IND
 
 
 def curve_table(found: Found, policies: tuple[str, ...], smoothing: int = SMOOTHING) -> pd.DataFrame:
-    """map, method, env_step, mean and std over seeds of the smoothed scores, and how many seeds have that step.
+    """map, method, env_step, mean and std over seeds of the smoothed scores, how many seeds have that step, not_whole.
 
     Where a run logged NaN, mean and std are NaN, a hole in the curve: the others alone would look better than they are.
     """
     parts = []
+    flaws = by_cell(pd.concat([found.report, found.others]), [names.MAP, names.ALGO])
     for map_ in found.experiment.maps:
         for algo in found.experiment.algos:
             for policy in policies:
@@ -61,9 +63,10 @@ def curve_table(found: Found, policies: tuple[str, ...], smoothing: int = SMOOTH
                     }
                 )
                 part = part.rename_axis(names.ENV_STEP).reset_index()
-                parts.append(part.assign(map=map_, method=style.label(algo, policy)))
+                told = flaws.get((map_, algo), "")
+                parts.append(part.assign(map=map_, method=style.label(algo, policy), not_whole=told))
     table = pd.concat(parts, ignore_index=True)
-    return table[["map", "method", names.ENV_STEP, "mean", "std", "seeds"]]
+    return table[["map", "method", names.ENV_STEP, "mean", "std", "seeds", "not_whole"]]
 
 
 def draw(table: pd.DataFrame, found: Found) -> Figure:

@@ -12,10 +12,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from analysis import style
+from analysis.completeness import by_cell
+from analysis.completeness import sentences as sentences_of
 from analysis.errors import AnalysisError
 from analysis.experiments import SMOKE
 from analysis.figures.figure1_data import PANELS, Game, episodes_of, reached
-from analysis.runs import FINISHED, short_commits
+from analysis.runs import short_commits
 from analysis.selection import Selection
 from macpf import names
 
@@ -43,22 +45,22 @@ def write_figure1(selection: Selection, out: Path) -> tuple[list[Path], pd.DataF
         figure = draw(episodes, game, caption(selection, episodes, table))
         figure.savefig(paths[0], metadata={"CreationDate": None})
         figure.savefig(paths[1], dpi=style.PNG_DPI)
+    flaws = by_cell(selection.report, [names.ALGO]).to_dict()
     episodes.to_csv(paths[2], index=False)
-    table.to_csv(paths[3], index=False)
+    table.assign(not_whole=[flaws.get(algo, "") for algo in table.pop(names.ALGO)]).to_csv(paths[3], index=False)
     return paths, table
 
 
 def caption(selection: Selection, episodes: pd.DataFrame, table: pd.DataFrame) -> str:
     """What a reader has to know besides."""
     report = selection.report[selection.report[names.ALGO].isin(PANELS)]
-    unfinished = int((report["state"] != FINISHED).sum())
     seeds = ", ".join(f"{method} {len(group)}" for method, group in table.groupby("method", sort=False))
     commits = short_commits(report["commit"])
     per_run = episodes.groupby([names.ALGO, names.SEED])["episode"].nunique().max()
     sentences = [
         f"Sampled (not greedy) episodes of the final behaviour policy, {per_run} for each run, a colour for each seed",
         f"Seeds: {seeds}",
-        f"{unfinished} runs are not finished and left out" if unfinished else "",
+        *sentences_of(report),
         f"Budget {selection.budget} ({int(report['total'].max()):,} env steps)",
         "THIS IS A SMOKE RUN, which says nothing about the methods" if selection.budget == SMOKE else "",
         f"Commits {', '.join(commits)}" if commits else "",

@@ -71,7 +71,7 @@ def episodes_of(selection: Selection) -> pd.DataFrame:
 
 
 def reached(episodes: pd.DataFrame, game: Game) -> pd.DataFrame:
-    """One line for each run: method, seed, episodes, how many end at east, north, west, south and none, goals, return.
+    """One line for each run: algo, method, seed, episodes, ends at east, north, west, south and none, goals, return.
 
     ``goals`` counts the goals at which some episode ends; ``return`` is the mean over episodes, not discounted.
     """
@@ -83,7 +83,7 @@ def reached(episodes: pd.DataFrame, game: Game) -> pd.DataFrame:
         counts = dict(zip(("east", "north", "west", "south"), near.sum(axis=0).tolist(), strict=True))
         paid = game.reward_at(places[places["t"] > 0][["x", "y"]].to_numpy()).sum() / len(ends)
         lines.append(
-            {"method": PANELS[str(algo)][1], names.SEED: seed, "episodes": len(ends)}
+            {names.ALGO: algo, "method": PANELS[str(algo)][1], names.SEED: seed, "episodes": len(ends)}
             | counts
             | {"none": int((~near.any(axis=1)).sum()), "goals": int(near.any(axis=0).sum()), "return": float(paid)}
         )

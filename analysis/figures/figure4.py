@@ -18,7 +18,7 @@ from analysis.errors import AnalysisError
 from analysis.figures.figure4_data import MACPF, Figure4, collect, variants
 from analysis.figures.matrix import draw_matrix
 from analysis.selection import Selection
-from analysis.tables.outcomes import outcome_table
+from analysis.tables.outcomes import UNTRAINED, first_returns, outcome_table
 from macpf import names
 
 ENV = "matrix_game"
@@ -66,17 +66,17 @@ def write_figure4(selection: Selection, out: Path, macpf: str | None = None) -> 
             figure.savefig(pdf, metadata={"CreationDate": None})  # the same runs give the same bytes
             figure.savefig(png, dpi=style.PNG_DPI)
         curve_table(figure4).to_csv(csv, index=False)
-        written.append(Written((pdf, png, csv), _outcomes(figure4)))
+        written.append(Written((pdf, png, csv), _outcomes(figure4, selection)))
     return written
 
 
-def _outcomes(figure4: Figure4) -> pd.DataFrame:
+def _outcomes(figure4: Figure4, selection: Selection) -> pd.DataFrame:
     final = {method: list(curve.final.values()) for method, curve in figure4.curves.items()}
-    return outcome_table(final, figure4.payoff.tolist())
+    return outcome_table(final | {UNTRAINED: first_returns(selection)}, figure4.payoff.tolist())
 
 
 def curve_table(figure4: Figure4) -> pd.DataFrame:
-    """The numbers behind the curves: method, algo, env_step, mean, std (over seeds, population), seeds."""
+    """The numbers behind the curves: method, algo, env_step, mean, std (over seeds, population), seeds, not_whole."""
     parts = [
         pd.DataFrame(
             {
@@ -86,6 +86,7 @@ def curve_table(figure4: Figure4) -> pd.DataFrame:
                 "mean": curve.mean,
                 "std": curve.std,
                 "seeds": len(curve.final),
+                "not_whole": figure4.not_whole.get(figure4.algos[method], ""),
             }
         )
         for method, curve in figure4.curves.items()

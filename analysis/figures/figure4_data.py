@@ -10,9 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis import style
+from analysis.completeness import by_cell, sentences
 from analysis.errors import AnalysisError
 from analysis.identity import evaluation_episodes
-from analysis.runs import FINISHED, short_commits
+from analysis.runs import short_commits
 from analysis.selection import Selection
 from analysis.statistics import Curve, over_seeds
 from macpf import names
@@ -41,6 +42,7 @@ class Figure4:
         algos: the algorithm behind each method.
         macpf: label of the dependent policy of the chosen variant of MACPF.
         joint: its joint policy; None if the variant has no runs.
+        not_whole: per algorithm, its runs that are not whole, counted or not.
         caption: what a reader has to know besides.
     """
 
@@ -49,6 +51,7 @@ class Figure4:
     algos: dict[str, str]
     macpf: str
     joint: JointPolicy | None
+    not_whole: dict[str, str]
     caption: str
 
 
@@ -81,7 +84,8 @@ def collect(selection: Selection, macpf: str) -> Figure4:
     curves = {method: curves[method] for method in style.order(curves)}
     joint = joint_policy(selection, runs_to_show(selection, macpf), payoff.shape) if macpf in algos else None
     caption = " ".join(_sentences(selection, macpf, algos, curves, methods, joint))
-    return Figure4(payoff, curves, methods, style.label(macpf, names.DEPENDENT), joint, caption)
+    not_whole = {str(algo): words for algo, words in by_cell(selection.report, [names.ALGO]).items()}
+    return Figure4(payoff, curves, methods, style.label(macpf, names.DEPENDENT), joint, not_whole, caption)
 
 
 def _belongs(table: pd.DataFrame, macpf: str) -> "pd.Series[bool]":
@@ -90,11 +94,9 @@ def _belongs(table: pd.DataFrame, macpf: str) -> "pd.Series[bool]":
 
 
 def runs_to_show(selection: Selection, algo: str) -> pd.DataFrame:
-    """Report lines of the finished runs of an algorithm; of all its runs with data as long as none has finished."""
+    """Report lines of the runs of an algorithm that count."""
     report = selection.report[selection.report[names.ALGO] == algo]
-    finished = report[report["state"] == FINISHED]
-    chosen = finished if len(finished) else report[report[names.ENV_STEP] >= 0]
-    return chosen.sort_values(names.SEED)
+    return report[report["counts"]].sort_values(names.SEED)
 
 
 def _lines(frame: pd.DataFrame, runs: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -170,21 +172,12 @@ def _sentences(
 def _flaws(selection: Selection, macpf: str, curves: dict[str, Curve]) -> list[str]:
     """One sentence for each way in which runs are missing, short or damaged; silence about none."""
     report = selection.report[_belongs(selection.report, macpf)].sort_values([names.ALGO, names.SEED])
-    unfinished: list[str] = []
-    left_out: list[str] = []
     missing: list[str] = []
     for algo, group in report.groupby(names.ALGO):
-        shown = set(runs_to_show(selection, str(algo))["run"])
-        for run in group[group["state"] != FINISHED].to_dict("records"):
-            reached = f" at {run[names.ENV_STEP]:,} of {run['total']:,}" if run[names.ENV_STEP] >= 0 else ""
-            words = f"{_name(run)} ({run['state']}{reached})"
-            (unfinished if run["run"] in shown else left_out).append(words)
         absent = sorted(set(report[names.SEED]) - set(group[names.SEED]))
         missing += [_name({names.ALGO: algo, names.SEED: seed}) for seed in absent]
     by_run = {run["run"]: _name(run) for run in report.to_dict("records")}
     parts = {
-        "Not finished and left out": left_out,
-        "Not finished, shown up to the last step all seeds share": unfinished,
         "Missing": missing,
         "Lacking evaluations, so that only steps shared by all seeds are shown": [
             by_run[run] for run in dict.fromkeys(run for curve in curves.values() for run in curve.ragged)
@@ -192,7 +185,8 @@ def _flaws(selection: Selection, macpf: str, curves: dict[str, Curve]) -> list[s
         "Log damaged": [by_run[run] for run in report["run"][report["gaps"] > 0]],
         "NaN returns, drawn as holes": [method for method, curve in curves.items() if np.isnan(curve.mean).any()],
     }
-    return [f"{what}: {', '.join(who)}." for what, who in parts.items() if who]
+    told = [f"{sentence}." for sentence in sentences(report)]
+    return told + [f"{what}: {', '.join(who)}." for what, who in parts.items() if who]
 
 
 def _name(run: Mapping[Hashable, Any]) -> str:

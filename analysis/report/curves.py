@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from analysis import style
+from analysis.completeness import sentences
 from analysis.experiments import SCORES, Experiment, Found, find
 from analysis.figures.curves import BAND, SMOOTHING, curve_table
 from analysis.figures.figure4_data import MACPF
 from analysis.report.strata import Stratum
-from analysis.runs import FINISHED, Runs
+from analysis.runs import Runs
 from macpf import names
 
 #: Points of a curve that the page holds at most, and lines of the table behind it.
@@ -125,19 +126,16 @@ def _lines(found: Found, algo: str, smoothing: int) -> Iterable[Line]:
 def _flaws(runs: Runs, found: Found) -> list[str]:
     """One sentence for each way in which the runs are not what one would wish."""
     scores = [names.score(policy, found.experiment.score) for policy in (names.INDEPENDENT, names.DEPENDENT)]
-    unfinished = runs.report[runs.report["state"] != FINISHED]
-    shown = unfinished["run"].isin(found.report["run"])
     damaged = found.report[found.report["gaps"] > 0]
     lost = found.frame[(found.frame["metric"].isin(scores)) & ~np.isfinite(found.frame["value"])]["run"].unique()
     parts = {
-        "Not finished, shown since the method has no finished run here": _counts(unfinished[shown]),
-        "Not finished and left out": _counts(unfinished[~shown]),
         "Log damaged, values are missing": _counts(damaged),
         "NaN scores, left out of the mean (see the number of seeds)": _counts(
             found.report[found.report["run"].isin(lost)]
         ),
     }
-    return [f"{what}: {who}." for what, who in parts.items() if who]
+    told = [f"{sentence}." for sentence in sentences(runs.report)]
+    return told + [f"{what}: {who}." for what, who in parts.items() if who]
 
 
 def _counts(report: pd.DataFrame) -> str:

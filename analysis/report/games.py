@@ -14,10 +14,10 @@ from analysis.errors import AnalysisError
 from analysis.figures.figure4 import ENV
 from analysis.figures.figure4_data import MACPF, JointPolicy, collect, joint_policy, runs_to_show, variants
 from analysis.report.strata import Stratum
-from analysis.runs import FINISHED, Runs
+from analysis.runs import Runs
 from analysis.selection import Selection, select
 from analysis.statistics import Curve
-from analysis.tables.outcomes import outcome_table, outcomes
+from analysis.tables.outcomes import outcomes
 from macpf import names
 
 
@@ -68,11 +68,8 @@ def _game(stratum: Stratum, map_: str) -> Game:
 
 def _outcomes(runs: Runs, curves: dict[str, Curve], payoff: NDArray[np.float64]) -> pd.DataFrame:
     """Of the finished runs, with intervals; of all runs, without, as long as none has finished."""
-    if (runs.report["state"] == FINISHED).any():
-        ends = {"low": "optimum %, low", "high": "optimum %, high"}
-        return outcomes(runs, ENV).drop(columns=names.MAP).rename(columns=ends).round(1)
-    final = {method: list(curves[method].final.values()) for method in style.order(curves)}
-    return outcome_table(final, payoff.tolist())
+    ends = {"low": "optimum %, low", "high": "optimum %, high"}
+    return outcomes(runs, ENV).drop(columns=names.MAP).rename(columns=ends).round(1)
 
 
 def _policies(selection: Selection, shape: tuple[int, ...]) -> dict[str, JointPolicy]:

@@ -11,12 +11,13 @@ import pandas as pd
 from analysis.identity import parameters
 from analysis.runs import CRASHED, NO_DATA, Runs, short_commits
 from macpf import names
-from macpf.standing import FAILED, INTERRUPTED, RUNNING, STALE, begun
+from macpf.records.standing import FAILED, INTERRUPTED, RUNNING, STALE, begun, key_of
 
 #: What every run says of itself, so that anything else in its configuration is a version of what it was played with.
 _OWN = {
     *(names.ALGO, names.ENV, names.MAP, names.BACKEND, names.BUDGET, names.SEED, names.RUN_KEY, names.ATTEMPT),
-    *(names.TOTAL_ENV_STEPS, names.COMMIT, names.CONFIG, names.PARAMETERS),
+    *(names.TOTAL_ENV_STEPS, names.COMMIT, names.CONFIG, names.PARAMETERS, names.ORIGIN, names.EVALUATIONS),
+    *(names.SCORE, names.LABELS, names.FAMILY),
 }
 
 
@@ -62,19 +63,13 @@ def inventory(runs: Runs, root: Path | None) -> pd.DataFrame:
 
 def states(runs: Runs, root: Path | None) -> list[str]:
     """How each run stands: by its log, or if that cannot tell, by the status in its folder."""
-    standings = {} if root is None else {_key(run.folder): run.state for run in begun(root)}
+    standings = {} if root is None else {key_of(run.folder): run.state for run in begun(root)}
     known = {RUNNING, STALE, FAILED, INTERRUPTED}
     result = []
     for run, state in zip(runs.report["run"], runs.report["state"], strict=True):
         better = standings.get(run) if state in (CRASHED, NO_DATA) else None
         result.append(better if better in known else str(state))
     return result
-
-
-def _key(folder: Path) -> str:
-    """A run's key from ``<env>/<map>/<algo>/<hash>/seed=<k>``."""
-    env, map_, algo, digest, seed = folder.parts[-5:]
-    return f"{algo}-{env}-{map_}-{digest}-s{seed.removeprefix('seed=')}"
 
 
 def _last(frame: pd.DataFrame, metric: str) -> "pd.Series[float]":

@@ -66,6 +66,7 @@ def _of(experiment: Experiment, parted: Sequence[Stratum]) -> list[PaperTable]:
 
 
 def _nothing(experiment: Experiment, stratum: Stratum | None, caption: str) -> Found:
-    columns = [names.MAP, names.ALGO, names.BUDGET, names.SEED, "run", "state"]
+    columns = [names.MAP, names.ALGO, names.BUDGET, names.SEED, "run", "state", "counts"]
+    report = pd.DataFrame(columns=columns)
     frame = pd.DataFrame(columns=["run", "metric", names.ENV_STEP, "value"])
-    return Found(experiment, pd.DataFrame(columns=columns), frame, {}, caption)
+    return Found(experiment, report, report, frame, {}, caption)

@@ -21,6 +21,7 @@ from analysis.aggregates import (
     optimality_gap,
 )
 from analysis.comparison import Comparison, runs_per_map, scale
+from analysis.completeness import sentences
 from analysis.experiments import LAST, Found
 
 #: The method that all others are compared with.
@@ -53,7 +54,8 @@ def write_aggregates(table: pd.DataFrame, comparison: Comparison, found: Found, 
     """Write `aggregates` as CSV and Markdown."""
     out.mkdir(parents=True, exist_ok=True)
     paths = [out / f"statistics_{found.experiment.name}.{suffix}" for suffix in ("csv", "md")]
-    table.to_csv(paths[0], index=False)
+    left_out = "; ".join(sentences(pd.concat([found.report, found.others])))
+    table.assign(not_whole=left_out).to_csv(paths[0], index=False)
     paths[1].write_text(f"{page(table).to_markdown()}\n\n{caption(comparison, found)}\n")
     return paths
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import paper, style
+from analysis.completeness import by_cell
 from analysis.experiments import LAST, SMOKE, Found
 from analysis.runs import FINISHED
 from macpf import names
@@ -30,7 +31,7 @@ def cells(found: Found, published: pd.DataFrame) -> pd.DataFrame:
 
     Only cells with all planned seeds, each finished (`whole`), can be bold: one lucky run has no deviation. `gap` is
     ours minus the paper's mean; `gap_in_errors` is that in standard errors of the difference (NaN for a single seed).
-    std is the population's, as the paper's plots have it.
+    std is the population's, as the paper's plots have it. `not_whole` names a cell's runs that are not whole.
     """
     lines = []
     report = found.report
@@ -51,6 +52,8 @@ def cells(found: Found, published: pd.DataFrame) -> pd.DataFrame:
     frame["paper_bold"] = pd.concat([paper.bold(part["paper_mean"], part["paper_std"]) for part in parts])
     if (found.report[names.BUDGET] == SMOKE).any():
         frame["bold"] = False  # it says nothing about a method
+    flaws = by_cell(pd.concat([report, found.others]), [names.MAP, names.ALGO])
+    frame["not_whole"] = pd.MultiIndex.from_frame(frame[[names.MAP, names.ALGO]]).map(flaws.to_dict()).fillna("")
     frame["gap"] = frame["mean"] - frame["paper_mean"]
     variances = frame["std"] ** 2 / (frame["seeds"] - 1).clip(lower=0), frame["paper_std"] ** 2 / (paper.SEEDS - 1)
     error = np.sqrt(sum(variances))

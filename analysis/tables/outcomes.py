@@ -8,12 +8,16 @@ import pandas as pd
 
 from analysis import paper, style
 from analysis.aggregates import share_interval
+from analysis.completeness import by_cell
 from analysis.errors import AnalysisError
 from analysis.figures.figure4_data import payoff_of
-from analysis.runs import FINISHED, Runs
-from analysis.selection import Selection, select
+from analysis.lengths import canonical
+from analysis.runs import Runs
+from analysis.selection import Selection, nothing_counts, select
 from macpf import names
 
+#: What the row of networks before their first update is called.
+UNTRAINED = "untrained networks"
 COLUMNS = ["method", "seeds", "optimum", "suboptimal", "worse", "nan", "mean final return"]
 
 
@@ -44,27 +48,40 @@ def outcomes(runs: Runs, env: str, budget: str | None = None) -> pd.DataFrame:
     """The outcomes of all finished runs, map by map, with 95 % intervals (Wilson's) of the optimum's share.
 
     Returns:
-        The columns of `outcome_table` behind map, and low and high, the interval's ends in percent.
+        The columns of `outcomes_of` behind map, and low and high, the interval's ends in percent.
 
     Raises:
         AnalysisError: there are no finished runs, or see `select`.
     """
-    logged = runs.report[(runs.report[names.ENV] == env) & (runs.report["state"] == FINISHED)]
+    report = runs.report[runs.report[names.ENV] == env]
+    logged = report[report["counts"]]
     if budget is not None:
-        logged = logged[logged[names.BUDGET] == budget]
+        report, logged = (lines[lines[names.BUDGET] == canonical(env, budget)] for lines in (report, logged))
     if logged.empty:
         kind = f" with --budget {budget}" if budget else ""
-        raise AnalysisError(f"no run of {env}{kind} is finished; type: python run.py -m +experiment=outcomes")
+        raise AnalysisError(nothing_counts(report, f"{env}{kind}", "outcomes"))
     tables = []
     for map_ in sorted(logged[names.MAP].unique()):
         selection = select(runs, env, map_, budget)
-        table = outcome_table(final_returns(selection), payoff_of(selection).tolist())
+        table = outcomes_of(selection)
         counts = zip(table["optimum"], table["seeds"], strict=True)
         ends = [share_interval(k, n) for k, n in counts]
         table[["low", "high"]] = 100 * np.array(ends).reshape(-1, 2)
         tables.append(table.assign(map=map_))
     together = pd.concat(tables, ignore_index=True)
-    return together[[names.MAP, *COLUMNS, "low", "high"]]
+    return together[[names.MAP, *COLUMNS, "low", "high", "not_whole"]]
+
+
+def outcomes_of(selection: Selection) -> pd.DataFrame:
+    """`outcome_table` of one payoff's runs, and in its last row the same networks before their first update.
+
+    That row shows what chance is worth: the first evaluation of every run that counts. The column ``not_whole`` names
+    the runs of a method that are not whole.
+    """
+    final = final_returns(selection)
+    flaws = {style.label(str(algo)): words for algo, words in by_cell(selection.report, [names.ALGO]).items()}
+    table = outcome_table(final | {UNTRAINED: first_returns(selection)}, payoff_of(selection).tolist())
+    return table.assign(not_whole=[flaws.get(method, "") for method in table["method"]])
 
 
 def write_outcomes(table: pd.DataFrame, out: Path) -> list[Path]:
@@ -79,13 +96,20 @@ def write_outcomes(table: pd.DataFrame, out: Path) -> list[Path]:
 _CAPTION = (
     "Percent of runs whose final greedy policy gets the largest payoff (optimum), the smallest (worse), or one in "
     "between; the 95 % interval is Wilson's. The paper's percentages are of five seeds, on a payoff that it does not "
-    "print; its `worse` counts seeds below QMIX."
+    "print; its `worse` counts seeds below QMIX. The row of untrained networks counts the same runs at their first "
+    "evaluation, before any update: what chance is worth."
 )
 
 
+def first_returns(selection: Selection) -> list[float]:
+    """The return of every run that counts at its first evaluation, before any update."""
+    lines = selection.frame[selection.frame["metric"] == names.score(names.INDEPENDENT, "return")]
+    return list(lines[lines[names.ENV_STEP] == 0].sort_values("run")["value"])
+
+
 def final_returns(selection: Selection) -> dict[str, list[float]]:
-    """Per method, the return of every finished run at its last evaluation."""
-    finished = selection.report[selection.report["state"] == FINISHED]
+    """Per method, the return of every run that counts at its last evaluation."""
+    finished = selection.report[selection.report["counts"]]
     lines = selection.frame.merge(finished[["run", names.ENV_STEP]], on=["run", names.ENV_STEP])
     metrics = {names.score(policy, "return"): policy for policy in (names.INDEPENDENT, names.DEPENDENT)}
     lines = lines[lines["metric"].isin(metrics)].sort_values(names.SEED)

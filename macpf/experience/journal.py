@@ -1,8 +1,9 @@
 """Episodes on the disk, written once when they are recorded: append-only, numbered, checksummed.
 
 A journal is a folder of segments. ``000000000120.bin`` begins with episode number 120 and is followed by the segment
-that begins where it ends. An entry is a header (mark, number, bytes of the rows, digest) and the episode's rows.
-Entries reach the system at once, so that a killed process loses none; `sync` brings them to the disk.
+that begins where it ends. A segment says first whose it is; an entry is a header (mark, number, bytes of the rows,
+digest) and the episode's rows. Entries reach the system at once, so that a killed process loses none; `sync` brings
+them to the disk.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ import numpy as np
 
 from macpf.experience.recording import Episode
 
-MARK = b"EPI1"
+MARK = b"EPI2"
+#: How a segment begins: mark, bytes of the owner's name; the name follows.
+PREFIX = struct.Struct("<4sH")
 #: Mark, number, bytes of the rows, digest.
 HEADER = struct.Struct("<4sQQ16s")
 #: Bytes after which a new segment begins; what is not needed any more is deleted by the segment.
@@ -31,16 +34,21 @@ class Damaged(Exception):
     """Episodes that are missing, cut short, altered, or recorded by code with other rows."""
 
 
+class Foreign(Damaged):
+    """Episodes of another run, or of another origin of the same run."""
+
+
 class Journal:
     """The episodes of one run.
 
     Args:
         folder: where its segments lie; made when the first episode comes.
         row: of the episodes.
+        owner: whose they are, in words; at most 65,535 bytes.
     """
 
-    def __init__(self, folder: Path, row: np.dtype[np.void]) -> None:
-        self.folder, self.row = folder, row
+    def __init__(self, folder: Path, row: np.dtype[np.void], owner: str = "") -> None:
+        self.folder, self.row, self.owner = folder, row, owner
         self.next = 0  # number of the next episode
         self._file: FileIO | None = None  # the open segment
         self._size = 0  # its bytes
@@ -73,6 +81,7 @@ class Journal:
         """Episodes number `first` to `end` - 1.
 
         Raises:
+            Foreign: they are another run's.
             Damaged: one of them cannot be read.
         """
         episodes: list[Episode] = []
@@ -95,7 +104,8 @@ class Journal:
             if begins >= end:
                 self._path(begins).unlink()
         for begins in self._segments()[-1:]:  # those before it end where the next one begins
-            os.truncate(self._path(begins), max((stop for _, stop, *_ in self._entries(begins, end)), default=0))
+            whole = max((stop for _, stop, *_ in self._entries(begins, end)), default=len(self._prefix))
+            os.truncate(self._path(begins), whole)
         self.next = end
 
     def checkpointed(self, first: int) -> None:
@@ -119,7 +129,14 @@ class Journal:
         self._close()
         self.folder.mkdir(exist_ok=True)
         self._size = 0
-        return FileIO(self._path(self.next), "w")
+        file = FileIO(self._path(self.next), "w")
+        file.write(self._prefix)
+        return file
+
+    @property
+    def _prefix(self) -> bytes:
+        name = self.owner.encode()
+        return PREFIX.pack(MARK, len(name)) + name
 
     def _path(self, begins: int) -> Path:
         return self.folder / f"{begins:012d}.bin"
@@ -131,7 +148,7 @@ class Journal:
     def _entries(self, begins: int, end: int) -> Iterator[tuple[int, int, memoryview, bytes]]:
         """Number, end in the file, rows and digest of a segment's whole entries before number `end`."""
         content = memoryview(self._path(begins).read_bytes())
-        stop = 0
+        stop = self._after_prefix(self._path(begins), content)
         for number in range(begins, end):
             start = stop + HEADER.size
             if len(content) < start:
@@ -142,9 +159,21 @@ class Journal:
                 return
             yield number, stop, content[start:stop], digest
 
+    def _after_prefix(self, path: Path, content: memoryview) -> int:
+        """Where the entries of a segment begin; at its end if nobody can tell whose it is."""
+        if len(content) < PREFIX.size:
+            return len(content)
+        mark, size = PREFIX.unpack(content[: PREFIX.size])
+        name = bytes(content[PREFIX.size : PREFIX.size + size])
+        if mark != MARK or len(name) < size:
+            return len(content)
+        if name != self.owner.encode():
+            raise Foreign(f"{path} belongs to the run {name.decode(errors='replace')}, not to {self.owner}")
+        return PREFIX.size + size
+
     def _digest(self, number: int, rows: bytes | memoryview) -> bytes:
-        """Of the rows, what they mean, and the episode's number."""
-        digest = hashlib.blake2b(f"{number} {self.row.descr}".encode(), digest_size=16)
+        """Of the rows, what they mean, whose they are, and the episode's number."""
+        digest = hashlib.blake2b(f"{self.owner} {number} {self.row.descr}".encode(), digest_size=16)
         digest.update(rows)
         return digest.digest()
 

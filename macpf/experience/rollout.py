@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from macpf.learning.schedules import Clock
 
 
+class NotFinite(ArithmeticError):
+    """An environment gave a NaN or infinite reward, observation or state; says which and where."""
+
+
 @dataclass(frozen=True)
 class Played:
     """B episodes and how they went.
@@ -56,17 +60,23 @@ class Rollout:
     def __init__(self, env: Env, bootstrap_at_limit: bool, device: str) -> None:
         self.env, self.bootstrap_at_limit, self.device = env, bootstrap_at_limit, device
         self.row = row_type(env)
+        record = env.record_type
+        self._numbers = [name for name in record.names or () if record[name].base.kind == "f"]
 
     @torch.no_grad()
     def play(self, algorithm: Algorithm, clock: Clock | None = None, policy: str = "") -> Played:
-        """Play one episode in each environment: exploring as of `clock`, or else greedily with `policy`."""
+        """Play one episode in each environment: exploring as of `clock`, or else greedily with `policy`.
+
+        Raises:
+            NotFinite: a reward, or something that observations and states are made of, is NaN or infinite.
+        """
         B = self.env.batch_size
         rows = np.zeros((B, self.env.spec.episode_limit + 1), dtype=self.row)
         lengths = np.zeros(B, dtype=np.int64)
         running = np.ones(B, dtype=bool)
         memory = algorithm.start(B)
         step = self.env.reset()
-        self._record(step, rows[:, 0], running)
+        self._record(step, rows[:, 0], running, 0)
         while running.any():
             observation = self.observe(step, algorithm.reads_visibility)
             if clock is not None:
@@ -80,18 +90,32 @@ class Rollout:
             now = rows[:, t]
             now["actions"][running] = actions[running]
             now["reward"][running] = step.reward[running]
+            if not np.isfinite(step.reward).all():
+                self._refuse("reward", step.reward, running, t + 1)
             now["terminated"][running] = (step.terminated if self.bootstrap_at_limit else over)[running]
-            self._record(step, rows[:, t + 1], running)
+            self._record(step, rows[:, t + 1], running, t + 1)
             lengths += running
             running = running & ~over
         rows = rows[:, : lengths.max() + 1]
         returns = torch.from_numpy(rows["reward"][:, :-1].copy()).sum(dim=1).numpy()
         return Played(rows, lengths, self.env.score(returns, step))
 
-    def _record(self, step: Step, now: np.ndarray, running: Bool[np.ndarray, "B"]) -> None:
+    def _record(self, step: Step, now: np.ndarray, running: Bool[np.ndarray, "B"], t: int) -> None:
         """Write what the running environments show into their rows of this moment."""
         for name, shown in step.recorded.items():
             now[name][running] = shown[running]
+        for name in self._numbers:
+            if not np.isfinite(step.recorded[name]).all():
+                self._refuse(name, step.recorded[name], running, t)
+
+    @staticmethod
+    def _refuse(name: str, shown: np.ndarray, running: Bool[np.ndarray, "B"], t: int) -> None:
+        """Name the first running environment in which something is not finite; what ended shows padding."""
+        flat = shown.reshape(len(shown), -1)
+        broken = np.flatnonzero(running & ~np.isfinite(flat).all(axis=1))
+        if len(broken):
+            value = flat[broken[0]][~np.isfinite(flat[broken[0]])][0]
+            raise NotFinite(f"{name} is {value} in environment {broken[0]} after {t} steps of its episode")
 
     def observe(self, step: Step, visibility: bool = False) -> Observation:
         """A step as the algorithms see it, with `visible` if asked for."""

@@ -57,6 +57,15 @@ class Budget:
     eval_interval: PositiveInt
     eval_episodes: PositiveInt
 
+    @property
+    def evaluations(self) -> int:
+        """How often a whole run is evaluated: at the start, at every multiple of the interval, and at the end."""
+        return 1 + -(-self.env_steps // self.eval_interval)
+
+    def evaluation_due(self, env_steps: int) -> int:
+        """The number of the newest evaluation that is due after so many env steps, from 0 on."""
+        return self.evaluations - 1 if env_steps >= self.env_steps else env_steps // self.eval_interval
+
 
 @checked(frozen=True, config=STRICT)
 class CheckpointSettings:

@@ -10,54 +10,65 @@ import hashlib
 import io
 import logging
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from macpf.experience import journal as journals
 from macpf.experience.journal import Damaged, Journal
-from macpf.runs.folder import previous, write_atomically
+from macpf.records.files import previous, write_atomically
+from macpf.records.owner import Foreign, Owner, refuse_foreign
 
 log = logging.getLogger(__name__)
 
 #: Changes with the layout of what is saved, so that a file of another version is refused, not misread.
-MAGIC = b"MACPF-2\n"
+MAGIC = b"MACPF-3\n"
 
 
 class Unreadable(Exception):
     """A checkpoint that is cut short, altered, of another version, or without its episodes."""
 
 
-def save(path: Path, state: dict[str, Any], journal: Journal) -> None:
-    """Write the state (tensors, numbers, strings and containers of them) with a checksum in front.
+def save(path: Path, owner: Owner, state: dict[str, Any], journal: Journal) -> None:
+    """Write an owner's state (tensors, numbers, strings and containers of them) with a checksum in front.
 
     The journal comes to the disk first, so that no checkpoint ever points to episodes that are not there.
     """
     journal.sync()
     buffer = io.BytesIO()
-    torch.save(state, buffer)
+    torch.save(state | {"owner": [owner.key, owner.origin]}, buffer)
     payload = buffer.getvalue()
     write_atomically(path, MAGIC + hashlib.sha256(payload).digest() + payload, keep_previous=True)
     journal.checkpointed(state["replay"]["first"])
 
 
-def load(path: Path, journal: Journal | None = None) -> dict[str, Any] | None:
+def load(path: Path, owner: Owner | None, journal: Callable[[Owner], Journal] | None = None) -> dict[str, Any] | None:
     """The newest readable state, on the CPU: the file's, else the previous one's (saying so); None if there is neither.
 
-    With a journal, the state's replay has its ``episodes``.
+    Args:
+        path: of the file.
+        owner: whose it has to be; None takes it as it is, with its ``owner`` as an `Owner`.
+        journal: opens the journal of an owner; with it, the state's replay has its ``episodes``.
 
     Raises:
         Unreadable: there are files, but none can be read.
+        Foreign: it is another run's, or its episodes are.
     """
     problems = []
     for candidate in (path, previous(path)):
         try:
             state = _read(candidate)
+            if owner is not None:
+                refuse_foreign(candidate, state["owner"], owner)
             if journal is not None:
                 replay = state["replay"]
-                replay["episodes"] = journal.read(replay["first"], replay["added"])
+                replay["episodes"] = journal(state["owner"]).read(replay["first"], replay["added"])
         except FileNotFoundError:
             continue
+        except journals.Foreign as error:
+            raise Foreign(f"{error}; put it back where it came from") from error
         except Unreadable as error:
             problems.append(f"{candidate} is {error}")
             continue
@@ -73,7 +84,12 @@ def load(path: Path, journal: Journal | None = None) -> dict[str, Any] | None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise Unreadable(f"not readable ({error.strerror})") from error
     if not content.startswith(MAGIC):
         raise Unreadable("no checkpoint of this version")
     start = len(MAGIC) + hashlib.sha256().digest_size
@@ -83,4 +99,6 @@ def _read(path: Path) -> dict[str, Any]:
         state: dict[str, Any] = torch.load(io.BytesIO(content[start:]), map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError) as error:
         raise Unreadable(f"not loadable ({' '.join(str(error).split())[:200]})") from error
+    key, origin = state["owner"]
+    state["owner"] = Owner(key=key, origin=origin)
     return state

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 import socket
 import subprocess
@@ -17,10 +16,11 @@ from filelock import FileLock
 from omegaconf import DictConfig, OmegaConf
 
 from macpf.configuration import CONF
+from macpf.records.standing import RUNNING, Standing
+from macpf.records.submissions import Submission, note_submissions, submissions
 from macpf.runs.errors import ConfigError, RunRefused
 from macpf.runs.pack import Pack
 from macpf.runs.plan import Needed
-from macpf.standing import FINISHED, RUNNING, Standing
 
 #: Below the root of all run folders: submitit's files, one folder for each job, and our record of who was submitted.
 FOLDER = ".slurm"
@@ -86,10 +86,12 @@ def submit(runs: Sequence[Needed], settings: DictConfig, outputs: Path) -> list[
             jobs = _submit_array(executor, part)
         except (submitit.core.utils.FailedJobError, OSError) as error:
             raise RunRefused(f"sbatch did not take the runs: {' '.join(str(error).split())}") from error
-        with (outputs / FOLDER / "submitted.jsonl").open("a") as record:
-            for pack, job in zip(part, jobs, strict=True):
-                for run in pack.runs:
-                    print(json.dumps({"run": run.identity.key, "job": job.job_id}), file=record)
+        submitted = [
+            Submission(run=run.identity.key, job=job.job_id)
+            for pack, job in zip(part, jobs, strict=True)
+            for run in pack.runs
+        ]
+        note_submissions(outputs / FOLDER, submitted)
         arrays.append(jobs[0].job_id.split("_")[0])
     return arrays
 
@@ -115,17 +117,11 @@ def queued(outputs: Path) -> dict[str, str]:
 
 def _jobs(outputs: Path) -> dict[str, str]:
     """The runs that were ever submitted to this root, with the ids of their last jobs."""
-    record = outputs / FOLDER / "submitted.jsonl"
-    jobs = {}
-    for line in record.read_text().splitlines() if record.exists() else []:
-        with contextlib.suppress(ValueError):  # one that a full disk or a kill cut short
-            entry = json.loads(line)
-            jobs[entry["run"]] = entry["job"]
-    return jobs
+    return {submission.run: submission.job for submission in submissions(outputs / FOLDER)}
 
 
 def to_launch(stands: Sequence[tuple[Needed, Standing]], outputs: Path) -> list[Needed]:
-    """The runs that nobody has finished, plays, or has queued.
+    """The runs that are not over and that nobody plays or has queued.
 
     One that says it runs on another machine is believed, unless SLURM put it there and knows its job no longer.
 
@@ -137,7 +133,7 @@ def to_launch(stands: Sequence[tuple[Needed, Standing]], outputs: Path) -> list[
 
     def free(run: Needed, stands: Standing) -> bool:
         lost = run.identity.key in submitted and stands.status.get("host") != socket.gethostname()
-        return stands.state != FINISHED and run.identity.key not in in_queue and (stands.state != RUNNING or lost)
+        return not stands.is_over and run.identity.key not in in_queue and (stands.state != RUNNING or lost)
 
     return [run for run, stand in stands if free(run, stand)]
 

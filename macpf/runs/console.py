@@ -27,7 +27,7 @@ def describe_score(status: dict[str, Any]) -> str:
     score = dict(status.get("score") or {})
     if not score:
         return "not evaluated yet"
-    first = f"{status['score_name']} {score.pop('independent'):.2f}"
+    first = f"{status['score_name']} {score.pop(next(iter(score))):.2f}"
     others = ", ".join(f"{policy} {value:.2f}" for policy, value in score.items())
     return f"{first} ({others})" if others else first
 

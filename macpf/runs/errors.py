@@ -15,6 +15,14 @@ class RunRefused(Exception):
     """The run cannot start here and now, e.g. because another process is at it. Exit code 1."""
 
 
+class Diverged(RunRefused):
+    """A number that training rests on became NaN or infinite; says which and where. The run is over."""
+
+
+class Untrained(RunRefused):
+    """The budget ended before the first update, so the run shows nothing but fresh networks. The run is over."""
+
+
 class Interrupted(Exception):
     """A signal asked the run to stop; its checkpoint is saved. Exit code 128 + the signal's number."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import socket
 import time
@@ -13,12 +12,14 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from macpf.records.files import Damaged, write_atomically
+from macpf.records.ledger import NAME
+from macpf.records.standing import STATUS, Status, read_status
 from macpf.runs.errors import RunRefused
-from macpf.standing import FINISHED
 
 
 class RunFolder:
-    """A folder with ``config.yaml``, ``checkpoint.pt``, ``status.json``, ``run.lock``, ``wandb/`` and ``episodes/``."""
+    """``config.yaml``, ``ledger.jsonl``, ``checkpoint.pt``, ``status.json``, ``wandb/``, ``episodes/``."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -27,6 +28,11 @@ class RunFolder:
     def checkpoint(self) -> Path:
         """The newest checkpoint."""
         return self.path / "checkpoint.pt"
+
+    @property
+    def ledger(self) -> Path:
+        """The run's own account of its results."""
+        return self.path / NAME
 
     @property
     def episodes(self) -> Path:
@@ -58,42 +64,12 @@ class RunFolder:
     def status(self) -> dict[str, Any]:
         """What `write_status` wrote last; empty if there is nothing to read."""
         try:
-            status = json.loads((self.path / "status.json").read_text())
-        except (OSError, ValueError):
+            return read_status(self.path)
+        except Damaged:
             return {}
-        return status if isinstance(status, dict) else {}
 
     def write_status(self, state: str, **facts: Any) -> None:
         """Say how the run stands; readers never see half of it."""
         here = {"pid": os.getpid(), "host": socket.gethostname(), "updated": time.time()}
-        write_atomically(self.path / "status.json", json.dumps({"state": state} | here | facts, indent=1).encode())
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether the run reached its budget."""
-        return self.status().get("state") == FINISHED
-
-
-def write_atomically(path: Path, content: bytes, keep_previous: bool = False) -> None:
-    """Write a file so that a crash at any moment leaves the old content or the new, on the disk and not in a cache.
-
-    With `keep_previous` the old content stays as ``<stem>.previous<suffix>``.
-    """
-    new = path.with_name(f"{path.name}.new")
-    with new.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    if keep_previous and path.exists():
-        os.replace(path, previous(path))
-    os.replace(new, path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
-
-
-def previous(path: Path) -> Path:
-    """Where `write_atomically` keeps the previous content."""
-    return path.with_name(f"{path.stem}.previous{path.suffix}")
+        status = Status.model_validate({"state": state} | here | facts)
+        write_atomically(self.path / STATUS, status.model_dump_json(indent=1, exclude_none=True).encode())

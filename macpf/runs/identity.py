@@ -8,12 +8,17 @@ import json
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
-#: Top-level keys of the configuration that do not change results.
-NOT_HASHED = ("mode", "run", "policy", "seed", "device", "threads", "outputs", "tracking", "checkpoint")
+from macpf.configuration import canonical_budget, neutral_values
+
+#: Settings that do not change results: how to start a run, where it goes, and the seed, which stands beside the hash.
+NOT_RESULTS = ("mode", "run", "policy", "seed", "device", "threads", "outputs", "tracking", "checkpoint", "profile")
+#: Labels and offers inside the groups that do: what something is called, and what could have been chosen.
+LABELS = {"algo": ("name", "labels"), "env": ("name", "auto", "budgets"), "map": ("name", "env"), "budget": ("name",)}
 
 
 @dataclass(frozen=True)
@@ -39,17 +44,14 @@ class Identity:
     @classmethod
     def of(cls, cfg: DictConfig) -> Identity:
         """The identity of a composed configuration."""
-        plain = OmegaConf.to_container(cfg, resolve=True)
-        assert isinstance(plain, dict)
-        hashed = {str(key): value for key, value in plain.items() if key not in NOT_HASHED}
-        del hashed["env"]["budgets"]  # what could be chosen; `budget` has what was
-        digest = hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()[:8]
+        settings = result_settings(cfg)
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
         return cls(
             algo=cfg.algo.name,
             env=cfg.env.name,
             map=cfg.map.name,
             backend=cfg.env.backend,
-            budget=cfg.budget.name,
+            budget=canonical_budget(cfg.env.budgets, cfg.budget),
             config_hash=digest,
             seed=cfg.seed,
             outputs=Path(cfg.outputs),
@@ -62,16 +64,37 @@ class Identity:
 
     @property
     def key(self) -> str:
-        """Unique among runs, and valid as a W&B run id."""
-        return f"{self.algo}-{self.env}-{self.map}-{self.config_hash}-s{self.seed}"
+        """The same wherever these settings are run, and of no other run."""
+        return f"{self.group}-s{self.seed}"
 
     @property
     def group(self) -> str:
-        """Same for all seeds of a configuration."""
-        return f"{self.algo}-{self.env}-{self.map}"
+        """Same for all seeds of a configuration, and for no other."""
+        return f"{self.algo}-{self.env}-{self.map}-{self.config_hash}"
 
     def __str__(self) -> str:
         return f"{self.algo} on {self.env}/{self.map} seed={self.seed}"
+
+
+def result_settings(cfg: DictConfig) -> dict[str, Any]:
+    """The settings of a composed configuration that change results, as plain values; the run key follows from them.
+
+    Left out are `NOT_RESULTS`, `LABELS`, and every setting that has its neutral value of conf/neutral.yaml: it came after
+    runs had been made, and with this value changes nothing, so their keys stay what they were.
+    """
+    plain = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(plain, dict)
+    settings = {str(key): value for key, value in plain.items() if key not in NOT_RESULTS}
+    for group, labels in LABELS.items():
+        settings[group] = {key: value for key, value in settings[group].items() if key not in labels}
+    for path, neutral in neutral_values().items():
+        *parents, last = path.split(".")
+        inner: Any = settings
+        for parent in parents:
+            inner = inner.get(parent) if isinstance(inner, dict) else None
+        if isinstance(inner, dict) and last in inner and inner[last] == neutral:
+            del inner[last]
+    return settings
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from macpf.configuration import CONF
+from macpf.records.standing import standing
 from macpf.runs.errors import RunRefused
 from macpf.runs.plan import Needed
 from macpf.runs.preemption import SWEEP_PID, StopRequests
-from macpf.standing import FINISHED, standing
 
 #: Seconds between two looks at the runs.
 EVERY = 0.2
@@ -68,7 +68,7 @@ class Pack:
             raise RunRefused(f"{len(failed)} of {len(self.runs)} runs failed: {names}")
 
     def _unfinished(self) -> list[Needed]:
-        return [run for run in self.runs if standing(run.identity.folder).state != FINISHED]
+        return [run for run in self.runs if not standing(run.identity.folder).is_over]
 
     def checkpoint(self) -> Any:
         """What submitit queues again when SLURM takes the job off its node: the same runs, which find their folders."""

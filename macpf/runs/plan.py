@@ -16,9 +16,9 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from macpf.configuration import CONF, compose, sweep_params
+from macpf.records.standing import FINISHED, STATES, Standing, begun, standing
 from macpf.runs.errors import ConfigError
 from macpf.runs.identity import Identity
-from macpf.standing import FINISHED, STATES, Standing, begun, standing
 
 #: Env steps per second of one run on one core, and megabytes that it leaves, where nothing was measured here yet.
 DEFAULT_SPEED = {"matrix_game": 300.0, "multigoal": 300.0, "mpe": 600.0, "smac": 60.0}
@@ -207,7 +207,7 @@ def standings(needed: Iterable[Needed]) -> list[tuple[Needed, Standing]]:
 def describe(stands: Sequence[tuple[Needed, Standing]], queued: int, price: Cost, at_once: int) -> str:
     """The plan in two lines, e.g. ``450 runs: 12 finished, 3 running, 435 missing``."""
     counts = Counter(stand.state for _, stand in stands)
-    at_once = max(1, min(at_once, len(stands) - counts[FINISHED]))
+    at_once = max(1, min(at_once, sum(not stand.is_over for _, stand in stands)))
     states = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state]) or "none"
     waiting = f" ({queued} of them queued already)" if queued else ""
     source = "measured here" if price.measured else "partly guessed: nothing was measured here yet"

@@ -16,10 +16,10 @@ from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
 from macpf.envs.base import Env, Step
+from macpf.records.files import write_atomically
 from macpf.runs import checkpoint
 from macpf.runs.build import Parts, build, settle
 from macpf.runs.errors import ConfigError, RunRefused
-from macpf.runs.folder import write_atomically
 
 Frame: TypeAlias = UInt8[np.ndarray, "H W 3"]
 #: Joint actions [1, N] for what one environment shows.
@@ -93,7 +93,7 @@ def random_team(seed: int) -> Team:
 def _trained_team(parts: Parts, folder: Path, policy: str) -> Team:
     algorithm, rollout = parts.algorithm, parts.evaluator.rollout
     try:
-        state = checkpoint.load(folder / "checkpoint.pt")
+        state = checkpoint.load(folder / "checkpoint.pt", None)
         if state is None:
             raise ConfigError(f"{folder} has no checkpoint yet; wait for the run to save one")
         algorithm.load_state_dict(state["algorithm"])

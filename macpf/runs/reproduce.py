@@ -13,11 +13,11 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from macpf.configuration import CONF
+from macpf.records.standing import FINISHED, TROUBLED, Standing, write_plan
 from macpf.runs import cluster
 from macpf.runs.errors import ConfigError, RunRefused
 from macpf.runs.launch import errors_in_one_line, with_quoted_folder
 from macpf.runs.plan import Needed, all_of, check_names, cost, describe, experiments, runs_of, standings, sweep_of
-from macpf.standing import FAILED, FINISHED, STALE, Standing, write_plan
 
 ROOT = CONF.parent
 #: Figures that are drawn without a run of their own.
@@ -77,7 +77,7 @@ def reproduce(options: argparse.Namespace) -> int:
         launch_here({n: sweep for n, sweep in sweeps.items() if n in short}, [options.launcher, *for_launcher])
     if slurm and options.wait:
         cluster.wait(outputs, needed)
-    unfinished = [stands for _, stands in standings(needed) if stands.state != FINISHED]
+    unfinished = [stands for _, stands in standings(needed) if stands.state != FINISHED or not stands.is_logged]
     if unfinished and slurm and not options.wait:
         print(f"{len(unfinished)} of {len(needed)} runs are not finished; once they are, the same command draws.")
         return 0
@@ -91,11 +91,11 @@ def plan(needed: Sequence[Needed], outputs: Path, at_once: int) -> list[Needed]:
     """Print the plan; returns the runs that have to be launched."""
     stands = standings(needed)
     queued = cluster.queued(outputs)
-    open_ = [(run, stand) for run, stand in stands if stand.state != FINISHED]
+    open_ = [(run, stand) for run, stand in stands if not stand.is_over]
     left = cluster.to_launch(stands, outputs)
     in_queue = sum(run.identity.key in queued for run, _ in open_)
     print(describe(stands, in_queue, cost(open_, outputs), at_once))
-    name_runs([stand for _, stand in open_ if stand.state in (FAILED, STALE)])
+    name_runs([stand for _, stand in stands if stand.state in TROUBLED or not stand.is_logged])
     print(f"to launch now: {len(left)} runs", flush=True)
     return left
 

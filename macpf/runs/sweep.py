@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from macpf.records.standing import FAILED, FINISHED, MISSING, OVER, RUNNING, standing
 from macpf.runs import cluster
 from macpf.runs.build import check_planned, settle
 from macpf.runs.console import LINE_EVERY, describe_pace, describe_score, duration
@@ -29,7 +30,6 @@ from macpf.runs.identity import Identity
 from macpf.runs.launch import in_one_line
 from macpf.runs.plan import Needed, expanded, standings
 from macpf.runs.preemption import SWEEP_PID, StopRequests
-from macpf.standing import FAILED, FINISHED, INTERRUPTED, RUNNING
 
 #: What joblib's process that tidies up behind a stopped sweep would say of each thing that it finds.
 TIDIED = "ignore:resource_tracker:UserWarning"
@@ -62,12 +62,13 @@ class Sweep(Callback):
             print(f"error: {in_one_line(error)}", file=sys.stderr)
             raise SystemExit(2) from error
         self.identities = [run.identity for run in runs]
-        states = [self._status(identity).get("state") for identity in self.identities]
-        finished, begun = states.count(FINISHED), sum(state in (INTERRUPTED, RUNNING, FAILED) for state in states)
-        new = len(states) - finished - begun
-        self._say(f"{len(states)} runs: {finished} finished already, {begun} begun before, {new} new")
-        if finished == len(states):
+        stands = [standing(identity.folder) for identity in self.identities]
+        over, new = sum(stand.is_over for stand in stands), sum(stand.state == MISSING for stand in stands)
+        begun = len(stands) - over - new
+        self._say(f"{len(stands)} runs: {over} finished already, {begun} begun before, {new} new")
+        if over == len(stands):
             self._say("Nothing to do.")
+            self.on_multirun_end(config)
             raise SystemExit(0)
         if slurm:
             self._play_on_slurm(runs, config)
@@ -102,13 +103,15 @@ class Sweep(Callback):
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Say how it ended, naming every run that is not finished; then the exit code is not 0."""
         self._stop_watching()
-        statuses = [(identity, self._status(identity)) for identity in self.identities]
-        left = [(identity, status) for identity, status in statuses if status.get("state") != FINISHED]
-        self._say(f"{len(statuses) - len(left)} of {len(statuses)} runs are finished.")
-        for identity, status in left:
-            why = f"{status.get('state', 'not begun')}: {identity}"
-            if status.get("state") == FAILED:
-                why += f": {status.get('error')} (see {identity.folder / 'error.txt'})"
+        stands = [(identity, standing(identity.folder)) for identity in self.identities]
+        left = [(identity, stand) for identity, stand in stands if stand.state != FINISHED]
+        self._say(f"{len(stands) - len(left)} of {len(stands)} runs are finished.")
+        for identity, stand in left:
+            why = f"{'not begun' if stand.state == MISSING else stand.state}: {identity}"
+            if stand.state == FAILED:
+                why += f": {stand.status.get('error')} (see {identity.folder / 'error.txt'})"
+            elif reason := stand.error or stand.status.get("error"):
+                why += f": {reason}"
             self._say(why)
         if StopRequests.received is not None:  # one process played all the runs, and was asked to stop
             raise SystemExit(128 + StopRequests.received)
@@ -245,6 +248,6 @@ def check_all(
 
 
 def _progress(status: dict[str, Any]) -> float:
-    if status.get("state") == FINISHED:
+    if status.get("state") in OVER:
         return 1.0
     return min(1.0, float(status.get("env_step", 0)) / float(status.get("total_env_steps", 1)))

@@ -1,94 +1,137 @@
-"""The W&B log of a run: offline by default, one row for each env step at which something was measured.
+"""The W&B log of a run: a mirror of its ledger, offline by default, one row for each evaluation.
 
-What is set here, and why, was tried with wandb 0.31: the same id with ``resume="allow"`` and no ``step=`` is the one
-way in which several attempts at a run sync without losing rows, and a killed process loses what was not flushed yet.
+W&B has a thread of its own here, so that neither its service nor its server can hold up or stop the training. Whatever
+it loses is written again from the ledger. What is set here, and why, was tried with wandb 0.31: the same id with
+``resume="allow"`` and no ``step=`` is the one way in which several attempts at a run sync without losing rows.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import queue
+import shutil
 import threading
-import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import psutil
+
 from macpf import names
+from macpf.records.ledger import Ledger
+from macpf.records.wandb_log import digests, first_unlogged, logs_of
 
 log = logging.getLogger(__name__)
 
-#: wandb writes its log every FLUSH seconds and the system syncs it within half a minute. Rows younger than KEEP
-#: seconds may not have reached the disk, so checkpoints carry them and the next attempt logs them again.
-FLUSH, KEEP = 2.0, 60.0
-#: Seconds that a server gets to answer when a run is opened, and to take the rest when it is closed.
+#: W&B writes its log every FLUSH seconds.
+FLUSH = 2.0
+#: Seconds that W&B gets to open a run, and to write the rest and end it; then its service is killed.
 PATIENCE = 30.0
 #: How often a W&B run that broke (its service was killed, say) is opened again.
 REOPENINGS = 3
 
 
+@dataclass(frozen=True)
+class _End:
+    exit_code: int
+    summary: Mapping[str, Any]
+
+
 class Tracker:
-    """Writes rows to W&B and never lets it stop the training.
+    """Passes rows on to W&B and never makes anybody wait.
 
     Args:
         mode: ``offline``, ``online`` or ``disabled``.
         project, entity: where online runs go.
-        folder: the run folder; W&B makes ``wandb/`` in it.
-        run_id: same for all attempts.
-        group: same for all seeds.
-        config: what the analysis needs to know of the run.
+        ledger: of the run; says whose the log is.
+        attempt: which start of the run this is.
     """
 
     newest: ClassVar[Tracker | None] = None
 
-    def __init__(
-        self,
-        mode: str,
-        project: str,
-        entity: str | None,
-        folder: Path,
-        run_id: str,
-        group: str,
-        config: Mapping[str, Any],
-    ) -> None:
-        self.mode, self.project, self.entity, self.folder = mode, project, entity, folder
-        self.run_id, self.group, self.config = run_id, group, dict(config)
-        self.recent: list[tuple[float, dict[str, float]]] = []
+    def __init__(self, mode: str, project: str, entity: str | None, ledger: Ledger, attempt: int) -> None:
+        self.mode, self.project, self.entity, self.ledger, self.attempt = mode, project, entity, ledger, attempt
+        self._waiting: queue.SimpleQueue[Mapping[str, float] | _End] = queue.SimpleQueue()
         self._run: Any = None
-        self._left = REOPENINGS
-        self.opened = ""
-        self._closed_well = False
+        self._abandoned = False
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        if mode != "disabled":
+            Tracker.newest = self
+            self._thread.start()
+
+    def log(self, rows: Iterable[Mapping[str, float]]) -> None:
+        """Pass rows on; each must hold its number and the env step."""
+        for row in rows:
+            self._waiting.put(dict(row))
+
+    def finish(self, exit_code: int, **summary: Any) -> None:
+        """End the log; returns when it is written, or after `PATIENCE` seconds without it."""
+        if self.mode == "disabled":
+            return
+        self._waiting.put(_End(exit_code, summary))
+        self._thread.join(PATIENCE)
+        if self._thread.is_alive():
+            self._abandoned = True
+            if self.mode == "online":
+                log.warning("W&B's server does not answer; 'wandb sync' can upload the log later")
+            _kill_service()
+            self._thread.join(PATIENCE / 10)
+
+    # --- in the thread -------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        logged: list[Mapping[str, float]] = []
         self._open()
+        left = REOPENINGS
+        while not isinstance(item := self._waiting.get(), _End):
+            logged.append(item)
+            unwritten: list[Mapping[str, float]] = [item]
+            while unwritten and self._run is not None:
+                try:
+                    for row in unwritten:
+                        self._run.log(dict(row))
+                    unwritten = []
+                except Exception as error:  # whatever is wrong with W&B, the run goes on
+                    self._run, left = None, left - 1
+                    if left < 0 or self._abandoned:
+                        log.warning("W&B failed again (%s); its log is written again at the end", error)
+                        break
+                    log.warning("W&B failed (%s); opening it again", error)
+                    _tear_down()
+                    self._open()
+                    unwritten = list(logged)
+        self._close(item)
 
     def _open(self) -> None:
         """Open the run; one that cannot go online is logged offline, to be synced later."""
         os.environ["WANDB_ERROR_REPORTING"] = "false"
-        modes: tuple[Literal["online", "offline"], ...] = (
-            ("online", "offline") if self.mode == "online" else ("offline",)
-        )
-        for mode in () if self.mode == "disabled" else modes:
+        modes: list[Literal["online", "offline"]] = ["online", "offline"]
+        for mode in modes[self.mode != "online" :]:
             try:
                 self._run = self._init(mode)
-                self.opened, Tracker.newest = mode, self
                 return
-            except Exception as error:  # whatever is wrong with W&B, the run goes on
+            except Exception as error:  # see `_work`
                 log.warning("W&B cannot be opened %s (%s)", mode, " ".join(str(error).split()))
-                self._tear_down()
+                _tear_down()
 
     def _init(self, mode: Literal["online", "offline"]) -> Any:
         import wandb
 
+        manifest = self.ledger.manifest
         run = wandb.init(
             mode=mode,
-            dir=self.folder,
+            dir=self.ledger.path.parent,
             project=self.project,
             entity=self.entity,
-            id=self.run_id,
-            name=self.run_id,
-            group=self.group,
+            id=manifest.owner.wandb_id,
+            name=manifest.owner.wandb_id,
+            group=manifest.key.rpartition("-s")[0],
             job_type="train",
             resume="allow",
-            config=self.config,
+            config=tracked_config(self.ledger, self.attempt),
             settings=wandb.Settings(
                 console="off",
                 silent=True,
@@ -102,76 +145,97 @@ class Tracker:
         run.define_metric("*", step_metric=names.ENV_STEP)
         return run
 
-    def log(self, row: Mapping[str, float]) -> None:
-        """Log one row; it must hold the env step."""
-        now = time.monotonic()
-        if self._run is not None or self.mode == "disabled":  # what was never written is kept for the next attempt
-            self.recent = [(when, old) for when, old in self.recent if now - when < KEEP]
-        self.recent.append((now, dict(row)))
-        self._write(row)
-
-    def _write(self, row: Mapping[str, float]) -> None:
-        if self._run is None:
-            return
-        try:
-            self._run.log(dict(row))
-        except Exception as error:  # see `_open`
-            self._reopen(error)
-
-    def _reopen(self, error: Exception) -> None:
-        self._run = None
-        self._left -= 1
-        if self._left < 0:
-            log.warning("W&B failed again (%s); training goes on without it", error)
-            return
-        log.warning("W&B failed (%s); opening it again", error)
-        self._tear_down()
-        self._open()
-        self.replay_rows(self.state_dict())
-
-    @staticmethod
-    def _tear_down() -> None:
-        """End W&B's service, which remembers half-open runs."""
-        try:
-            import wandb
-
-            wandb.teardown()
-        except Exception as error:  # see `_open`
-            log.warning("W&B's service could not be ended (%s)", error)
-
-    def state_dict(self) -> list[dict[str, float]]:
-        """The rows that may not be on the disk yet."""
-        return [row for _, row in self.recent]
-
-    def replay_rows(self, rows: list[dict[str, float]]) -> None:
-        """Log again what may have been lost; stitching keeps one copy."""
-        self.recent = []
-        for row in rows:
-            self.log(row)
-
-    def finish(self, exit_code: int, done: bool) -> bool:
-        """Flush and close; `done` says that the run reached its budget. Returns whether the log is whole."""
-        if self._run is None:
-            return self.mode == "disabled"
-        # An unreachable server would hold `finish` up for hours; what is on the disk can be synced later.
-        closing = threading.Thread(target=self._close, args=(exit_code, done), daemon=True)
-        closing.start()
-        closing.join(PATIENCE if self.mode == "online" else None)
-        if closing.is_alive():
-            log.warning("W&B's server does not answer; 'wandb sync' can upload %s later", self.folder / "wandb")
-        self._run = None
-        return self._closed_well or self.opened == "online"  # online logs are on this disk too
-
-    def _close(self, exit_code: int, done: bool) -> None:
-        try:
-            if done:
-                self._run.summary[names.DONE] = 1
-            elif exit_code > 128:
-                self._run.mark_preempting()
-            self._run.finish(exit_code=exit_code)
-            self._closed_well = True
-        except Exception as error:  # see `_open`
-            log.warning("W&B could not be closed (%s)", error)
+    def _close(self, end: _End) -> None:
+        if self._run is not None:
+            try:
+                self._run.summary.update(dict(end.summary))
+                if end.exit_code > 128:
+                    self._run.mark_preempting()
+                self._run.finish(exit_code=end.exit_code)
+            except Exception as error:  # see `_work`
+                log.warning("W&B could not be closed (%s)", error)
         # `finish` may return before the service has written the end of the file; its end cannot.
-        if Tracker.newest is self:
-            self._tear_down()
+        if Tracker.newest is self and not self._abandoned:
+            _tear_down()
+
+
+def tracked_config(ledger: Ledger, attempt: int) -> dict[str, Any]:
+    """W&B's config of a run: its manifest under the names of `macpf.names`, and which attempt this is."""
+    manifest = ledger.manifest
+    commit = ledger.attempts[-1].commit if ledger.attempts else "unknown"
+    return manifest.provenance | {
+        names.ALGO: manifest.algo,
+        names.ENV: manifest.env,
+        names.MAP: manifest.map,
+        names.BACKEND: manifest.backend,
+        names.BUDGET: manifest.budget,
+        names.SEED: manifest.seed,
+        names.RUN_KEY: manifest.key,
+        names.ORIGIN: manifest.origin,
+        names.EVALUATIONS: manifest.evaluations,
+        names.SCORE: manifest.score,
+        names.LABELS: manifest.labels,
+        names.FAMILY: manifest.family,
+        names.TOTAL_ENV_STEPS: manifest.env_steps,
+        names.PARAMETERS: manifest.parameters,
+        names.CONFIG: manifest.config,
+        names.ATTEMPT: attempt,
+        names.COMMIT: commit,
+    }
+
+
+def write_again(mode: str, project: str, entity: str | None, ledger: Ledger) -> bool:
+    """Make the log on this disk whole: write it anew from the ledger unless it is; returns whether it is whole now.
+
+    Logs that a whole new one replaces are deleted: all that they held is in it.
+    """
+    folder, owner = ledger.path.parent, ledger.manifest.owner
+    before = logs_of(folder, owner)
+    if before and first_unlogged(ledger.rows, before) is None:
+        return True
+    log.warning("the W&B log of %s is not whole; writing it again from its ledger", owner)
+    old = set(folder.glob("wandb/*run-*"))
+    again = Tracker(mode, project, entity, ledger, newest_attempt(folder, ledger) + 1)
+    again.log(row.values for row in ledger.rows)
+    again.finish(0, **{names.END: ledger.end.state if ledger.end else "finished"})
+    written = {path: file for path, file in logs_of(folder, owner).items() if path.parent not in old}
+    if not written or first_unlogged(ledger.rows, written) is not None:
+        return False
+    for path in old:
+        if path.is_dir() and not path.is_symlink() and _is_ours(path, owner.wandb_id):
+            shutil.rmtree(path, ignore_errors=True)
+    return True
+
+
+def newest_attempt(folder: Path, ledger: Ledger) -> int:
+    """The highest number of an attempt in the ledger or the logs."""
+    attempts = [file.config.get(names.ATTEMPT) for file in logs_of(folder, ledger.manifest.owner).values()]
+    return max([0, *(attempt.number for attempt in ledger.attempts), *(a for a in attempts if isinstance(a, int))])
+
+
+def log_digests(ledger: Ledger) -> dict[str, str]:
+    """The checksums of the logs of a run, by their paths in its folder."""
+    folder = ledger.path.parent
+    return digests(folder, logs_of(folder, ledger.manifest.owner))
+
+
+def _is_ours(folder: Path, run_id: str) -> bool:
+    return folder.name.endswith(f"-{run_id}")
+
+
+def _tear_down() -> None:
+    """End W&B's service, which remembers half-open runs."""
+    try:
+        import wandb
+
+        wandb.teardown()
+    except Exception as error:  # see `Tracker._work`
+        log.warning("W&B's service could not be ended (%s)", error)
+
+
+def _kill_service() -> None:
+    """Kill the W&B service of this process, also one that was stopped or hangs."""
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if "wandb-core" in child.name():
+                child.kill()

@@ -18,9 +18,11 @@ from macpf.experience.journal import Journal
 from macpf.experience.recording import Episode, as_batch
 from macpf.experience.rollout import Played
 from macpf.learning.schedules import Clock
+from macpf.records.ledger import Evaluation, Ledger
 from macpf.runs import checkpoint
 from macpf.runs.build import Parts, ReplaySettings, RolloutSettings
 from macpf.runs.errors import RunRefused
+from macpf.runs.health import Health, check_parameters
 from macpf.runs.identity import commit
 from macpf.runs.preemption import StopRequests
 from macpf.runs.tracking import Tracker
@@ -50,8 +52,7 @@ def train_off_policy(run: Trainer, settings: ReplaySettings) -> None:
         if len(parts.replay) >= max(settings.burn_in, settings.batch):
             for _ in range(len(played.episodes) * settings.updates_per_episode):
                 batch = parts.replay.sample(settings.batch, parts.algorithm.reads_visibility).to(parts.rollout.device)
-                run.meter.add(parts.algorithm.learn(batch, clock))
-                clock.updates += 1
+                run.learned(parts.algorithm.learn(batch, clock))
         run.evaluate_if_due()
 
 
@@ -73,8 +74,7 @@ def train_on_policy(run: Trainer, settings: RolloutSettings) -> None:
         if clock.env_steps < enough:
             break  # the budget ends within a collection, and too few episodes would do harm
         batch = as_batch(episodes, parts.rollout.env, parts.algorithm.reads_visibility).to(parts.rollout.device)
-        run.meter.add(parts.algorithm.learn(batch, clock))
-        clock.updates += 1
+        run.learned(parts.algorithm.learn(batch, clock))
     run.evaluate_if_due()
 
 
@@ -93,12 +93,13 @@ class Meter:
     scores: float = 0.0
     episodes: int = 0
 
-    def add(self, metrics: Mapping[str, Tensor]) -> None:
-        """Add the metrics of one update."""
+    def add(self, metrics: Mapping[str, Tensor]) -> Tensor:
+        """Add the metrics of one update; returns them [M]."""
         values = torch.stack(list(metrics.values())).double()
         self.names = list(metrics)
         self.total = values if self.total is None else self.total + values
         self.count += 1
+        return values
 
     def add_scores(self, scores: np.ndarray) -> None:
         """Add the scores of exploring episodes."""
@@ -121,7 +122,8 @@ class Trainer:
 
     Args:
         parts: what it trains with.
-        tracker: where rows go.
+        ledger: where rows go.
+        tracker: mirrors them.
         stop: whether somebody wants it to stop.
         path: its checkpoint.
         journal: where its episodes are written as they are played.
@@ -132,6 +134,7 @@ class Trainer:
     def __init__(
         self,
         parts: Parts,
+        ledger: Ledger,
         tracker: Tracker,
         stop: StopRequests,
         path: Path,
@@ -139,10 +142,10 @@ class Trainer:
         save_every: float,
         report: Callable[[dict[str, Any]], None],
     ) -> None:
-        self.parts, self.tracker, self.stop = parts, tracker, stop
+        self.parts, self.ledger, self.tracker, self.stop = parts, ledger, tracker, stop
         self.path, self.journal, self.save_every, self.report = path, journal, save_every, report
-        self.clock, self.meter = Clock(), Meter()
-        self.evaluated_at = -1
+        self.clock, self.meter, self.health = Clock(), Meter(), Health()
+        self.evaluated = -1  # number of the newest evaluation
         self.score: dict[str, float] = {}
         self.seconds_before = 0.0
         self.started = self.saved = self.reported = time.monotonic()
@@ -159,29 +162,47 @@ class Trainer:
         self.clock.episodes += len(played.episodes)
         self.meter.add_scores(played.scores)
 
+    def learned(self, metrics: Mapping[str, Tensor]) -> None:
+        """Count an update and what it measured.
+
+        Raises:
+            Diverged: something of it is not finite.
+        """
+        self.clock.updates += 1
+        self.health.watch(metrics, self.meter.add(metrics), self.clock.updates)
+
+    def check_health(self) -> None:
+        """Make sure that all updates so far were sound.
+
+        Raises:
+            Diverged: something that was measured, or a parameter, is not finite.
+        """
+        self.health.check()
+        check_parameters(self.parts.algorithm, self.clock.updates)
+
     def evaluate_if_due(self) -> None:
         """Evaluate and log at every multiple of the interval, at the start and at the end."""
-        interval, now = self.parts.budget.eval_interval, self.clock.env_steps
-        due = self.evaluated_at < 0 or now // interval > self.evaluated_at // interval or self.reached_budget
-        if not due or now == self.evaluated_at:
+        number, before = self.parts.budget.evaluation_due(self.clock.env_steps), self.evaluated
+        if number == before:
             return
+        self.check_health()
         results = self.parts.evaluator(self.parts.algorithm)
         if self.reached_budget:
             results |= self.parts.evaluator.sample(self.parts.algorithm, self.clock)
         score = self.parts.rollout.env.spec.score
         self.score = {policy: results[names.score(policy, score)] for policy in self.parts.algorithm.policies}
-        self.evaluated_at = now
-        self.tracker.log(
-            {names.ENV_STEP: now}
-            | results
-            | self.meter.take(score)
-            | {
-                names.EPISODES: self.clock.episodes,
-                names.UPDATES: self.clock.updates,
-                names.WALL_SECONDS: self.seconds,
-                names.STEPS_PER_SECOND: self.steps_per_second,
-            }
-        )
+        self.evaluated = number
+        counts = {
+            names.ENV_STEP: self.clock.env_steps,
+            names.EVALUATION: number,
+            names.EVALUATION_AFTER: before,
+            names.EPISODES: self.clock.episodes,
+            names.UPDATES: self.clock.updates,
+        }
+        pace = {names.WALL_SECONDS: self.seconds, names.STEPS_PER_SECOND: self.steps_per_second}
+        row = Evaluation(number=number, after=before, values=counts | results | self.meter.take(score) | pace)
+        self.ledger.append(row)
+        self.tracker.log([row.values])
         self.tell()
 
     def safe_point(self) -> None:
@@ -207,6 +228,7 @@ class Trainer:
 
     def tell(self) -> None:
         """Report how the run stands."""
+        self.health.check()
         self.reported = time.monotonic()
         speed = self.steps_per_second
         left = max(self.parts.budget.env_steps - self.clock.env_steps, 0)
@@ -222,7 +244,8 @@ class Trainer:
         )
 
     def save(self) -> None:
-        """Write a checkpoint from which the run goes on bit for bit."""
+        """Write a checkpoint from which the run goes on bit for bit; never one of broken networks."""
+        self.check_health()
         meter, replay = self.meter, self.parts.replay.state_dict()
         if self.reached_budget:
             replay["first"] = replay["added"]  # nobody will sample any more
@@ -234,12 +257,11 @@ class Trainer:
             "env": self.parts.rollout.env.state_dict(),
             "eval_env": self.parts.evaluator.rollout.env.state_dict(),
             "meter": [meter.names, meter.total, meter.count, meter.scores, meter.episodes],
-            "evaluated_at": self.evaluated_at,
             "score": self.score,
             "seconds": self.seconds,
-            "rows": self.tracker.state_dict(),
+            "rows": [row.model_dump() for row in self.ledger.rows],
         }
-        checkpoint.save(self.path, state, self.journal)
+        checkpoint.save(self.path, self.ledger.manifest.owner, state, self.journal)
         self.saved = time.monotonic()
 
     def resume(self, state: dict[str, Any]) -> None:
@@ -271,6 +293,6 @@ class Trainer:
         self.parts.rollout.env.load_state_dict(state["env"])
         self.parts.evaluator.rollout.env.load_state_dict(state["eval_env"])
         self.meter = Meter(*state["meter"])
-        self.evaluated_at, self.score = state["evaluated_at"], state["score"]
+        self.evaluated = state["rows"][-1]["number"] if state["rows"] else -1
+        self.score = state["score"]
         self.seconds_before, self.first_step = state["seconds"], self.clock.env_steps
-        self.tracker.replay_rows(state["rows"])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import wandb
 
-from analysis.wandb_file import read_wandb_file
+from macpf.records.wandb_file import read_wandb_file
 
 PAYOFF = [[8, -12, -12], [-12, 4, -12]]
 

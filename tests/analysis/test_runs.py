@@ -12,12 +12,12 @@ from pandas.testing import assert_frame_equal
 
 from analysis import local_source
 from analysis.errors import AnalysisError
-from analysis.framing import BLOCK, HEADER
+from macpf.records.framing import BLOCK, HEADER
 from analysis.local_source import LocalSource
 from analysis.runs import load_runs, short_commits
 from analysis.sources import Reference, tidy_rows
 from analysis.stitching import stitch
-from analysis.wandb_file import read_wandb_file
+from macpf.records.wandb_file import read_wandb_file
 
 WriteRun = Callable[..., Path]
 MakeRow = Callable[..., dict[str, Any]]

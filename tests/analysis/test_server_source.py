@@ -12,7 +12,7 @@ from pandas.testing import assert_frame_equal
 from analysis import server_source
 from analysis.__main__ import main
 from analysis.runs import load_runs
-from analysis.wandb_file import read_wandb_file
+from macpf.records.wandb_file import read_wandb_file
 from tests.analysis.wandb_server import KEY, StoredRun, serving
 
 PROJECT = "team/macpf"

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from analysis.errors import AnalysisError
 from analysis.status import status
-from macpf.standing import write_plan
+from macpf.records.standing import write_plan
 
 
 def run(root, algo, seed, **facts):

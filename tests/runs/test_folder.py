@@ -7,7 +7,7 @@ import pytest
 
 from macpf.runs.errors import RunRefused
 from macpf.runs.folder import RunFolder
-from macpf.standing import FINISHED
+from macpf.records.standing import FINISHED
 
 
 def test_a_run_held_by_another_process_is_refused_with_its_holder(tmp_path, hold):

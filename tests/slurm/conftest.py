@@ -20,7 +20,7 @@ import pytest
 from analysis.runs import load_runs
 from macpf.names import TIME_PREFIX
 from macpf.runs.cluster import FOLDER
-from macpf.standing import Standing, standing
+from macpf.records.standing import Standing, standing
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("cluster.sh")

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from analysis.framing import BLOCK, HEADER, Gap, split_records
-from analysis.wandb_file import read_wandb_file
+from macpf.records.framing import BLOCK, HEADER, Gap, split_records
+from macpf.records.wandb_file import read_wandb_file
 
 ROWS = 60
 NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}

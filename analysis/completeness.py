@@ -1,0 +1,58 @@
+"""Which runs are not whole, in words: for every caption, table and file that would otherwise hide them."""
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from analysis import style
+from analysis.runs import DIVERGED, FINISHED, INCOMPLETE, NO_DATA, UNTRAINED
+from macpf import names
+
+#: Runs that a sentence names before it counts.
+NAMED = 6
+
+
+def flaw(run: Mapping[Hashable, Any]) -> str:
+    """What keeps a run from being whole, e.g. ``incomplete, 142 of 201 evaluations``; empty if it is whole."""
+    state = str(run["state"])
+    if state == FINISHED:
+        return ""
+    if state == INCOMPLETE:
+        counts = f"{run['found']} of {run['expected']} evaluations"
+        return f"{state}, {counts if run['expected'] > 0 else 'its log is damaged'}"
+    if state in (DIVERGED, UNTRAINED, NO_DATA):
+        return state
+    return f"{state} at {run[names.ENV_STEP]:,} of {run['total']:,} env steps"
+
+
+def flaws(report: pd.DataFrame) -> "pd.Series[str]":
+    """The flaw of every run in a report, as of `Runs`, by its index."""
+    return pd.Series([flaw(run) for run in report.to_dict("records")], index=report.index, dtype=str)
+
+
+def describe(report: pd.DataFrame) -> str:
+    """Every run that is not whole, by method and seed; empty if all are. One map's runs are named without it."""
+    broken = report[flaws(report) != ""].sort_values([names.MAP, names.ALGO, names.SEED])
+    several = report[names.MAP].nunique() > 1
+    named = []
+    for run in broken.to_dict("records"):
+        place = f" on {run[names.MAP]}" if several else ""
+        named.append(f"{style.label(run[names.ALGO])}{place} seed {run[names.SEED]} ({flaw(run)})")
+    more = f"; and {len(named) - NAMED} more, see `python -m analysis completeness`" if len(named) > NAMED else ""
+    return "; ".join(named[:NAMED]) + more
+
+
+def sentences(report: pd.DataFrame) -> list[str]:
+    """What a caption has to say of runs that are not whole: those left out, and those that count all the same."""
+    counted, others = report[report["counts"]], report[~report["counts"]]
+    found = {"Left out": describe(others), "Not whole, but counted on request": describe(counted)}
+    return [f"{what}: {who}" for what, who in found.items() if who]
+
+
+def by_cell(report: pd.DataFrame, keys: list[str]) -> "pd.Series[str]":
+    """For files: the runs of each cell that are not whole, e.g. ``seed 3: diverged``, by the values of `keys`."""
+    told = report.assign(flaw=flaws(report))
+    told = told[told["flaw"] != ""].sort_values(names.SEED)
+    told = told.assign(flaw=[f"seed {seed}: {flaw}" for seed, flaw in zip(told[names.SEED], told["flaw"], strict=True)])
+    return told.groupby(keys)["flaw"].agg("; ".join)

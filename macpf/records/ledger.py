@@ -1,0 +1,257 @@
+"""A run's own account of its results: append-only, every line checksummed and on the disk before training goes on.
+
+``ledger.jsonl`` has a line for each fact, ``<digest> <JSON>``. The first is the `Manifest`, which says whose run this
+is and what a whole one holds; then an `Attempt` for each start, an `Evaluation` for each row of results, and an `End`.
+An attempt goes on from a checkpoint and writes again what came after it: the newer row wins, and rows after it go.
+
+The W&B log is a mirror of this file: it can be written again from it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from macpf.records.files import Damaged, complaint, write_atomically
+from macpf.records.owner import Owner
+
+NAME = "ledger.jsonl"
+_DIGITS = 16
+Count: TypeAlias = Annotated[int, Field(ge=0)]
+_STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Manifest(BaseModel):
+    """What a run is, written when it is begun and never changed.
+
+    Attributes:
+        key, origin: see `Owner`.
+        algo, env, map, backend, budget: names of the configuration's choices.
+        seed: of every random stream.
+        score: what the environment calls its score.
+        labels: for each policy that is evaluated, the first one foremost, what figures call it.
+        family: the algorithm of which this one is a variant, or itself.
+        evaluations: how many rows a whole run has, unless it passes two due evaluations in one round of episodes.
+        env_steps: of the budget.
+        config: the whole resolved configuration.
+        parameters: trainable numbers of each module that has some.
+        provenance: what the environment says of where it comes from.
+        begun: seconds since 1970.
+    """
+
+    model_config = _STRICT
+
+    kind: Literal["manifest"] = "manifest"
+    layout: Literal[1] = 1
+    key: str
+    origin: str
+    algo: str
+    env: str
+    map: str
+    backend: str
+    budget: str
+    seed: Count
+    score: str
+    labels: dict[str, str]
+    family: str
+    evaluations: Annotated[int, Field(gt=0)]
+    env_steps: Annotated[int, Field(gt=0)]
+    config: dict[str, Any]
+    parameters: dict[str, int]
+    provenance: dict[str, str]
+    begun: float
+
+    @property
+    def owner(self) -> Owner:
+        """Whose ledger this is."""
+        return Owner(key=self.key, origin=self.origin)
+
+
+class Attempt(BaseModel):
+    """One start of the run: with which code, on what kind of machine."""
+
+    model_config = _STRICT
+
+    kind: Literal["attempt"] = "attempt"
+    number: Annotated[int, Field(gt=0)]
+    commit: str
+    torch: str
+    python: str
+    device: str
+    threads: int
+    host: str
+    started: float
+
+
+class Evaluation(BaseModel):
+    """One row of results.
+
+    Attributes:
+        number: of the evaluation, from 0 on.
+        after: the number of the row before it, -1 for the first: further away where one round of episodes passed
+            several due evaluations.
+        values: everything that was measured, ``env_step`` among it.
+    """
+
+    model_config = _STRICT
+
+    kind: Literal["evaluation"] = "evaluation"
+    number: Count
+    after: Annotated[int, Field(ge=-1)]
+    values: dict[str, float]
+
+
+class End(BaseModel):
+    """How the run ended: ``finished``, ``untrained`` or ``diverged``, and for the latter, why."""
+
+    model_config = _STRICT
+
+    kind: Literal["end"] = "end"
+    state: Literal["finished", "untrained", "diverged"]
+    why: str = ""
+    log: dict[str, str] = Field(default_factory=dict)
+
+
+_LINE: TypeAdapter[Manifest | Attempt | Evaluation | End] = TypeAdapter(
+    Annotated[Manifest | Attempt | Evaluation | End, Field(discriminator="kind")]
+)
+
+
+def missing(rows: Iterable[tuple[int, int]], evaluations: int) -> int:
+    """How many evaluations are missing: every row names the one before it, so a lost one leaves a hole.
+
+    Args:
+        rows: number and predecessor of each row that is there, in any order.
+        evaluations: how many a whole run has; due ones that a round of episodes passed over are not missing.
+    """
+    lost, reached = 0, -1
+    for number, after in sorted(rows):
+        lost += max(after - reached, 0)
+        reached = number
+    return lost + max(evaluations - 1 - reached, 0)
+
+
+@dataclass
+class Ledger:
+    """A run's ledger, read and open for more.
+
+    Attributes:
+        path: of the file.
+        manifest: whose it is.
+        attempts: every start of the run.
+        rows: the results that stand, in order.
+        end: how the run ended, None if it has not.
+    """
+
+    path: Path
+    manifest: Manifest
+    attempts: list[Attempt] = field(default_factory=list)
+    rows: list[Evaluation] = field(default_factory=list)
+    end: End | None = None
+
+    @property
+    def missing(self) -> int:
+        """Evaluations that a whole run would have and this one has not (yet)."""
+        return missing(((row.number, row.after) for row in self.rows), self.manifest.evaluations)
+
+    @classmethod
+    def begin(cls, path: Path, manifest: Manifest, rows: Sequence[Mapping[str, Any]] = ()) -> Ledger:
+        """Write a new ledger, with rows that were kept elsewhere."""
+        kept = [Evaluation(**row) for row in rows]
+        write_atomically(path, b"".join(_line(manifest.owner, entry) for entry in (manifest, *kept)))
+        return cls(path, manifest, rows=kept)
+
+    @classmethod
+    def read(cls, path: Path) -> Ledger:
+        """Read a ledger; what a crash left of a last line is passed over.
+
+        Raises:
+            FileNotFoundError: there is none.
+            Damaged: a line is not what was written; names it.
+        """
+        entries = list(entries_of(path))
+        manifest = entries[0] if entries else None
+        if not isinstance(manifest, Manifest):
+            raise Damaged(f"{path} does not begin with a manifest")
+        ledger = cls(path, manifest)
+        for entry in entries[1:]:
+            ledger._add(entry)
+        return ledger
+
+    def append(self, entry: Attempt | Evaluation | End) -> None:
+        """Write a line; it is on the disk when this returns.
+
+        Raises:
+            OSError: the disk is full or broken; everything before is still there.
+        """
+        line = _line(self.manifest.owner, entry)
+        with self.path.open("r+b") as file:
+            file.seek(_whole(self.path.read_bytes()))
+            file.write(line)
+            file.truncate()
+            file.flush()
+            os.fsync(file.fileno())
+        self._add(entry)
+
+    def cut(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Go on from a checkpoint: the rows that stand are those that it knows."""
+        self.rows = [Evaluation(**row) for row in rows]
+
+    def _add(self, entry: Manifest | Attempt | Evaluation | End) -> None:
+        if isinstance(entry, Attempt):
+            self.attempts.append(entry)
+            self.end = None
+        elif isinstance(entry, Evaluation):
+            self.rows = [row for row in self.rows if row.number < entry.number] + [entry]
+        elif isinstance(entry, End):
+            self.end = entry
+        else:
+            raise Damaged(f"{self.path} has a second manifest")
+
+
+def entries_of(path: Path) -> Iterable[Manifest | Attempt | Evaluation | End]:
+    """The lines of a ledger, checked; what a crash left of a last line is passed over.
+
+    Raises:
+        FileNotFoundError: there is none.
+        Damaged: a line is not what was written; names it.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise Damaged(f"{path} cannot be read ({error.strerror})") from error
+    owner: Owner | None = None
+    for number, line in enumerate(content[: _whole(content)].splitlines(), 1):
+        try:
+            digest, text = line[:_DIGITS].decode("ascii"), line[_DIGITS + 1 :]
+            entry = _LINE.validate_json(text)
+            owner = owner or (entry.owner if isinstance(entry, Manifest) else None)
+        except (ValidationError, UnicodeDecodeError, ValueError) as error:
+            why = complaint(error) if isinstance(error, ValidationError) else str(error)
+            raise Damaged(f"{path} is damaged in line {number} ({why})") from error
+        if owner is None or line[_DIGITS : _DIGITS + 1] != b" " or digest != _digest(owner, text):
+            raise Damaged(f"{path} is damaged in line {number} (its checksum does not match)")
+        yield entry
+
+
+def _whole(content: bytes) -> int:
+    """Bytes of the lines that were written to their end."""
+    return content.rfind(b"\n") + 1
+
+
+def _line(owner: Owner, entry: BaseModel) -> bytes:
+    text = json.dumps(entry.model_dump()).encode()
+    return f"{_digest(owner, text)} ".encode() + text + b"\n"
+
+
+def _digest(owner: Owner, text: bytes) -> str:
+    return hashlib.blake2b(f"{owner.key} {owner.origin} ".encode() + text, digest_size=_DIGITS // 2).hexdigest()

@@ -1,0 +1,55 @@
+"""Whose a file is: the key of a run and the origin of one history of it."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from macpf.records.files import Damaged
+
+#: Letters of an origin that are shown to people and stand in the W&B id.
+SHOWN = 8
+Text = Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class Foreign(Damaged):
+    """A file of another run, or of another origin of the same run."""
+
+
+class Owner(BaseModel):
+    """Which run a file belongs to.
+
+    Attributes:
+        key: ``<algo>-<env>-<map>-<config hash>-s<seed>``: the same wherever the same settings are run.
+        origin: 32 random hex digits, drawn when the run is first begun: two people's runs of one key have two.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: Text
+    origin: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+
+    @classmethod
+    def new(cls, key: str) -> Owner:
+        """A run that is begun now."""
+        return cls(key=key, origin=uuid.uuid4().hex)
+
+    @property
+    def wandb_id(self) -> str:
+        """W&B's id of the run: never shared by two origins, so no server can merge them."""
+        return f"{self.key}-{self.origin[:SHOWN]}"
+
+    def __str__(self) -> str:
+        return f"{self.key}@{self.origin[:SHOWN]}"
+
+
+def refuse_foreign(what: object, found: Owner, expected: Owner) -> None:
+    """Refuse a file of another owner.
+
+    Raises:
+        Foreign: names the file and both owners.
+    """
+    if found != expected:
+        raise Foreign(f"{what} belongs to the run {found}, not to {expected}; put it back where it came from")

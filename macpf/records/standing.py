@@ -1,0 +1,267 @@
+"""How runs stand, from the ``status.json`` in their folders; for those who start runs and those who look at them.
+
+A status is what a run says; that it is over counts only if its ledger says so, too.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+from filelock import FileLock
+from pydantic import BaseModel, ConfigDict, Field, RootModel
+
+from macpf.records.files import Damaged, read_record, write_atomically
+from macpf.records.ledger import NAME, Ledger
+from macpf.records.owner import Foreign, Owner, refuse_foreign
+from macpf.records.wandb_log import digest_of
+
+FINISHED: Final = "finished"
+RUNNING: Final = "running"
+INTERRUPTED: Final = "interrupted"
+FAILED: Final = "failed"
+DIVERGED: Final = "diverged"
+UNTRAINED: Final = "untrained"
+STALE: Final = "stale"
+DAMAGED: Final = "damaged"
+MISSING: Final = "missing"
+#: In the order in which they are counted out.
+STATES = (FINISHED, RUNNING, INTERRUPTED, FAILED, DIVERGED, UNTRAINED, STALE, DAMAGED, MISSING)
+#: Nothing is left to do, and the same command would do nothing.
+OVER = (FINISHED, DIVERGED, UNTRAINED)
+#: Somebody should look.
+TROUBLED = (FAILED, STALE, DAMAGED, DIVERGED, UNTRAINED)
+
+#: A run on another machine that said nothing for so many seconds is taken for dead. Runs report every few seconds, but
+#: not while they evaluate.
+SILENCE = 1800.0
+
+#: Below the root of all run folders: what was planned, one file for each command.
+PLANS = ".plans"
+STATUS = "status.json"
+_PUT_BACK = "put it back where it came from"
+_GOES_ON = "the same command goes on from what else is in the folder"
+
+
+class Status(BaseModel):
+    """What a run says of itself while it goes on, and last.
+
+    Attributes:
+        state: one of `STATES`.
+        pid, host, updated: who wrote this and when (seconds since 1970).
+        key, origin: whose it is; None before that is known.
+        attempt, started: which start of the run, and when.
+        commit: of the code.
+        env_step, total_env_steps: how far it is.
+        score, score_name: the newest greedy score of each policy.
+        steps_per_second, seconds_left: its pace.
+        error: why it failed or diverged.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    state: str
+    pid: int = 0
+    host: str = ""
+    updated: float = 0.0
+    key: str | None = None
+    origin: str | None = None
+    attempt: int = Field(default=0, ge=0)
+    started: float = 0.0
+    commit: str | None = None
+    env_step: int | None = None
+    total_env_steps: int | None = None
+    score: dict[str, float] | None = None
+    score_name: str | None = None
+    steps_per_second: float | None = None
+    seconds_left: float | None = None
+    error: str | None = None
+
+
+def read_status(folder: Path) -> dict[str, Any]:
+    """What a run said last, without what it did not say; empty if it never said anything.
+
+    Raises:
+        Damaged: the file is not what a run writes.
+    """
+    try:
+        return read_record(folder / STATUS, Status, f"delete it, and {_GOES_ON}").model_dump(exclude_none=True)
+    except FileNotFoundError:
+        return {}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How one run stands.
+
+    Attributes:
+        folder: ``outputs/<env>/<map>/<algo>/<config hash>/seed=<k>``.
+        state: ``finished``; ``running``; ``interrupted`` (saved and stopped); ``failed``; ``diverged`` (a number became
+            NaN or infinite); ``untrained`` (no update was made); ``stale`` (says that it runs, but was killed);
+            ``damaged`` (its status or ledger cannot be believed); or ``missing`` (never begun).
+        status: what the run said last; empty if it is missing.
+        error: what is wrong with a damaged one, and what to do.
+        is_logged: whether the W&B logs of a run that is over are as they were when it ended.
+    """
+
+    folder: Path
+    state: str
+    status: dict[str, Any]
+    error: Damaged | None = None
+    is_logged: bool = True
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the same command would find nothing to do."""
+        return self.state in OVER and self.is_logged
+
+    @property
+    def name(self) -> str:
+        """Its folder below the root, without the hash."""
+        env, map_, algo, _, seed = self.folder.parts[-5:]
+        return f"{env}/{map_}/{algo} {seed}"
+
+    @property
+    def progress(self) -> float:
+        """Share of its env steps that have been played, 0 to 1."""
+        if self.state in OVER:
+            return 1.0
+        return min(1.0, float(self.status.get("env_step", 0)) / float(self.status.get("total_env_steps") or 1))
+
+    @property
+    def why(self) -> str:
+        """In one line, how it stands and what to look at."""
+        if self.state == STALE:
+            who = f"process {self.status.get('pid')} on {self.status.get('host')}"
+            return f"killed: {self.name}: {who} is gone or silent; folder {self.folder}"
+        if self.state == FAILED:
+            return f"failed: {self.name}: {self.status.get('error')} (see {self.folder / 'error.txt'})"
+        if self.state in (DIVERGED, UNTRAINED):
+            return f"{self.state}: {self.name}: {self.status.get('error')}"
+        if self.state == DAMAGED:
+            return f"damaged: {self.name}: {self.error}"
+        if not self.is_logged:
+            return f"{self.state}: {self.name}: its W&B log was changed or lost; the same command writes it again"
+        return f"{self.state}: {self.name}"
+
+
+def standing(folder: Path) -> Standing:
+    """How the run in a folder stands; the folder need not exist."""
+    is_logged = True
+    try:
+        status = read_status(folder)
+        if not status:
+            return Standing(folder, MISSING, {})
+        key = key_of(folder)
+        if key and status.get("key", key) != key:
+            raise Foreign(f"{folder / STATUS} belongs to the run {status['key']}, not to {key}; {_PUT_BACK}")
+        if (state := status["state"]) in OVER:
+            is_logged = _believe(folder, key, status)
+    except Damaged as error:
+        return Standing(folder, DAMAGED, {}, error)
+    if state not in STATES or (state == RUNNING and not _alive(status)):
+        state = STALE
+    return Standing(folder, state, status, is_logged=is_logged)
+
+
+def key_of(folder: Path) -> str | None:
+    """The key of the run whose folder this is, None if no run has one like it."""
+    if len(folder.parts) < 5 or not folder.name.startswith("seed="):
+        return None
+    env, map_, algo, digest, seed = folder.parts[-5:]
+    return f"{algo}-{env}-{map_}-{digest}-s{seed.removeprefix('seed=')}"
+
+
+def _believe(folder: Path, key: str | None, status: dict[str, Any]) -> bool:
+    """Check a status that says that a run is over against its ledger; returns whether its W&B logs are as they were.
+
+    Raises:
+        Damaged: the ledger is another run's, does not say so, or is not whole.
+    """
+    path = folder / NAME
+    try:
+        stat = path.stat()
+        ledger = _ledger(path, stat.st_mtime_ns, stat.st_size)
+    except FileNotFoundError:
+        if "key" not in status:
+            raise Damaged(
+                "it was made before runs kept a ledger: the analysis reads its log, but it cannot go on"
+            ) from None
+        raise Damaged(f"it says {status['state']}, but {path} is gone; {_GOES_ON}") from None
+    except OSError as error:
+        raise Damaged(f"{path} cannot be read ({error.strerror}); {_GOES_ON}") from error
+    owner = ledger.manifest.owner
+    if key and owner.key != key:
+        raise Foreign(f"{path} belongs to the run {owner.key}, not to {key}; {_PUT_BACK}")
+    if {"key", "origin"} <= status.keys():
+        refuse_foreign(folder / STATUS, Owner(key=status["key"], origin=status["origin"]), owner)
+    if ledger.end is None or ledger.end.state != status["state"] or (ledger.missing and ledger.end.state == FINISHED):
+        raise Damaged(f"it says {status['state']}, but {path} lacks its end; {_GOES_ON}")
+    return all(_is_as_it_was(folder / log, digest) for log, digest in ledger.end.log.items())
+
+
+@functools.lru_cache(maxsize=4096)
+def _ledger(path: Path, mtime: int, size: int) -> Ledger:
+    """A ledger; read again when the file has changed."""
+    return Ledger.read(path)
+
+
+def _is_as_it_was(path: Path, digest: str) -> bool:
+    try:
+        stat = path.stat()
+        return _digest(path, stat.st_mtime_ns, stat.st_size) == digest
+    except OSError:
+        return False
+
+
+@functools.lru_cache(maxsize=8192)
+def _digest(path: Path, mtime: int, size: int) -> str:
+    return digest_of(path)
+
+
+def _alive(status: dict[str, Any]) -> bool:
+    """Whether the process that wrote this still lives, as far as can be seen from here."""
+    if status.get("host") != socket.gethostname():
+        return time.time() - float(status.get("updated", 0)) < SILENCE
+    try:  # a process that began after this was written has the number of one that is gone
+        return psutil.Process(int(status["pid"])).create_time() <= float(status.get("updated", math.inf))
+    except (psutil.NoSuchProcess, ValueError, OverflowError):
+        return False
+
+
+def begun(outputs: Path) -> list[Standing]:
+    """All runs below a root that have been begun."""
+    return [standing(path.parent) for path in sorted(outputs.glob(f"*/*/*/*/seed=*/{STATUS}"))]
+
+
+class Plan(RootModel[list[str]]):
+    """The run folders that one command needs, relative to the root."""
+
+
+def write_plan(outputs: Path, name: str, folders: list[Path]) -> None:
+    """Note which runs an experiment needs, for those who ask later what is missing."""
+    plans = outputs / PLANS
+    plans.mkdir(parents=True, exist_ok=True)
+    plan = Plan([str(folder.relative_to(outputs)) for folder in folders])
+    with FileLock(plans / ".lock"):  # two commands may plan at the same time
+        write_atomically(plans / f"{name}.json", plan.model_dump_json(indent=0).encode())
+
+
+def planned(outputs: Path, name: str | None = None) -> tuple[list[Path], list[str]]:
+    """The folders that the plan of this name needs, or all plans together; and what is wrong with plans."""
+    folders: dict[Path, None] = {}
+    troubles = []
+    for path in sorted((outputs / PLANS).glob(f"{name or '*'}.json")):
+        try:
+            plan = read_record(path, Plan, f"delete it; `make plan-{path.stem.partition('-')[0]}` shows what it needs")
+        except Damaged as error:
+            troubles.append(str(error))
+        else:
+            folders |= dict.fromkeys(outputs / folder for folder in plan.root)
+    return list(folders), troubles

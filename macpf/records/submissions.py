@@ -1,0 +1,49 @@
+"""Which runs were submitted to SLURM as which jobs: a line of JSON for each, appended and brought to the disk."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from macpf.records.files import sync_folder
+
+log = logging.getLogger(__name__)
+
+NAME = "submitted.jsonl"
+
+
+class Submission(BaseModel):
+    """A run's key, and the id of the job that was to play it."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    run: str
+    job: str
+
+
+def note_submissions(folder: Path, new: Iterable[Submission]) -> None:
+    """Append to the record in a folder; an unfinished line that a crash left there is ended first."""
+    path = folder / NAME
+    torn = path.exists() and path.stat().st_size > 0 and not path.read_bytes().endswith(b"\n")
+    lines = [submission.model_dump_json() for submission in new]
+    with path.open("a") as record:
+        record.write("\n" * torn + "".join(f"{line}\n" for line in lines))
+        record.flush()
+        os.fsync(record.fileno())
+    sync_folder(folder)
+
+
+def submissions(folder: Path) -> list[Submission]:
+    """What was submitted from a root, in its order, without lines that are no submissions (a crash, a full disk)."""
+    path = folder / NAME
+    found = []
+    for number, line in enumerate(path.read_bytes().splitlines() if path.is_file() else [], 1):
+        try:
+            found.append(Submission.model_validate_json(line))
+        except ValidationError:
+            log.warning("line %d of %s is no submission (a crash?) and is passed over", number, path)
+    return found

@@ -1,0 +1,293 @@
+"""One start of a run: begin it or go on with it, train it, and leave it in a state that says what happened."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import platform
+import time
+import traceback
+from typing import Any, Literal
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from macpf.configuration import family
+from macpf.experience import journal
+from macpf.experience.journal import Journal
+from macpf.experience.rollout import NotFinite
+from macpf.records import ledger as records
+from macpf.records.files import Damaged, write_atomically
+from macpf.records.ledger import End, Ledger, Manifest
+from macpf.records.owner import Foreign, Owner, refuse_foreign
+from macpf.records.standing import DIVERGED, FAILED, FINISHED, INTERRUPTED, RUNNING, STATUS, UNTRAINED, standing
+from macpf.records.wandb_log import first_unlogged, logs_of
+from macpf.runs import checkpoint
+from macpf.runs.build import Parts
+from macpf.runs.console import RunConsole
+from macpf.runs.errors import NO_ROOM, Diverged, Interrupted, RunRefused, Untrained
+from macpf.runs.folder import RunFolder
+from macpf.runs.identity import Identity, commit
+from macpf.runs.preemption import StopRequests
+from macpf.runs.tracking import Tracker, log_digests, newest_attempt, write_again
+from macpf.runs.trainer import Trainer, train
+
+log = logging.getLogger(__name__)
+
+LOG_LOST = "trained to its end, but W&B could not write the log; the same command writes it from the ledger"
+#: Settings that say where a run is, not what it is; its manifest leaves them out.
+PLACES = ("outputs", "run", "mode", "policy")
+
+
+class Attempt:
+    """One start of a run, under the folder's lock; its status says how it ended, however it ends."""
+
+    def __init__(
+        self,
+        cfg: DictConfig,
+        identity: Identity,
+        folder: RunFolder,
+        parts: Parts,
+        stop: StopRequests,
+        console: RunConsole,
+    ) -> None:
+        self.cfg, self.identity, self.folder, self.parts = cfg, identity, folder, parts
+        self.stop, self.console = stop, console
+        self.tracker: Tracker | None = None
+        self.standing: dict[str, Any] = {"started": time.time(), "commit": commit(), "attempt": 1}
+
+    def train(self) -> dict[str, Any]:
+        """Begin or go on, and train to the end of the budget; returns the last status.
+
+        Raises:
+            Diverged, Untrained: it is over like that.
+            RunRefused: what is in its folder cannot be used, or what it writes cannot be written.
+            Interrupted: it was asked to stop, and has saved.
+        """
+        try:
+            ledger, state = self._open()
+            try:
+                self._play(ledger, state)
+            except (Diverged, NotFinite) as error:
+                self._end(ledger, DIVERGED, f"{error}, at env step {self.standing.get('env_step', 0):,}")
+        except (Diverged, Untrained):
+            raise
+        except (Interrupted, SystemExit):  # submitit's handler ends the process once it has requeued it
+            self._stopped()
+            raise
+        except BaseException as error:
+            self._failed(error)
+            raise
+        return self.standing
+
+    def _open(self) -> tuple[Ledger, dict[str, Any] | None]:
+        """The run's ledger, and the state to go on from if there is one; whatever is another run's is refused."""
+        try:
+            self._look_at_status()
+            ledger, problem = self._read_ledger()
+            owner = ledger.manifest.owner if ledger else None
+            state = checkpoint.load(self.folder.checkpoint, owner, self._journal)
+            if state is not None:
+                self._refuse_other_key(self.folder.checkpoint, state["owner"])
+        except Foreign as error:
+            raise RunRefused(str(error)) from error
+        except checkpoint.Unreadable as error:
+            raise RunRefused(f"{error}; delete what is damaged to start over") from error
+        if problem and state is None:
+            raise RunRefused(f"{problem}; delete {self.folder.path} to start over")
+        rows = state["rows"] if state else []
+        if ledger is not None:
+            ledger.cut(rows)
+        else:
+            if problem or state is not None:
+                log.warning("%s; writing it again from the checkpoint", problem or f"{self.folder.ledger} is gone")
+            manifest = self._manifest(state["owner"] if state else Owner.new(self.identity.key))
+            ledger = Ledger.begin(self.folder.ledger, manifest, rows)
+        self.standing |= {
+            **{"key": ledger.manifest.key, "origin": ledger.manifest.origin},
+            "attempt": 1 + max(self.folder.status().get("attempt", 0), newest_attempt(self.folder.path, ledger)),
+        }
+        return ledger, state
+
+    def _play(self, ledger: Ledger, state: dict[str, Any] | None) -> None:
+        cfg, parts, folder = self.cfg, self.parts, self.folder
+        self._report({})
+        (folder.path / "error.txt").unlink(missing_ok=True)
+        if self.stop.pending():
+            self.stop.stop()
+        write_atomically(folder.path / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True).encode())
+        ledger.append(self._facts())
+        tracking = cfg.tracking
+        attempt = self.standing["attempt"]
+        self.tracker = tracker = Tracker(tracking.mode, tracking.project, tracking.entity, ledger, attempt)
+        unlogged = first_unlogged(ledger.rows, logs_of(folder.path, ledger.manifest.owner))
+        tracker.log(row.values for row in ledger.rows if unlogged is not None and row.number >= unlogged)
+        episodes = self._journal(ledger.manifest.owner)
+        trainer = Trainer(
+            *(parts, ledger, tracker, self.stop, folder.checkpoint),
+            *(episodes, cfg.checkpoint.every_seconds, self._report),
+        )
+        if state is not None:
+            trainer.resume(state)
+        verb = "starts" if state is None else f"goes on at env step {trainer.clock.env_steps:,}"
+        self.console.say(f"{self.identity}: {verb} on {parts.rollout.device}, in {folder.path}")
+        trainer.tell()
+        train(trainer)
+        trainer.save()
+        if trainer.clock.updates:
+            self._end(ledger, FINISHED)
+        else:
+            steps = f"{trainer.clock.env_steps:,} env steps"
+            self._end(ledger, UNTRAINED, f"no update was made in {steps}, so its networks are as they were made")
+
+    def _end(self, ledger: Ledger, state: Literal["finished", "untrained", "diverged"], why: str = "") -> None:
+        """Close ledger, log and status of a run that is over.
+
+        Raises:
+            Diverged, Untrained: it is over like that.
+        """
+        ledger.append(End(state=state, why=why))
+        if self.tracker is not None:
+            self.tracker.finish(int(state == DIVERGED), end=state, why=why)
+        finish_log(self.cfg, ledger)
+        self._report({"error": why} if why else {}, state)
+        journal.delete(self.folder.episodes)
+        say_how_it_ended(state, f"{self.identity}: {why}")
+
+    def _stopped(self) -> None:
+        signum = StopRequests.received or 0
+        if self.tracker is not None:
+            self.tracker.finish(128 + signum)
+        self._report({}, INTERRUPTED)
+        self.console.say(f"{self.identity}: stopped by signal {signum} and saved; the same command goes on with it")
+
+    def _failed(self, error: BaseException) -> None:
+        """Note what happened.
+
+        Raises:
+            RunRefused: in place of an error that a user can put right.
+        """
+        with contextlib.suppress(OSError):  # a full disk must not hide what happened
+            (self.folder.path / "error.txt").write_text(traceback.format_exc())
+            self._report({"error": f"{type(error).__name__}: {' '.join(str(error).split())}"}, FAILED)
+        if self.tracker is not None:
+            self.tracker.finish(1)
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            raise RunRefused(
+                f"cannot write in {self.folder.path}: {error.strerror}; make room, then the same command goes on from "
+                "its last checkpoint"
+            ) from error
+
+    def _report(self, status: dict[str, Any], state: str = RUNNING) -> None:
+        self.standing.update(status)
+        self.folder.write_status(state, **self.standing)
+        if "env_step" in self.standing:
+            self.console.update(self.standing)
+
+    def _journal(self, owner: Owner) -> Journal:
+        return Journal(self.folder.episodes, self.parts.rollout.row, str(owner))
+
+    def _manifest(self, owner: Owner) -> Manifest:
+        cfg, parts = self.cfg, self.parts
+        config = OmegaConf.to_container(cfg, resolve=True)
+        assert isinstance(config, dict)
+        return Manifest(
+            key=owner.key,
+            origin=owner.origin,
+            algo=self.identity.algo,
+            env=self.identity.env,
+            map=self.identity.map,
+            backend=self.identity.backend,
+            budget=self.identity.budget,
+            seed=self.identity.seed,
+            score=parts.rollout.env.spec.score,
+            labels=labels(cfg, parts.algorithm.policies),
+            family=family(self.identity.algo),
+            evaluations=parts.budget.evaluations,
+            env_steps=parts.budget.env_steps,
+            config={str(key): value for key, value in config.items() if key not in PLACES},
+            parameters=parts.algorithm.parameter_counts(),
+            provenance=dict(parts.rollout.env.provenance),
+            begun=time.time(),
+        )
+
+    def _facts(self) -> records.Attempt:
+        return records.Attempt(
+            number=self.standing["attempt"],
+            commit=commit(),
+            torch=torch.__version__,
+            python=platform.python_version(),
+            device=self.parts.rollout.device,
+            threads=torch.get_num_threads(),
+            host=f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+            started=self.standing["started"],
+        )
+
+    def _read_ledger(self) -> tuple[Ledger | None, str]:
+        """The ledger in the folder, or None and what is wrong with it if something is.
+
+        Raises:
+            Foreign: it is another run's.
+        """
+        try:
+            ledger = Ledger.read(self.folder.ledger)
+        except FileNotFoundError:
+            return None, ""
+        except Damaged as error:
+            return None, str(error)
+        owner = ledger.manifest.owner
+        self._refuse_other_key(self.folder.ledger, owner)
+        status = self.folder.status()
+        if "origin" in status:
+            refuse_foreign(self.folder.path / STATUS, Owner(key=owner.key, origin=status["origin"]), owner)
+        return ledger, ""
+
+    def _look_at_status(self) -> None:
+        """Refuse a folder whose status is another run's; one that is only damaged is written anew.
+
+        Raises:
+            Foreign: names both.
+        """
+        error = standing(self.folder.path).error
+        if isinstance(error, Foreign):
+            raise error
+        if error is not None:
+            log.warning("%s", error)
+
+    def _refuse_other_key(self, what: object, owner: Owner) -> None:
+        refuse_foreign(what, owner, Owner(key=self.identity.key, origin=owner.origin))
+
+
+def say_how_it_ended(state: str, why: str) -> None:
+    """Raise what says that a run is over without a result, if it is.
+
+    Raises:
+        Diverged, Untrained: it is.
+    """
+    if state == DIVERGED:
+        raise Diverged(f"diverged: {why}")
+    if state == UNTRAINED:
+        raise Untrained(f"untrained: {why}")
+
+
+def finish_log(cfg: DictConfig, ledger: Ledger) -> None:
+    """Make the W&B log whole and note what it is in the ledger's end.
+
+    Raises:
+        RunRefused: W&B cannot write it.
+    """
+    assert ledger.end is not None
+    log_of = {}
+    if cfg.tracking.mode != "disabled":
+        if not write_again(cfg.tracking.mode, cfg.tracking.project, cfg.tracking.entity, ledger):
+            raise RunRefused(f"{ledger.manifest.owner}: {LOG_LOST}")
+        log_of = log_digests(ledger)
+    ledger.append(ledger.end.model_copy(update={"log": log_of}))
+
+
+def labels(cfg: DictConfig, policies: tuple[str, ...]) -> dict[str, str]:
+    """What figures call each policy: what `algo.labels` says, or else the algorithm's name, or ``name (policy)``."""
+    given = cfg.algo.labels if "labels" in cfg.algo else {}
+    name = cfg.algo.name
+    return {p: str(given.get(p) or (name if p == policies[0] else f"{name} ({p})")) for p in policies}

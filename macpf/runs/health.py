@@ -1,0 +1,72 @@
+"""Stops a run at the first number that is NaN or infinite, and says which, where, and at which update."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from macpf.runs.errors import Diverged
+
+
+class Health:
+    """Watches what updates measure.
+
+    On the CPU every update is looked at as it is made. Elsewhere a look would make the processor wait for the device,
+    so sums are kept there and `check` looks at all of them at once.
+    """
+
+    def __init__(self) -> None:
+        self._unseen: list[tuple[int, list[str], Tensor]] = []
+
+    def watch(self, names: Iterable[str], values: Tensor, update: int) -> None:
+        """Take note of the metrics of an update.
+
+        Args:
+            names: of the metrics.
+            values: [M] these metrics.
+            update: its number, from 1 on.
+
+        Raises:
+            Diverged: one of them is not finite.
+        """
+        if values.device.type == "cpu":
+            if not math.isfinite(float(values.sum())):
+                _refuse(names, values, update)
+        else:
+            self._unseen.append((update, list(names), values))
+
+    def check(self) -> None:
+        """Look at what was only taken note of.
+
+        Raises:
+            Diverged: of the first update that measured something that is not finite.
+        """
+        unseen, self._unseen = self._unseen, []
+        if unseen:
+            finite = torch.isfinite(torch.stack([values.sum() for *_, values in unseen])).tolist()
+            for (update, names, values), fine in zip(unseen, finite, strict=True):
+                if not fine:
+                    _refuse(names, values, update)
+
+
+def check_parameters(algorithm: nn.Module, updates: int) -> None:
+    """Refuse an algorithm of which a parameter is not finite.
+
+    Raises:
+        Diverged: names the parameter.
+    """
+    named = list(algorithm.named_parameters())
+    finite = torch.stack([torch.isfinite(parameter).all() for _, parameter in named]).tolist()
+    for (name, parameter), fine in zip(named, finite, strict=True):
+        if not fine:
+            worst = parameter[~torch.isfinite(parameter)][0].item()
+            raise Diverged(f"the parameter {name} is {worst} after update {updates}")
+
+
+def _refuse(names: Iterable[str], values: Tensor, update: int) -> None:
+    for name, value in zip(names, values.tolist(), strict=True):
+        if not math.isfinite(value):
+            raise Diverged(f"{name} is {value} at update {update}")
