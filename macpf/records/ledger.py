@@ -200,9 +200,15 @@ class Ledger:
             os.fsync(file.fileno())
         self._add(entry)
 
-    def cut(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Go on from a checkpoint: the rows that stand are those that it knows."""
-        self.rows = [Evaluation(**row) for row in rows]
+    def go_on_from(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Go on from a checkpoint: the rows that stand are those that it knows; those that are not here are added."""
+        known = [Evaluation(**row) for row in rows]
+        same = 0
+        while same < min(len(known), len(self.rows)) and known[same] == self.rows[same]:
+            same += 1
+        self.rows = known[:same]
+        for row in known[same:]:
+            self.append(row)
 
     def _add(self, entry: Manifest | Attempt | Evaluation | End) -> None:
         if isinstance(entry, Attempt):

@@ -55,6 +55,7 @@ class Attempt:
         self.cfg, self.identity, self.folder, self.parts = cfg, identity, folder, parts
         self.stop, self.console = stop, console
         self.tracker: Tracker | None = None
+        self.trainer: Trainer | None = None
         self.standing: dict[str, Any] = {"started": time.time(), "commit": commit(), "attempt": 1}
 
     def train(self) -> dict[str, Any]:
@@ -70,7 +71,7 @@ class Attempt:
             try:
                 self._play(ledger, state)
             except (Diverged, NotFinite) as error:
-                self._end(ledger, DIVERGED, f"{error}, at env step {self.standing.get('env_step', 0):,}")
+                self._end(ledger, DIVERGED, f"{error}, at env step {self._env_steps():,}")
         except (Diverged, Untrained):
             raise
         except (Interrupted, SystemExit):  # submitit's handler ends the process once it has requeued it
@@ -98,7 +99,7 @@ class Attempt:
             raise RunRefused(f"{problem}; delete {self.folder.path} to start over")
         rows = state["rows"] if state else []
         if ledger is not None:
-            ledger.cut(rows)
+            ledger.go_on_from(rows)
         else:
             if problem or state is not None:
                 log.warning("%s; writing it again from the checkpoint", problem or f"{self.folder.ledger} is gone")
@@ -124,7 +125,7 @@ class Attempt:
         unlogged = first_unlogged(ledger.rows, logs_of(folder.path, ledger.manifest.owner))
         tracker.log(row.values for row in ledger.rows if unlogged is not None and row.number >= unlogged)
         episodes = self._journal(ledger.manifest.owner)
-        trainer = Trainer(
+        self.trainer = trainer = Trainer(
             *(parts, ledger, tracker, self.stop, folder.checkpoint),
             *(episodes, cfg.checkpoint.every_seconds, self._report),
         )
@@ -173,17 +174,20 @@ class Attempt:
             self._report({"error": f"{type(error).__name__}: {' '.join(str(error).split())}"}, FAILED)
         if self.tracker is not None:
             self.tracker.finish(1)
+        goes_on = "then the same command goes on from its last checkpoint"
         if isinstance(error, OSError) and error.errno in NO_ROOM:
-            raise RunRefused(
-                f"cannot write in {self.folder.path}: {error.strerror}; make room, then the same command goes on from "
-                "its last checkpoint"
-            ) from error
+            raise RunRefused(f"cannot write in {self.folder.path}: {error.strerror}; make room, {goes_on}") from error
+        if isinstance(error, OSError) and str(error.filename).startswith(str(self.folder.path)):
+            raise RunRefused(f"{error.filename}: {error.strerror}; put it right, {goes_on}") from error
 
     def _report(self, status: dict[str, Any], state: str = RUNNING) -> None:
         self.standing.update(status)
         self.folder.write_status(state, **self.standing)
         if "env_step" in self.standing:
             self.console.update(self.standing)
+
+    def _env_steps(self) -> int:
+        return self.trainer.clock.env_steps if self.trainer else 0
 
     def _journal(self, owner: Owner) -> Journal:
         return Journal(self.folder.episodes, self.parts.rollout.row, str(owner))

@@ -14,11 +14,13 @@ from macpf.runs.errors import Diverged
 class Health:
     """Watches what updates measure.
 
-    On the CPU every update is looked at as it is made. Elsewhere a look would make the processor wait for the device,
-    so sums are kept there and `check` looks at all of them at once.
+    Args:
+        deferred: a look would make the processor wait for a device, so what was measured is kept there, and `check`
+            looks at all of it at once; else every update is looked at as it is made.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, deferred: bool) -> None:
+        self.deferred = deferred
         self._unseen: list[tuple[int, list[str], Tensor]] = []
 
     def watch(self, names: Iterable[str], values: Tensor, update: int) -> None:
@@ -32,11 +34,10 @@ class Health:
         Raises:
             Diverged: one of them is not finite.
         """
-        if values.device.type == "cpu":
-            if not math.isfinite(float(values.sum())):
-                _refuse(names, values, update)
-        else:
+        if self.deferred:
             self._unseen.append((update, list(names), values))
+        elif not math.isfinite(float(values.sum())):
+            _refuse(names, values, update)
 
     def check(self) -> None:
         """Look at what was only taken note of.

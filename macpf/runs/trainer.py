@@ -144,7 +144,8 @@ class Trainer:
     ) -> None:
         self.parts, self.ledger, self.tracker, self.stop = parts, ledger, tracker, stop
         self.path, self.journal, self.save_every, self.report = path, journal, save_every, report
-        self.clock, self.meter, self.health = Clock(), Meter(), Health()
+        self.clock, self.meter = Clock(), Meter()
+        self.health = Health(deferred=parts.rollout.device != "cpu")
         self.evaluated = -1  # number of the newest evaluation
         self.score: dict[str, float] = {}
         self.seconds_before = 0.0

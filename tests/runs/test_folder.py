@@ -5,9 +5,9 @@ import os
 
 import pytest
 
+from macpf.records.standing import FINISHED
 from macpf.runs.errors import RunRefused
 from macpf.runs.folder import RunFolder
-from macpf.records.standing import FINISHED
 
 
 def test_a_run_held_by_another_process_is_refused_with_its_holder(tmp_path, hold):
