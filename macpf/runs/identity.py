@@ -79,8 +79,8 @@ class Identity:
 def result_settings(cfg: DictConfig) -> dict[str, Any]:
     """The settings of a composed configuration that change results, as plain values; the run key follows from them.
 
-    Left out are `NOT_RESULTS`, `LABELS`, and every setting that has its neutral value of conf/neutral.yaml: it came after
-    runs had been made, and with this value changes nothing, so their keys stay what they were.
+    Left out are `NOT_RESULTS`, `LABELS`, and every setting that has its neutral value of conf/neutral.yaml, which was
+    declared there when the setting was added: runs made before then keep their keys.
     """
     plain = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(plain, dict)

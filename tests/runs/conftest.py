@@ -12,6 +12,7 @@ import pytest
 from omegaconf import DictConfig
 
 from macpf.configuration import compose
+from macpf.records.ledger import Ledger, Manifest
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,6 +25,24 @@ def configured(tmp_path: Path) -> Callable[..., DictConfig]:
         return compose("budget=smoke", "tracking=disabled", f"outputs={tmp_path}", *overrides)
 
     return composed
+
+
+@pytest.fixture
+def ledger_at() -> Callable[..., Ledger]:
+    """The ledger at a path; begun, with a fixed owner, if there is none."""
+
+    def opened(path: Path, evaluations: int = 3, env_steps: int = 400) -> Ledger:
+        if path.exists():
+            return Ledger.read(path)
+        manifest = Manifest(
+            **{"key": "qmix-matrix_game-p0_12-ab12cd34-s0", "origin": "0" * 32, "algo": "qmix", "env": "matrix_game"},
+            **{"map": "p0_12", "backend": "builtin", "budget": "smoke", "seed": 0, "score": "return"},
+            **{"labels": {"independent": "QMIX"}, "family": "qmix", "evaluations": evaluations, "env_steps": env_steps},
+            **{"config": {"budget": {"eval_interval": 1}}, "parameters": {}, "provenance": {}, "begun": 0.0},
+        )
+        return Ledger.begin(path, manifest)
+
+    return opened
 
 
 @pytest.fixture

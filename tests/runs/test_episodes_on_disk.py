@@ -8,11 +8,11 @@ import os
 import pytest
 
 from macpf.experience.journal import Journal
-from macpf.runs import job
+from macpf.records.standing import FINISHED, standing
+from macpf.runs import attempt, job
 from macpf.runs.errors import RunRefused
 from macpf.runs.folder import RunFolder
 from macpf.runs.identity import Identity
-from macpf.runs.tracking import Tracker
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def folder(cfg):
 
 def test_a_finished_run_has_no_episodes_left(cfg, folder):
     job.run(cfg)
-    assert folder.is_finished
+    assert standing(folder.path).state == FINISHED
     assert folder.checkpoint.exists()
     assert not (folder.path / "episodes").exists()
 
@@ -57,17 +57,19 @@ def test_a_full_disk_is_said_in_one_line_and_the_same_command_goes_on(cfg, folde
     assert folder.status()["state"] == "failed"
     monkeypatch.undo()
     score = job.run(cfg)
-    assert folder.is_finished
+    assert standing(folder.path).state == FINISHED
     assert folder.status()["attempt"] == 2
     assert score == folder.status()["score"]["independent"]
 
 
 def test_episodes_stay_while_the_log_is_not_written(cfg, folder, monkeypatch):
-    monkeypatch.setattr(Tracker, "finish", lambda self, exit_code, done: not done)
+    monkeypatch.setattr(attempt, "write_again", lambda mode, project, entity, ledger: False)
+    cfg.tracking.mode = "offline"
     with pytest.raises(RunRefused, match="W&B could not write the log"):
         job.run(cfg)
     assert (folder.path / "episodes").exists()
     monkeypatch.undo()
+    cfg.tracking.mode = "disabled"
     job.run(cfg)
-    assert folder.is_finished
+    assert standing(folder.path).state == FINISHED
     assert not (folder.path / "episodes").exists()

@@ -12,15 +12,16 @@ from macpf.runs.trainer import Trainer, train
 
 
 @pytest.fixture
-def watched(configured, tmp_path):
+def watched(configured, ledger_at, tmp_path):
     """Train MAPPO; the trainer, the (batch, clock) of every update and the rows of the log."""
 
     def trained(*overrides):
         parts = build(configured("algo=mappo", *overrides))
-        tracker = Tracker("disabled", "p", None, tmp_path, "id", "group", {})
+        ledger = ledger_at(tmp_path / "ledger.jsonl")
+        tracker = Tracker("disabled", "p", None, ledger, attempt=1)
         journal = Journal(tmp_path / "episodes", parts.rollout.row)
         stop = StopRequests()
-        trainer = Trainer(parts, tracker, stop, tmp_path / "c.pt", journal, 1e9, lambda status: None)
+        trainer = Trainer(parts, ledger, tracker, stop, tmp_path / "c.pt", journal, 1e9, lambda status: None)
         learn, updates = parts.algorithm.learn, []
 
         def noted(batch, clock):
@@ -29,7 +30,7 @@ def watched(configured, tmp_path):
 
         parts.algorithm.learn = noted
         train(trainer)
-        return trainer, updates, tracker.state_dict()
+        return trainer, updates, [row.values for row in ledger.rows]
 
     return trained
 

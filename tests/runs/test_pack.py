@@ -9,8 +9,9 @@ import time
 
 import pytest
 
+from macpf.configuration import compose
 from macpf.runs.errors import RunRefused
-from macpf.runs.folder import RunFolder
+from macpf.runs.job import run as play
 from macpf.runs.pack import Pack
 from macpf.runs.plan import runs_of, standings
 from macpf.runs.preemption import SWEEP_PID
@@ -37,8 +38,7 @@ def states(runs):
 
 def test_what_is_finished_is_skipped_and_what_fails_is_named_while_the_others_finish(needed, hold):
     runs = needed()
-    RunFolder(runs[0].identity.folder).path.mkdir(parents=True)
-    RunFolder(runs[0].identity.folder).write_status("finished")
+    play(compose(*runs[0].overrides))
     before = (runs[0].identity.folder / "status.json").read_bytes()
     hold(runs[1].identity.folder)
     with pytest.raises(RunRefused, match=r"1 of 3 runs failed: qmix on matrix_game/p0_12 seed=1 \(exit code 1\)"):

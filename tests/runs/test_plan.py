@@ -60,7 +60,10 @@ def test_unknown_names_are_refused():
 @pytest.mark.parametrize(
     ("status", "state"),
     [
-        ({"state": "finished"}, "finished"),
+        ({"state": "finished"}, "damaged"),  # without a ledger nobody believes it
+        ({"state": "interrupted", "pid": "words"}, "damaged"),
+        ({"state": 3}, "damaged"),
+        ([], "damaged"),
         ({"state": "interrupted"}, "interrupted"),
         ({"state": "failed"}, "failed"),
         ({"state": "running", "host": "elsewhere", "updated": time.time()}, "running"),
