@@ -63,9 +63,10 @@ def _parser() -> argparse.ArgumentParser:
         "completeness",
         parents=[runs],
         help="how complete each run is",
-        description="One line per run: how far it got, its attempts, damage to its log, NaN values, and its state: "
-        "finished, short (stopped in order), crashed (or still going on), no data. The last column says what else is "
-        "wrong. docs/analysis_sources.md explains all columns.",
+        description="One line per run: how far it got, the evaluations found and expected, its attempts, damage to its "
+        "log, NaN values, and its state: finished, incomplete (evaluations are missing), diverged, untrained, short "
+        "(stopped in order), crashed (or still going on), no data. The last column says what else is wrong. "
+        "docs/analysis_sources.md explains all columns.",
     )
     completeness.set_defaults(command=_completeness)
 
@@ -138,7 +139,8 @@ def _parser() -> argparse.ArgumentParser:
         "export",
         parents=[runs, chosen],
         help="all finished runs as the JSON that marl-eval reads",
-        description="Write every finished run as marl-eval's JSON; the mapping: docs/analysis.md.",
+        description="Write every run that counts as marl-eval's JSON, and on the error stream which do not; the "
+        "mapping: docs/analysis.md.",
     )
     export.add_argument("--to", type=Path, required=True, metavar="FILE")
     export.set_defaults(command=_export)
@@ -297,20 +299,25 @@ def _statistics(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    from analysis.export import export, write_export
+    from analysis.completeness import sentences
+    from analysis.export import export, of_kind, write_export
 
     runs = _load(options)
     print(write_export(export(runs, options.budget, options.backend), options.to))
+    for sentence in sentences(of_kind(runs, options.budget, options.backend)):  # the file has no place for it
+        print(f"analysis: {sentence}.", file=sys.stderr)
 
 
 def _claims(options: argparse.Namespace) -> None:
     from analysis.claims import ledger, readable, write_ledger
     from analysis.claims.evidence import gather
+    from analysis.lengths import of_budget
 
     runs = _load(options)
     for key in (names.MAP, names.BUDGET, names.BACKEND):
         choice, there_are = getattr(options, key), sorted(set(runs.report[key]) - {""})
-        if choice is not None and choice not in there_are:
+        meant = key == names.BUDGET and choice is not None and of_budget(runs.report, choice).any()
+        if choice is not None and choice not in there_are and not meant:
             raise AnalysisError(f"no runs with --{key} {choice}; there are: {', '.join(there_are) or 'none'}")
     evidence = gather(runs, options.budget, options.backend, options.map)
     table = ledger(evidence)

@@ -51,8 +51,12 @@ def sentences(report: pd.DataFrame) -> list[str]:
 
 
 def by_cell(report: pd.DataFrame, keys: list[str]) -> "pd.Series[str]":
-    """For files: the runs of each cell that are not whole, e.g. ``seed 3: diverged``, by the values of `keys`."""
+    """For files: the runs of each cell that are not whole, e.g. ``seed 3: diverged``, by the values of `keys`.
+
+    Those that count all the same say so.
+    """
     told = report.assign(flaw=flaws(report))
     told = told[told["flaw"] != ""].sort_values(names.SEED)
-    told = told.assign(flaw=[f"seed {seed}: {flaw}" for seed, flaw in zip(told[names.SEED], told["flaw"], strict=True)])
+    lines = zip(told[names.SEED], told["flaw"], told["counts"], strict=True)
+    told = told.assign(flaw=[f"seed {seed}: {flaw}{' (counted)' if counts else ''}" for seed, flaw, counts in lines])
     return told.groupby(keys)["flaw"].agg("; ".join)

@@ -73,29 +73,30 @@ class Found:
     configs: dict[str, dict[str, Any]]
     caption: str
 
+    @property
+    def not_whole(self) -> str:
+        """The runs that are not whole, in words; empty if all are."""
+        return "; ".join(sentences_of(pd.concat([self.report, self.others])))
+
     def _lines(self, map: str, algo: str, policy: str) -> pd.DataFrame:
         runs = self.report[(self.report[names.MAP] == map) & (self.report[names.ALGO] == algo)]["run"]
         metric = names.score(policy, self.experiment.score)
         return self.frame[self.frame["run"].isin(runs) & (self.frame["metric"] == metric)]
 
-    def evaluations(self, map: str, algo: str, policy: str = names.INDEPENDENT) -> pd.DataFrame:
-        """One line for each evaluation of a cell: run, step (the multiple of the evaluation interval), value."""
+    def scores(self, map: str, algo: str, policy: str = names.INDEPENDENT) -> pd.DataFrame:
+        """Scores of one cell: a column for each run, a row for each multiple of the evaluation interval."""
         lines = self._lines(map, algo, policy)
         # Episodes end where they end, so an evaluation comes at the first step past a multiple of the interval.
         intervals = {run: config[names.CONFIG][names.BUDGET]["eval_interval"] for run, config in self.configs.items()}
         interval = lines["run"].map(intervals).astype("int64")
         steps = (lines[names.ENV_STEP] // interval * interval).astype("int64")
         once = lines.assign(step=steps).drop_duplicates(["run", "step"], keep="last")
-        return once[["run", "step", "value"]].astype({"value": "float64"})
-
-    def scores(self, map: str, algo: str, policy: str = names.INDEPENDENT) -> pd.DataFrame:
-        """Scores of one cell: a column for each run, a row for each multiple of the evaluation interval."""
-        return self.evaluations(map, algo, policy).pivot(index="step", columns="run", values="value")
+        return once.astype({"value": "float64"}).pivot(index="step", columns="run", values="value")
 
     def final(self, map: str, algo: str, policy: str = names.INDEPENDENT) -> "pd.Series[float]":
-        """The final value of each run of a cell: the mean of its last five evaluations; NaN stays NaN."""
+        """The final value of each run of a cell: the mean of its last five evaluations."""
         lines = self._lines(map, algo, policy).sort_values(names.ENV_STEP)
-        values = {run: group["value"].tail(LAST).mean(skipna=False) for run, group in lines.groupby("run")}
+        values = {run: group["value"].tail(LAST).mean() for run, group in lines.groupby("run")}
         return pd.Series(values, dtype="float64")
 
 

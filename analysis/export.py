@@ -17,6 +17,7 @@ import pandas as pd
 from analysis import style
 from analysis.errors import AnalysisError
 from analysis.experiments import LAST
+from analysis.lengths import of_budget
 from analysis.runs import Runs
 from macpf import names
 
@@ -24,19 +25,17 @@ _POLICIES = (names.INDEPENDENT, names.DEPENDENT)
 
 
 def export(runs: Runs, budget: str | None = None, backend: str | None = None) -> dict[str, Any]:
-    """Every finished run, the dependent policy of MACPF as an algorithm of its own.
+    """Every run that counts, the dependent policy of MACPF as an algorithm of its own.
 
     Args:
         runs: all there are.
         budget, backend: wanted value; None takes the only one there is of each environment.
 
     Raises:
-        AnalysisError: no run is finished, or two of them would stand in one place.
+        AnalysisError: none counts, or two of them would stand in one place.
     """
-    report = runs.report[runs.report["counts"]]
-    for key, choice in ((names.BUDGET, budget), (names.BACKEND, backend)):
-        if choice is not None:
-            report = report[report[key] == choice]
+    report = of_kind(runs, budget, backend)
+    report = report[report["counts"]]
     if report.empty:
         raise AnalysisError("no whole run to export: `python -m analysis completeness` lists what there is")
     _refuse_two_in_one_place(report)
@@ -48,12 +47,22 @@ def export(runs: Runs, budget: str | None = None, backend: str | None = None) ->
             if steps:
                 algorithm = style.label(line[names.ALGO], policy)
                 document[line[names.ENV]][line[names.MAP]][algorithm][f"seed_{line[names.SEED]}"] = steps
-    plain: dict[str, Any] = json.loads(json.dumps(document, allow_nan=True))
+    plain: dict[str, Any] = json.loads(json.dumps(document))
     return plain
 
 
+def of_kind(runs: Runs, budget: str | None, backend: str | None) -> pd.DataFrame:
+    """The report of the runs of a budget and a backend, counting or not; None takes all."""
+    wanted = pd.Series(True, index=runs.report.index)
+    if budget is not None:
+        wanted &= of_budget(runs.report, budget)
+    if backend is not None:
+        wanted &= runs.report[names.BACKEND] == backend
+    return runs.report[wanted]
+
+
 def write_export(document: dict[str, Any], path: Path) -> Path:
-    """Write the document; numbers that are NaN or infinite are written as JavaScript spells them."""
+    """Write the document."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document, indent=1))
     return path
@@ -89,6 +98,6 @@ def _steps(lines: pd.DataFrame, policy: str) -> dict[str, Any]:
         measured = {str(metric).removeprefix(prefix): [float(wide[metric][step])] for metric in wide}
         time = {} if np.isnan(elapsed) else {"elapsed_time": float(elapsed)}
         entries[f"step_{index}"] = {"step_count": int(step), **time, **measured}
-    final = wide.tail(LAST).mean(skipna=False)
+    final = wide.tail(LAST).mean()
     entries["absolute_metrics"] = {str(metric).removeprefix(prefix): [float(v)] for metric, v in final.items()}
     return entries

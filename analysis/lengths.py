@@ -2,8 +2,10 @@
 
 from functools import cache
 
+import pandas as pd
 from omegaconf import OmegaConf
 
+from macpf import names
 from macpf.configuration import CONF, canonical_budget
 
 
@@ -25,3 +27,8 @@ def canonical(env: str, budget: str) -> str:
     if budgets is None or budget not in budgets:
         return budget
     return canonical_budget(budgets, {"name": budget, **budgets[budget]})
+
+
+def of_budget(report: pd.DataFrame, budget: str) -> "pd.Series[bool]":
+    """Which runs of a report a budget's name means, in whatever environment they are of."""
+    return report[names.BUDGET] == report[names.ENV].map(lambda env: canonical(env, budget))

@@ -16,7 +16,7 @@ class Curve:
 
     Attributes:
         env_step: [S], increasing.
-        mean: [S], over runs; NaN wherever a run has NaN, never over the others alone.
+        mean: [S], over runs.
         std: [S], population standard deviation (divided by K) over runs; 0 for a single run.
         final: value of each run at the last env step, by run, in order of seed.
         ragged: runs that lack env steps which other runs have, so that the curve had to leave those out.
@@ -40,9 +40,7 @@ def over_seeds(frame: pd.DataFrame) -> Curve:
     """
     ordered = frame.sort_values([names.SEED, names.ENV_STEP])
     wide = ordered.pivot(index=names.ENV_STEP, columns="run", values="value")[list(dict.fromkeys(ordered["run"]))]
-    # A logged NaN is a value; only a line that does not exist makes a run ragged.
-    present = ordered.assign(value=1.0).pivot(index=names.ENV_STEP, columns="run", values="value").notna()
-    present = present[list(wide.columns)]
+    present = wide.notna()
     shared = wide[present.all(axis=1)]
     ragged = tuple(str(run) for run in wide.columns if not present[run].all())
     if shared.empty:

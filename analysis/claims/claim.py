@@ -1,17 +1,19 @@
 """A claim: one sentence of the paper, the runs it speaks of, and the rule that decides."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import pandas as pd
 
-from analysis import paper
+from analysis import paper, style
 from macpf import names
 
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
 #: Instead of the verdict of the paper's own numbers, where it prints a curve and no number.
 FIGURE_ONLY = "figure only"
+#: The evidence where no run counts.
+NOTHING = "no finished runs"
 
 
 class Judgement(NamedTuple):
@@ -30,12 +32,14 @@ class Evidence:
             method's label and, as a run, its ``seed``, and the map in experiments that have several.
         budget, backend: of all these runs.
         refused: why nothing could be read of the runs there are; empty if it could.
+        report: as of `Runs`, every run of this kind, those too that do not count.
     """
 
     lines: pd.DataFrame
     budget: str = "paper"
     backend: str = ""
     refused: str = ""
+    report: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,11 @@ class Claim:
         """The lines that this claim is about."""
         chosen = lines[lines["method"].isin(self.methods)]
         return chosen[chosen[names.MAP].isin(self.maps)] if self.maps else chosen
+
+    def runs(self, report: pd.DataFrame) -> pd.DataFrame:
+        """The lines of a report, as of `Runs`, that this claim is about."""
+        named = report[names.ALGO].map(style.label).isin([played_by(method) for method in self.methods])
+        return report[named & report[names.MAP].isin(self.maps)] if self.maps else report[named]
 
     @property
     def needed(self) -> int:

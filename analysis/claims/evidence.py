@@ -7,14 +7,14 @@ import pandas as pd
 
 from analysis import paper, style
 from analysis.claims import curves, games, tables
-from analysis.claims.claim import Evidence, played_by
+from analysis.claims.claim import NOTHING, Evidence
 from analysis.claims.curves import THIRDS
 from analysis.claims.games import CAPTURED
 from analysis.errors import AnalysisError
 from analysis.experiments import SMOKE, Experiment, Found, find
 from analysis.figures import figure1_data
 from analysis.figures.figure4_data import MACPF, joint_policy, payoff_of
-from analysis.lengths import full_length
+from analysis.lengths import full_length, of_budget
 from analysis.runs import Runs
 from analysis.selection import Selection, select
 from analysis.tables.beside_paper import cells
@@ -47,10 +47,11 @@ def gather(
     backend: str | None = None,
     map: str | None = None,
 ) -> dict[str, Evidence]:
-    """The evidence of every experiment that has finished runs of methods and maps that its claims name.
+    """The evidence of every experiment that has runs of methods and maps that its claims name.
 
-    Smoke runs and runs of another length than their budget's are never evidence. Where runs cannot be chosen, as they
-    are of several budgets, backends or configurations, the evidence says so.
+    Only runs that count are evidence, smoke runs and runs of another length than their budget's never; the evidence
+    names the others of its kind, too. Where runs cannot be chosen, as they are of several budgets, backends or
+    configurations, it says so.
 
     Args:
         runs: all there are.
@@ -58,24 +59,33 @@ def gather(
         map: the payoff of the matrix game; None takes the one that its own settings name.
     """
     report = runs.report
-    wanted = report["counts"] & (report[names.BUDGET] != SMOKE) & _whole(report)
-    for key, choice in ((names.BUDGET, budget), (names.BACKEND, backend)):
-        if choice is not None:
-            any_ = (key == names.BACKEND) & report[names.ENV].isin(_GAMES.values())
-            wanted &= (report[key] == choice) | any_
+    wanted = (report[names.BUDGET] != SMOKE) & _whole(report)
+    if budget is not None:
+        wanted &= of_budget(report, budget)
+    if backend is not None:
+        wanted &= (report[names.BACKEND] == backend) | report[names.ENV].isin(_GAMES.values())
     if _MATRIX_GAME in report[names.ENV].array:
         map = map or str(compose(f"env={_MATRIX_GAME}").map.name)
         wanted &= (report[names.ENV] != _MATRIX_GAME) | (report[names.MAP] == map)
-    wanted &= (report[names.ENV] != figure1_data.ENV) | report["run"].isin(_tracked(runs))
+    judging = report["counts"] & ((report[names.ENV] != figure1_data.ENV) | report["run"].isin(_tracked(runs)))
     evidence = {}
     for name in (*_TABLES, *_CURVES, *_GAMES):
-        named = report[wanted & _named(report, name)]
-        if len(named):
-            try:
-                evidence[name] = _evidence(name, replace(runs, report=named))
-            except AnalysisError as error:
-                evidence[name] = Evidence(pd.DataFrame(), refused=str(error))
+        named = wanted & _named(report, name)
+        if named.any():
+            evidence[name] = _judging(name, replace(runs, report=report[named & judging]), report[named])
     return evidence
+
+
+def _judging(name: str, judges: Runs, report: pd.DataFrame) -> Evidence:
+    """The evidence of the runs that count, with the report of all runs of their kind."""
+    if judges.report.empty:
+        return Evidence(pd.DataFrame(), refused=NOTHING, report=report)
+    try:
+        found = _evidence(name, judges)
+    except AnalysisError as error:
+        return Evidence(pd.DataFrame(), refused=str(error), report=report)
+    kind = report[names.BUDGET].isin([found.budget, ""]) & report[names.BACKEND].isin([found.backend, ""])
+    return replace(found, report=report[kind])
 
 
 def _whole(report: pd.DataFrame) -> "pd.Series[bool]":
@@ -88,12 +98,10 @@ def _whole(report: pd.DataFrame) -> "pd.Series[bool]":
 def _named(report: pd.DataFrame, experiment: str) -> "pd.Series[bool]":
     """Runs of the methods and maps that the claims on an experiment name."""
     env = _GAMES.get(experiment) or Experiment.read(experiment).env
-    labels, named = report[names.ALGO].map(style.label), pd.Series(False, index=report.index)
+    named = pd.Series(False, index=report.index)
     for claim in (*games.CLAIMS, *tables.CLAIMS, *curves.CLAIMS):
         if claim.experiment == experiment:
-            named |= labels.isin([played_by(method) for method in claim.methods]) & (
-                report[names.MAP].isin(claim.maps) if claim.maps else True
-            )
+            named[claim.runs(report).index] = True
     return named & (report[names.ENV] == env)
 
 
@@ -124,17 +132,15 @@ def _cells(found: Found) -> pd.DataFrame:
 def curve_lines(found: Found) -> pd.DataFrame:
     """One line for each run and policy: map, method, seed, final, training, early, middle, late (see `curves`)."""
     seeds = found.report.set_index("run")[names.SEED]
-    # A lost evaluation is a hole in `scores`, which a run's mean leaves out; a NaN that was logged has to spoil it.
-    marked = replace(found, frame=found.frame.assign(value=found.frame["value"].fillna(np.inf)))
     parts = []
     for map_ in found.experiment.maps:
         for algo in found.experiment.algos:
             for policy in (names.INDEPENDENT, names.DEPENDENT):
-                scores = marked.scores(map_, algo, policy)
+                scores = found.scores(map_, algo, policy)  # a lost evaluation is a hole, which a run's mean leaves out
                 means = {"final": found.final(map_, algo, policy), "training": scores.mean()}
                 thirds = np.array_split(np.arange(len(scores)), len(THIRDS))
                 means |= {name: scores.iloc[rows].mean() for name, rows in zip(THIRDS, thirds, strict=True)}
-                part = pd.DataFrame(means).replace(np.inf, np.nan)
+                part = pd.DataFrame(means)
                 parts.append(part.assign(map=map_, method=style.label(algo, policy), seed=seeds.reindex(part.index)))
     return pd.concat(parts, ignore_index=True)
 

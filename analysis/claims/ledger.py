@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.claims import curves, games, tables
-from analysis.claims.claim import FIGURE_ONLY, UNDECIDED, Claim, Evidence, Judgement
+from analysis.claims.claim import FIGURE_ONLY, NOTHING, UNDECIDED, Claim, Evidence, Judgement
 from analysis.claims.evidence import published
+from analysis.completeness import sentences
 
 _ORDER = (
     *("matrix", "smac", "mpe", "figure1", "figure4", "figure5"),
@@ -34,17 +35,19 @@ def ledger(evidence: Mapping[str, Evidence]) -> pd.DataFrame:
 
     Returns:
         id, where, claim, rule, paper's numbers (a verdict, or that there is only a figure), paper's evidence, our
-        verdict (with the budget, where it is not the paper's), evidence, runs missing.
+        verdict (with the budget, where it is not the paper's), evidence (and which runs are not whole), runs missing.
     """
     lines = []
     for claim in CLAIMS:
         of_paper = _published(claim)
-        ours, missing = _judged(claim, evidence.get(claim.experiment))
+        found = evidence.get(claim.experiment)
+        ours, missing = _judged(claim, found)
+        told = [] if found is None or found.report.empty else sentences(claim.runs(found.report))
         lines.append(
             {
                 **{"id": claim.id, "where": claim.where, "claim": claim.text, "rule": claim.rule},
                 **{_NUMBERS: of_paper.verdict, _EVIDENCE: of_paper.numbers},
-                **{_OURS: ours.verdict, "evidence": ours.numbers, "runs missing": missing},
+                **{_OURS: ours.verdict, "evidence": ". ".join([ours.numbers, *told]), "runs missing": missing},
             }
         )
     return pd.DataFrame(lines)
@@ -57,7 +60,7 @@ def _published(claim: Claim) -> Judgement:
 
 def _judged(claim: Claim, evidence: Evidence | None) -> tuple[Judgement, int]:
     if evidence is None:
-        return Judgement(UNDECIDED, "no finished runs"), claim.needed
+        return Judgement(UNDECIDED, NOTHING), claim.needed
     if evidence.refused:
         return Judgement(UNDECIDED, evidence.refused), claim.needed
     if missing := claim.missing(evidence.lines):

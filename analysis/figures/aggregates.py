@@ -38,8 +38,12 @@ def write_figures(table: pd.DataFrame, comparison: Comparison, found: Found, out
     efficiency = {method: curve(sample) for method, sample in comparison.curves.items()}
     text = caption(comparison, found)
     paths = [Path(f"{stem}_{kind}.csv") for kind in ("profile", "efficiency")]
-    _curve_table(profiles, "score", LEVELS).to_csv(paths[0], index=False)
-    _curve_table(efficiency, names.ENV_STEP, comparison.steps.to_numpy()).to_csv(paths[1], index=False)
+    tables = [
+        _curve_table(profiles, "score", LEVELS),
+        _curve_table(efficiency, names.ENV_STEP, comparison.steps.to_numpy()),
+    ]
+    for numbers, path in zip(tables, paths, strict=True):
+        numbers.assign(not_whole=found.not_whole).to_csv(path, index=False)
     drawn = {
         "intervals": lambda: _intervals(table, list(_INTERVALS), text, {}),
         "profile": lambda: _curves(profiles, LEVELS, text, "score", "share of runs with a higher score"),

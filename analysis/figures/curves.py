@@ -42,23 +42,18 @@ def write_curves(found: Found, out: Path, policies: tuple[str, ...] = (names.IND
 
 
 def curve_table(found: Found, policies: tuple[str, ...], smoothing: int = SMOOTHING) -> pd.DataFrame:
-    """map, method, env_step, mean and std over seeds of the smoothed scores, how many seeds have that step, not_whole.
-
-    Where a run logged NaN, mean and std are NaN, a hole in the curve: the others alone would look better than they are.
-    """
+    """map, method, env_step, mean and std over seeds of smoothed scores, how many seeds have that step, not_whole."""
     parts = []
     flaws = by_cell(pd.concat([found.report, found.others]), [names.MAP, names.ALGO])
     for map_ in found.experiment.maps:
         for algo in found.experiment.algos:
             for policy in policies:
-                lines = found.evaluations(map_, algo, policy)
-                scores = lines.pivot(index="step", columns="run", values="value")
+                scores = found.scores(map_, algo, policy)
                 smooth = scores.rolling(smoothing, min_periods=1).mean().where(scores.notna())
-                whole = lines["value"].notna().groupby(lines["step"]).all()
                 part = pd.DataFrame(
                     {
-                        "mean": smooth.mean(axis=1).where(whole),
-                        "std": smooth.std(axis=1, ddof=0).where(whole),
+                        "mean": smooth.mean(axis=1),
+                        "std": smooth.std(axis=1, ddof=0),
                         "seeds": smooth.notna().sum(axis=1),
                     }
                 )

@@ -18,7 +18,7 @@ from analysis.errors import AnalysisError
 from analysis.figures.figure4_data import MACPF, Figure4, collect, variants
 from analysis.figures.matrix import draw_matrix
 from analysis.selection import Selection
-from analysis.tables.outcomes import UNTRAINED, first_returns, outcome_table
+from analysis.tables.outcomes import outcome_table, untrained
 from macpf import names
 
 ENV = "matrix_game"
@@ -72,7 +72,7 @@ def write_figure4(selection: Selection, out: Path, macpf: str | None = None) -> 
 
 def _outcomes(figure4: Figure4, selection: Selection) -> pd.DataFrame:
     final = {method: list(curve.final.values()) for method, curve in figure4.curves.items()}
-    return outcome_table(final | {UNTRAINED: first_returns(selection)}, figure4.payoff.tolist())
+    return outcome_table(final | untrained(selection), figure4.payoff.tolist())
 
 
 def curve_table(figure4: Figure4) -> pd.DataFrame:

@@ -183,7 +183,6 @@ def _flaws(selection: Selection, macpf: str, curves: dict[str, Curve]) -> list[s
             by_run[run] for run in dict.fromkeys(run for curve in curves.values() for run in curve.ragged)
         ],
         "Log damaged": [by_run[run] for run in report["run"][report["gaps"] > 0]],
-        "NaN returns, drawn as holes": [method for method, curve in curves.items() if np.isnan(curve.mean).any()],
     }
     told = [f"{sentence}." for sentence in sentences(report)]
     return told + [f"{what}: {', '.join(who)}." for what, who in parts.items() if who]

@@ -10,6 +10,7 @@ import pandas as pd
 
 from analysis import style
 from analysis.completeness import sentences
+from analysis.errors import AnalysisError
 from analysis.experiments import SCORES, Experiment, Found, find
 from analysis.figures.curves import BAND, SMOOTHING, curve_table
 from analysis.figures.figure4_data import MACPF
@@ -77,17 +78,22 @@ def _text(point: "pd.Series[float]") -> str:
 
 
 def charts(parted: Sequence[Stratum]) -> list[Chart]:
-    """A chart for every map on which something was evaluated."""
+    """A chart for every map on which something was evaluated, without lines where no run counts."""
     drawn = [_chart(stratum, map_) for stratum in parted for map_ in stratum.maps]
-    return [chart for chart in drawn if chart.lines]
+    return [chart for chart in drawn if chart.lines or chart.notes]
 
 
 def _chart(stratum: Stratum, map_: str) -> Chart:
     runs, notes = _apart(stratum.on(map_))
     algos = tuple(sorted(runs.report[names.ALGO].unique()))
-    found = find(runs, Experiment("curves", stratum.env, (map_,), algos, ()))
     smoothing = SMOOTHING if stratum.env in BAND else 1  # the paper smooths where it narrows the band: in SMAC
-    lines = [line for algo in algos for line in _lines(found, algo, smoothing)]
+    try:
+        found = find(runs, Experiment(map_, stratum.env, (map_,), algos, ()))
+    except AnalysisError as error:
+        lines, notes = [], [*notes, f"Runs are not shown: {error}."]
+    else:
+        lines = [line for algo in algos for line in _lines(found, algo, smoothing)]
+        notes += _flaws(runs, found)
     order = style.order(line.method for line in lines)
     lines.sort(key=lambda line: order.index(line.method))
     return Chart(
@@ -98,7 +104,7 @@ def _chart(stratum: Stratum, map_: str) -> Chart:
         smoothing=smoothing,
         lines=[replace(line, points=line.points.iloc[_kept(len(line.points), POINTS)]) for line in lines],
         thinned=max((_stride(len(line.points), POINTS) for line in lines), default=1),
-        notes=[*notes, *_flaws(runs, found)],
+        notes=notes,
     )
 
 
@@ -125,22 +131,10 @@ def _lines(found: Found, algo: str, smoothing: int) -> Iterable[Line]:
 
 def _flaws(runs: Runs, found: Found) -> list[str]:
     """One sentence for each way in which the runs are not what one would wish."""
-    scores = [names.score(policy, found.experiment.score) for policy in (names.INDEPENDENT, names.DEPENDENT)]
-    damaged = found.report[found.report["gaps"] > 0]
-    lost = found.frame[(found.frame["metric"].isin(scores)) & ~np.isfinite(found.frame["value"])]["run"].unique()
-    parts = {
-        "Log damaged, values are missing": _counts(damaged),
-        "NaN scores, left out of the mean (see the number of seeds)": _counts(
-            found.report[found.report["run"].isin(lost)]
-        ),
-    }
-    told = [f"{sentence}." for sentence in sentences(runs.report)]
-    return told + [f"{what}: {who}." for what, who in parts.items() if who]
-
-
-def _counts(report: pd.DataFrame) -> str:
-    counts = report.groupby(names.ALGO).size()
-    return ", ".join(f"{style.label(str(algo))} {count}" for algo, count in counts.items())
+    damaged = found.report[found.report["gaps"] > 0].groupby(names.ALGO).size()
+    who = ", ".join(f"{style.label(str(algo))} {count}" for algo, count in damaged.items())
+    told = [*sentences(runs.report), f"Log damaged: {who}" if who else ""]
+    return [f"{sentence}." for sentence in told if sentence]
 
 
 def _stride(count: int, at_most: int) -> int:

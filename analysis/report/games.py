@@ -16,7 +16,6 @@ from analysis.figures.figure4_data import MACPF, JointPolicy, collect, joint_pol
 from analysis.report.strata import Stratum
 from analysis.runs import Runs
 from analysis.selection import Selection, select
-from analysis.statistics import Curve
 from analysis.tables.outcomes import outcomes
 from macpf import names
 
@@ -52,22 +51,19 @@ def _game(stratum: Stratum, map_: str) -> Game:
         shown = [collect(selection, variant) for variant in variants(selection) or [MACPF]]
     except AnalysisError as error:
         return Game(stratum, map_, f"{error}.")
-    curves: dict[str, Curve] = {}
-    for figure4 in shown:
-        curves |= figure4.curves
     payoff = shown[0].payoff
     return Game(
         stratum=stratum,
         map=map_,
         problem="",
         payoff=payoff,
-        outcomes=_outcomes(stratum.on(map_), curves, payoff),
+        outcomes=_outcomes(stratum.on(map_)),
         policies=_policies(selection, payoff.shape),
     )
 
 
-def _outcomes(runs: Runs, curves: dict[str, Curve], payoff: NDArray[np.float64]) -> pd.DataFrame:
-    """Of the finished runs, with intervals; of all runs, without, as long as none has finished."""
+def _outcomes(runs: Runs) -> pd.DataFrame:
+    """Of the runs that count, with intervals."""
     ends = {"low": "optimum %, low", "high": "optimum %, high"}
     return outcomes(runs, ENV).drop(columns=names.MAP).rename(columns=ends).round(1)
 

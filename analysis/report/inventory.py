@@ -11,6 +11,7 @@ import pandas as pd
 from analysis.identity import parameters
 from analysis.runs import CRASHED, NO_DATA, Runs, short_commits
 from macpf import names
+from macpf.records.owner import SHOWN
 from macpf.records.standing import FAILED, INTERRUPTED, RUNNING, STALE, begun, key_of
 
 #: What every run says of itself, so that anything else in its configuration is a version of what it was played with.
@@ -30,8 +31,9 @@ def inventory(runs: Runs, root: Path | None) -> pd.DataFrame:
 
     Returns:
         state (as of `Runs`, or where it is known better: running, stale, failed, interrupted), algorithm, environment,
-        map, seed, budget, backend, env steps, of (both int), wall seconds, env steps per second (NaN if unknown),
-        attempts, damaged, NaN (counts), commit, versions, configuration (hash), parameters (NaN if unknown), run.
+        map, seed, budget, backend, env steps, of (both int), evaluations, expected (-1 if unknown), wall seconds, env
+        steps per second (NaN if unknown), attempts, damaged, NaN (counts), commit, versions, configuration (hash),
+        parameters (NaN if unknown), origin (its first digits), run.
     """
     report = runs.report
     seconds, speed = (_last(runs.frame, metric) for metric in (names.WALL_SECONDS, names.STEPS_PER_SECOND))
@@ -46,6 +48,8 @@ def inventory(runs: Runs, root: Path | None) -> pd.DataFrame:
             "backend": report[names.BACKEND],
             "env steps": report[names.ENV_STEP],
             "of": report["total"],
+            "evaluations": report["found"],
+            "expected": report["expected"],
             "wall seconds": report["run"].map(seconds),
             "env steps per second": report["run"].map(speed),
             "attempts": report["attempts"],
@@ -55,6 +59,7 @@ def inventory(runs: Runs, root: Path | None) -> pd.DataFrame:
             "versions": report["run"].map(lambda run: _versions(runs.configs[run])),
             "configuration": report["run"].str.rsplit("-", n=2).str[-2].fillna(""),
             "parameters": report["run"].map(lambda run: _parameters(runs.configs[run])),
+            "origin": report["origin"].str[:SHOWN],
             "run": report["run"],
         }
     )

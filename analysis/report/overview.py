@@ -8,6 +8,7 @@ from itertools import product
 
 import pandas as pd
 
+from analysis.completeness import sentences
 from analysis.report.strata import Stratum
 from analysis.runs import FINISHED, Runs, short_commits
 from macpf import names
@@ -101,7 +102,9 @@ def _warnings(runs: Runs, parted: list[Stratum]) -> list[str]:
         f"Damaged logs: {_count((report['gaps'] > 0).sum())}; values in them are lost": (report["gaps"] > 0).any(),
         f"NaN or infinite values: {_count((report['nan'] > 0).sum())}": (report["nan"] > 0).any(),
     }
-    return [f"{text}." for text in [*changed, *(text for text, applies in found.items() if applies)]]
+    return [
+        f"{text}." for text in [*changed, *sentences(report), *(text for text, applies in found.items() if applies)]
+    ]
 
 
 def _count(runs: int) -> str:

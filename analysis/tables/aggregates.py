@@ -21,7 +21,6 @@ from analysis.aggregates import (
     optimality_gap,
 )
 from analysis.comparison import Comparison, runs_per_map, scale
-from analysis.completeness import sentences
 from analysis.experiments import LAST, Found
 
 #: The method that all others are compared with.
@@ -54,8 +53,7 @@ def write_aggregates(table: pd.DataFrame, comparison: Comparison, found: Found, 
     """Write `aggregates` as CSV and Markdown."""
     out.mkdir(parents=True, exist_ok=True)
     paths = [out / f"statistics_{found.experiment.name}.{suffix}" for suffix in ("csv", "md")]
-    left_out = "; ".join(sentences(pd.concat([found.report, found.others])))
-    table.assign(not_whole=left_out).to_csv(paths[0], index=False)
+    table.assign(not_whole=found.not_whole).to_csv(paths[0], index=False)
     paths[1].write_text(f"{page(table).to_markdown()}\n\n{caption(comparison, found)}\n")
     return paths
 

@@ -40,8 +40,8 @@ def cells(found: Found, published: pd.DataFrame) -> pd.DataFrame:
     for map_ in found.experiment.maps:
         for algo in found.experiment.algos:
             final = found.final(map_, algo)
-            lines.append({names.MAP: map_, names.ALGO: algo, "seeds": len(final), "mean": final.mean(skipna=False)})
-            lines[-1]["std"] = final.std(ddof=0, skipna=False) if len(final) else np.nan
+            lines.append({names.MAP: map_, names.ALGO: algo, "seeds": len(final), "mean": final.mean()})
+            lines[-1]["std"] = final.std(ddof=0) if len(final) else np.nan
             lines[-1]["unfinished"] = len(unfinished & set(final.index))
             lines[-1]["whole"] = len(final) >= planned and not lines[-1]["unfinished"]
     frame = pd.DataFrame(lines).merge(
@@ -53,7 +53,7 @@ def cells(found: Found, published: pd.DataFrame) -> pd.DataFrame:
     if (found.report[names.BUDGET] == SMOKE).any():
         frame["bold"] = False  # it says nothing about a method
     flaws = by_cell(pd.concat([report, found.others]), [names.MAP, names.ALGO])
-    frame["not_whole"] = pd.MultiIndex.from_frame(frame[[names.MAP, names.ALGO]]).map(flaws.to_dict()).fillna("")
+    frame["not_whole"] = [flaws.get(place, "") for place in zip(frame[names.MAP], frame[names.ALGO], strict=True)]
     frame["gap"] = frame["mean"] - frame["paper_mean"]
     variances = frame["std"] ** 2 / (frame["seeds"] - 1).clip(lower=0), frame["paper_std"] ** 2 / (paper.SEEDS - 1)
     error = np.sqrt(sum(variances))

@@ -40,7 +40,7 @@ def outcome_table(final: Mapping[str, Sequence[float]], payoff: Sequence[Sequenc
         worst = np.isclose(values, np.min(payoff), rtol=1e-5, atol=1e-5) & ~optimum
         nan = np.isnan(values)
         counts = [int(mask.sum()) for mask in (optimum, ~(optimum | worst | nan), worst, nan)]
-        lines.append([method, len(values), *counts, float(values.mean())])
+        lines.append([method, len(values), *counts, float(values.mean()) if len(values) else np.nan])
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
@@ -61,11 +61,13 @@ def outcomes(runs: Runs, env: str, budget: str | None = None) -> pd.DataFrame:
         kind = f" with --budget {budget}" if budget else ""
         raise AnalysisError(nothing_counts(report, f"{env}{kind}", "outcomes"))
     tables = []
-    for map_ in sorted(logged[names.MAP].unique()):
-        selection = select(runs, env, map_, budget)
-        table = outcomes_of(selection)
+    for map_ in sorted(report[names.MAP].unique()):
+        if map_ in logged[names.MAP].array:
+            table = outcomes_of(select(runs, env, map_, budget))
+        else:
+            table = _lines({}, report[report[names.MAP] == map_], [[0.0]])
         counts = zip(table["optimum"], table["seeds"], strict=True)
-        ends = [share_interval(k, n) for k, n in counts]
+        ends = [share_interval(k, n) if n else (np.nan, np.nan) for k, n in counts]
         table[["low", "high"]] = 100 * np.array(ends).reshape(-1, 2)
         tables.append(table.assign(map=map_))
     together = pd.concat(tables, ignore_index=True)
@@ -76,11 +78,17 @@ def outcomes_of(selection: Selection) -> pd.DataFrame:
     """`outcome_table` of one payoff's runs, and in its last row the same networks before their first update.
 
     That row shows what chance is worth: the first evaluation of every run that counts. The column ``not_whole`` names
-    the runs of a method that are not whole.
+    the runs of a method that are not whole; a method without any run that counts has a row with no seeds.
     """
-    final = final_returns(selection)
-    flaws = {style.label(str(algo)): words for algo, words in by_cell(selection.report, [names.ALGO]).items()}
-    table = outcome_table(final | {UNTRAINED: first_returns(selection)}, payoff_of(selection).tolist())
+    table = _lines(final_returns(selection), selection.report, payoff := payoff_of(selection).tolist())
+    return pd.concat([table, outcome_table(untrained(selection), payoff).assign(not_whole="")], ignore_index=True)
+
+
+def _lines(
+    final: Mapping[str, Sequence[float]], report: pd.DataFrame, payoff: Sequence[Sequence[float]]
+) -> pd.DataFrame:
+    flaws = {style.label(str(algo)): words for algo, words in by_cell(report, [names.ALGO]).items()}
+    table = outcome_table({method: final.get(method, []) for method in [*final, *flaws]}, payoff)
     return table.assign(not_whole=[flaws.get(method, "") for method in table["method"]])
 
 
@@ -89,7 +97,11 @@ def write_outcomes(table: pd.DataFrame, out: Path) -> list[Path]:
     out.mkdir(parents=True, exist_ok=True)
     paths = [out / "outcomes.csv", out / "outcomes.md"]
     table.to_csv(paths[0], index=False)
-    paths[1].write_text(f"{_page(table).to_markdown(index=False)}\n\n{_CAPTION}\n")
+    told = table[table["not_whole"] != ""]
+    named = zip(told["method"], told[names.MAP], told["not_whole"], strict=True)
+    flaws = "; ".join(f"{method} on {map_}, {flaw}" for method, map_, flaw in named)
+    caption = f"{_CAPTION} Runs that are not whole: {flaws}." if flaws else _CAPTION
+    paths[1].write_text(f"{_page(table[table['seeds'] > 0]).to_markdown(index=False)}\n\n{caption}\n")
     return paths
 
 
@@ -101,10 +113,11 @@ _CAPTION = (
 )
 
 
-def first_returns(selection: Selection) -> list[float]:
-    """The return of every run that counts at its first evaluation, before any update."""
+def untrained(selection: Selection) -> dict[str, list[float]]:
+    """By the name of their row, the return of every run that counts at its evaluation before any update, if any has."""
     lines = selection.frame[selection.frame["metric"] == names.score(names.INDEPENDENT, "return")]
-    return list(lines[lines[names.ENV_STEP] == 0].sort_values("run")["value"])
+    first = lines[lines[names.ENV_STEP] == 0].sort_values("run")["value"].tolist()
+    return {UNTRAINED: first} if first else {}
 
 
 def final_returns(selection: Selection) -> dict[str, list[float]]:

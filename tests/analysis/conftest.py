@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import wandb
 
+from macpf import names
 from macpf.records.wandb_file import read_wandb_file
+from tests.analysis.synthetic import ORIGIN, numbered
 
 PAYOFF = [[8, -12, -12], [-12, 4, -12]]
 
@@ -36,18 +38,28 @@ def _write_run(
     config_hash: str = "ab12cd34",
     payoff: Any = PAYOFF,
     done: bool = True,
+    end: str = "finished",
+    why: str = "",
     exit_code: int = 0,
+    first: int = 0,
+    evaluations: int | None = None,
+    origin: str = ORIGIN,
     extra: dict[str, Any] | None = None,
 ) -> Path:
+    """Rows are numbered from `first` on, if they are not. A run that is not done expects one more, unless it says."""
     key = f"{algo}-matrix_game-{map}-{config_hash}-s{seed}"
     folder = root / "matrix_game" / map / algo / config_hash / f"seed={seed}"
     config = {
         **{"algo": algo, "env": "matrix_game", "map": map, "backend": backend, "budget": budget, "seed": seed},
         **{"run_key": key, "attempt": attempt, "total_env_steps": total, "commit": "0123456789abcdef"},
+        **{"origin": origin, "evaluations": evaluations or first + len(rows) + (not done)},
         "config": {"map": {"payoff": payoff}, "budget": {"eval_interval": 100, "eval_episodes": 32}},
         **(extra or {}),
     }
-    return _write_bare_run(folder, rows, key, config, done, exit_code)
+    summary = ({"end": end} | ({"why": why} if why else {})) if done else {}
+    if not any(names.EVALUATION in row for row in rows):
+        rows = numbered(rows, first)
+    return _write_bare_run(folder, rows, key, config, summary, exit_code)
 
 
 @pytest.fixture(scope="session")
@@ -82,7 +94,7 @@ def _write_bare_run(
     rows: Sequence[dict[str, Any]],
     run_id: str,
     config: dict[str, Any],
-    done: bool = True,
+    summary: dict[str, Any] | None = None,
     exit_code: int = 0,
 ) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
@@ -93,8 +105,7 @@ def _write_bare_run(
     )
     for row in rows:
         run.log(row)
-    if done:
-        run.summary["done"] = 1
+    run.summary.update({"end": "finished"} if summary is None else summary)
     run.finish(exit_code=exit_code)
     (file,) = {path for path in folder.rglob("*.wandb") if not path.parent.is_symlink()} - before
     _wait_for_the_exit_record(file)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import shutil
@@ -18,6 +17,7 @@ from matplotlib.figure import Figure
 from analysis import hyperparameters
 from analysis.__main__ import main
 from macpf import names
+from tests.analysis.synthetic import ORIGIN, numbered, write_end
 
 #: environment, map, score; one for each kind of figure and table.
 TASKS = [
@@ -63,20 +63,21 @@ def spoilt(spoil: Callable[[Path], Any]) -> Callable[[Faulty], None]:
 
 def all_nan(run: Faulty) -> None:
     for row in run.rows:
-        row |= {key: math.nan for key in row if key != "env_step"}
+        row |= {key: math.nan for key in row if key.startswith("eval/")}
 
 
 def longer(run: Faulty) -> None:
-    run.rows += [{**run.rows[-1], "env_step": step} for step in range(400, 801, 100)]
-    run.config["total_env_steps"] = 800
+    run.rows = numbered([*run.rows, *({**run.rows[-1], "env_step": step} for step in range(400, 801, 100))])
+    run.config |= {"total_env_steps": 800, "evaluations": len(run.rows)}
 
 
 def only_losses(run: Faulty) -> None:
-    run.rows = [{"env_step": row["env_step"], "train/loss": 1.0} for row in run.rows]
+    run.rows = numbered([{"env_step": row["env_step"], "train/loss": 1.0} for row in run.rows])
 
 
 def half_written(run: Faulty) -> None:
-    run.rows = [{**run.rows[0], "env_step": step} for step in range(301)]
+    run.rows = numbered([{**run.rows[0], "env_step": step} for step in range(301)])
+    run.config["evaluations"] = len(run.rows)
     run.spoil = lambda log: os.truncate(log, log.stat().st_size // 2)
 
 
@@ -117,9 +118,11 @@ DOUBTFUL: dict[str, tuple[Callable[[Faulty], None], str]] = {
     "no game": (setting("env", {}), " finished"),
     "a game of words": (setting("env", {"make": dict.fromkeys(("goal_distance", "step"), "far")}), " finished"),
     "parameters are no counts": (saying(parameters={"actor.trunk": "many"}), " finished"),
-    "another length": (longer, " 800 800 1 0 0 0 finished"),
-    "NaN": (all_nan, " finished"),
-    "no score": (only_losses, " 300 300 1 0 0 0 finished"),
+    "another length": (longer, " 800 800 9 9 1 0 0 0 finished"),
+    "NaN": (all_nan, " diverged"),
+    "no score": (only_losses, " 300 300 4 4 1 0 0 0 finished"),
+    "a lost row": (lambda run: run.rows.pop(1) and None, " 300 300 3 4 1 0 0 0 incomplete"),
+    "a number of words": (saying(evaluations="many", origin=3), " 300 300 4 -1 1 0 0 0 finished"),
     "two configurations": (other_hash, "one of 2 configurations"),
     "unknown algorithm": (saying(algo="nobody"), "unknown algorithm: there is no conf/algo/nobody.yaml"),
     "a half-written log": (half_written, " crashed"),
@@ -152,8 +155,9 @@ def write(root: Path, write_run: Any, task: tuple[str, str, str], who: tuple[str
             **{"algo": algo, "env": env, "map": map_, "backend": "embedded", "budget": "paper", "seed": seed},
             **{"attempt": 1, "total_env_steps": 300, "commit": "0123456789ab", "config": settings},
             "parameters": {"actor.trunk.input": 10, "critic.mixer.weights": 20},
+            **{"evaluations": len(rows), "origin": ORIGIN},
         },
-        rows,
+        numbered(rows),
     )
     if fault is not None:
         fault(run)
@@ -162,7 +166,7 @@ def write(root: Path, write_run: Any, task: tuple[str, str, str], who: tuple[str
         run.config["run_key"] = key
     folder = root / env / map_ / algo / run.config_hash / f"seed={seed}"
     run.spoil(write_run(folder, run.rows, run_id=key, config=run.config))
-    (folder / "status.json").write_text(json.dumps({"state": "finished", "env_step": 300, "total_env_steps": 300}))
+    write_end(folder)
     return key
 
 
@@ -198,7 +202,8 @@ def ask(command: str, root: Path, capsys: pytest.CaptureFixture[str]) -> tuple[i
     lines = captured.err.splitlines()
     assert all(line.startswith("analysis: ") for line in lines), command
     assert code in (0, 2)
-    assert len([line for line in lines if "are left out, see" not in line]) == (code == 2), command
+    notes = ("analysis: values of", "analysis: Left out: ")
+    assert len([line for line in lines if not line.startswith(notes)]) == (code == 2), command
     return code, captured.out + captured.err
 
 

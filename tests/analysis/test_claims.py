@@ -263,15 +263,28 @@ def test_the_matrix_game_is_judged_by_how_each_seed_ends():
     assert found.loc["figure4-fop", "runs missing"] == 5
 
 
-def test_unfinished_and_smoke_runs_judge_nothing():
+def test_runs_that_are_not_whole_judge_nothing_and_smoke_runs_neither():
     runs = [matrix_run("qmix", seed, 0.0) for seed in range(4)]
     runs += [
-        matrix_run("qmix", 4, 0.0, state="crashed"),
+        matrix_run("qmix", 4, 0.0, state="incomplete"),
         *(matrix_run("fop", s, 8.0, budget="smoke") for s in range(5)),
     ]
     found = ledger(gather(make_runs(*runs))).set_index("id")
     assert found.loc["figure4-qmix", ["our verdict", "runs missing"]].tolist() == [UNDECIDED, 1]
     assert found.loc["figure4-fop", ["our verdict", "runs missing"]].tolist() == [UNDECIDED, 5]
+    left_out = "QMIX seed 4 (incomplete, 2 of 2 evaluations)"
+    assert found.loc["figure4-qmix", "evidence"] == f"4 of 5 runs. Left out: {left_out}"
+    assert "Left out" not in found.loc["figure4-macpf", "evidence"]  # which is not about QMIX
+    asked = ledger(gather(make_runs(*runs).with_incomplete())).set_index("id").loc["figure4-qmix"]
+    assert asked[["our verdict", "runs missing"]].tolist() == [SUPPORTED, 0]
+    assert asked["evidence"].endswith(f"Not whole, but counted on request: {left_out}")
+
+
+def test_where_every_run_diverged_the_claims_name_them():
+    found = ledger(gather(make_runs(matrix_run("qmix", 0, np.nan)).with_incomplete())).set_index("id")
+    line = found.loc["figure4-qmix"]
+    assert line[["our verdict", "runs missing"]].tolist() == [UNDECIDED, 5]
+    assert line["evidence"] == "no finished runs. Left out: QMIX seed 0 (diverged)"
 
 
 def smac_runs(**changes):
@@ -336,17 +349,26 @@ def test_runs_of_a_changed_length_judge_nothing():
     assert found.loc["figure4-qmix", ["our verdict", "runs missing"]].tolist() == [UNDECIDED, 1]
 
 
-def test_a_lost_evaluation_is_left_out_and_a_nan_is_not():
+def test_a_lost_evaluation_is_left_out_of_a_runs_mean_and_a_run_that_diverged_altogether():
     (frame, line), *others = smac_runs()
     lost = frame[(frame["env_step"] != 300) | (frame["metric"] != names.score(names.INDEPENDENT, "win_rate"))]
-    evidence = gather(make_runs((lost, line), *others))
+    evidence = gather(make_runs((lost, line | {"state": "incomplete"}), *others).with_incomplete())
     one = evidence["figure6"].lines.set_index(["map", "method", "seed"]).loc[(line["map"], "MACPF", 0)]
     curve = np.linspace(0, 0.9, 12)
     assert one["training"] == pytest.approx(np.delete(curve, 3).mean())
     assert one[["early", "middle"]].tolist() == pytest.approx([curve[:3].mean(), curve[4:8].mean()])
-    nan = frame.assign(value=frame["value"].where(frame["env_step"] != 300))
-    found = ledger(gather(make_runs((nan, line), *others))).set_index("id").loc["figure6-same"]
-    assert found[["our verdict", "runs missing"]].tolist() == [UNDECIDED, 0]
+    diverged = line | {"state": "diverged", "counts": False}
+    found = ledger(gather(make_runs((frame, diverged), *others).with_incomplete())).set_index("id").loc["figure6-same"]
+    assert found[["our verdict", "runs missing"]].tolist() == [UNDECIDED, 1]
+    assert found["evidence"] == f"19 of 20 runs. Left out: MACPF on {line['map']} seed 0 (diverged)"
+
+
+def test_a_run_that_counts_on_request_and_never_came_so_far_decides_nothing():
+    (frame, line), *others = smac_runs()
+    early = frame[frame["env_step"] < 400]
+    evidence = gather(make_runs((early, line | {"state": "short", "env_step": 300}), *others).with_incomplete())
+    found = ledger(evidence).set_index("id").loc["figure6-same"]
+    assert (found["our verdict"], found["runs missing"]) == (UNDECIDED, 0)
     assert found["evidence"].startswith(f"NaN: MACPF on {line['map']}, MACPF_DEP on {line['map']}")
 
 

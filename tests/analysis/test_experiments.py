@@ -10,6 +10,7 @@ from analysis.experiments import Experiment, find
 from analysis.figures.curves import curve_table
 from analysis.runs import load_runs
 from analysis.tables.beside_paper import cells, write_table
+from tests.analysis.synthetic import numbered
 
 SETTINGS = {"map": {}, "budget": {"eval_interval": 100, "eval_episodes": 32}}
 
@@ -18,8 +19,12 @@ SETTINGS = {"map": {}, "budget": {"eval_interval": 100, "eval_episodes": 32}}
 def write_smac(write_run, tmp_path):
     """Write a run on a SMAC map whose evaluations come a few steps late, as episodes end where they end."""
 
-    def write(wins, algo="qmix", map="MMM", seed=0, late=7, **changes):
+    def write(wins, algo="qmix", map="MMM", seed=0, late=7, lost=None, **changes):
         rows = [{"env_step": 100 * k + (late * k) % 50, "eval/independent/win_rate": win} for k, win in enumerate(wins)]
+        if lost is not None:
+            rows = numbered(rows)
+            del rows[lost]
+            changes |= {"evaluations": len(wins)}
         extra = {"env": "smac", "config": SETTINGS, **changes.pop("extra", {})}
         options = {"backend": "embedded", "total": 100 * (len(wins) - 1)} | changes
         return write_run(tmp_path, rows, algo=algo, map=map, seed=seed, extra=extra, **options)
@@ -62,31 +67,43 @@ def test_curves_are_smoothed_over_five_and_meet_at_the_evaluation_grid(write_sma
     assert (table["seeds"] == 2).all()
 
 
-def test_a_nan_is_kept_and_marked_by_nobody(write_smac, tmp_path):
+def test_a_run_that_diverged_is_no_score_and_is_named(write_smac, tmp_path):
     write_smac([0.5, 0.5, float("nan")])
     write_smac([0.5, 0.5, 0.5], algo="fop")
-    found = find(load_runs(tmp_path), Experiment("table2", "smac", ("MMM",), ("qmix", "fop"), (0,)))
-    table = cells(found, paper.table("table2")).set_index("algo")
-    assert np.isnan(table.loc["qmix", "mean"])
-    assert not table.loc["qmix", "bold"]
-    assert table.loc["fop", "bold"]
+    for runs in (load_runs(tmp_path), load_runs(tmp_path).with_incomplete()):
+        found = find(runs, Experiment("table2", "smac", ("MMM",), ("qmix", "fop"), (0,)))
+        table = cells(found, paper.table("table2")).set_index("algo")
+        assert table["seeds"].to_dict() == {"qmix": 0, "fop": 1}
+        assert np.isnan(table.loc["qmix", "mean"])
+        assert table["bold"].to_dict() == {"qmix": False, "fop": True}
+        assert table["not_whole"].to_dict() == {"qmix": "seed 0: diverged", "fop": ""}
+        assert "Left out: QMIX seed 0 (diverged)." in found.caption
+        curves = curve_table(found, ("independent",)).set_index("method")
+        assert list(curves.index) == ["FOP"] * 3
 
 
-def test_unfinished_runs_stand_in_only_where_nothing_is_finished(write_smac, tmp_path):
+def test_unfinished_runs_count_only_on_request(write_smac, tmp_path):
     write_smac([0.1] * 6)
     write_smac([0.9] * 3, seed=1, done=False, total=500)
     write_smac([0.7] * 3, algo="fop", done=False, total=500)
-    found = find(load_runs(tmp_path), Experiment("table2", "smac", ("MMM",), ("qmix", "fop"), (0, 1)))
+    runs, experiment = load_runs(tmp_path), Experiment("table2", "smac", ("MMM",), ("qmix", "fop"), (0, 1))
+    found = find(runs, experiment)
     assert found.final("MMM", "qmix").tolist() == pytest.approx([0.1])
-    assert found.final("MMM", "fop").tolist() == pytest.approx([0.7])
+    assert found.final("MMM", "fop").empty
     missing = "Missing: FOP on MMM; QMIX on MMM (seed 1)"
-    assert f"1 of 4 planned runs are finished. {missing}. 1 unfinished ones" in found.caption
+    named = "FOP seed 0 (crashed at 214 of 500 env steps); QMIX seed 1 (crashed at 214 of 500 env steps)"
+    named = named.replace("crashed", "short")
+    assert f"1 of 4 planned runs are finished. {missing}. Left out: {named}." in found.caption
     assert "Greedy evaluation, 32 episodes every 100 env steps" in found.caption
-    table = cells(found, paper.table("table2"))
-    assert not table["bold"].any()  # neither has all its seeds
-    write_table(found, tmp_path / "out")
+    assert not cells(found, paper.table("table2"))["bold"].any()  # neither has all its seeds
+    asked = find(runs.with_incomplete(), experiment)
+    assert asked.final("MMM", "qmix").tolist() == pytest.approx([0.1, 0.9])
+    assert asked.final("MMM", "fop").tolist() == pytest.approx([0.7])
+    assert f"1 of 4 planned runs are finished. {missing}. Not whole, but counted on request: {named}." in asked.caption
+    assert not cells(asked, paper.table("table2"))["bold"].any()  # nor is a cell whole that has an unfinished run
+    write_table(asked, tmp_path / "out")
     page = (tmp_path / "out" / "table2.md").read_text()
-    assert "0.100 ± 0.000, n=1 (" in page
+    assert "0.500 ± 0.400, n=2, unfinished (" in page
     assert "0.700 ± 0.000, n=1, unfinished (" in page
 
 
@@ -107,13 +124,17 @@ def test_a_run_without_scores_does_not_count_as_finished(write_run, write_smac, 
     assert "1 of 2 planned runs are finished. Missing: QMIX on MMM (seed 1)." in found.caption
 
 
-def test_where_a_run_diverged_its_method_has_a_hole(write_smac, tmp_path):
-    write_smac([0.5, 0.5, float("nan"), 0.5])
+def test_a_lost_evaluation_shows_in_the_number_of_seeds_where_the_run_counts(write_smac, tmp_path):
+    write_smac([0.5, 0.5, 0.5, 0.5], lost=2)
     write_smac([0.1] * 4, seed=1)
-    found = find(load_runs(tmp_path), Experiment("figure5", "smac", ("MMM",), ("qmix",), (0, 1)))
-    table = curve_table(found, ("independent",))
-    assert np.isnan(table["mean"]).tolist() == [False, False, True, False]
-    assert "NaN scores: QMIX on MMM (seed 0)" in found.caption
+    runs, experiment = load_runs(tmp_path), Experiment("figure5", "smac", ("MMM",), ("qmix",), (0, 1))
+    table = curve_table(find(runs, experiment), ("independent",))
+    np.testing.assert_allclose(table["mean"], 0.1)
+    assert table["seeds"].tolist() == [1, 1, 1, 1]
+    table = curve_table(find(runs.with_incomplete(), experiment), ("independent",))
+    np.testing.assert_allclose(table["mean"], [0.3, 0.3, 0.1, 0.3])
+    assert table["seeds"].tolist() == [2, 2, 1, 2]
+    assert set(table["not_whole"]) == {"seed 0: incomplete, 3 of 4 evaluations (counted)"}
 
 
 def test_ablations_and_variants_are_told_from_what_they_vary():

@@ -31,12 +31,11 @@ def test_the_shape_is_the_documented_one():
     assert run["absolute_metrics"] == {"win_rate": [pytest.approx(0.3)]}
 
 
-def test_joint_policies_are_no_metric_and_nan_stays():
+def test_joint_policies_are_no_metric():
     joint = {names.joint(names.INDEPENDENT, (0, 0)): 0.5}
-    document = export(make_runs(make_run([0.5, math.nan], "qmix", extra=joint)))
+    document = export(make_runs(make_run([0.5, 0.7], "qmix", extra=joint)))
     steps = document["smac"]["8m"]["QMIX"]["seed_0"]
     assert list(steps["step_1"]) == ["step_count", "win_rate"]
-    assert math.isnan(steps["absolute_metrics"]["win_rate"][0])
 
 
 def test_what_marl_eval_would_mix_is_refused():
@@ -48,11 +47,37 @@ def test_what_marl_eval_would_mix_is_refused():
     twin[0]["run"] = twin[1]["run"] = "qmix-smac-8m-ffff0000-s0"
     with pytest.raises(AnalysisError, match="would stand in one place"):
         export(make_runs(one, twin))
-    with pytest.raises(AnalysisError, match="no finished run"):
-        export(make_runs(make_run([0.1], state="short")))
+    with pytest.raises(AnalysisError, match="no whole run"):
+        export(make_runs(make_run([0.1], state="short"), make_run([math.nan], seed=1)))
 
 
-def test_the_command_writes_a_file(monkeypatch, tmp_path):
-    monkeypatch.setattr(command, "load_runs", lambda _: make_runs(make_run([0.1], "qmix")))
-    assert command.main(["export", "--to", str(tmp_path / "new" / "runs.json")]) == 0
-    assert json.loads((tmp_path / "new" / "runs.json").read_text())["smac"]["8m"]["QMIX"]["seed_0"]
+def test_a_budget_is_found_under_the_name_that_its_runs_have():
+    """In the matrix game the laptop's budget is the paper's, and its runs are kept under that name."""
+    run = make_run([0.1], "qmix", "p0_12", env="matrix_game", score="return")
+    assert list(export(make_runs(run), budget="laptop")) == ["matrix_game"]
+    with pytest.raises(AnalysisError, match="no whole run"):
+        export(make_runs(run), budget="smoke")
+
+
+def test_the_command_writes_a_file_and_says_what_it_lacks(monkeypatch, tmp_path, capsys):
+    runs = [
+        make_run([0.1], "qmix"),
+        make_run([math.nan], "qmix", seed=1),
+        make_run([0.2], "qmix", state="short", seed=2),
+    ]
+    monkeypatch.setattr(command, "load_runs", lambda _: make_runs(*runs))
+    arguments = ["export", "--to", str(tmp_path / "new" / "runs.json")]
+    said = {
+        (): (["seed_0"], ["Left out: QMIX seed 1 (diverged); QMIX seed 2 (short at 0 of 0 env steps)."]),
+        ("--allow-incomplete",): (
+            ["seed_0", "seed_2"],
+            [
+                "Left out: QMIX seed 1 (diverged).",
+                "Not whole, but counted on request: QMIX seed 2 (short at 0 of 0 env steps).",
+            ],
+        ),
+    }
+    for options, (seeds, lines) in said.items():
+        assert command.main([*arguments, *options]) == 0
+        assert list(json.loads((tmp_path / "new" / "runs.json").read_text())["smac"]["8m"]["QMIX"]) == seeds
+        assert capsys.readouterr().err.splitlines() == [f"analysis: {line}" for line in lines]

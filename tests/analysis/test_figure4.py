@@ -53,13 +53,18 @@ def test_figures_and_their_numbers(outputs: Path, tmp_path: Path, capsys: pytest
     assert str(tmp_path / "figure4.pdf") in printed
     assert ["MACPF", "3", "2", "0", "1", "0", "1.333"] in [line.split() for line in printed.splitlines()]
     assert ["QMIX", "2", "0", "2", "0", "0", "4.000"] in [line.split() for line in printed.splitlines()]
+    # First evaluations of the six runs that count: 0, 1, 2, 1, -12, -12.
+    assert ["untrained", "networks", "6", "0", "4", "2", "0", "-3.333"] in [
+        line.split() for line in printed.splitlines()
+    ]
+    assert set(table.loc["QMIX", "not_whole"]) == {"seed 0: short at 0 of 300 env steps"}
 
 
 def test_the_caption_names_what_is_missing(outputs: Path) -> None:
     figure4 = collect(select(load_runs(outputs), "matrix_game"), "macpf")
     for words in (
         "MACPF 3, QMIX 2",
-        "QMIX seed 0 (short at 0 of 300)",
+        "Left out: QMIX seed 0 (short at 0 of 300 env steps).",
         "32 episodes",
         "budget paper (300 env steps)",
         "012345678",
@@ -107,10 +112,10 @@ def _frame(runs: dict[str, dict[int, float]]) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["run", "seed", "env_step", "value"])
 
 
-def test_ragged_runs_are_named_and_nan_is_not_skipped() -> None:
-    curve = over_seeds(_frame({"a": {0: 1.0, 10: math.nan, 20: 3.0}, "b": {0: 3.0, 10: 5.0}}))
+def test_ragged_runs_are_named_and_only_shared_steps_are_averaged() -> None:
+    curve = over_seeds(_frame({"a": {0: 1.0, 10: 2.0, 20: 3.0}, "b": {0: 3.0, 10: 5.0}}))
     assert list(curve.env_step) == [0, 10]
-    np.testing.assert_equal(curve.mean, [2.0, math.nan])
+    np.testing.assert_equal(curve.mean, [2.0, 3.5])
     assert curve.ragged == ("b",)
     with pytest.raises(AnalysisError, match="share no env step"):
         over_seeds(_frame({"a": {0: 1.0}, "b": {10: 3.0}}))

@@ -13,6 +13,7 @@ from analysis import server_source
 from analysis.__main__ import main
 from analysis.runs import load_runs
 from macpf.records.wandb_file import read_wandb_file
+from tests.analysis.synthetic import numbered
 from tests.analysis.wandb_server import KEY, StoredRun, serving
 
 PROJECT = "team/macpf"
@@ -47,19 +48,21 @@ def both(server, tmp_path, write_run, make_row):
     for seed, attempts in histories.items():
         joined = []
         for number, steps in enumerate(attempts, start=1):
-            rows = [make_row(step, number + step / 7, dependent=-step / 3) for step in steps]
+            rows = numbered(
+                [make_row(s, number + s / 7, dependent=-s / 3) for s in steps], steps[0] // 10 if steps else 0
+            )
             if seed == 1:
                 rows[5] |= {"train/loss": math.nan, "train/up": math.inf, "train/down": -math.inf}
             last, going = number == len(attempts), seed == 4
             path = write_run(
                 tmp_path / "runs", rows, algo="macpf", seed=seed, attempt=number, done=last and not going,
-                exit_code=0 if last else 143,
+                exit_code=0 if last else 143, evaluations=31,
             )  # fmt: skip
             if going:
                 path.write_bytes(path.read_bytes()[:-3])  # its last record is the exit
             joined += rows
         config = read_wandb_file(path).config
-        state, summary = ("running", {}) if going else ("finished", {"done": 1})
+        state, summary = ("running", {}) if going else ("finished", {"end": "finished"})
         server.projects[PROJECT].append(
             StoredRun(config["run_key"], config, joined, state, summary, exported=12 if seed == 2 else 0)
         )
@@ -78,7 +81,7 @@ def test_server_and_folder_give_the_same_runs(both, monkeypatch):
     assert_frame_equal(local.frame, remote.frame)
     assert_frame_equal(local.report, remote.report)
     assert local.configs == remote.configs
-    assert list(remote.report["state"]) == ["finished", "finished", "finished", "no data", "crashed"]
+    assert list(remote.report["state"]) == ["finished", "diverged", "finished", "no data", "crashed"]
     assert list(remote.report["attempts"]) == [3, 1, 1, 1, 1]
     assert list(remote.report["nan"]) == [0, 3, 0, 0, 0]
     assert len(pages(server, "Runs")) == 3
@@ -98,7 +101,7 @@ def test_only_runs_that_ended_are_kept_and_only_while_nothing_changed(both):
     # A run that was resumed, one whose rows were replaced by as many others, and the one that goes on.
     ended[1].rows = [*ended[1].rows, {"env_step": 310, "eval/independent/return": 5.0}]
     ended[2].rows = [{**row, "eval/independent/return": 99.0} for row in ended[2].rows]
-    ended[2].summary = {"done": 1, "eval/independent/return": 99.0}
+    ended[2].summary = {"end": "finished", "eval/independent/return": 99.0}
     going.rows = [*going.rows, {"env_step": 110, "eval/independent/return": 6.0}]
     frame = load_runs(f"wandb:{PROJECT}").frame
     score = frame[frame["metric"] == "eval/independent/return"]

@@ -10,6 +10,7 @@ from rich.console import Console
 from analysis.errors import AnalysisError
 from analysis.status import status
 from macpf.records.standing import write_plan
+from tests.analysis.synthetic import write_end
 
 
 def run(root, algo, seed, **facts):
@@ -26,7 +27,8 @@ def shown(root, plan=None):
 
 
 def test_every_state_is_counted_and_every_trouble_named(tmp_path):
-    done = run(tmp_path, "macpf", 0, state="finished")
+    done = run(tmp_path, "macpf", 0)
+    write_end(done)
     standing = {"env_step": 500, "total_env_steps": 1000, "score": {"independent": 0.25}, "steps_per_second": 71.0}
     run(tmp_path, "macpf", 1, state="running", host="far", updated=time.time(), seconds_left=3660, **standing)
     failed = run(tmp_path, "qmix", 0, state="failed", error="ValueError: no room")

@@ -77,16 +77,21 @@ def test_nothing_is_loaded_from_elsewhere(page):
     assert "default-src 'none'" in text
 
 
-def test_the_curves_hold_means_bands_and_holes(write_evaluations, tmp_path, written):
-    for seed, last in ((0, float("nan")), (1, float("nan"))):
+def test_the_curves_hold_means_and_bands_and_name_what_is_not_in_them(write_evaluations, tmp_path, written):
+    for seed, last in enumerate((3.0, 3.0, float("nan"))):
         write_evaluations(tmp_path, [0.0, 1.0 + seed, last], env="mpe", map="line_control", seed=seed)
-    data = json.loads(re.search(r'id="curve-data">(.*?)</script>', written(), re.S).group(1))
-    (chart,) = data["charts"]
+    write_evaluations(tmp_path, [0.0, float("nan")], env="mpe", map="simple_spread", total=200)
+    text = written()
+    data = json.loads(re.search(r'id="curve-data">(.*?)</script>', text, re.S).group(1))
+    chart, nothing = data["charts"]
     (line,) = chart["lines"]
     assert line["steps"] == [0, 100, 200]
-    assert line["mean"] == [0.0, 1.5, None]
-    assert line["spread"] == [0.0, 0.5, None]  # population standard deviation, unsmoothed outside SMAC
-    assert line["seeds"] == [2, 2, 0]
+    assert line["mean"] == [0.0, 1.5, 3.0]
+    assert line["spread"] == [0.0, 0.5, 0.0]  # population standard deviation, unsmoothed outside SMAC
+    assert line["seeds"] == [2, 2, 2]
+    assert nothing["lines"] == []
+    assert "Left out: QMIX seed 2 (diverged)." in text
+    assert "Runs are not shown: no run of simple_spread is whole: QMIX seed 0 (diverged)." in text
 
 
 def test_smac_is_smoothed_with_half_a_deviation_on_each_side(write_evaluations, tmp_path, written):
@@ -134,6 +139,7 @@ def test_the_head_warns_of_what_spoils_a_result(write_evaluations, tmp_path, wri
     text = written()
     assert "1 run of smac with 100 env steps instead of the 2,050,000 of the paper budget" in text
     assert "NaN or infinite values: 1 run." in text
+    assert "Left out: QMIX seed 0 (diverged); QMIX seed 1 (no data)." in text
     assert "Values of 1 run are left out" in text
     assert "does not say config.budget.eval_interval" in text
 
