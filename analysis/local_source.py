@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.errors import AnalysisError
-from analysis.sources import Provenance, Reference, Segment, ending, tidy_rows, whole
+from analysis.sources import Provenance, Reference, Segment, ending, owner_of, tidy_rows, whole
 from macpf import names
 from macpf.records.wandb_file import WandbFile, read_wandb_file
 from macpf.records.wandb_log import digest_of
@@ -82,10 +82,11 @@ def _read_segment(path: Path) -> Segment:
     # A file that was just begun says nothing; its name and its folder still tell whose it is.
     run_id = file.run_id or path.stem.removeprefix("run-")
     config = file.config or _config_from_folder(path)
+    run_key, origin = owner_of(run_id, config)
     return Segment(
         run_id=run_id,
-        run_key=str(config.get(names.RUN_KEY) or run_id),
-        origin=str(config.get(names.ORIGIN) or ""),
+        run_key=run_key,
+        origin=origin,
         attempt=whole(config.get(names.ATTEMPT)) or 0,
         start_time=file.start_time,
         config=config,
@@ -99,11 +100,12 @@ def _read_segment(path: Path) -> Segment:
 def _unreadable(path: Path, error: Exception) -> Segment:
     """What is left of a log, or a folder of logs, that cannot be read: its path tells whose it is."""
     run_id = path.stem.removeprefix("run-") if path.suffix == ".wandb" else str(path)
+    run_key, origin = owner_of(run_id, {})
     trouble = f"{path} cannot be read: {getattr(error, 'strerror', None) or error}"
     return Segment(
         run_id=run_id,
-        run_key=run_id,
-        origin="",
+        run_key=run_key,
+        origin=origin,
         attempt=0,
         start_time=0.0,
         config=_config_from_folder(path),

@@ -151,11 +151,11 @@ def _by_run(segments: Iterable[Segment]) -> dict[str, list[Segment]]:
     """The attempts at each run. Two origins of one key are two runs, and each is called by its origin, too."""
     by_key: dict[str, dict[str, list[Segment]]] = defaultdict(lambda: defaultdict(list))
     for segment in segments:
-        by_key[segment.run_key][segment.origin].append(segment)
+        by_key[segment.run_key][segment.origin[:SHOWN]].append(segment)
     runs = {}
     for key, origins in by_key.items():
         for origin, attempts in origins.items():
-            runs[key if len(origins) == 1 else f"{key}@{origin[:SHOWN] or 'unknown'}"] = attempts
+            runs[key if len(origins) == 1 else f"{key}@{origin or 'unknown'}"] = attempts
     return runs
 
 
@@ -240,7 +240,7 @@ def _completeness(attempts: list[Segment], values: pa.Table, config: dict[str, A
         "state": state,
         "counts": state == FINISHED,
         "commit": " ".join(commits),
-        "origin": attempts[-1].origin,
+        "origin": max((segment.origin for segment in attempts), key=len),
     }
 
 

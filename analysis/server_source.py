@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.errors import AnalysisError
-from analysis.sources import Provenance, Reference, Segment, ending, tidy_rows, whole
+from analysis.sources import Provenance, Reference, Segment, ending, owner_of, tidy_rows, whole
 from macpf import names
 
 if TYPE_CHECKING:
@@ -95,10 +95,11 @@ class ServerSource:
         config: dict[str, Any] = run.config
         # Another project's runs are named, not read: there may be millions of steps in them.
         rows = self._rows(run) if config.get(names.RUN_KEY) else []
+        run_key, origin = owner_of(run.id, config)
         return Segment(
             run_id=run.id,
-            run_key=str(config.get(names.RUN_KEY) or run.id),
-            origin=str(config.get(names.ORIGIN) or ""),
+            run_key=run_key,
+            origin=origin,
             attempt=whole(config.get(names.ATTEMPT)) or 0,
             start_time=datetime.fromisoformat(run.created_at).timestamp(),
             config=config,

@@ -8,6 +8,7 @@ There are two: ``analysis.local_source`` (a folder) and ``analysis.server_source
 """
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ import pyarrow as pa
 
 from macpf import names
 from macpf.records.framing import Gap
+from macpf.records.owner import SHOWN
 
 #: Env steps from here on are no whole numbers any more, and nobody's.
 _LARGEST = 2.0**53
@@ -62,7 +64,8 @@ class Segment:
     Attributes:
         run_id: W&B's.
         run_key: the same for all attempts at one run.
-        origin: drawn when the run was first begun; empty if unknown, as of runs made before there were origins.
+        origin: drawn when the run was first begun, at least its first digits; empty if unknown, as of runs made before
+            there were origins.
         attempt: 1 for the first; 0 if unknown.
         start_time: seconds since 1970; 0 if unknown.
         config: W&B's config of the run, see ``macpf.names``; empty if nothing was written yet.
@@ -126,6 +129,14 @@ class Source(Protocol):
 def ending(end: Any, done: Any) -> str:
     """How a run's summary says that it ended; older runs only set a mark when they reached their budget."""
     return str(end) if end else "finished" if done == 1 else ""
+
+
+def owner_of(run_id: str, config: Mapping[str, Any]) -> tuple[str, str]:
+    """Key and origin of a run, as its config says; a log that says nothing yet still has W&B's id, which holds both."""
+    if config.get(names.RUN_KEY):
+        return str(config[names.RUN_KEY]), str(config.get(names.ORIGIN) or "")
+    match = re.fullmatch(rf"(.+-s\d+)-([0-9a-f]{{{SHOWN}}})", run_id)
+    return (match[1], match[2]) if match else (run_id, "")
 
 
 def tidy_rows(rows: Iterable[Mapping[str, Any]]) -> pa.Table:

@@ -64,8 +64,8 @@ def _game(stratum: Stratum, map_: str) -> Game:
 
 def _outcomes(runs: Runs) -> pd.DataFrame:
     """Of the runs that count, with intervals."""
-    ends = {"low": "optimum %, low", "high": "optimum %, high"}
-    return outcomes(runs, ENV).drop(columns=names.MAP).rename(columns=ends).round(1)
+    columns = {"low": "optimum %, low", "high": "optimum %, high", "not_whole": "not whole"}
+    return outcomes(runs, ENV).drop(columns=names.MAP).rename(columns=columns).round(1)
 
 
 def _policies(selection: Selection, shape: tuple[int, ...]) -> dict[str, JointPolicy]:

@@ -10,6 +10,7 @@ import pytest
 import wandb
 
 from macpf import names
+from macpf.records.owner import SHOWN
 from macpf.records.wandb_file import read_wandb_file
 from tests.analysis.synthetic import ORIGIN, numbered
 
@@ -59,7 +60,7 @@ def _write_run(
     summary = ({"end": end} | ({"why": why} if why else {})) if done else {}
     if not any(names.EVALUATION in row for row in rows):
         rows = numbered(rows, first)
-    return _write_bare_run(folder, rows, key, config, summary, exit_code)
+    return _write_bare_run(folder, rows, f"{key}-{origin[:SHOWN]}", config, summary, exit_code)
 
 
 @pytest.fixture(scope="session")

@@ -218,6 +218,16 @@ def test_another_source_fits(tmp_path: Path, write_run: WriteRun, make_row: Make
     assert not Server.cache_dir.exists()
 
 
+@pytest.mark.parametrize("content", [HEADER, b"", b"noise" * 20_000])
+def test_an_attempt_that_left_nothing_is_no_run_of_its_own(tmp_path, write_run, make_row, content) -> None:
+    write_run(tmp_path, [make_row(0, 1.0), make_row(300, 2.0)])
+    write_run(tmp_path, [make_row(300, 2.0)], attempt=2).write_bytes(content)
+    (line,) = load_runs(tmp_path).report.to_dict("records")
+    assert line["run"] == "qmix-matrix_game-p4_12-ab12cd34-s0"
+    assert (line["attempts"], line["found"], line["origin"]) == (2, 2, ORIGIN)
+    assert line["state"] == "finished"
+
+
 def test_nothing_to_load_is_said(tmp_path: Path) -> None:
     with pytest.raises(AnalysisError, match="make demo"):
         load_runs(tmp_path)
