@@ -42,7 +42,7 @@ RULES = [
     (["algo=mappo", "algo.learner.activation=gelu"], "activation='gelu'", "'relu' or 'tanh'"),
     (["map.payoff=[]"], "map.payoff=[]", "type e.g. map.payoff="),
     (["map.payoff=[[1,2],[3]]"], "map.payoff=[[1, 2], [3]]", "not a matrix of finite numbers"),
-    (["map.payoff=[[1,nan]]"], "map.payoff=[[1, nan]]", "not a matrix of finite numbers"),
+    (["map.payoff=[[1,nan]]"], "map.payoff.0.1=nan", "no finite number"),
     (["map.payoff=[[1,a]]"], "map.payoff=[[1, 'a']]", "not a matrix of finite numbers"),
     (["map.payoff=[1,2]"], "map.payoff=[1, 2]", "type e.g. map.payoff="),
     (["budget.env_steps=0"], "budget.env_steps=0", "greater than 0"),

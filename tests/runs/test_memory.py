@@ -39,7 +39,7 @@ def test_what_cannot_fit_is_refused_with_a_capacity_that_does(configured):
 
 def test_no_capacity_is_advised_where_no_batch_would_fit(configured):
     with pytest.raises(ConfigError, match="too little for one batch"):
-        replay_estimate(parts_with(configured, 5000), free=1000)
+        replay_estimate(parts_with(configured, 5000), free=4000)
 
 
 def test_too_large_a_replay_ends_the_command_before_anything_is_written(command, tmp_path):

@@ -10,10 +10,10 @@ from macpf.envs.base import Step
 from macpf.envs.smac.skirmish.env import Skirmish
 from macpf.method.learner import MACPF
 from macpf.runs import checkpoint
+from macpf.runs.command_line import with_quoted_folder
 from macpf.runs.errors import ConfigError, RunRefused
 from macpf.runs.identity import Identity
 from macpf.runs.job import run
-from macpf.runs.launch import with_quoted_folder
 from macpf.runs.render import STAYS, as_gif, random_team, render
 
 SMAC = ["env=smac", "env.backend=embedded", "map=3m"]
