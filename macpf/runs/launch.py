@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from macpf.configuration import CONF
+from macpf.envs.fault import EnvironmentFault
 from macpf.runs.command_line import check_additions, nearest, typed
 from macpf.runs.errors import NO_ROOM, NOT_WRITABLE, ConfigError, Interrupted, RunRefused, described
 
@@ -76,7 +77,7 @@ def errors_in_one_line() -> Iterator[None]:
     except KNOWN as error:
         print(f"error: {in_one_line(error)}", file=sys.stderr)
         raise SystemExit(2) from error
-    except RunRefused as error:
+    except (RunRefused, EnvironmentFault) as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(1) from error
     except OSError as error:  # of what surrounds the runs; they say themselves what happens to them
