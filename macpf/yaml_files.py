@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 from typing import Any
@@ -66,14 +67,22 @@ def check(path: Path) -> None:
             else, or grows beyond all bounds by its aliases.
     """
     try:
+        stat = path.stat()
+        _checked(path.absolute(), stat.st_mtime_ns, stat.st_size)
+    except OSError as error:
+        raise BrokenFile(f"cannot read {path}: {error.strerror}") from error
+
+
+@functools.lru_cache(maxsize=1024)
+def _checked(path: Path, mtime: int, size: int) -> None:
+    """A file as it was then: plans compose the same ones many hundred times."""
+    try:
         root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
         if root is None:
             return
         if not isinstance(root, yaml.MappingNode):
             raise BrokenFile(f"{path} holds no settings; write lines of the form key: value")
         _count(path, root, {})
-    except OSError as error:
-        raise BrokenFile(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise BrokenFile(f"{path}: byte {error.start} is not UTF-8; save it as UTF-8") from error
     except yaml.MarkedYAMLError as error:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
+from macpf.arguments import Parser, folder
 from macpf.configuration import CONF
 from macpf.runs import cluster
 from macpf.runs.command_line import with_quoted_folder
@@ -170,15 +171,8 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _folder(text: str) -> Path:
-    """A folder, with ``~`` written out: make passes it on as it was typed."""
-    if not text.strip():
-        raise argparse.ArgumentTypeError("no folder is named")
-    return Path(os.path.expanduser(text))
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m macpf.runs.reproduce", description=__doc__)
+    parser = Parser(prog="python -m macpf.runs.reproduce", description=__doc__)
     known = [*experiments(), *DRAWN, "all"]
     parser.add_argument("name", help=f"what to reproduce: {', '.join(known)}")
     launcher = "slurm" if shutil.which("sbatch") else "local"
@@ -188,8 +182,8 @@ def _parser() -> argparse.ArgumentParser:
         "--seeds", type=_count, help="seeds of each configuration (default: the experiment's; 1 for budget=smoke)"
     )
     parser.add_argument("--backend", help="of SMAC: embedded, starcraft or auto")
-    parser.add_argument("--runs", type=_folder, default=Path("outputs"), metavar="DIR", help="folder of all runs")
-    parser.add_argument("--out", type=_folder, default=Path("figures"), metavar="DIR", help="folder of all figures")
+    parser.add_argument("--runs", type=folder, default=Path("outputs"), metavar="DIR", help="folder of all runs")
+    parser.add_argument("--out", type=folder, default=Path("figures"), metavar="DIR", help="folder of all figures")
     parser.add_argument("--yes", action="store_true", help="do not ask before launching")
     parser.add_argument("--wait", action="store_true", help="wait until SLURM has played the runs")
     parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
