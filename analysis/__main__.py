@@ -11,6 +11,8 @@ from analysis.runs import Runs, load_runs
 from analysis.selection import select
 from analysis.server_source import PREFIX
 from macpf import names
+from macpf.arguments import Parser, filled, folder
+from macpf.yaml_files import BrokenFile
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -18,21 +20,21 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         options.command(options)
-    except (AnalysisError, OSError) as error:  # a file that cannot be written or read, with its name
+    except (AnalysisError, BrokenFile, OSError) as error:  # a file that cannot be written or read, with its name
         print(f"analysis: {error}", file=sys.stderr)
         return 2
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m analysis",
         description="Make figures and reports from finished (or unfinished) runs. Reads only what W&B kept, in a "
         "folder or on a server.",
         epilog="Runs are made by `make demo` or, for instance, `python run.py -m +experiment=figure4`.",
     )
     commands = parser.add_subparsers(required=True, metavar="command")
-    runs = argparse.ArgumentParser(add_help=False)
+    runs = Parser(add_help=False)
     runs.add_argument(
         "--runs",
         type=_runs,
@@ -40,10 +42,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="WHERE",
         help="folder, or wandb:entity/project on a W&B server (default: %(default)s)",
     )
-    excluding = argparse.ArgumentParser(add_help=False)
+    excluding = Parser(add_help=False)
     excluding.add_argument(
         "--exclude",
         action="append",
+        type=filled,
         default=[],
         metavar="TEXT",
         help="leave out runs with this in their key; repeatable",
@@ -53,11 +56,11 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="count runs, too, that are not finished or lack evaluations (diverged and untrained ones never count)",
     )
-    chosen = argparse.ArgumentParser(add_help=False, parents=[excluding])
+    chosen = Parser(add_help=False, parents=[excluding])
     chosen.add_argument("--budget", help="the budget of the runs to look at")
     chosen.add_argument("--backend", help="the backend of the runs to look at")
-    out = argparse.ArgumentParser(add_help=False)
-    out.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="default: %(default)s")
+    out = Parser(add_help=False)
+    out.add_argument("--out", type=folder, default=Path("figures"), metavar="DIR", help="default: %(default)s")
 
     completeness = commands.add_parser(
         "completeness",
@@ -142,7 +145,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Write every run that counts as marl-eval's JSON, and on the error stream which do not; the "
         "mapping: docs/analysis.md.",
     )
-    export.add_argument("--to", type=Path, required=True, metavar="FILE")
+    export.add_argument("--to", type=folder, required=True, metavar="FILE")
     export.set_defaults(command=_export)
 
     claims = commands.add_parser(
@@ -161,7 +164,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Write the tables of hyperparameters, made from conf/, as Markdown.",
     )
     hyperparameters.add_argument(
-        "--out", type=Path, default=Path("docs/hyperparameters.md"), metavar="FILE", help="default: %(default)s"
+        "--out", type=folder, default=Path("docs/hyperparameters.md"), metavar="FILE", help="default: %(default)s"
     )
     hyperparameters.set_defaults(command=_hyperparameters)
 
@@ -173,10 +176,15 @@ def _parser() -> argparse.ArgumentParser:
         "paper's, learning curves, matrix games, Figure 1, hyperparameters, every run, pictures.",
     )
     report.add_argument(
-        "--out", type=Path, default=Path("figures/report.html"), metavar="FILE", help="default: %(default)s"
+        "--out", type=folder, default=Path("figures/report.html"), metavar="FILE", help="default: %(default)s"
     )
     report.add_argument(
-        "--pictures", type=Path, action="append", default=[], metavar="DIR", help="one more folder of GIFs; repeatable"
+        "--pictures",
+        type=folder,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="one more folder of GIFs; repeatable",
     )
     report.set_defaults(command=_report)
 
@@ -195,7 +203,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _runs(text: str) -> Path | str:
     """A folder, or what says where on a server the runs are."""
-    return text if text.startswith(PREFIX) else Path(text)
+    return text if text.startswith(PREFIX) else folder(text)
 
 
 def _status(options: argparse.Namespace) -> None:

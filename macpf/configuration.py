@@ -13,6 +13,8 @@ from hydra.core.config_store import ConfigStore
 from hydra_plugins.hydra_submitit_launcher.config import SlurmQueueConf
 from omegaconf import DictConfig, OmegaConf
 
+from macpf import yaml_files
+
 CONF = Path(__file__).parents[1] / "conf"
 
 
@@ -43,7 +45,7 @@ ConfigStore.instance().store(group="hydra/launcher", name="slurm_jobs", node=Slu
 
 def sweep_params(name: str) -> dict[str, str]:
     """What the sweep of `conf/experiment/<name>.yaml` varies: lists with commas, as one would type them."""
-    params = OmegaConf.load(CONF / "experiment" / f"{name}.yaml").hydra.sweeper.params
+    params = yaml_files.load(CONF / "experiment" / f"{name}.yaml").hydra.sweeper.params
     return {str(key): str(value) for key, value in params.items()}
 
 
@@ -51,7 +53,7 @@ def compose(*overrides: str) -> DictConfig:
     """What `python run.py <overrides>` would be given.
 
     Raises:
-        hydra.errors.HydraException: an override does not fit.
+        hydra.errors.HydraException: an override does not fit, or a file is broken (`macpf.yaml_files.BrokenFile`).
     """
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         return hydra.compose("config", list(overrides))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,17 +13,22 @@ from jaxtyping import Bool, Float, Int, UInt8
 from pettingzoo import ParallelEnv
 
 from macpf.envs.base import Env, EnvSpec, Step
+from macpf.envs.contract import Contract, told_mask
+from macpf.envs.fault import EnvironmentFault
 
-MASK = "action_mask"
+#: Env steps that the first copy is tried out for when it is made.
+TRIED = 10
 
 
 class PettingZoo(Env):
     """B copies of a PettingZoo environment, played one after the other.
 
     Observations are flattened to float32 (discrete ones as one-hots) and padded with zeros to the longest. Agents who
-    have left, or not come yet, observe zeros and can only take action 0, which nobody sees. Action masks are read
-    from the infos or from dictionary observations (key ``action_mask``). Every episode starts from a seed of its own
-    that depends on `seed`, its place in the batch and its number only; an environment that draws from elsewhere
+    have left, or not come yet, observe zeros and can only take action 0. An agent has left once it is terminated or
+    truncated, whether it is listed any longer or not. Action masks are read from the infos or from dictionary
+    observations (key ``action_mask``). What the environment shows is held against its spaces when it is made and in
+    each copy's first steps, rewards and masks always (`macpf.envs.contract`). Every episode starts from a seed of its
+    own that depends on `seed`, its place in the batch and its number only; an environment that draws from elsewhere
     cannot be repeated.
 
     Args:
@@ -37,7 +42,7 @@ class PettingZoo(Env):
 
     Raises:
         ValueError: there is no such environment, or it does not fit: actions that are not discrete, action spaces
-            that differ without masks, no state of its own.
+            that differ without masks, no state of its own, or what it shows in its first steps breaks its contract.
     """
 
     def __init__(
@@ -58,15 +63,15 @@ class PettingZoo(Env):
         factory = find(id)
         self.games = [start(factory, id, kwargs) for _ in range(batch_size)]
         self.batch_size, self.seed, self.mean, self.own_state = batch_size, seed, reward == "mean", state == "own"
-        self.names = list(self.games[0].possible_agents)
-        self.spaces = {name: self.games[0].observation_space(name) for name in self.names}
+        self.contract = Contract(id, self.games[0])
+        self.names = self.contract.names
         sizes = _action_sizes(id, self.games[0])
-        obs_dim = max(spaces.flatdim(_without_mask(space)) for space in self.spaces.values())
+        obs_dim = max(self.contract.dims.values())
         self.spec = EnvSpec(
             n_agents=len(self.names),
             n_actions=max(sizes),
             obs_dim=obs_dim,
-            state_dim=_own_state(id, self.games[0]).size if self.own_state else len(self.names) * obs_dim,
+            state_dim=_own_state(self.contract, self.games[0]).size if self.own_state else len(self.names) * obs_dim,
             episode_limit=episode_limit,
             score="return",
         )
@@ -78,37 +83,73 @@ class PettingZoo(Env):
         self.obs: Float[np.ndarray, "B N O"] = np.zeros((B, N, obs_dim), dtype=np.float32)
         self.state: Float[np.ndarray, "B S"] = np.zeros((B, self.spec.state_dim), dtype=np.float32)
         self.available: Bool[np.ndarray, "B N A"] = np.zeros((B, N, max(sizes)), dtype=bool)
+        self.gone: list[set[str]] = [set() for _ in range(B)]
+        self._try_out()
 
     def reset(self) -> Step:
         """Start a new episode in each copy."""
         self.terminated, self.truncated = np.zeros_like(self.terminated), np.zeros_like(self.truncated)
-        for b, game in enumerate(self.games):
-            sequence = np.random.SeedSequence(self.seed, spawn_key=(b, self.episodes))
-            observations, infos = game.reset(seed=int(sequence.generate_state(1)[0]))
-            self._show(b, observations, infos)
+        for b in range(self.batch_size):
+            self._begin(b)
         self.episodes += 1
         self.played = 0
         return self._step(np.zeros(self.batch_size, dtype=np.float32))
 
     def step(self, actions: Int[np.ndarray, "B N"]) -> Step:
-        """One env step in each copy whose episode is not over."""
+        """One env step in each copy whose episode is not over.
+
+        Raises:
+            EnvironmentFault: a copy failed or broke its contract.
+        """
         reward = np.zeros(self.batch_size, dtype=np.float32)
         terminated, truncated = self.terminated.copy(), self.truncated.copy()
         self.played += 1
         for b in np.flatnonzero(~(terminated | truncated)).tolist():
-            game = self.games[b]
-            chosen = {name: int(actions[b, i]) for i, name in enumerate(self.names) if name in game.agents}
-            observations, rewards, _, truncations, infos = game.step(chosen)
-            total = sum(float(value) for value in rewards.values())
-            reward[b] = total / len(self.names) if self.mean else total
-            self._show(b, observations, infos)
-            if not game.agents:
-                truncated[b] = any(truncations.values())
-                terminated[b] = not truncated[b]
-            elif self.played >= self.spec.episode_limit:
-                truncated[b] = True
+            reward[b], over, cut = self._play(b, actions[b])
+            terminated[b], truncated[b] = over and not cut, cut or (not over and self.played >= self.spec.episode_limit)
         self.terminated, self.truncated = terminated, truncated
         return self._step(reward)
+
+    def _begin(self, b: int) -> None:
+        """Start a new episode in copy b."""
+        seed = int(np.random.SeedSequence(self.seed, spawn_key=(b, self.episodes)).generate_state(1)[0])
+        shown = self.contract.call("reset", 0, self.games[b].reset, seed=seed)
+        observations, infos = self.contract.parts("reset", 0, shown, ("observations", "infos"))
+        self.gone[b] = set()
+        self._show(b, 0, self._there(b, 0), observations, infos)
+
+    def _play(self, b: int, actions: Int[np.ndarray, "N"]) -> tuple[float, bool, bool]:
+        """One env step in copy b: the team's reward, whether nobody is left, and whether one of the last was cut."""
+        game, contract, t = self.games[b], self.contract, self.played
+        before = self._there(b, t)
+        chosen = {name: int(actions[i]) for i, name in enumerate(self.names) if name in game.agents}
+        kinds = ("observations", "rewards", "terminations", "truncations", "infos")
+        returned = contract.parts("step", t, contract.call("step", t, game.step, chosen), kinds)
+        observations, rewards, terminations, truncations, infos = returned
+        total = contract.rewards(before, t, rewards)
+        self.gone[b] |= {name for name in before if terminations.get(name) or truncations.get(name)}
+        left = self._there(b, t)
+        # When all leave at once it is over, and their last views may matter.
+        self._show(b, t, left or [name for name in before if name in observations], observations, infos, not left)
+        cut = not left and any(truncations.get(name) for name in before)
+        return total / len(self.names) if self.mean else total, not left, cut
+
+    def _there(self, b: int, t: int) -> list[str]:
+        """The agents of copy b that are listed and have not left."""
+        return [name for name in self.contract.agents(t, self.games[b]) if name not in self.gone[b]]
+
+    def _try_out(self) -> None:
+        """Play the first copy for some env steps, as nobody shall wait for a broken contract until a run has begun."""
+        random = np.random.default_rng(0)
+        self.terminated[1:] = True
+        try:
+            self._begin(0)
+            for _ in range(min(TRIED, self.spec.episode_limit)):
+                draws = random.random(self.available.shape)
+                self.step(np.where(self.available, draws, -1.0).argmax(axis=-1))
+        except EnvironmentFault as error:
+            raise ValueError(str(error)) from error
+        self.played = 0
 
     def draw(self, b: int) -> UInt8[np.ndarray, "H W 3"]:
         """Copy b as the environment shows itself.
@@ -128,20 +169,31 @@ class PettingZoo(Env):
         """Put back what `state_dict` returned."""
         self.episodes = state["episodes"]
 
-    def _show(self, b: int, observations: Mapping[str, Any], infos: Mapping[str, Any]) -> None:
-        """Write what copy b shows into its row."""
-        game = self.games[b]
-        present = game.agents or list(observations)  # all leave at once: it is over, and their last views may matter
+    def _show(
+        self,
+        b: int,
+        t: int,
+        present: Sequence[str],
+        observations: Mapping[str, Any],
+        infos: Mapping[str, Any],
+        ends: bool = False,
+    ) -> None:
+        """Write what copy b shows those who are present into its row; `ends` says that nobody will act on it."""
         self.obs[b], self.available[b] = 0.0, False
         for i, name in enumerate(self.names):
             if name not in present:
                 self.available[b, i, 0] = True
                 continue
-            seen = spaces.flatten(_without_mask(self.spaces[name]), _bare(observations[name]))
+            seen = self.contract.observation(name, t, observations)
             self.obs[b, i, : len(seen)] = seen
-            mask = _mask(observations[name], infos.get(name))
-            self.available[b, i, : self.sizes[i]] = True if mask is None else mask.astype(bool)
-        self.state[b] = np.asarray(game.state()).reshape(-1) if self.own_state else self.obs[b].reshape(-1)
+            size = int(self.sizes[i])
+            mask = self.contract.mask(name, t, observations[name], infos.get(name), size, ends)
+            self.available[b, i, :size] = True if mask is None else mask
+        if self.own_state:
+            returned = self.contract.call("state", t, self.games[b].state)
+            self.state[b] = self.contract.state(t, returned, self.spec.state_dim)
+        else:
+            self.state[b] = self.obs[b].reshape(-1)
 
     def _step(self, reward: Float[np.ndarray, "B"]) -> Step:
         return Step(
@@ -195,14 +247,17 @@ def _action_sizes(id: str, game: ParallelEnv) -> list[int]:
     sizes = []
     for name, space in found.items():
         if not isinstance(space, spaces.Discrete) or space.start != 0:
+            advice = "often '+env.kwargs.continuous_actions=false' or '+env.kwargs.continuous=false'"
+            if isinstance(space, spaces.MultiDiscrete):
+                advice = "wrap it so that each combination is one action"
             raise ValueError(
-                f"env.id={id}: {name} has the action space {space}, but only Discrete(n) from 0 fits; "
-                "ask for them (often '+env.kwargs.continuous_actions=false' or '+env.kwargs.continuous=false')"
+                f"env.id={id}: {name} has the action space {space}, but only Discrete(n) from 0 fits; ask for them "
+                f"({advice})"
             )
         sizes.append(int(space.n))
     if len(set(sizes)) > 1:
         observations, infos = game.reset(seed=0)
-        if any(_mask(observations.get(name), infos.get(name)) is None for name in game.agents):
+        if any(told_mask(observations.get(name), infos.get(name)) is None for name in game.agents):
             raise ValueError(
                 f"env.id={id}: agents have {dict(zip(found, sizes, strict=True))} actions and no action masks; "
                 "wrap it so that all have as many (supersuit.pad_action_space_v0), or so that it gives masks"
@@ -210,31 +265,14 @@ def _action_sizes(id: str, game: ParallelEnv) -> list[int]:
     return sizes
 
 
-def _own_state(id: str, game: ParallelEnv) -> np.ndarray:
+def _own_state(contract: Contract, game: ParallelEnv) -> np.ndarray:
     game.reset(seed=0)
     try:
-        return np.asarray(game.state())
+        return contract.state(0, game.state(), None)
     except NotImplementedError as error:
-        raise ValueError(f"env.id={id} has no state() of its own; use env.make.state=concat") from error
-
-
-def _without_mask(space: spaces.Space) -> spaces.Space:
-    """What of an observation space the agent is shown: ``observation`` of a dictionary, all but the mask of another."""
-    if not isinstance(space, spaces.Dict) or MASK not in space.spaces:
-        return space
-    return space["observation"]
-
-
-def _bare(observation: Any) -> Any:
-    return observation["observation"] if isinstance(observation, Mapping) and MASK in observation else observation
-
-
-def _mask(observation: Any, info: Any) -> np.ndarray | None:
-    """The action mask in an observation or an info, if there is one."""
-    for where in (observation, info):
-        if isinstance(where, Mapping) and MASK in where:
-            return np.asarray(where[MASK])
-    return None
+        raise ValueError(f"env.id={contract.id} has no state() of its own; use env.make.state=concat") from error
+    except EnvironmentFault as error:
+        raise ValueError(str(error)) from error
 
 
 def _versions(id: str) -> dict[str, str]:

@@ -3,84 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import hydra
 import torch
 from hydra.errors import InstantiationException
-from omegaconf import DictConfig, OmegaConf
-from pydantic import ConfigDict, Field, PositiveInt, TypeAdapter, ValidationError
-from pydantic.dataclasses import dataclass as checked
+from omegaconf import DictConfig
+from pydantic import ValidationError
 
 from macpf.envs.base import Env
 from macpf.experience.replay import Replay
 from macpf.experience.rollout import Rollout
 from macpf.learning.algorithm import Algorithm
-from macpf.runs.errors import ConfigError
+from macpf.runs.errors import ConfigError, described
 from macpf.runs.evaluation import Evaluator
 from macpf.runs.identity import Seeds
-
-STRICT = ConfigDict(extra="forbid")
-
-
-#: Names become parts of paths and of W&B ids.
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
-
-
-@checked(frozen=True, config=STRICT)
-class ReplaySettings:
-    """How an off-policy algorithm replays."""
-
-    capacity: PositiveInt
-    batch: PositiveInt
-    burn_in: PositiveInt
-    updates_per_episode: PositiveInt
-
-    def __post_init__(self) -> None:
-        if self.batch > self.capacity:
-            raise ValueError(f"batch={self.batch} is larger than capacity={self.capacity}")
-
-
-@checked(frozen=True, config=STRICT)
-class RolloutSettings:
-    """How much an on-policy algorithm plays before it learns, in env steps."""
-
-    env_steps: PositiveInt
-
-
-@checked(frozen=True, config=STRICT)
-class Budget:
-    """How long a run trains and how often it is evaluated, in env steps."""
-
-    name: Name
-    env_steps: PositiveInt
-    eval_interval: PositiveInt
-    eval_episodes: PositiveInt
-
-    @property
-    def evaluations(self) -> int:
-        """How often a whole run is evaluated: at the start, at every multiple of the interval, and at the end."""
-        return 1 + -(-self.env_steps // self.eval_interval)
-
-    def evaluation_due(self, env_steps: int) -> int:
-        """The number of the newest evaluation that is due after so many env steps, from 0 on."""
-        return self.evaluations - 1 if env_steps >= self.env_steps else env_steps // self.eval_interval
-
-
-@checked(frozen=True, config=STRICT)
-class CheckpointSettings:
-    """How often a run saves by itself."""
-
-    every_seconds: Annotated[float, Field(ge=0)]
-
-
-@checked(frozen=True, config=STRICT)
-class TrackingSettings:
-    """Where the W&B log goes."""
-
-    mode: Literal["offline", "online", "disabled"]
-    project: str
-    entity: str | None
+from macpf.runs.settings import (
+    Budget,
+    Parallel,
+    ReplaySettings,
+    RolloutSettings,
+    check,
+    check_run_settings,
+    check_that_it_learns,
+    choose_device,
+    one_line,
+)
 
 
 @dataclass
@@ -113,25 +61,29 @@ def settle(cfg: DictConfig) -> str | None:
     return f"env.backend=auto: {backend} ({why})"
 
 
-def build(cfg: DictConfig) -> Parts:
+def build(cfg: DictConfig, trains: bool = True) -> Parts:
     """Make the parts of a run from its settled configuration; cheap, and without a trace outside this process.
+
+    Args:
+        cfg: of the run.
+        trains: the run will learn, so it has to make an update some time; a picture of it need not.
 
     Raises:
         ConfigError: names the key, its value and what would be accepted.
     """
-    for key in ("algo.name", "env.name", "env.backend", "map.name"):
-        _check(key, Name, OmegaConf.select(cfg, key))
     check_run_settings(cfg)
     seeds = Seeds.of(cfg.seed)
-    budget = _check("budget", Budget, cfg.budget)
+    budget = check("budget", Budget, cfg.budget)
     device = choose_device(cfg.device)
     env = _make_env(cfg, "env.parallel", cfg.env.parallel, seeds.env)
     eval_env = _make_env(cfg, "env.eval_parallel", cfg.env.eval_parallel, seeds.eval_env)
     torch.manual_seed(seeds.networks)
     algorithm = _instantiate("algo.learner", cfg.algo.learner, sizes=env.spec, device=device, seed=seeds.algorithm)
     settings = _experience_settings(cfg, algorithm.on_policy)
+    if trains:
+        check_that_it_learns(settings, budget, env.batch_size, env.spec.episode_limit)
     capacity = settings.capacity if isinstance(settings, ReplaySettings) else 1
-    bootstrap = _check("env.bootstrap_at_limit", bool, cfg.env.bootstrap_at_limit)
+    bootstrap = check("env.bootstrap_at_limit", bool, cfg.env.bootstrap_at_limit)
     try:
         evaluator = Evaluator(Rollout(eval_env, bootstrap, device), budget.eval_episodes)
     except ValueError as error:
@@ -169,35 +121,8 @@ def check_planned(cfg: DictConfig, thoroughly: bool, elsewhere: bool) -> None:
         check_run_settings(cfg)
 
 
-def check_run_settings(cfg: DictConfig) -> None:
-    """Check what may differ between runs of one configuration.
-
-    Raises:
-        ConfigError: names the key, its value and what would be accepted.
-    """
-    _check("mode", Literal["train", "render"], cfg.mode)
-    _check("seed", Annotated[int, Field(ge=0, strict=True)], cfg.seed)
-    _check("threads", Annotated[int, Field(gt=0, strict=True)], cfg.threads)
-    _check("checkpoint", CheckpointSettings, cfg.checkpoint)
-    _check("tracking", TrackingSettings, cfg.tracking)
-    choose_device(cfg.device)
-
-
-def choose_device(device: str) -> str:
-    """`auto` takes CUDA where there is one.
-
-    Raises:
-        ConfigError: for a device that is not known or not there.
-    """
-    if device not in ("auto", "cpu", "cuda"):
-        raise ConfigError(f"device={device} is not known; use auto, cpu or cuda")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device=cuda, but this machine shows no CUDA device; use device=auto or device=cpu")
-    return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
-
-
 def _make_env(cfg: DictConfig, key: str, parallel: Any, seed: int) -> Env:
-    batch_size = _check(key, PositiveInt, parallel)
+    batch_size = check(key, Parallel, parallel)
     env: Env = _instantiate("env.make", cfg.env.make, batch_size=batch_size, seed=seed)
     return env
 
@@ -209,20 +134,10 @@ def _experience_settings(cfg: DictConfig, on_policy: bool) -> ReplaySettings | R
         raise ConfigError(f"algo.{other} is not a setting of the {kind} algo={cfg.algo.name}, which has algo.{key}")
     if key not in cfg.algo:
         raise ConfigError(f"algo.{key} is missing, and algo={cfg.algo.name} is {kind}")
-    settings: ReplaySettings | RolloutSettings = _check(
+    settings: ReplaySettings | RolloutSettings = check(
         f"algo.{key}", RolloutSettings if on_policy else ReplaySettings, cfg.algo[key]
     )
     return settings
-
-
-def _check(key: str, type_: Any, value: Any) -> Any:
-    """The value as `type_`, or one line that says why it is not."""
-    if OmegaConf.is_config(value):
-        value = OmegaConf.to_container(value, resolve=True)
-    try:
-        return TypeAdapter(type_).validate_python(value)
-    except ValidationError as error:
-        raise ConfigError(_one_line(key, error)) from error
 
 
 def _instantiate(key: str, node: DictConfig, **arguments: Any) -> Any:
@@ -230,24 +145,10 @@ def _instantiate(key: str, node: DictConfig, **arguments: Any) -> Any:
     try:
         return hydra.utils.instantiate(node, _partial_=True, _convert_="all")(**arguments)
     except ValidationError as error:
-        raise ConfigError(_one_line(key, error)) from error
+        raise ConfigError(one_line(key, error)) from error
     except (InstantiationException, TypeError, ValueError) as error:
         raise ConfigError(f"{key}: {' '.join(str(error).split())}") from error
-
-
-def _one_line(key: str, error: ValidationError) -> str:
-    """All of pydantic's complaints as `key=value: rule`, joined by semicolons."""
-    lines = []
-    for detail in error.errors():
-        where = ".".join(str(part) for part in detail["loc"])
-        full = f"{key}.{where}" if where else key
-        message = detail["msg"].removeprefix("Value error, ")
-        if detail["type"] == "missing":
-            lines.append(f"{full} is missing")
-        elif detail["type"] in ("unexpected_keyword_argument", "unexpected_keyword"):
-            lines.append(f"{full} is not a setting of it")
-        elif detail["type"] == "value_error":
-            lines.append(f"{full}: {message}")
-        else:
-            lines.append(f"{full}={detail['input']!r}: {message[0].lower()}{message[1:]}")
-    return "; ".join(lines)
+    except ConfigError:
+        raise
+    except Exception as error:  # whatever it is, it comes of what was typed: too large a network, a class of one's own
+        raise ConfigError(f"{key}: {described(error)}") from error

@@ -1,6 +1,7 @@
 """What can go wrong before or beside training, each shown to the user as one line."""
 
 import errno
+import traceback
 
 #: Errors of a write that found no room, and of one that may not be.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -29,3 +30,10 @@ class Interrupted(Exception):
     def __init__(self, signum: int) -> None:
         super().__init__(signum)
         self.signum = signum
+
+
+def described(error: Exception) -> str:
+    """An error that nobody foresaw, in one line with the place where it happened."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    text = " ".join(str(error).split()).partition(" Exception raised from ")[0]
+    return f"{type(error).__name__}: {text} ({place.filename}, line {place.lineno})"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 import re
 import signal
@@ -18,21 +17,36 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from macpf.configuration import CONF
-from macpf.runs.errors import NO_ROOM, NOT_WRITABLE, ConfigError, Interrupted, RunRefused
+from macpf.envs.fault import EnvironmentFault
+from macpf.runs.command_line import check_additions, nearest, typed
+from macpf.runs.errors import NO_ROOM, NOT_WRITABLE, ConfigError, Interrupted, RunRefused, described
+
+#: Errors of what was typed, which say themselves what is wrong.
+KNOWN = (ConfigError, HydraException, OmegaConfBaseException)
 
 
 def main() -> None:
     """Run `python run.py ...`; ends the process with 0, 1 (failed or refused), 2 (bad input) or 128 + a signal."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors through to us instead of printing them over many lines
-    sys.argv[1:] = [with_quoted_folder(argument) for argument in sys.argv[1:]]
     with errors_in_one_line():
-        if {"-m", "--multirun"} & set(sys.argv) and {"-c", "--cfg"} & set(sys.argv):
-            raise ConfigError("--cfg shows the settings of one run; leave -m and lists out")
-        _hydra_main()
+        sys.argv[1:] = typed(sys.argv[1:])
+        try:
+            _hydra_main()
+        except Exception as error:
+            if _Begun.run or isinstance(error, KNOWN):
+                raise
+            raise ConfigError(described(error)) from error  # Hydra cannot make a configuration of what was typed
+
+
+class _Begun:
+    """Whether Hydra has composed a configuration and handed it over."""
+
+    run = False
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
 def _hydra_main(cfg: DictConfig) -> float | None:
+    _Begun.run = True
     from macpf.runs.job import run  # imports torch, which `--help` need not wait for
     from macpf.runs.preemption import orphaned
 
@@ -46,6 +60,7 @@ def _hydra_main(cfg: DictConfig) -> float | None:
                 os._exit(128 + error.signum)  # nobody has work for it any more, and joblib would keep it for minutes
             return None
     with errors_in_one_line():
+        check_additions(cfg, HydraConfig.get().overrides.task)
         if cfg.mode == "render":
             from macpf.runs.render import render
 
@@ -54,22 +69,15 @@ def _hydra_main(cfg: DictConfig) -> float | None:
         return run(cfg)
 
 
-def with_quoted_folder(argument: str) -> str:
-    """A folder with the quotes that Hydra wants; the names of run folders have a ``=`` in them."""
-    key, _, folder = argument.partition("=")
-    plain = re.fullmatch(r"[\w./-]*", folder) or folder[0] in "'\"$"
-    return argument if plain or key not in ("run", "outputs") else f"{key}='{folder}'"
-
-
 @contextlib.contextmanager
 def errors_in_one_line() -> Iterator[None]:
     """Print what a user can mend as one line, and end the process with the exit code that `main` names."""
     try:
         yield
-    except (ConfigError, HydraException, OmegaConfBaseException) as error:
+    except KNOWN as error:
         print(f"error: {in_one_line(error)}", file=sys.stderr)
         raise SystemExit(2) from error
-    except RunRefused as error:
+    except (RunRefused, EnvironmentFault) as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(1) from error
     except OSError as error:  # of what surrounds the runs; they say themselves what happens to them
@@ -93,17 +101,8 @@ def in_one_line(error: Exception) -> str:
         choice = wanted.removeprefix(f"{group}/")
         return f"{group}={choice} is not known; choose one of: {', '.join(options.split())}"
     if found := re.search(r"Could not override '([^']+)'", text):
-        return f"there is no key {found.group(1)}; {_nearest(found.group(1))}"
+        return f"there is no key {found.group(1)}; {nearest(found.group(1))}"
+    if found := re.search(r"Key '([^']+)' is not in struct", text):
+        return f"{found.group(1)} is missing, which every run needs; leave ~{found.group(1)} out"
     text = text.removesuffix("See https://hydra.cc/docs/1.2/advanced/override_grammar/basic for details").strip()
     return re.sub(r" (full_key|object_type|reference_type)[:=].*", "", text)
-
-
-def _nearest(key: str) -> str:
-    known = set(re.findall(r"[a-z_0-9.]+", (CONF / "config.yaml").read_text()))
-    for path in CONF.glob("*/*.yaml"):
-        names = re.findall(r"^ *([a-z_0-9]+):", path.read_text(), re.M)
-        known |= {f"{path.parent.name}.{name}" for name in names} | {path.parent.name}
-    known |= {name.replace("algo.", "algo.learner.", 1) for name in known if name.startswith("algo.")}
-    close = difflib.get_close_matches(key, sorted(known), n=1)
-    hint = f"did you mean {'+' * (close[0] == key)}{close[0]}? " if close else ""
-    return f"{hint}`python run.py --cfg job` shows all keys"

@@ -1,4 +1,4 @@
-"""Whether a run's replay fits in this process's memory, said before any of it is taken."""
+"""Whether a run's replay and parallel episodes fit in this process's memory, said before any of it is taken."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 import psutil
 
 from macpf.experience.replay import most_bytes
-from macpf.runs.build import Parts, ReplaySettings
+from macpf.runs.build import Parts
 from macpf.runs.errors import ConfigError
+from macpf.runs.settings import ReplaySettings, RolloutSettings
 
 #: Bytes from which on a replay is worth a line.
 NOTEWORTHY = 100e6
@@ -22,8 +23,9 @@ def replay_estimate(parts: Parts, free: int) -> str | None:
         free: bytes this process may still take.
 
     Raises:
-        ConfigError: it may need more than is free; says what capacity would fit.
+        ConfigError: replay, or episodes that are played side by side, may need more than is free; says what would fit.
     """
+    free -= _of_rounds(parts, free)
     if not isinstance(parts.settings, ReplaySettings):
         return None
     capacity, limit = parts.replay.capacity, parts.rollout.env.spec.episode_limit
@@ -33,10 +35,38 @@ def replay_estimate(parts: Parts, free: int) -> str | None:
             f"algo.replay.capacity={capacity} may need {_gb(most)} ({_episodes(capacity, limit)}), {_gb(free)} is free"
         )
         fits = _rounded_down(capacity * free // most)
-        if fits < parts.settings.batch:
+        if fits < max(parts.settings.batch, parts.settings.burn_in):
             raise ConfigError(f"{need}, too little for one batch; run it where more memory is free")
         raise ConfigError(f"{need}; type algo.replay.capacity={fits}")
     return f"replay: up to {_gb(most)} for {_episodes(capacity, limit)}" if most > NOTEWORTHY else None
+
+
+def _of_rounds(parts: Parts, free: int) -> int:
+    """Bytes of a round of play and a round of evaluation, and of what an on-policy algorithm collects.
+
+    Raises:
+        ConfigError: one of them may need more than is free.
+    """
+    total = 0
+    for key, rollout in (("env.parallel", parts.rollout), ("env.eval_parallel", parts.evaluator.rollout)):
+        together, limit = rollout.env.batch_size, rollout.env.spec.episode_limit
+        most = most_bytes(together, limit, rollout.row)
+        if total + most > free:
+            fits = _rounded_down(together * max(free - total, 0) // most)
+            hint = f"type {key}={fits}" if fits else "run it where more memory is free, or shorten its episodes"
+            raise ConfigError(
+                f"{key}={together} may need {_gb(most)} ({_episodes(together, limit)}), {_gb(free)} is free; {hint}"
+            )
+        total += most
+    if isinstance(parts.settings, RolloutSettings):
+        collected = parts.settings.env_steps * parts.rollout.row.itemsize
+        if total + collected > free:
+            raise ConfigError(
+                f"algo.rollout.env_steps={parts.settings.env_steps} may need {_gb(collected)}, {_gb(free)} is free; "
+                f"type algo.rollout.env_steps={_rounded_down((free - total) // parts.rollout.row.itemsize)}"
+            )
+        total += collected
+    return total
 
 
 def free_memory(cgroups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -13,10 +14,13 @@ from pathlib import Path
 from statistics import median
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, RangeSweep
 
 from macpf.configuration import CONF, compose, sweep_params
 from macpf.records.standing import FINISHED, STATES, Standing, begun, standing
+from macpf.runs.command_line import check_additions, check_choices
 from macpf.runs.errors import ConfigError
 from macpf.runs.identity import Identity
 
@@ -26,6 +30,9 @@ DEFAULT_MEGABYTES = {"matrix_game": 1.0, "multigoal": 2.0, "mpe": 5.0, "smac": 2
 
 #: Experiments that the paper does not have.
 BEYOND = ("outcomes",)
+
+#: Most runs of one sweep; each is composed and checked before the first starts.
+MOST_RUNS = 10_000
 
 #: More compositions than this are shared among processes.
 FEW = 8
@@ -83,6 +90,8 @@ def runs_of(sweeps: Sequence[list[str]], elsewhere: bool = False) -> list[list[N
     Raises:
         ConfigError, hydra.errors.HydraException, omegaconf.errors.OmegaConfBaseException: an argument does not fit.
     """
+    for sweep in sweeps:
+        check_choices(sweep)
     asked = [_seeds_by_configuration(sweep) for sweep in sweeps]
     configurations = list(dict.fromkeys(overrides for seeds in asked for overrides in seeds))
     composed = dict(zip(configurations, _composed_in_parallel(configurations, elsewhere), strict=True))
@@ -99,9 +108,38 @@ def runs_of(sweeps: Sequence[list[str]], elsewhere: bool = False) -> list[list[N
 
 
 def expanded(arguments: Sequence[str]) -> list[list[str]]:
-    """The overrides of each run of ``python run.py -m <arguments>``, as Hydra's basic sweeper makes them."""
-    parsed = OverridesParser.create().parse_overrides(list(arguments))
+    """The overrides of each run of ``python run.py -m <arguments>``, as Hydra's basic sweeper makes them.
+
+    Raises:
+        ConfigError: there would be none, or too many to be one sweep.
+        hydra.errors.HydraException: an argument is no override, or of another sweeper.
+    """
+    known = GlobalHydra.instance()
+    loader = known.config_loader() if known.is_initialized() else None  # which knows what `glob` may choose from
+    parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(arguments))
+    runs = 1
+    for override in parsed:
+        runs *= _how_many(override) if override.is_sweep_override() else 1
+    if runs > MOST_RUNS:
+        raise ConfigError(f"this sweep has {runs:.3g} runs, more than {MOST_RUNS:,}; type fewer values, e.g. of seed")
     return [list(run) for batch in BasicSweeper.split_arguments(parsed, None) for run in batch]
+
+
+def _how_many(override: Override) -> int:
+    """The number of values that one argument of a sweep goes through, without writing them out; at least one."""
+    sweep, typed = override.value(), override.input_line
+    if not override.is_discrete_sweep():
+        raise ConfigError(f"{typed} names no values; type some, or use a sweeper that searches (hydra/sweeper=...)")
+    if isinstance(sweep, RangeSweep):
+        start, stop, step = sweep.start or 0, sweep.stop or 0, sweep.step
+        if step == 0 or not all(map(math.isfinite, (start, stop, step))):
+            raise ConfigError(f"{typed} never ends; use a finite range and a step other than 0")
+        values = math.ceil((stop - start) / step)
+    else:
+        values = sum(1 for _ in override.sweep_iterator())
+    if values <= 0:
+        raise ConfigError(f"{typed} has no values, so there is nothing to run; name some")
+    return values
 
 
 def all_of(by_sweep: Iterable[list[Needed]]) -> list[Needed]:
@@ -119,8 +157,8 @@ def _seeds_by_configuration(sweep: list[str]) -> dict[tuple[str, ...], list[int]
         rest = tuple(override for override in run if not override.startswith("seed="))
         numbers = [override.removeprefix("seed=") for override in run if override.startswith("seed=")]
         for number in numbers:
-            if not number.isdecimal():
-                raise ConfigError(f"seed={number} is no seed; use whole numbers from 0 on, e.g. seed=0,1")
+            if not number.isdecimal() or int(number) >= 2**63:
+                raise ConfigError(f"seed={number} is no seed; use whole numbers from 0 to 2**63 - 1, e.g. seed=0,1")
         seeds[rest] += map(int, numbers)
     return seeds
 
@@ -145,6 +183,7 @@ def _composed(overrides: tuple[str, ...], thoroughly: bool, elsewhere: bool) -> 
     from macpf.runs.build import check_planned, settle
 
     cfg = compose(*overrides)
+    check_additions(cfg, overrides)
     settle(cfg)
     identity = Identity.of(cfg)
     check_planned(cfg, thoroughly, elsewhere)

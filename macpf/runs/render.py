@@ -12,9 +12,10 @@ from typing import TypeAlias
 import numpy as np
 import torch
 from jaxtyping import UInt8
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from PIL import Image
 
+from macpf import yaml_files
 from macpf.envs.base import Env, Step
 from macpf.records.files import write_atomically
 from macpf.runs import checkpoint
@@ -40,7 +41,7 @@ def render(cfg: DictConfig) -> None:
         RunRefused: the run's checkpoint cannot be used.
     """
     folder = None if cfg.run is None else Path(cfg.run)
-    parts = build(_one_env(cfg if folder is None else _trained_on(folder, cfg)))
+    parts = build(_one_env(cfg if folder is None else _trained_on(folder, cfg)), trains=False)
     env, policies = parts.evaluator.rollout.env, parts.algorithm.policies
     if cfg.policy not in policies:
         raise ConfigError(f"policy={cfg.policy} is none of this algorithm; choose one of: {', '.join(policies)}")
@@ -118,8 +119,7 @@ def _trained_on(folder: Path, cfg: DictConfig) -> DictConfig:
     path = folder / "config.yaml"
     if not path.exists():
         raise ConfigError(f"run={folder} is no run folder; type run=outputs/<env>/<map>/<algo>/<hash>/seed=<k>")
-    trained = OmegaConf.load(path)
-    assert isinstance(trained, DictConfig)
+    trained = yaml_files.load(path)
     trained.seed, trained.device = cfg.seed, cfg.device
     return trained
 

@@ -12,16 +12,20 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
+from macpf.arguments import Parser, folder
 from macpf.configuration import CONF
 from macpf.records.standing import FINISHED, TROUBLED, Standing, write_plan
 from macpf.runs import cluster
+from macpf.runs.command_line import with_quoted_folder
 from macpf.runs.errors import ConfigError, RunRefused
-from macpf.runs.launch import errors_in_one_line, with_quoted_folder
+from macpf.runs.launch import errors_in_one_line
 from macpf.runs.plan import Needed, all_of, check_names, cost, describe, experiments, runs_of, standings, sweep_of
 
 ROOT = CONF.parent
 #: Figures that are drawn without a run of their own.
 DRAWN = ("figure3",)
+#: Most seeds of each configuration.
+MOST_SEEDS = 1_000
 #: Lines about runs that failed or were killed; the rest is counted.
 SHOWN = 10
 
@@ -162,13 +166,13 @@ def _agreed(runs: int, launcher: str) -> bool:
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text} is no number from 1 on")
+    if not text.isdecimal() or not 0 < int(text[:9]) <= MOST_SEEDS:
+        raise argparse.ArgumentTypeError(f"{text} is no number from 1 to {MOST_SEEDS:,}")
     return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m macpf.runs.reproduce", description=__doc__)
+    parser = Parser(prog="python -m macpf.runs.reproduce", description=__doc__)
     known = [*experiments(), *DRAWN, "all"]
     parser.add_argument("name", help=f"what to reproduce: {', '.join(known)}")
     launcher = "slurm" if shutil.which("sbatch") else "local"
@@ -178,8 +182,8 @@ def _parser() -> argparse.ArgumentParser:
         "--seeds", type=_count, help="seeds of each configuration (default: the experiment's; 1 for budget=smoke)"
     )
     parser.add_argument("--backend", help="of SMAC: embedded, starcraft or auto")
-    parser.add_argument("--runs", type=Path, default=Path("outputs"), metavar="DIR", help="folder of all runs")
-    parser.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="folder of all figures")
+    parser.add_argument("--runs", type=folder, default=Path("outputs"), metavar="DIR", help="folder of all runs")
+    parser.add_argument("--out", type=folder, default=Path("figures"), metavar="DIR", help="folder of all figures")
     parser.add_argument("--yes", action="store_true", help="do not ask before launching")
     parser.add_argument("--wait", action="store_true", help="wait until SLURM has played the runs")
     parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")

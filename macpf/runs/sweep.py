@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 import psutil
 from hydra import compose
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from rich.console import Console
@@ -23,6 +24,7 @@ from rich.table import Table
 from macpf.records.standing import FAILED, FINISHED, MISSING, OVER, RUNNING, standing
 from macpf.runs import cluster
 from macpf.runs.build import check_planned, settle
+from macpf.runs.command_line import check_additions
 from macpf.runs.console import LINE_EVERY, describe_pace, describe_score, duration
 from macpf.runs.errors import ConfigError
 from macpf.runs.folder import RunFolder
@@ -53,6 +55,9 @@ class Sweep(Callback):
         """Compose and check every run; end the process if one is wrong (2) or all are finished (0)."""
         try:
             slurm = cluster.submits(config.hydra.launcher)
+            if not config.hydra.sweeper._target_.endswith(".BasicSweeper"):
+                self._leave_to_the_sweeper(config, slurm)
+                return
             if config.hydra.launcher.get("n_jobs") == 0:
                 raise ConfigError(
                     "hydra.launcher.n_jobs=0 plays nothing; use -1 for as many at once as there are cores"
@@ -79,6 +84,15 @@ class Sweep(Callback):
                 signal.signal(signum, self._stop_workers)
         self._watcher.start()
 
+    def _leave_to_the_sweeper(self, config: DictConfig, slurm: bool) -> None:
+        """Let a sweeper that searches choose the runs as it goes; what does not vary is checked now."""
+        if slurm:
+            raise ConfigError("a sweeper that searches waits for its runs; use hydra/launcher=local or basic")
+        parsed = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
+        fixed = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
+        check_all([fixed], config.hydra.job.config_name, search_path(config))
+        self._say("The sweeper chooses the runs as it goes; each is checked when it begins.")
+
     def _play_on_slurm(self, runs: list[Needed], config: DictConfig) -> NoReturn:
         """Submit what is missing, watch until no run is queued, then end the process as `on_multirun_end` does."""
         outputs = Path(config.outputs)
@@ -103,6 +117,8 @@ class Sweep(Callback):
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Say how it ended, naming every run that is not finished; then the exit code is not 0."""
         self._stop_watching()
+        if not self.identities:
+            return  # a sweeper that searches has said how it went
         stands = [(identity, standing(identity.folder)) for identity in self.identities]
         left = [(identity, stand) for identity, stand in stands if stand.state != FINISHED]
         self._say(f"{len(stands) - len(left)} of {len(stands)} runs are finished.")
@@ -237,6 +253,7 @@ def check_all(
     built: set[str] = set()
     for overrides in planned:
         cfg = compose(config_name, [*search_path, *overrides])
+        check_additions(cfg, overrides)
         settle(cfg)
         identity = Identity.of(cfg)
         check_planned(cfg, identity.config_hash not in built, elsewhere)

@@ -2,13 +2,22 @@
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
-from omegaconf import OmegaConf
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from omegaconf import OmegaConf, open_dict
 
+from macpf.arguments import folder
+from macpf.configuration import CONF, compose
+from macpf.runs import reproduce
 from macpf.runs.build import build, settle
+from macpf.runs.command_line import check_additions, with_quoted_folder
 from macpf.runs.errors import ConfigError
-
-CONF = Path(__file__).parents[2] / "conf"
+from macpf.runs.identity import Identity
+from macpf.runs.job import run
+from macpf.runs.settings import Budget, ReplaySettings, RolloutSettings, check_that_it_learns
+from macpf.runs.sweep import Sweep
 
 
 def choices(group):
@@ -42,9 +51,27 @@ RULES = [
     (["algo=mappo", "algo.learner.activation=gelu"], "activation='gelu'", "'relu' or 'tanh'"),
     (["map.payoff=[]"], "map.payoff=[]", "type e.g. map.payoff="),
     (["map.payoff=[[1,2],[3]]"], "map.payoff=[[1, 2], [3]]", "not a matrix of finite numbers"),
-    (["map.payoff=[[1,nan]]"], "map.payoff=[[1, nan]]", "not a matrix of finite numbers"),
+    (["map.payoff=[[1,nan]]"], "map.payoff.0.1=nan", "no finite number"),
     (["map.payoff=[[1,a]]"], "map.payoff=[[1, 'a']]", "not a matrix of finite numbers"),
     (["map.payoff=[1,2]"], "map.payoff=[1, 2]", "type e.g. map.payoff="),
+    (["map.payoff=[[1,-inf]]"], "map.payoff.0.1=-inf", "no finite number"),
+    (["algo.learner.lr=inf"], "algo.learner.lr=inf", "no finite number"),
+    (["checkpoint.every_seconds=nan"], "checkpoint.every_seconds=nan", "no finite number"),
+    (["budget.env_steps=9223372036854775808"], "budget.env_steps=9223372036854775808", "more than 64 bits"),
+    (["seed=9223372036854775808"], "seed=9223372036854775808", "more than 64 bits"),
+    (["threads=5000"], "threads=5000", "less than or equal to 1024"),
+    (["env.parallel=20000"], "env.parallel=20000", "less than or equal to 10000"),
+    (["env.eval_parallel=20000"], "env.eval_parallel=20000", "less than or equal to 10000"),
+    (["budget.eval_episodes=3200000"], "budget.eval_episodes=3200000", "less than or equal to 1000000"),
+    (["tracking.project=a/b"], "tracking.project", "W&B takes no project that has /; type e.g. tracking.project=macpf"),
+    (["tracking.project=''"], "tracking.project", "has no name"),
+    (["map.name=.."], "map.name='..'", "pattern"),
+    (["budget.name=.."], "budget.name='..'", "pattern"),
+    (["algo.replay.capacity=64"], "burn_in=100 is larger than capacity=64", "use a capacity of at least 100"),
+    (["algo.replay.burn_in=500"], "algo.replay.burn_in=500", "budget.env_steps=400 gives 400 at most"),
+    (["algo.replay.batch=500"], "algo.replay.batch=500", "budget.env_steps=400 gives 400 at most"),
+    (["algo=mappo", "algo.rollout.env_steps=500"], "algo.rollout.env_steps=500", "budget.env_steps=400 ends before"),
+    (["algo.learner.hidden_dim=10000000000"], "algo.learner: RuntimeError", "can't allocate memory"),
     (["budget.env_steps=0"], "budget.env_steps=0", "greater than 0"),
     (["budget.eval_episodes=33"], "budget.eval_episodes=33", "use e.g. budget.eval_episodes=32"),
     (["env.parallel=0"], "env.parallel=0", "greater than 0"),
@@ -96,6 +123,10 @@ COMMANDS = [
     (["algo.learner.lr=-1"], "algo.learner.lr=-1: input should be greater than 0"),
     (["threads=0"], "threads=0: input should be greater than 0"),
     (["seed=1.0"], "seed=1.0: input should be a valid integer"),
+    (["+sede=3"], "there is no key sede, so +sede would change nothing; did you mean seed?"),
+    (["outputs="], "outputs= names no folder; type e.g. outputs=outputs"),
+    (["map=3"], "map=3 is not known; choose one of: 10m_vs_11m"),
+    (["--nope"], "unrecognized arguments: --nope; `python run.py --help` shows what can be typed"),
     (["experiment=figure4"], "did you mean +experiment?"),
     (["map=8m"], "map=8m belongs to env=smac; type env=smac, or a map of matrix_game"),
     (["-m", "algo=qmix,typo"], "algo=typo is not known; choose one of"),
@@ -117,5 +148,129 @@ def test_the_command_line_says_it_in_one_line_and_ends_with_2(command, tmp_path,
     assert line.startswith("error: ")
     assert message in line
     assert not done.stdout
-    assert not list(tmp_path.rglob("status.json"))
-    assert not list(tmp_path.rglob("wandb"))
+    assert not list(tmp_path.iterdir())
+
+
+ADDED = [
+    ("sede", "3", "seed"),
+    ("env.paralel", "4", "env.parallel"),
+    ("algo.lr", "0.1", "algo.learner.lr"),
+    ("map.enemies", "4", ""),
+    ("budget.steps", "4", ""),
+    ("foo.bar", "4", ""),
+    ("foo", "null", ""),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "meant"), ADDED)
+@pytest.mark.parametrize("plus", ["+", "++"])
+def test_an_added_key_that_nothing_reads_is_refused_with_the_nearest(configured, plus, key, value, meant):
+    with pytest.raises(ConfigError, match=rf"there is no key {key}, so \+{key} would change nothing; ") as caught:
+        check_additions(configured(f"{plus}{key}={value}"), [f"{plus}{key}={value}"])
+    assert f"did you mean {meant}" in str(caught.value)
+
+
+READ = [
+    ["env=pettingzoo", "+env.kwargs.N=5"],
+    ["env=pettingzoo", "+env.kwargs.render_mode=null"],
+    ["++seed=3"],
+    ["++env.parallel=4"],
+    ["++algo.learner.lr=0.1"],
+    ["++budget.env_steps=1000"],
+]
+
+
+@pytest.mark.parametrize("overrides", READ, ids=" ".join)
+def test_an_added_key_that_is_read_is_taken(configured, overrides):
+    check_additions(configured(*overrides), overrides)
+
+
+def test_keys_that_files_of_ones_own_bring_are_taken(tmp_path, monkeypatch):
+    (tmp_path / "conf" / "map").mkdir(parents=True)
+    (tmp_path / "conf" / "mine").mkdir()
+    (tmp_path / "conf" / "map" / "own.yaml").write_text("name: own\nenv: matrix_game\npayoff: [[1]]\nnote: mine\n")
+    (tmp_path / "conf" / "mine" / "x.yaml").write_text("a: 3\n")
+    overrides = ["map=own", f"hydra.searchpath=[file://{tmp_path}/conf]", "+mine=x", "mine.a=4"]
+    cfg = compose("budget=smoke", *overrides)
+    check_additions(cfg, [*overrides, "++mine.a=5"])
+    assert build(cfg).rollout.env.spec.n_actions == 1
+
+
+def test_a_long_enough_budget_or_overshoot_lets_a_run_learn():
+    budget = Budget("own", env_steps=100, eval_interval=100, eval_episodes=32)
+    check_that_it_learns(RolloutSettings(env_steps=109), budget, parallel=2, episode_limit=5)  # 99 + 2 * 5
+    with pytest.raises(ConfigError, match=r"type algo\.rollout\.env_steps=100 or less"):
+        check_that_it_learns(RolloutSettings(env_steps=110), budget, parallel=2, episode_limit=5)
+    replay = {"capacity": 500, "batch": 1, "updates_per_episode": 1}
+    check_that_it_learns(ReplaySettings(burn_in=104, **replay), budget, parallel=8, episode_limit=5)  # 13 rounds of 8
+    with pytest.raises(ConfigError, match="gives 104 at most"):
+        check_that_it_learns(ReplaySettings(burn_in=105, **replay), budget, parallel=8, episode_limit=5)
+
+
+@pytest.mark.parametrize("seed", [0, 2**63 - 1])
+def test_the_seeds_at_the_ends_of_their_domain_play_and_are_read_again(configured, seed):
+    cfg = configured("algo=qmix", f"seed={seed}", "budget.env_steps=40", "algo.replay.batch=8", "algo.replay.burn_in=8")
+    run(cfg)
+    assert f"seed={seed}" in str(Identity.of(cfg).folder)
+    assert pa.array([seed], pa.int64()).to_pylist() == [seed]
+
+
+@pytest.mark.parametrize("folder", ["bob's runs", "a b", "mother's \\"])
+def test_folders_of_any_name_are_trained_in(command, tmp_path, folder):
+    settings = ["algo=qmix", "budget=smoke", "budget.env_steps=40", "algo.replay.batch=8", "algo.replay.burn_in=8"]
+    done = command(*settings, "tracking=disabled", f"outputs={folder}")
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / folder).rglob("status.json"))) == 1
+    done = command("-m", *settings, "tracking=disabled", f"outputs={folder}", "seed=0,1", "hydra.launcher.n_jobs=1")
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / folder).rglob("status.json"))) == 2
+    assert [path.name for path in tmp_path.iterdir()] == [folder]
+
+
+def test_the_tilde_is_the_home_folder(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/bob")
+    assert with_quoted_folder("outputs=~/runs") == "outputs='/home/bob/runs'"
+    assert with_quoted_folder("outputs=~") == "outputs='/home/bob'"
+    assert folder("~/runs") == Path("/home/bob/runs")
+
+
+@pytest.mark.parametrize(("arguments", "line"), [
+    (["--runs="], "argument --runs: it is empty"),
+    (["--seeds=1000000000"], "1000000000 is no number from 1 to 1,000"),
+    (["--seeds=0"], "0 is no number from 1 to 1,000"),
+    (["--nope"], "unrecognized arguments: --nope"),
+    (["--budget=../algo/qmix"], "budget=../algo/qmix is not known; choose one of: laptop, paper, smoke"),
+    (["--backend=../x"], "env.backend='../x'"),
+    (["seed=9223372036854775808"], "is no seed; use whole numbers from 0 to 2**63 - 1"),
+    (["algo=.."], "algo=.. is not known"),
+    (["+sede=3"], "there is no key sede"),
+])  # fmt: skip
+def test_reproduce_says_it_in_one_line(capsys, tmp_path, arguments, line):
+    given = ["table2" if "backend" in arguments[0] else "figure4", "--dry-run", f"--runs={tmp_path}", *arguments]
+    try:
+        code = reproduce.main(given)
+    except SystemExit as end:
+        code = end.code
+    said = capsys.readouterr()
+    assert code == 2
+    assert line in said.err
+    assert len(said.err.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_sweeper_that_searches_is_left_to_choose_the_runs(capsys):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = hydra_compose("config", ["budget=smoke"], return_hydra_config=True)
+        with open_dict(cfg):
+            cfg.hydra.overrides.task = ["algo.learner.lr=interval(1e-4,1e-2)", "budget=smoke"]
+            cfg.hydra.sweeper._target_ = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
+            cfg.hydra.job.config_name = "config"
+        sweep = Sweep()
+        sweep.on_multirun_start(cfg)
+        sweep.on_multirun_end(cfg)
+        assert "The sweeper chooses the runs as it goes" in capsys.readouterr().out
+        cfg.hydra.overrides.task.append("algo.learner.gamma=7")
+        with pytest.raises(SystemExit) as end:
+            sweep.on_multirun_start(cfg)
+    assert end.value.code == 2
+    assert "algo.learner.gamma=7" in capsys.readouterr().err

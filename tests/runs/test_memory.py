@@ -39,7 +39,24 @@ def test_what_cannot_fit_is_refused_with_a_capacity_that_does(configured):
 
 def test_no_capacity_is_advised_where_no_batch_would_fit(configured):
     with pytest.raises(ConfigError, match="too little for one batch"):
-        replay_estimate(parts_with(configured, 5000), free=1000)
+        replay_estimate(parts_with(configured, 5000), free=4000)
+
+
+def test_environments_side_by_side_are_counted_too(configured):
+    parts = build(configured("algo=qmix", "env.parallel=10000"))
+    with pytest.raises(ConfigError, match=r"env\.parallel=10000 may need 0\.0 GB \(10,000 episodes") as caught:
+        replay_estimate(parts, free=10**5)
+    assert str(caught.value).endswith(f"; type env.parallel={10**5 // (2 * STEP) // 100 * 100}")
+    evaluated = build(configured("algo=qmix", "env.eval_parallel=10000", "budget.eval_episodes=10000"))
+    with pytest.raises(ConfigError, match=r"env\.eval_parallel=10000 may need"):
+        replay_estimate(evaluated, free=10**5)
+
+
+def test_so_is_what_an_on_policy_algorithm_collects(configured):
+    parts = build(configured("algo=mappo", "algo.rollout.env_steps=3000", "budget.env_steps=5000"))
+    assert replay_estimate(parts, free=10**6) is None
+    with pytest.raises(ConfigError, match=r"algo\.rollout\.env_steps=3000 may need .* type algo\.rollout\.env_steps="):
+        replay_estimate(parts, free=3000 * STEP)
 
 
 def test_too_large_a_replay_ends_the_command_before_anything_is_written(command, tmp_path):

@@ -12,10 +12,10 @@ import pytest
 
 from macpf.records.standing import standing
 from macpf.runs import cluster, reproduce
+from macpf.runs.command_line import with_quoted_folder
 from macpf.runs.errors import ConfigError
 from macpf.runs.folder import RunFolder
 from macpf.runs.identity import Identity
-from macpf.runs.launch import with_quoted_folder
 from macpf.runs.plan import all_of, check_names, cost, runs_of, standings, sweep_of
 
 

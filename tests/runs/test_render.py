@@ -10,15 +10,15 @@ from macpf.envs.base import Step
 from macpf.envs.smac.skirmish.env import Skirmish
 from macpf.method.learner import MACPF
 from macpf.runs import checkpoint
+from macpf.runs.command_line import with_quoted_folder
 from macpf.runs.errors import ConfigError, RunRefused
 from macpf.runs.identity import Identity
 from macpf.runs.job import run
-from macpf.runs.launch import with_quoted_folder
 from macpf.runs.render import STAYS, as_gif, random_team, render
 
 SMAC = ["env=smac", "env.backend=embedded", "map=3m"]
 SHORT = ["budget.env_steps=70", "budget.eval_interval=70", "budget.eval_episodes=2"]
-SHORT += ["env.parallel=1", "env.eval_parallel=2"]
+SHORT += ["env.parallel=1", "env.eval_parallel=2", "algo.replay.burn_in=32"]
 
 
 def test_a_random_team_is_drawn_until_its_battle_is_over(configured, tmp_path, capsys):
@@ -103,7 +103,7 @@ def test_how_a_run_is_drawn_does_not_change_what_it_is(configured):
 
 def test_folders_need_no_quotes():
     assert with_quoted_folder("run=a/b/seed=0") == "run='a/b/seed=0'"
-    for untouched in ("run='a/seed=0'", "run=", "seed=0", "-m", "hydra.run.dir=x"):
+    for untouched in ("run='a/seed=0'", "run=$HOME/a", "seed=0", "-m", "hydra.run.dir=x"):
         assert with_quoted_folder(untouched) == untouched
 
 

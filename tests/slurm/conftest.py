@@ -19,8 +19,8 @@ import pytest
 
 from analysis.runs import load_runs
 from macpf.names import TIME_PREFIX
-from macpf.runs.cluster import FOLDER
 from macpf.records.standing import Standing, standing
+from macpf.runs.cluster import FOLDER
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("cluster.sh")

@@ -1,0 +1,215 @@
+"""What is typed after ``python run.py``: paths in the quotes that Hydra wants, and what Hydra would let through."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import os
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn
+
+from hydra._internal.utils import get_args_parser
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from macpf import yaml_files
+from macpf.configuration import CONF
+from macpf.runs.errors import ConfigError
+
+#: Keys that hold a folder.
+FOLDERS = ("run", "outputs")
+#: Names of choices, of which some become parts of paths and of W&B ids.
+NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
+#: The groups of which every run has one choice.
+CHOSEN = ("algo", "env", "map", "budget", "tracking", "profile")
+#: What is made of a configuration (`macpf.runs.build`): all that an argument may be for.
+MADE = ("algo.learner", "env.make", "env.auto")
+#: Sections whose own checks know every key.
+CHECKED_SECTIONS = ("algo.replay", "algo.rollout")
+
+
+def typed(arguments: Sequence[str]) -> list[str]:
+    """The arguments as Hydra can take them, looked through before it does.
+
+    Raises:
+        ConfigError: there is no such option, a folder is empty, or a choice is none.
+        hydra.errors.HydraException: an argument is no override.
+    """
+    quoted = [with_quoted_folder(argument) for argument in arguments]
+    parser = get_args_parser()
+    parser.error = _refuse_option  # type: ignore[method-assign]
+    options = parser.parse_args(quoted)
+    if options.multirun and options.cfg:
+        raise ConfigError("--cfg shows the settings of one run; leave -m and lists out")
+    if not (options.help or options.hydra_help or options.shell_completion):
+        check_choices(options.overrides)
+    return quoted
+
+
+def _refuse_option(message: str) -> NoReturn:
+    raise ConfigError(f"{' '.join(message.split())}; `python run.py --help` shows what can be typed")
+
+
+def with_quoted_folder(argument: str) -> str:
+    """A folder with the quotes that Hydra wants and ``~`` written out; the names of run folders have a ``=`` in them.
+
+    Raises:
+        ConfigError: no folder is named.
+    """
+    key, equals, folder = argument.partition("=")
+    if key not in FOLDERS or not equals:
+        return argument
+    if not folder.strip():
+        raise ConfigError(f"{key}= names no folder; type e.g. {key}=outputs")
+    if folder[0] == "$" or (len(folder) > 1 and folder[0] in "'\"" and folder[-1] == folder[0]):
+        return argument
+    folder = os.path.expanduser(folder)
+    plain = re.fullmatch(r"[\w./-]*", folder, re.ASCII)
+    return argument if plain and "~" not in argument else f"{key}={_quoted(folder)}"
+
+
+def _quoted(text: str) -> str:
+    """In Hydra's quotes; a backslash is itself but before a quote."""
+    escaped = re.sub(r"(\\*)(?='|$)", lambda found: 2 * found.group(1), text).replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def check_choices(arguments: Sequence[str]) -> None:
+    """Look at every choice from a group (``algo=qmix``, or ``algo=qmix,fop`` in a sweep).
+
+    Raises:
+        ConfigError: a choice is no name: a path, a number, nothing, or several at once.
+        hydra.errors.HydraException: an argument is no override.
+    """
+    for override in OverridesParser.create().parse_overrides(list(arguments)):
+        group = override.key_or_group
+        if not group:
+            raise ConfigError(f"{override.input_line} names no key; type key=value")
+        if group == "hydra.searchpath":
+            _check_search_path(override.value())
+        if group in CHOSEN and override.is_delete():
+            raise ConfigError(f"~{group} leaves no {group}; type {group}=<one of: {', '.join(choices(group))}>")
+        if group not in (*CHOSEN, "experiment"):
+            continue
+        for choice in _choices_in(override):
+            text = choice.text if isinstance(choice, QuotedString) else choice
+            if not isinstance(text, str) or not re.match(NAME, text):
+                shown = "null" if text is None else text
+                raise ConfigError(f"{group}={shown} is not known; choose one of: {', '.join(choices(group))}")
+
+
+def _check_search_path(folders: Any) -> None:
+    for folder in folders if isinstance(folders, list) else []:
+        text = folder.text if isinstance(folder, QuotedString) else str(folder)
+        if text.startswith("file://") and not os.path.isdir(text.removeprefix("file://")):
+            raise ConfigError(
+                f"hydra.searchpath: there is no folder {text.removeprefix('file://')}; type its whole path"
+            )
+
+
+def _choices_in(override: Override) -> Iterable[Any]:
+    value = override.value()
+    if isinstance(value, ChoiceSweep):
+        return value.list
+    return [] if override.is_sweep_override() else [value]  # a pattern of names (glob) is Hydra's
+
+
+def choices(group: str) -> list[str]:
+    """The names that a group has in this repository."""
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+def check_additions(cfg: DictConfig, overrides: Iterable[str]) -> None:
+    """Look at what was added to a configuration by ``+key=value``.
+
+    Files of a user's own may bring keys of any name. What is typed must be read: it is an argument of something that
+    is made (``+env.kwargs.N=5``), or in a section whose own check names what it does not know.
+
+    Raises:
+        ConfigError: nothing reads it; says the nearest key.
+    """
+    added = [one for one in OverridesParser.create().parse_overrides(list(overrides)) if _adds_a_value(one)]
+    if not added:
+        return
+    used = _arguments(cfg)
+    for override in added:
+        key = override.key_or_group
+        if override.package is not None:
+            raise ConfigError(f"+{key}@{override.package} puts {key} where no run reads it; type {key}=<choice>")
+        if key.startswith(CHECKED_SECTIONS) or _read_by_us(key):
+            continue
+        without = OmegaConf.to_container(cfg)
+        if _drop(without, key.split(".")) and _arguments(DictConfig(without)) == used:
+            raise ConfigError(f"there is no key {key}, so +{key} would change nothing; {nearest(key)}")
+
+
+def _adds_a_value(override: Override) -> bool:
+    """Whether it adds a key, or another place for a group (``+algo@mine=qmix``), which nothing reads either."""
+    added = override.is_add() or override.is_force_add()
+    key = override.key_or_group
+    group = (CONF / key).is_dir() if "." not in key else key.startswith("hydra.")
+    return added and (not group or (override.package is not None and key in CHOSEN))
+
+
+def _drop(node: Any, path: list[str]) -> bool:
+    """Take a key out of nested dictionaries; whether it was there."""
+    for name in path[:-1]:
+        node = node.get(name) if isinstance(node, dict) else None
+    there = isinstance(node, dict) and path[-1] in node
+    if there:
+        del node[path[-1]]
+    return there
+
+
+def _read_by_us(key: str) -> bool:
+    """Whether it is a setting that is no argument of anything: ``++seed=3`` changes it like ``seed=3``."""
+    group, _, name = key.partition(".")
+    if group in ("algo", "env", "map"):
+        return name in ("name", "env", "backend", "parallel", "eval_parallel", "bootstrap_at_limit")
+    return key in known_keys()
+
+
+def _arguments(cfg: DictConfig) -> list[Any]:
+    """All that is made of a configuration, with its arguments; what cannot be resolved counts as it stands."""
+    found: list[Any] = []
+    for key in MADE:
+        try:
+            node = OmegaConf.select(cfg, key)
+            found.append(OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node)
+        except OmegaConfBaseException as error:
+            found.append(str(error))
+    return found
+
+
+def nearest(key: str) -> str:
+    """The known key that a wrong one was meant to be, and how to see all."""
+    known = known_keys()
+    last = key.rpartition(".")[2]
+    same_end = [name for name in known if name.endswith(f".{last}") and name.split(".")[0] == key.split(".")[0]]
+    close = min(same_end, key=len) if same_end and key not in known else None
+    close = close or next(iter(difflib.get_close_matches(key, known, n=1)), None)
+    hint = f"did you mean {'+' * (close == key)}{close}? " if close else ""
+    return f"{hint}`python run.py --cfg job` shows all keys"
+
+
+@functools.cache
+def known_keys() -> list[str]:
+    """Every group, and every key that a file of this repository sets."""
+    known: set[str] = set()
+    for path in CONF.rglob("*.yaml"):
+        groups = list(path.relative_to(CONF).parts[:-1])
+        content = OmegaConf.to_container(yaml_files.load(path))
+        whole = "# @package _global_" in path.read_text(encoding="utf-8")
+        known |= {"/".join(groups)} | set(_names(content, [] if whole else groups))
+    return sorted(name for name in known if name and not name.startswith(("hydra", "defaults")))
+
+
+def _names(node: Any, above: list[str]) -> Iterable[str]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key != "defaults":
+                yield ".".join([*above, str(key)])
+                yield from _names(value, [*above, str(key)])

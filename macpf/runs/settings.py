@@ -1,0 +1,215 @@
+"""What a run's settings may be, each by itself and against each other; one clear line for whatever does not fit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from pydantic import AfterValidator, ConfigDict, Field, PositiveInt, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as checked
+
+from macpf.runs.command_line import NAME
+from macpf.runs.errors import ConfigError
+
+STRICT = ConfigDict(extra="forbid")
+
+#: Whole numbers lie below it on either side of 0: the logs, and the tables that are made of them, hold 64 bits.
+BEYOND = 2**63
+
+#: Names become parts of paths and of W&B ids.
+Name = Annotated[str, Field(pattern=NAME, max_length=100)]
+#: What every random stream grows from. Writer and reader share this domain.
+Seed = Annotated[int, Field(ge=0, lt=BEYOND, strict=True)]
+Threads = Annotated[int, Field(gt=0, le=1024, strict=True)]
+#: Environments that are played side by side.
+Parallel = Annotated[int, Field(gt=0, le=10_000, strict=True)]
+
+
+def _accepted_by_wandb(project: str) -> str:
+    found = sorted(set(project) & set("/\\#?%:"))
+    if found or not project.strip() or len(project) > 128:
+        why = f"has {' '.join(found)}" if found else "has no name or more than 128 letters"
+        raise ValueError(f"W&B takes no project that {why}; type e.g. tracking.project=macpf")
+    return project
+
+
+@checked(frozen=True, config=STRICT)
+class ReplaySettings:
+    """How an off-policy algorithm replays."""
+
+    capacity: PositiveInt
+    batch: PositiveInt
+    burn_in: PositiveInt
+    updates_per_episode: PositiveInt
+
+    def __post_init__(self) -> None:
+        for name in ("batch", "burn_in"):
+            if getattr(self, name) > self.capacity:
+                raise ValueError(
+                    f"{name}={getattr(self, name)} is larger than capacity={self.capacity}, so no update would ever "
+                    f"be made; use a capacity of at least {max(self.batch, self.burn_in)}"
+                )
+
+
+@checked(frozen=True, config=STRICT)
+class RolloutSettings:
+    """How much an on-policy algorithm plays before it learns, in env steps."""
+
+    env_steps: PositiveInt
+
+
+@checked(frozen=True, config=STRICT)
+class Budget:
+    """How long a run trains and how often it is evaluated, in env steps."""
+
+    name: Name
+    env_steps: PositiveInt
+    eval_interval: PositiveInt
+    eval_episodes: Annotated[int, Field(gt=0, le=1_000_000)]
+
+    @property
+    def evaluations(self) -> int:
+        """How often a whole run is evaluated: at the start, at every multiple of the interval, and at the end."""
+        return 1 + -(-self.env_steps // self.eval_interval)
+
+    def evaluation_due(self, env_steps: int) -> int:
+        """The number of the newest evaluation that is due after so many env steps, from 0 on."""
+        return self.evaluations - 1 if env_steps >= self.env_steps else env_steps // self.eval_interval
+
+
+@checked(frozen=True, config=STRICT)
+class CheckpointSettings:
+    """How often a run saves by itself."""
+
+    every_seconds: Annotated[float, Field(ge=0)]
+
+
+@checked(frozen=True, config=STRICT)
+class TrackingSettings:
+    """Where the W&B log goes."""
+
+    mode: Literal["offline", "online", "disabled"]
+    project: Annotated[str, AfterValidator(_accepted_by_wandb)]
+    entity: str | None
+
+
+def check_run_settings(cfg: DictConfig) -> None:
+    """Check what may differ between runs of one configuration, and what no setting may be.
+
+    Raises:
+        ConfigError: names the key, its value and what would be accepted.
+    """
+    check_numbers(cfg)
+    for key in ("algo.name", "env.name", "env.backend", "map.name"):
+        check(key, Name, OmegaConf.select(cfg, key))
+    check("mode", Literal["train", "render"], cfg.mode)
+    check("seed", Seed, cfg.seed)
+    check("threads", Threads, cfg.threads)
+    check("checkpoint", CheckpointSettings, cfg.checkpoint)
+    check("tracking", TrackingSettings, cfg.tracking)
+    check("outputs", Annotated[str, AfterValidator(_folder)], cfg.outputs)
+    choose_device(cfg.device)
+
+
+def _folder(path: str) -> str:
+    if not path.strip() or path.startswith("~") or "\0" in path:
+        raise ValueError(f"outputs={path} names no folder; type e.g. outputs=outputs, or the whole path")
+    return path
+
+
+def check_numbers(cfg: DictConfig) -> None:
+    """No number may be infinite or none, or need more than 64 bits, wherever it stands.
+
+    Raises:
+        ConfigError: names the key and its value.
+    """
+    for key, value in _leaves(OmegaConf.to_container(cfg, resolve=True), ""):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ConfigError(f"{key}={value} is no finite number; type one")
+        if isinstance(value, int) and not -BEYOND <= value < BEYOND:
+            raise ConfigError(f"{key}={value} needs more than 64 bits; type a smaller number")
+
+
+def _leaves(node: Any, key: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(node, dict | list):
+        for name, value in node.items() if isinstance(node, dict) else enumerate(node):
+            yield from _leaves(value, f"{key}.{name}" if key else str(name))
+    else:
+        yield key, node
+
+
+def choose_device(device: str) -> str:
+    """`auto` takes CUDA where there is one.
+
+    Raises:
+        ConfigError: for a device that is not known or not there.
+    """
+    if device not in ("auto", "cpu", "cuda"):
+        raise ConfigError(f"device={device} is not known; use auto, cpu or cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device=cuda, but this machine shows no CUDA device; use device=auto or device=cpu")
+    return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def check_that_it_learns(
+    settings: ReplaySettings | RolloutSettings, budget: Budget, parallel: int, episode_limit: int
+) -> None:
+    """Refuse a run that could never make an update, however its episodes end.
+
+    Args:
+        settings: of the replay or the rollout.
+        budget: of the run.
+        parallel: episodes that are played side by side, so in each round.
+        episode_limit: most env steps of one.
+
+    Raises:
+        ConfigError: names the two settings that contradict each other.
+    """
+    length = f"budget.env_steps={budget.env_steps}"
+    if isinstance(settings, RolloutSettings):
+        most = budget.env_steps - 1 + parallel * episode_limit  # the last round may go beyond the budget
+        if settings.env_steps > most:
+            raise ConfigError(
+                f"algo.rollout.env_steps={settings.env_steps}, but {length} ends before that many are played, so no "
+                f"update would ever be made; type algo.rollout.env_steps={budget.env_steps} or less, or a longer budget"
+            )
+        return
+    most = -(-budget.env_steps // parallel) * parallel  # rounds of one env step each
+    for name in ("burn_in", "batch"):
+        wanted = getattr(settings, name)
+        if wanted > most:
+            raise ConfigError(
+                f"algo.replay.{name}={wanted} episodes, but {length} gives {most} at most, so no update would ever be "
+                f"made; type a smaller algo.replay.{name}, or a longer budget"
+            )
+
+
+def check(key: str, type_: Any, value: Any) -> Any:
+    """The value as `type_`, or one line that says why it is not."""
+    if OmegaConf.is_config(value):
+        value = OmegaConf.to_container(value, resolve=True)
+    try:
+        return TypeAdapter(type_).validate_python(value)
+    except ValidationError as error:
+        raise ConfigError(one_line(key, error)) from error
+
+
+def one_line(key: str, error: ValidationError) -> str:
+    """All of pydantic's complaints as `key=value: rule`, joined by semicolons."""
+    lines = []
+    for detail in error.errors():
+        where = ".".join(str(part) for part in detail["loc"])
+        full = f"{key}.{where}" if where else key
+        message = detail["msg"].removeprefix("Value error, ")
+        if detail["type"] == "missing":
+            lines.append(f"{full} is missing")
+        elif detail["type"] in ("unexpected_keyword_argument", "unexpected_keyword"):
+            lines.append(f"{full} is not a setting of it")
+        elif detail["type"] == "value_error":
+            lines.append(f"{full}: {message}")
+        else:
+            lines.append(f"{full}={detail['input']!r}: {message[0].lower()}{message[1:]}")
+    return "; ".join(lines)

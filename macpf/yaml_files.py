@@ -1,0 +1,146 @@
+"""Configuration files as Hydra reads them, but one that is broken or ambiguous is named in one line."""
+
+from __future__ import annotations
+
+import functools
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra._internal.core_plugins import file_config_source
+from hydra._internal.sources_registry import SourcesRegistry
+from hydra.errors import HydraException
+from hydra.plugins.config_source import ConfigResult
+from omegaconf import DictConfig, OmegaConf
+
+#: Values that a file may have once its aliases are written out.
+MOST_VALUES = 100_000
+#: Kinds of values that settings have.
+TAGS = {"map", "seq", "str", "int", "float", "bool", "null", "merge", "timestamp"}
+#: What YAML 1.1 reads as another number than it seems to be: 010 is 8, 1:30 is 90.
+OTHER_NUMBER = re.compile(r"[-+]?(0[0-9_]+|[0-9][0-9_]*(:[0-5]?[0-9])+)")
+
+
+class BrokenFile(HydraException):
+    """A configuration file that cannot be read or can be read in two ways: the file, the place and what to do."""
+
+
+class FileConfigSource(file_config_source.FileConfigSource):
+    """Hydra's source of files, which has a file checked before it takes it; named like it, so that it stays."""
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """One file.
+
+        Raises:
+            BrokenFile: it cannot be read, or can be read in two ways.
+        """
+        path = Path(self.path) / self._normalize_file_name(config_path)
+        if path.exists():
+            check(path)
+        try:
+            return super().load_config(config_path)
+        except (yaml.YAMLError, ValueError) as error:
+            raise BrokenFile(f"{path}: {' '.join(str(error).split())}; mend it there") from error
+
+
+SourcesRegistry.instance().types[FileConfigSource.scheme()] = FileConfigSource
+
+
+def load(path: Path) -> DictConfig:
+    """A file of settings.
+
+    Raises:
+        BrokenFile: it cannot be read, or can be read in two ways.
+    """
+    check(path)
+    loaded = OmegaConf.load(path)
+    assert isinstance(loaded, DictConfig)
+    return loaded
+
+
+def check(path: Path) -> None:
+    """Look through a file before anything is made of it.
+
+    Raises:
+        BrokenFile: it is not UTF-8 or no YAML, holds no settings, says a key twice, says what YAML takes for something
+            else, or grows beyond all bounds by its aliases.
+    """
+    try:
+        stat = path.stat()
+        _checked(path.absolute(), stat.st_mtime_ns, stat.st_size)
+    except OSError as error:
+        raise BrokenFile(f"cannot read {path}: {error.strerror}") from error
+
+
+@functools.lru_cache(maxsize=1024)
+def _checked(path: Path, mtime: int, size: int) -> None:
+    """A file as it was then: plans compose the same ones many hundred times."""
+    try:
+        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        if root is None:
+            return
+        if not isinstance(root, yaml.MappingNode):
+            raise BrokenFile(f"{path} holds no settings; write lines of the form key: value")
+        _count(path, root, {})
+    except UnicodeDecodeError as error:
+        raise BrokenFile(f"{path}: byte {error.start} is not UTF-8; save it as UTF-8") from error
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{path}, line {mark.line + 1}" if mark else str(path)
+        raise BrokenFile(f"{where}: {' '.join(str(error.problem).split())}; mend the YAML there") from error
+    except yaml.YAMLError as error:
+        raise BrokenFile(f"{path}: {' '.join(str(error).split())}; mend the YAML there") from error
+    except RecursionError as error:
+        raise BrokenFile(f"{path} is nested too deeply; write it flatter") from error
+
+
+def _count(path: Path, node: yaml.Node, known: dict[int, int]) -> int:
+    """Values below a node with all aliases written out; refuses what YAML takes for something else on the way."""
+    if node.tag.removeprefix("tag:yaml.org,2002:") not in TAGS:
+        raise BrokenFile(
+            f"{_at(path, node)}: {node.tag} is no kind of setting; leave that mark out, or put quotes around"
+        )
+    if isinstance(node, yaml.ScalarNode):
+        _check_scalar(path, node)
+        return 1
+    if id(node) in known:
+        if known[id(node)] == 0:
+            raise BrokenFile(f"{_at(path, node)}: an anchor contains its own alias; write it out")
+        return known[id(node)]
+    known[id(node)] = 0
+    children: list[Any] = [child for pair in node.value for child in pair] if _is_mapping(node) else list(node.value)
+    if _is_mapping(node):
+        _check_keys(path, node)
+    total = 1 + sum(_count(path, child, known) for child in children)
+    if total > MOST_VALUES:
+        raise BrokenFile(f"{_at(path, node)}: aliases make more than {MOST_VALUES:,} values of it; write it out")
+    known[id(node)] = total
+    return total
+
+
+def _is_mapping(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.MappingNode)
+
+
+def _check_keys(path: Path, node: yaml.Node) -> None:
+    seen: set[str] = set()
+    for key, _ in node.value:
+        if key.tag == "tag:yaml.org,2002:merge":
+            continue
+        if not isinstance(key, yaml.ScalarNode) or key.tag in ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:null"):
+            said = key.value if isinstance(key, yaml.ScalarNode) else "this"
+            raise BrokenFile(f"{_at(path, key)}: YAML does not read {said} as a name; put quotes around the key")
+        if key.value in seen:
+            raise BrokenFile(f"{_at(path, key)}: {key.value} stands there twice; leave one out")
+        seen.add(key.value)
+
+
+def _check_scalar(path: Path, node: yaml.ScalarNode) -> None:
+    if node.tag == "tag:yaml.org,2002:int" and OTHER_NUMBER.fullmatch(node.value):
+        number = yaml.SafeLoader.construct_yaml_int(yaml.SafeLoader(""), node)
+        raise BrokenFile(f"{_at(path, node)}: YAML reads {node.value} as {number}; write that, or put quotes around it")
+
+
+def _at(path: Path, node: yaml.Node) -> str:
+    return f"{path}, line {node.start_mark.line + 1}"
