@@ -16,6 +16,7 @@ from analysis.figures import figure1
 from analysis.figures.figure1_data import ENV, Game, episodes_of, reached
 from analysis.report.strata import Stratum
 from analysis.selection import select
+from macpf import names
 
 _DPI = 110
 
@@ -61,5 +62,5 @@ def _trajectories(stratum: Stratum, map_: str) -> Trajectories:
         map=map_,
         picture=f"data:image/png;base64,{base64.b64encode(drawn.getvalue()).decode()}",
         caption=figure1.caption(selection, episodes, goals),
-        goals=goals,
+        goals=goals.drop(columns=names.ALGO),
     )
