@@ -9,6 +9,7 @@ from torch import Tensor
 from macpf.experience.batch import EpisodeBatch
 from macpf.learning.networks import pick
 from macpf.method import learner as learner_module
+from macpf.method.policy import UNMIXED, Mixing
 
 LENGTHS, CUT, ALPHA = [4, 3, 4, 1], [0, 1], 0.3
 
@@ -132,8 +133,8 @@ def test_each_switch_of_the_authors_code_makes_a_difference(make_macpf, batch, s
     """The gradient into the trunk, the sixth switch, is seen in test_gradient_isolation.py."""
     value = {"entropy": "mean", "dependency_set": "visible", "td_lambda": 0.8}.get(switch)
     learner = make_macpf(**({} if value is None else {switch: value}))
-    floor = 0.3 if switch == "epsilon" else 0.0
-    changed = learner.losses(batch, ALPHA, floor)
+    mixing = Mixing(0.3) if switch == "epsilon" else UNMIXED
+    changed = learner.losses(batch, ALPHA, mixing)
     paper = make_macpf().losses(batch, ALPHA)
     moved = {name for name in paper if not torch.allclose(paper[name], changed[name], rtol=1e-3)}
     critics = {"dependent_critic", "independent_critic"}
