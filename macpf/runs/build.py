@@ -113,6 +113,7 @@ def build(cfg: DictConfig) -> Parts:
     for key in ("algo.name", "env.name", "env.backend", "map.name"):
         _check(key, Name, OmegaConf.select(cfg, key))
     check_run_settings(cfg)
+    check_profile(cfg)
     seeds = Seeds.of(cfg.seed)
     budget = _check("budget", Budget, cfg.budget)
     device = choose_device(cfg.device)
@@ -172,6 +173,21 @@ def check_run_settings(cfg: DictConfig) -> None:
     _check("checkpoint", CheckpointSettings, cfg.checkpoint)
     _check("tracking", TrackingSettings, cfg.tracking)
     choose_device(cfg.device)
+
+
+def check_profile(cfg: DictConfig) -> None:
+    """Check that the profile has settings for this run.
+
+    Raises:
+        ConfigError: it has none for the algorithm or the environment.
+    """
+    for group, known in cfg.profile.only.items():
+        if cfg[group].name not in known:
+            name = cfg.profile.name
+            raise ConfigError(
+                f"profile={name} has no settings for {group}={cfg[group].name}, only for {', '.join(known)}; "
+                f"type profile=paper, or one of these"
+            )
 
 
 def choose_device(device: str) -> str:
