@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -167,6 +167,7 @@ class FOP(OffPolicyAlgorithm):
             inputs: of the agents' networks, if they are known already.
         """
         inputs = self.inputs_of(batch) if inputs is None else inputs
+        critics: Any = self.critics
         evaluates = "critics" in wanted or "attention" in wanted
         with torch.set_grad_enabled("policy" in wanted):
             logits, _ = self.actor(inputs, batch.sizes)
@@ -175,7 +176,7 @@ class FOP(OffPolicyAlgorithm):
         losses, qs = {}, []
         errors, regularisers = batch.reward.new_zeros(()), batch.reward.new_zeros(())
         with torch.set_grad_enabled(evaluates):
-            for critic in self.critics:
+            for critic in critics:
                 if goals is None:
                     qs.append(critic.agents(inputs, batch.sizes)[0])
                     continue

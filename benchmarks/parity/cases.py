@@ -1,6 +1,6 @@
 """A golden case: what an author's code computed, and this suite's learner at the same weights on the same batch.
 
-A case is a `.json` (settings) and a `.npz` (numbers); tests/parity/README.md says what they hold and how they were made.
+A case is a `.json` (settings) and a `.npz` (numbers); tests/parity/README.md says what they hold.
 """
 
 from __future__ import annotations
@@ -40,25 +40,25 @@ class Case:
 
     Attributes:
         path: of the JSON file.
-        plan: name of the update plan that is used instead of the configured one, empty: the configured one.
+        changes: settings of the learner beyond the author's, `name=value` each.
         old: which of the recorded updates is meant: that in which a gradient of zero still decays RMSprop's averages.
     """
 
     path: Path
-    plan: str = ""
+    changes: tuple[str, ...] = ()
     old: bool = False
 
     @classmethod
     def of(cls, path: Path) -> list[Case]:
         """The case of a JSON file; MACPF's twice, with both behaviours of RMSprop."""
         if json.loads(path.read_text())["algorithm"] == "macpf":
-            return [cls(path, "in_turn", old=True), cls(path, "in_turn_skipping")]
+            return [cls(path, old=True), cls(path, ("plan=in_turn_skipping",))]
         return [cls(path)]
 
     @property
     def name(self) -> str:
-        """Of the file, and which plan."""
-        return f"{self.path.stem} {self.plan}".strip()
+        """Of the file, and what is changed."""
+        return " ".join([self.path.stem, *self.changes])
 
     @property
     def algorithm(self) -> str:
@@ -95,8 +95,9 @@ class Case:
 
     def learner(self) -> Any:
         """The suite's learner at the case's first weights, in PyTorch's default precision."""
-        overrides = [*self.about["overrides"], *AS_RELEASED.get(self.path.stem.rpartition("_")[0], [])]
-        cfg = compose(*dict.fromkeys(overrides), *([f"algo.learner.plan={self.plan}"] if self.plan else []))
+        released = AS_RELEASED.get(self.path.stem.rpartition("_")[0], [])
+        changes = [f"algo.learner.{change}" for change in self.changes]
+        cfg = compose(*self.about["overrides"], *released, *changes)
         make = hydra.utils.instantiate(cfg.algo.learner, _partial_=True, _convert_="all")
         learner = make(sizes=EnvSpec(**self.about["sizes"], score="return"), device="cpu", seed=0)
         wide = {name[5:]: torch.from_numpy(a) for name, a in self.arrays.items() if name.startswith("wide/")}
@@ -125,16 +126,22 @@ class Case:
         clock = self.about["clock"]
         return [Clock(*times) for times in zip(clock["env_steps"], clock["episodes"], range(10), strict=True)]
 
+    def noise(self, learner: Any) -> dict[str, Tensor]:
+        """The recorded Gumbel noise of each half's samples, for the rows of the learner's batches."""
+        kept, dtype = self.rows(learner), torch.get_default_dtype()
+        named = ((name[6:], array) for name, array in self.arrays.items() if name.startswith("noise/"))
+        return {half: torch.from_numpy(array[kept]).to(dtype) for half, array in named}
+
     @contextlib.contextmanager
-    def same_noise(self) -> Iterator[None]:
+    def same_noise(self, learner: Any) -> Iterator[None]:
         """Let the learner sample with the recorded noise: that of the halves in turn."""
-        halves = [half for half in ("independent", "dependent") if f"noise/{half}" in self.arrays]
-        noise = cycle([torch.from_numpy(self.arrays[f"noise/{half}"]).to(torch.get_default_dtype()) for half in halves])
+        noise = self.noise(learner)
         modules = {"macpf": "macpf.method.learner", "fop": "baselines.fop"}
         if self.algorithm not in modules:
             yield
             return
-        with mock.patch(f"{modules[self.algorithm]}.gumbel", lambda *_: next(noise)):
+        halves = cycle([noise[half] for half in ("independent", "dependent") if half in noise])
+        with mock.patch(f"{modules[self.algorithm]}.gumbel", side_effect=halves):
             yield
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
 from torch import Tensor
 
+import macpf.method.learner as macpf
 from benchmarks.parity.cases import Case, precision
 from benchmarks.parity.quantities import OF, gradients_of, losses_of, mask
 
@@ -46,9 +48,8 @@ def differences(case: Case) -> list[Difference]:
 def _at_the_start(case: Case) -> Iterator[tuple[str, float, float]]:
     learner = case.learner()
     batch, clock, rows = case.batch(learner), case.clocks()[0], case.rows(learner)
-    noise = {name[6:]: torch.from_numpy(a) for name, a in case.arrays.items() if name.startswith("noise/")}
-    with case.same_noise(), torch.no_grad():
-        found = OF[case.algorithm](learner, batch, clock, noise)
+    with case.same_noise(learner), torch.no_grad():
+        found = OF[case.algorithm](learner, batch, clock, case.noise(learner))
     worst = sampled = 0.0
     for name, ours in found.items():
         theirs, here = case.arrays[f"start/{name}"][rows], mask(name, batch, tuple(ours.shape))
@@ -63,9 +64,10 @@ def _at_the_start(case: Case) -> Iterator[tuple[str, float, float]]:
         return
     exact = NEARLY if case.algorithm in LEAKY else EXACT
     for dtype, bits, tolerance in ((torch.float32, 32, VALUES), (torch.float64, 64, exact)):
-        with precision(dtype), case.same_noise():
+        with precision(dtype):
             learner = case.learner()
-            losses = losses_of(learner, case.batch(learner), clock)
+            with case.same_noise(learner):
+                losses = losses_of(learner, case.batch(learner), clock)
         yield f"losses, float{bits}", _losses_apart(case, losses, f"start/loss{bits}"), tolerance
         if bits == 32:
             wanted = losses | {"sum": torch.stack(list(losses.values())).sum()}
@@ -74,13 +76,13 @@ def _at_the_start(case: Case) -> Iterator[tuple[str, float, float]]:
 
 
 def _updates(case: Case, dtype: torch.dtype, bits: int) -> Iterator[tuple[str, float, float]]:
-    with precision(dtype), case.same_noise():
+    with precision(dtype):
         learner = case.learner()
-        batch, record = case.batch(learner), Record(learner)
-        weights = {}
-        for k, clock in enumerate(case.clocks(), start=1):
-            record.learn(batch, clock)
-            weights[k] = {name: p.detach().clone() for name, p in learner.named_parameters()}
+        batch, record, weights = case.batch(learner), Record(learner), {}
+        with case.same_noise(learner):
+            for k, clock in enumerate(case.clocks(), start=1):
+                record.learn(batch, clock)
+                weights[k] = {name: p.detach().clone() for name, p in learner.named_parameters()}
     tolerance = LOSSES_LATER
     if bits == 64:
         tolerance = NEARLY_LATER if case.algorithm in LEAKY else EXACT_LATER
@@ -89,19 +91,15 @@ def _updates(case: Case, dtype: torch.dtype, bits: int) -> Iterator[tuple[str, f
     later = max(_apart(np.array(record.losses[name]).reshape(theirs[name].shape), theirs[name]) for name in names)
     yield f"losses of ten updates, float{bits}", later, tolerance
     if case.algorithm == "mappo":
-        means = case.arrays[f"steps/value_mean{bits}"], case.arrays[f"steps/value_deviation{bits}"]
-        apart = max(_apart(np.array(ours), them) for ours, them in zip(zip(*record.moments), means, strict=True))
+        theirs = np.stack([case.arrays[f"steps/value_{moment}{bits}"] for moment in ("mean", "deviation")], axis=-1)
+        apart = _apart(np.array(record.moments), theirs)
         yield f"value normalisation, float{bits}", apart, tolerance
     if bits == 64:
         return
     if record.gradients:
         yield "gradients", _gradients_apart(case, {"sum": record.gradients}), GRADIENTS
-    if sampled := [
-        name for name in case.arrays if name.startswith("steps/") and "sampled" in name and "old" not in name
-    ]:
-        rows = case.rows(learner)
-        wrong = sum(int((ours != theirs[:, rows]).sum()) for ours, theirs in _samples(case, sampled, record.sampled))
-        yield "sampled actions that differ, ten updates", wrong, 0
+    if record.sampled:
+        yield "sampled actions that differ, ten updates", _wrong_samples(case, learner, record.sampled), 0
     before = case.parameters(case.arrays["before"])
     for k in case.about["snapshots"]:
         after = case.parameters(case.recorded(f"after{k}"))
@@ -129,8 +127,6 @@ class Record:
 
     def learn(self, batch: Any, clock: Any) -> None:
         """One update."""
-        from unittest import mock
-
         if hasattr(self.learner, "value_norm"):
             self._learn_on_policy(batch, clock)
             return
@@ -141,8 +137,6 @@ class Record:
                 self._note(arguments[2])
 
             hooks = [self.learner.targets[0].register_forward_pre_hook(note)]
-        import macpf.method.learner as macpf
-
         chosen = macpf.choose
 
         def noting(*args: Any, **named: Any) -> Tensor:
@@ -154,8 +148,6 @@ class Record:
             hook.remove()
 
     def _learn_on_policy(self, batch: Any, clock: Any) -> None:
-        from unittest import mock
-
         step, optimise = self.learner._step, self.learner.optimiser.step
 
         def noting_loss(loss: Tensor) -> Any:
@@ -184,19 +176,22 @@ class Record:
             self.losses.setdefault(name.removeprefix("train/loss/").removeprefix("train/"), []).append(value.item())
 
 
-def _samples(case: Case, names: Iterable[str], sampled: list[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Ours and theirs: MACPF samples for both actors and then for both critics, FOP once."""
-    if case.algorithm == "fop":
-        yield np.stack(sampled), case.recorded("steps/sampled")
-        return
+def _wrong_samples(case: Case, learner: Any, sampled: list[np.ndarray]) -> int:
+    """How many differ. MACPF's author samples for both actors and then for both critics, FOP's once an update."""
     order = [f"{half}_sampled_by_{who}" for who in ("actor", "critic") for half in ("independent", "dependent")]
-    for k, name in enumerate(order):
-        yield np.stack(sampled[k::4]), case.recorded(f"steps/{name}")
+    names = ["sampled"] if case.algorithm == "fop" else order
+    theirs = np.stack([case.recorded(f"steps/{name}")[:, case.rows(learner)] for name in names], axis=1)
+    ours = np.stack(sampled).reshape(-1, *theirs.shape[2:])
+    return (
+        int((ours != theirs.reshape(-1, *theirs.shape[2:])).sum())
+        if len(ours) == theirs[:, :, 0, 0].size
+        else ours.size
+    )
 
 
 def _apart(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """The largest difference, in units of the largest number."""
-    return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
+    """The largest difference, in units of the largest number; as it is where all are 0."""
+    return float(np.abs(ours - theirs).max() / (np.abs(theirs).max() or 1.0))
 
 
 def _losses_apart(case: Case, losses: dict[str, Tensor], where: str) -> float:

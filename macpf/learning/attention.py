@@ -148,5 +148,5 @@ def soft_values(q: Float[Tensor, "R N A"], alpha: float) -> Float[Tensor, "R N"]
 def mean_regulariser(
     regulariser: Float[Tensor, "R"], batch: EpisodeBatch, over: Literal["played", "padded"]
 ) -> Float[Tensor, ""]:
-    """The mean of a mixer's regulariser over the `played` steps, or, as in all the authors' codes, over `padded` ones."""
+    """The mean of a mixer's regulariser over the `played` steps, or, as in its authors' codes, over `padded` ones."""
     return padded_mean(regulariser, batch) if over == "padded" else masked_mean(regulariser, batch.filled)

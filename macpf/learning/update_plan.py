@@ -51,7 +51,9 @@ def chosen_plan(plan: str, plans: Mapping[str, UpdatePlan], losses: Collection[s
         wrong = sorted(named - set(losses)), sorted(set(losses) - named)
         raise ValueError(
             f"plans.{plan} must name the losses {', '.join(sorted(losses))}; "
-            + " and ".join(f"{what} {', '.join(names)}" for what, names in zip(("drop", "add"), wrong) if names)
+            + " and ".join(
+                f"{what} {', '.join(names)}" for what, names in zip(("drop", "add"), wrong, strict=True) if names
+            )
         )
     return plans[plan]
 
