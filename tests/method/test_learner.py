@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -268,3 +270,16 @@ def test_a_pass_is_made_again_only_when_its_weights_have_moved(make_macpf, batch
         ("critic", True),
         ("target", False),
     ]
+
+
+@pytest.mark.parametrize(("gain", "tie"), [(4.0, ALPHA / 4.0), (0.0, ALPHA / 1e-6)])
+def test_ties_are_alpha_over_the_gain_of_which_at_least_a_millionth_counts(make_macpf, batch, monkeypatch, gain, tie):
+    learner, seen = make_macpf(independent_target="dependent"), []
+    passes = learner.passes(batch)
+    q, mix = passes.values(True)
+    equal = replace(mix, gains=torch.full_like(mix.gains, gain))
+    monkeypatch.setattr(passes, "values", lambda gradient: (q, equal))
+    greedy = learner_module.greedy_joint_action
+    monkeypatch.setattr(learner_module, "greedy_joint_action", lambda *a: seen.append(a[-1]) or greedy(*a))
+    learner.losses(batch, ALPHA, wanted=["independent_policy"], passes=passes)
+    torch.testing.assert_close(seen[0], torch.full_like(seen[0], tie))
