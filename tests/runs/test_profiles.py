@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 from omegaconf import OmegaConf
 
-from macpf.configuration import CONF, compose
+from macpf.configuration import CONF, compose, sweep_params
 from macpf.runs.build import build, settle
 from macpf.runs.errors import ConfigError
 
@@ -61,6 +61,15 @@ def test_no_file_for_a_map_changes_what_the_profile_sets():
             if (CONF / "tuned_map" / algo / f"{map}.yaml").exists():
                 cfg = compose(f"algo={algo}", "env=smac", f"map={map}", "profile=release")
                 assert OmegaConf.merge(cfg, own) == cfg, (algo, map)
+
+
+@pytest.mark.parametrize("map", sweep_params("table2")["map"].split(","))
+def test_table_2_runs_fop_and_qplex_at_their_default_settings(map):
+    """Appendix C.2: "For QMIX, QPLEX, FOP, and MAPPO, we use their default setting of each map"."""
+    fop, qplex = (compose(f"algo={algo}", "env=smac", f"map={map}").algo for algo in ("fop", "qplex"))
+    assert flat(fop.learner.alpha) == [0.5, 0.05, 90000]  # max(0.05, 0.5 - t / 200000) in fop_learner.py
+    assert qplex.replay.updates_per_episode == 1  # num_circle in config/default.yaml
+    assert qplex.learner.target_interval == 200
 
 
 def test_what_is_typed_wins_over_the_profile():
