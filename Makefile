@@ -8,7 +8,7 @@ FIGURES ?= figures
 # BACKEND=embedded|starcraft, YES=1, WAIT=1, and ARGS for run.py, e.g. ARGS="hydra.launcher.partition=short".
 BUDGET ?= paper
 .DEFAULT_GOAL := help
-.PHONY: help install demo figure4 report status test lint test-learning test-faults test-slurm bench starcraft-doctor docs clean
+.PHONY: help install demo figure4 report status test lint test-learning test-faults test-slurm bench parity starcraft-doctor docs clean
 
 help: ## list the commands
 	@grep -hE '^[a-z0-9%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -62,6 +62,9 @@ test-slurm: install ## sweeps and faults on a real SLURM on this machine (root, 
 
 bench: install ## speed of updates, acting, replay and environments
 	$(BIN)/pytest benchmarks --benchmark-only --benchmark-columns=median,iqr,rounds --benchmark-sort=name
+
+parity: install ## whole updates beside those of the algorithms' own code; GOLDEN=<folder> for other golden files
+	$(BIN)/python -m benchmarks.parity $(GOLDEN)
 
 starcraft-doctor: install ## can the real StarCraft II be played here, and if not, what to type
 	$(BIN)/python -m macpf.envs.smac.doctor

@@ -23,8 +23,6 @@ LEAST = 3
 SEED = 0
 #: Confidence of every interval, and the share of scores that an interquartile mean leaves out at each end.
 LEVEL, CUT = 0.95, 0.25
-#: Shares of one are sums of reciprocals: two that differ by less are equal.
-_TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,7 @@ def iqm(sample: Sample, weights: Array) -> Array:
     With as many runs on every map it is `scipy.stats.trim_mean` of all scores, which cuts whole runs; with unequal
     numbers the same share of the weight is cut.
     """
-    cut = np.floor(CUT * len(sample.values) + _TOLERANCE) / len(sample.values)
+    cut = np.floor(CUT * len(sample.values)) / len(sample.values)
     order = np.argsort(sample.values)
     upto = np.clip(np.cumsum(weights[..., order], axis=-1), cut, 1 - cut)
     kept = np.diff(upto, axis=-1, prepend=cut)

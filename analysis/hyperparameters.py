@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+import hydra
 import pandas as pd
 from omegaconf import OmegaConf
 
-from macpf.configuration import CONF, compose, family
+from macpf.configuration import CONF, family
 
 HEAD = """# Hyperparameters
 
@@ -24,7 +26,7 @@ def page() -> str:
     return "\n".join(
         [
             HEAD,
-            "## Defaults (SMAC)\n",
+            "## Defaults\n",
             defaults().to_markdown(),
             "\n## Variants\n",
             variants().to_markdown(index=False),
@@ -40,7 +42,7 @@ def defaults() -> pd.DataFrame:
     columns = {}
     for algo in _algorithms():
         if family(algo) == algo:
-            columns[algo] = _settings(compose(f"algo={algo}", "env=smac", "map=8m").algo)
+            columns[algo] = _settings(_own(algo))
     return pd.DataFrame(columns).fillna("").rename_axis("setting")
 
 
@@ -49,7 +51,7 @@ def variants() -> pd.DataFrame:
     rows = []
     for algo in _algorithms():
         if family(algo) != algo:
-            own, base = (_settings(compose(f"algo={name}", "env=smac", "map=8m").algo) for name in (algo, family(algo)))
+            own, base = (_settings(_own(name)) for name in (algo, family(algo)))
             rows.append([f"`{algo}`", _listed({k: v for k, v in own.items() if base.get(k) != v}), f"`{family(algo)}`"])
     return pd.DataFrame(rows, columns=["`algo=`", "what is different", "from"])
 
@@ -62,11 +64,23 @@ def overrides() -> pd.DataFrame:
             algo, where = path.parent.name, path.stem
             if group == "profiled":
                 algo, where = where, f"profile={algo}"
-            text = path.read_text()
-            (source,) = (line.removeprefix("# Source: ") for line in text.splitlines() if line.startswith("# Source: "))
-            changed = _settings(OmegaConf.select(OmegaConf.load(path), "algo", default={}))
-            rows.append([f"`{algo}`", where, _listed(changed), source])
+            changed = OmegaConf.load(path)
+            settings = _settings(OmegaConf.select(changed, "algo", default={}))
+            settings |= _settings(OmegaConf.select(changed, "env", default={}), "env.")
+            rows.append([f"`{algo}`", where, _listed(settings), _said(path)])
     return pd.DataFrame(rows, columns=["`algo=`", "where", "what is different", "source"])
+
+
+def _own(algo: str) -> Any:
+    """What an algorithm's file and those it builds on say, without any task's or profile's changes."""
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        return hydra.compose(f"algo/{algo}").algo
+
+
+def _said(path: Path) -> str:
+    """The first comment of a file, which has no meaning to any program; empty if there is none."""
+    comments = (line.removeprefix("# ") for line in path.read_text().splitlines() if line.startswith("# "))
+    return next((text.removeprefix("Source: ") for text in comments if not text.startswith("@package")), "")
 
 
 def _algorithms() -> list[str]:
@@ -85,6 +99,10 @@ def _settings(node: Any, prefix: str = "") -> dict[str, str]:
                 found[name.removeprefix("learner.")] = _schedule(value)
             else:
                 found |= _settings(value, f"{name}.")
+        elif isinstance(value, list):
+            found[name.removeprefix("learner.")] = ", then ".join(
+                f"{' + '.join(step['losses'])} moves {' + '.join(step['moves'])}" for step in value
+            )
         elif key not in ("name", "_target_"):
             found[name.removeprefix("learner.")] = _shown(value)
     return found

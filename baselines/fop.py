@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -10,14 +11,19 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from macpf.learning.algorithm import Memory, OffPolicyAlgorithm, Sizes, checked
-from macpf.learning.attention import DuplexMixer, soft_values
+from macpf.learning.attention import DuplexMixer, mean_regulariser, soft_values
 from macpf.learning.networks import AgentNetwork, gumbel, joint_of, mask_unavailable, pick
 from macpf.learning.optimisation import Optimiser, TargetUpdates, target_of
-from macpf.learning.returns import masked_mean, td_lambda
+from macpf.learning.returns import entropy_bonus, masked_mean, td_lambda
 from macpf.learning.schedules import Clock, Schedule
+from macpf.learning.update_plan import UpdatePlan, chosen_plan, follow, moved_by
 
 if TYPE_CHECKING:
     from macpf.experience.batch import EpisodeBatch, Observation
+
+
+#: What an update minimises.
+LOSSES = ("policy", "critics", "attention")
 
 
 class FOPCritic(nn.Module):
@@ -51,6 +57,11 @@ class FOP(OffPolicyAlgorithm):
         recurrent: GRU in the trunks (SMAC, MPE) or not (matrix game).
         embed_dim, hypernet_dim, n_heads, n_kernels: the mixers' sizes; `n_heads` = 0 sets the weights w_i to 1.
         attention_cost: weight of the attention regulariser.
+        attention_mean: over what it is averaged: the `played` steps, or all steps of a `padded` batch (the release).
+        terminal_entropy: whether a terminal step's target has the entropy bonus, too, for the state after the end (both
+            releases).
+        plan, plans: which losses step what, in which order: the one of these names. The losses are `policy`, `critics`
+            and `attention` (the regulariser), the groups `actor`, `critic_1` and `critic_2` (see `UpdateStep`).
         target_interval: episodes between hard target updates.
         alpha: temperature in units of reward.
     """
@@ -75,6 +86,10 @@ class FOP(OffPolicyAlgorithm):
         n_heads: Annotated[int, Field(ge=0)],
         n_kernels: PositiveInt,
         attention_cost: Annotated[float, Field(ge=0)],
+        attention_mean: Literal["played", "padded"],
+        terminal_entropy: bool,
+        plan: str,
+        plans: dict[str, UpdatePlan],
         target_interval: PositiveInt,
         alpha: Schedule,
     ) -> None:
@@ -84,6 +99,9 @@ class FOP(OffPolicyAlgorithm):
             )
         super().__init__(sizes, device, seed)
         self.gamma, self.td_lambda, self.alpha, self.attention_cost = gamma, td_lambda, alpha, attention_cost
+        self.attention_mean, self.terminal_entropy = attention_mean, terminal_entropy
+        self.reads_after_end = terminal_entropy or attention_mean == "padded"
+        self.plan = chosen_plan(plan, plans, LOSSES)
         A = sizes.n_actions
         input_dim = sizes.obs_dim + A + sizes.n_agents
         self.actor = AgentNetwork(input_dim, A, hidden_dim, recurrent)
@@ -97,7 +115,7 @@ class FOP(OffPolicyAlgorithm):
         self.targets = target_of(self.critics)
         self.to(device)
         groups = {"actor": self.actor, "critic_1": self.critics[0], "critic_2": self.critics[1]}
-        self.optimiser = Optimiser(groups, lr, clip)
+        self.optimiser = Optimiser(groups, lr, clip, moved_by(self.plan))
         self.target_updates = TargetUpdates(target_interval)
 
     @torch.no_grad()
@@ -126,39 +144,59 @@ class FOP(OffPolicyAlgorithm):
         return mask_unavailable(logits, observation.available), hidden
 
     def learn(self, batch: EpisodeBatch, clock: Clock) -> dict[str, Tensor]:
-        """One gradient step for the actor and both critics, then the target update if it is due."""
-        alpha = self.alpha(clock)
-        inputs = self.inputs_of(batch)
-        logits, _ = self.actor(inputs, batch.sizes)
-        log_policy = mask_unavailable(logits, batch.available).log_softmax(dim=-1)
-        target = self._targets(batch, inputs, log_policy.detach(), alpha)
-
-        critic_loss, regulariser = batch.reward.new_zeros(()), batch.reward.new_zeros(())
-        qs = []
-        for critic in self.critics:
-            q, joint, attention = critic(inputs, batch, batch.actions, alpha)
-            critic_loss = critic_loss + masked_mean((joint - target) ** 2, batch.filled)
-            regulariser = regulariser + masked_mean(attention, batch.filled)
-            qs.append(q.detach())
-
-        per_agent = (log_policy.exp() * (alpha * log_policy - torch.minimum(*qs))).sum(dim=-1)
-        actor_loss = masked_mean(per_agent.mean(dim=-1), batch.filled)
-        norms = self.optimiser.step(actor_loss + critic_loss + self.attention_cost * regulariser)
+        """The steps of the plan on the losses of the actor and of both critics, then the target update if it is due."""
+        alpha, inputs = self.alpha(clock), self.inputs_of(batch)
+        logged = follow(self.plan, self.optimiser, lambda step: self.losses(batch, alpha, step.losses, inputs))
         if self.target_updates.due(clock.episodes):
             self.targets.load_state_dict(self.critics.state_dict())
-        return {
-            "train/loss/critics": critic_loss.detach(),
-            "train/loss/policy": actor_loss.detach(),
-            "train/alpha": torch.tensor(alpha, device=self.device),
-        } | norms
+        return logged | {"train/alpha": torch.tensor(alpha, device=self.device)}
+
+    def losses(
+        self,
+        batch: EpisodeBatch,
+        alpha: float,
+        wanted: Sequence[str] = LOSSES,
+        inputs: Float[Tensor, "R N I"] | None = None,
+    ) -> dict[str, Float[Tensor, ""]]:
+        """The actor's loss, both critics' squared TD errors, and their weighted regulariser.
+
+        Args:
+            batch: the rows.
+            alpha: temperature.
+            wanted: names of the losses.
+            inputs: of the agents' networks, if they are known already.
+        """
+        inputs = self.inputs_of(batch) if inputs is None else inputs
+        critics: Any = self.critics
+        evaluates = "critics" in wanted or "attention" in wanted
+        with torch.set_grad_enabled("policy" in wanted):
+            logits, _ = self.actor(inputs, batch.sizes)
+            log_policy = mask_unavailable(logits, batch.available).log_softmax(dim=-1)
+        goals = self.goals(batch, inputs, log_policy.detach(), alpha) if evaluates else None
+        losses, qs = {}, []
+        errors, regularisers = batch.reward.new_zeros(()), batch.reward.new_zeros(())
+        with torch.set_grad_enabled(evaluates):
+            for critic in critics:
+                if goals is None:
+                    qs.append(critic.agents(inputs, batch.sizes)[0])
+                    continue
+                q, joint, regulariser = critic(inputs, batch, batch.actions, alpha)
+                qs.append(q)
+                errors = errors + masked_mean((joint - goals) ** 2, batch.filled)
+                regularisers = regularisers + mean_regulariser(regulariser, batch, self.attention_mean)
+        if "policy" in wanted:
+            q = torch.minimum(*(q.detach() for q in qs))
+            per_agent = (log_policy.exp() * (alpha * log_policy - q)).sum(dim=-1)
+            losses["policy"] = masked_mean(per_agent.mean(dim=-1), batch.filled)
+        losses |= {"critics": errors, "attention": self.attention_cost * regularisers}
+        return {name: loss for name, loss in losses.items() if name in wanted}
 
     @torch.no_grad()
-    def _targets(
+    def goals(
         self, batch: EpisodeBatch, inputs: Float[Tensor, "R N I"], log_policy: Float[Tensor, "R N A"], alpha: float
     ) -> Float[Tensor, "R"]:
         """TD(lambda) of the smaller target value, then the entropy bonus: mean over agents, as both releases do."""
         sampled = (log_policy + gumbel(log_policy.shape, self.generator)).argmax(dim=-1)
         joints = [target(inputs, batch, sampled, alpha)[1] for target in self.targets]
-        bonus = -alpha * pick(log_policy, sampled).mean(dim=-1)
         returns = td_lambda(batch, batch.next(torch.minimum(*joints)), self.gamma, self.td_lambda)
-        return returns + batch.next(bonus) * (1.0 - batch.terminated)
+        return returns + entropy_bonus(batch, pick(log_policy, sampled), alpha, self.terminal_entropy)

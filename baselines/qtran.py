@@ -82,20 +82,28 @@ class QTRAN(ValueBased):
         """L_td of the joint value, L_opt at the greedy joint action, L_nopt at the one that was played."""
         inputs, mixer = self.inputs_of(batch), self.live["mixer"]
         agents: Any = self.live["agents"]
-        targets: Any = self.target["agents"]
         features, _ = agents.trunk(inputs, batch.sizes)
         q = agents.head(features)
         greedy = mask_unavailable(q.detach(), batch.available).argmax(dim=-1)
         played = mixer(features, batch.actions, batch.state)
+        goals = self.goals(batch, inputs, q.detach())
         with torch.no_grad():
-            target_features, _ = targets.trunk(inputs, batch.sizes)
-            value = self.target["mixer"](target_features, greedy, batch.state)
-            target = td_lambda(batch, batch.next(value), self.gamma, self.td_lambda)
             at_greedy = mixer(features, greedy, batch.state)
         opt = self.joint_value(mixer, q, greedy, batch)[0] - at_greedy
         nopt = (self.joint_value(mixer, q, batch.actions, batch)[0] - played.detach()).clamp(max=0.0)
         return {
-            "td": masked_mean((played - target) ** 2, batch.filled),
+            "td": masked_mean((played - goals) ** 2, batch.filled),
             "opt": self.opt_cost * masked_mean(opt**2, batch.filled),
             "nopt": self.nopt_cost * masked_mean(nopt**2, batch.filled),
         }
+
+    @torch.no_grad()
+    def goals(
+        self, batch: EpisodeBatch, inputs: Float[Tensor, "R N I"], live_q: Float[Tensor, "R N A"]
+    ) -> Float[Tensor, "R"]:
+        """Double Q-learning: the live agents choose, the target's joint value of their choice is the target."""
+        greedy = mask_unavailable(live_q, batch.available).argmax(dim=-1)
+        agents: Any = self.target["agents"]
+        features, _ = agents.trunk(inputs, batch.sizes)
+        value = self.target["mixer"](features, greedy, batch.state)
+        return td_lambda(batch, batch.next(value), self.gamma, self.td_lambda)

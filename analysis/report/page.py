@@ -85,7 +85,7 @@ def gather(runs: Runs, root: Path | None, folders: Iterable[Path] = ()) -> Repor
         games=games(parted),
         trajectories=trajectories(parted),
         hyperparameters={
-            "Defaults (SMAC)": hyperparameters.defaults().reset_index(),
+            "Defaults": hyperparameters.defaults().reset_index(),
             "Variants": hyperparameters.variants(),
             "What tasks and profiles change": hyperparameters.overrides(),
         },

@@ -37,7 +37,7 @@ class EpisodeBatch:
     Episodes go from the longest to the shortest, so the rows of time t are those of the first `sizes[t]` episodes, and
     a learner's work is proportional to what was played. (PyTorch's PackedSequence orders its data in the same way.)
     An episode whose end may be looked past (it was cut, not terminated) has one row more than it has steps: what was
-    seen after its last action, with `filled` 0.
+    seen after its last action, with `filled` 0. For algorithms with `reads_after_end` so has every other episode.
 
     Attributes:
         sizes: how many episodes have a row at time 0, 1, ...; their sum is R.

@@ -25,9 +25,16 @@ def row_type(env: Env) -> np.dtype[np.void]:
     return np.dtype([*fields, *played], align=True)
 
 
-def as_batch(episodes: Sequence[Episode], env: Env, visibility: bool = False) -> EpisodeBatch:
-    """Episodes as learners see them, ordered by length, in arrays of their own; with `visible` if asked for."""
-    valued = np.array([len(episode) - bool(episode["terminated"][-2]) for episode in episodes])
+def as_batch(episodes: Sequence[Episode], env: Env, visibility: bool = False, after_end: bool = False) -> EpisodeBatch:
+    """Episodes as learners see them, ordered by length, in arrays of their own.
+
+    Args:
+        episodes: that were recorded in `env`.
+        env: expands their rows.
+        visibility: with `visible`.
+        after_end: with the row after the end of terminated episodes, too, which no value is bootstrapped from.
+    """
+    valued = np.array([len(episode) - (not after_end and bool(episode["terminated"][-2])) for episode in episodes])
     order = np.argsort(-valued, kind="stable").tolist()
     episodes, n_rows = [episodes[b] for b in order], valued[order]
     times = np.arange(n_rows.sum()) - np.repeat(n_rows.cumsum() - n_rows, n_rows)

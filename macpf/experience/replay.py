@@ -48,10 +48,10 @@ class Replay:
                 self.episodes[self.added % self.capacity] = episode.copy()
             self.added += 1
 
-    def sample(self, size: int, visibility: bool = False) -> EpisodeBatch:
-        """Draw `size` different episodes, with `visible` if asked for."""
+    def sample(self, size: int, visibility: bool = False, after_end: bool = False) -> EpisodeBatch:
+        """Draw `size` different episodes; `visibility` and `after_end` as for `as_batch`."""
         slots = self.random.choice(len(self), size=size, replace=False)
-        return as_batch([self.episodes[slot] for slot in slots], self.env, visibility)
+        return as_batch([self.episodes[slot] for slot in slots], self.env, visibility, after_end)
 
     def state_dict(self) -> dict[str, Any]:
         """Which episodes these are, by their number from 0 on, and the sampling stream; not the episodes."""

@@ -67,6 +67,8 @@ class Algorithm(nn.Module, ABC):
     policies: tuple[str, ...]
     #: Whether observations and batches must say who sees whom.
     reads_visibility = False
+    #: Whether batches must have the row after the end of every episode, also of terminated ones.
+    reads_after_end = False
 
     def __init__(self, sizes: Sizes, device: str, seed: int) -> None:
         super().__init__()

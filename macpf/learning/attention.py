@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -11,6 +12,10 @@ from torch.nn import functional as F
 
 from macpf.learning.algorithm import Sizes
 from macpf.learning.hypernetworks import two_layers
+from macpf.learning.returns import masked_mean, padded_mean
+
+if TYPE_CHECKING:
+    from macpf.experience.batch import EpisodeBatch
 
 
 class AgentAttention(nn.Module):
@@ -82,6 +87,8 @@ class DuplexMixer(nn.Module):
         state_weights: see above.
         weighted_heads: see `AgentAttention`.
         values_in_keys: whether the attention sees the agents' values, too; no gradient flows through them there.
+        value_per_agent: V(s) is the sum of an output for each agent (QPLEX's code without attention). Of the same
+            gradient RMSprop then moves the sum N times as far.
     """
 
     def __init__(
@@ -94,6 +101,7 @@ class DuplexMixer(nn.Module):
         state_weights: bool = False,
         weighted_heads: bool = False,
         values_in_keys: bool = False,
+        value_per_agent: bool = False,
     ) -> None:
         super().__init__()
         self.feature_dim, self.n_agents, self.n_actions = sizes.agent_feature_dim, sizes.n_agents, sizes.n_actions
@@ -102,7 +110,7 @@ class DuplexMixer(nn.Module):
         self.attention = AgentAttention(S, F_, n_heads, embed_dim, hypernet_dim, weighted_heads) if n_heads else None
         self.weights = two_layers(S, hypernet_dim, sizes.n_agents) if state_weights and not n_heads else None
         self.kernels = ActionKernels(S, sizes.n_agents, sizes.n_actions, n_kernels)
-        self.value = two_layers(S, embed_dim, 1)
+        self.value = two_layers(S, hypernet_dim, sizes.n_agents) if value_per_agent else two_layers(S, embed_dim, 1)
 
     def forward(
         self,
@@ -117,7 +125,7 @@ class DuplexMixer(nn.Module):
         joint_actions = F.one_hot(actions, self.n_actions).flatten(-2).to(state.dtype)
         advantages = (weights * (values - baselines)).detach()
         correction = ((self.kernels(state, joint_actions) - 1.0) * advantages).sum(dim=-1)
-        return (weights * values).sum(dim=-1) + self.value(state).squeeze(-1) + correction, regulariser
+        return (weights * values).sum(dim=-1) + self.value(state).sum(dim=-1) + correction, regulariser
 
     def _weights(self, values: Tensor, state: Tensor, obs: Tensor) -> tuple[Tensor, Tensor]:
         """The w_i, and the attention's regulariser."""
@@ -135,3 +143,10 @@ class DuplexMixer(nn.Module):
 def soft_values(q: Float[Tensor, "R N A"], alpha: float) -> Float[Tensor, "R N"]:
     """V_i = alpha log sum exp(Q_i / alpha), eq. 4 with its logarithm; over all actions, as in the release."""
     return alpha * torch.logsumexp(q.detach() / alpha, dim=-1)
+
+
+def mean_regulariser(
+    regulariser: Float[Tensor, "R"], batch: EpisodeBatch, over: Literal["played", "padded"]
+) -> Float[Tensor, ""]:
+    """The mean of a mixer's regulariser over the `played` steps, or, as in its authors' codes, over `padded` ones."""
+    return padded_mean(regulariser, batch) if over == "padded" else masked_mean(regulariser, batch.filled)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -44,13 +43,30 @@ class CentralLinear(nn.Module):
         self.linear = nn.Linear(state_dim + own_dim, output_dim)
 
     def forward(self, inputs: CentralInputs) -> Float[Tensor, "E H"]:
-        """With w = W diag(g): (w x - mean(x) w 1) / deviation(x) + W b + c."""
-        state, own, playing = inputs.state, inputs.own, inputs.playing
+        """With w = W diag(g): w (x - mean(x)) / deviation(x) + W b + c.
+
+        Each part is centred by its own mean, and the parts' squares are joined as in Chan et al., 1979: differences of
+        large numbers would cost float32 its digits where inputs lie far from 0.
+        """
+        playing = inputs.playing.unsqueeze(1)
+        own_mean, own_square, own = _centred(inputs.own)
+        state_mean, state_square, state = _centred(inputs.state)
+        state_mean = state_mean[inputs.row] * playing
         S, D = state.shape[1], self.linear.in_features
+        share = S / D
+        between = state_mean - own_mean
+        variance = (state_square[inputs.row] * playing + own_square + share * (D - S) * between**2) / D
         w = self.linear.weight * self.norm.weight
-        sums = torch.stack([state.sum(dim=1), state.square().sum(dim=1)], dim=1)[inputs.row] * playing.unsqueeze(1)
-        mean, square = ((sums + torch.stack([own.sum(dim=1), own.square().sum(dim=1)], dim=1)) / D).split(1, dim=1)
-        scale = (square - mean**2).clamp(min=0.0).add(self.norm.eps).rsqrt()
-        projected = F.linear(own, w[:, S:]) + F.linear(state, w[:, :S])[inputs.row] * playing.unsqueeze(1)
+        of_state, of_own = w[:, :S], w[:, S:]
+        centred = F.linear(own, of_own) + F.linear(state, of_state)[inputs.row] * playing
+        # The parts' means lie on either side of the whole's.
+        shifted = between * ((1.0 - share) * of_state.sum(dim=1) - share * of_own.sum(dim=1))
         bias = F.linear(self.norm.bias, self.linear.weight, self.linear.bias)
-        return (projected - mean * w.sum(dim=1)) * scale + bias
+        return (centred + shifted) * (variance + self.norm.eps).rsqrt() + bias
+
+
+def _centred(x: Float[Tensor, "X I"]) -> tuple[Float[Tensor, "X 1"], Float[Tensor, "X 1"], Float[Tensor, "X I"]]:
+    """Mean, sum of squared differences from it, and the differences."""
+    mean = x.mean(dim=1, keepdim=True)
+    apart = x - mean
+    return mean, apart.square().sum(dim=1, keepdim=True), apart

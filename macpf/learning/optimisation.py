@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 from typing import TypeVar
 
 import torch
@@ -12,30 +14,97 @@ from torch import Tensor, nn
 Module = TypeVar("Module", bound=nn.Module)
 
 
+@dataclass(frozen=True)
+class Part:
+    """A piece of a group's flat parameter that a step may move without the rest.
+
+    Attributes:
+        group: whose it is.
+        parameter: the piece, a view.
+        gradient: its gradient, a view that backward passes write to.
+    """
+
+    group: str
+    parameter: nn.Parameter
+    gradient: Tensor
+
+
 class Optimiser:
     """RMSprop over groups of modules, each clipped to its own global gradient norm.
 
     RMSprop works element by element, so this equals one optimiser for each group (PyMARL's settings: smoothing
     0.99, eps 1e-5). The parameters of a group become views of one flat tensor, and so do their gradients: a step is
     a handful of operations however many layers there are, which matters with networks this small.
+
+    In a step that moves a group, parameters to which the loss gives no gradient have the gradient zero: they stay, but
+    RMSprop's average of their squared gradients decays (as in PyTorch before 2.0, and so in the authors' code). A step
+    that names only parts of a group leaves all else of the others alone, that average included (as since PyTorch 2.0).
+
+    Args:
+        groups: what is optimised.
+        lr: RMSprop's learning rate.
+        clip: largest global gradient norm of a group.
+        moves: names that steps will use: a group's, or a module's in it (`actor.trunk`); none: the groups'.
+
+    Raises:
+        ValueError: a name is not known, or those of a group's parts leave something out or overlap.
     """
 
-    def __init__(self, groups: Mapping[str, nn.Module], lr: float, clip: float) -> None:
+    def __init__(self, groups: Mapping[str, nn.Module], lr: float, clip: float, moves: Sequence[str] = ()) -> None:
         self.clip = clip
         self.groups = {name: flatten(module) for name, module in groups.items()}
-        self.rule = self._rule(list(self.groups.values()), lr)
+        self.gradients: dict[str, Tensor] = {}
+        for name, flat in self.groups.items():
+            assert flat.grad is not None  # `flatten` made it
+            self.gradients[name] = flat.grad
+        self.parts: dict[str, Part] = {}
+        for group, module in groups.items():
+            own = list(dict.fromkeys(name for name in moves if name.startswith(f"{group}.")))
+            self.parts |= self._parts(group, module, own)
+        if unknown := [name for name in moves if name not in self.parts and name not in self.groups]:
+            raise ValueError(f"moves={unknown[0]} is not known; use {', '.join(self.groups)}, or a module of one")
+        self.rule = self._rule([part.parameter for part in self.parts.values()], lr)
+
+    def _parts(self, group: str, module: nn.Module, names: Sequence[str]) -> dict[str, Part]:
+        flat, gradient = self.groups[group], self.gradients[group]
+        if not names:
+            return {group: Part(group, flat, gradient)}
+        own = list(module.parameters())
+        starts = dict(zip(map(id, own), accumulate((p.numel() for p in own), initial=0), strict=False))
+        parts = {}
+        for name in names:
+            try:
+                members = list(module.get_submodule(name.removeprefix(f"{group}.")).parameters())
+            except AttributeError as error:
+                raise ValueError(f"moves={name}: {group} has no such module") from error
+            first = starts[id(members[0])]
+            here = slice(first, first + sum(p.numel() for p in members))
+            parts[name] = Part(group, nn.Parameter(flat.data[here]), gradient[here])
+        if sum(part.gradient.numel() for part in parts.values()) != flat.numel():
+            raise ValueError(f"moves={', '.join(names)} must be all of {group}, and each part of it once")
+        return parts
 
     def _rule(self, parameters: list[nn.Parameter], lr: float) -> torch.optim.Optimizer:
         return torch.optim.RMSprop(parameters, lr=lr, alpha=0.99, eps=1e-5, foreach=False)
 
-    def step(self, loss: Tensor) -> dict[str, Tensor]:
-        """Minimise the loss by one step; returns each group's gradient norm before clipping."""
-        self.rule.zero_grad(set_to_none=False)
+    def step(self, loss: Tensor, moves: Sequence[str] | None = None) -> dict[str, Tensor]:
+        """Minimise the loss by one step; returns the gradient norms before clipping, for logging.
+
+        Args:
+            loss: a scalar.
+            moves: groups or parts that move, each group clipped as a whole; None: all.
+        """
+        named = list(self.groups) if moves is None else moves
+        moving = {name: part for name, part in self.parts.items() if name in named or part.group in named}
+        for gradient in self.gradients.values():
+            gradient.zero_()
         loss.backward()
-        norms = {
-            f"train/gradient_norm/{name}": nn.utils.clip_grad_norm_(flat, self.clip)
-            for name, flat in self.groups.items()
-        }
+        norms = {}
+        for group in dict.fromkeys(part.group for part in moving.values()):
+            self.groups[group].grad = self.gradients[group]
+            norms[f"train/gradient_norm/{group}"] = nn.utils.clip_grad_norm_(self.groups[group], self.clip)
+        for name, part in self.parts.items():
+            part.parameter.grad = part.gradient if name in moving else None
         self.rule.step()
         return norms
 

@@ -61,3 +61,30 @@ def gae(batch: EpisodeBatch, values: Float[Tensor, "R N"], gamma: float, lambda_
 def masked_mean(values: Float[Tensor, "R"], mask: Float[Tensor, "R"]) -> Float[Tensor, ""]:
     """Mean of the values where the mask is 1, and 0 where it keeps nothing."""
     return (values * mask).sum() / mask.sum().clamp(min=1.0)
+
+
+def padded_mean(values: Float[Tensor, "R"], batch: EpisodeBatch) -> Float[Tensor, ""]:
+    """Mean over all B x T steps of a padded batch, T the longest episode's, where padded steps count as 0.
+
+    The row after an episode's end counts if T has room for it, as in QPLEX's and REL's code, which take the plain mean
+    of padded tensors.
+    """
+    whole, last = values[: -batch.sizes[-1]], values[-batch.sizes[-1] :]
+    # The last rows are either steps of the longest episodes or what was seen after them.
+    played = batch.filled[-batch.sizes[-1] :].amax()
+    return (whole.sum() + played * last.sum()) / (batch.size * (len(batch.sizes) - 1 + played))
+
+
+def entropy_bonus(
+    batch: EpisodeBatch, log_prob: Float[Tensor, "R N"], alpha: float, at_the_end: bool
+) -> Float[Tensor, "R"]:
+    """-alpha times the agents' mean log-probability one step later, not discounted, as REL adds it to its returns.
+
+    Args:
+        batch: the rows. With `at_the_end` it needs the row after each episode's end.
+        log_prob: of an action that the policy sampled in each row.
+        alpha: temperature.
+        at_the_end: pay it at terminal steps, too, for the state after the end, as REL does.
+    """
+    bonus = batch.next(-alpha * log_prob.mean(dim=-1))
+    return bonus if at_the_end else bonus * (1.0 - batch.terminated)

@@ -110,11 +110,15 @@ class ValueBased(OffPolicyAlgorithm):
         inputs = self.inputs_of(batch)
         q, _ = self.live["agents"](inputs, batch.sizes)
         joint, extra = self.joint_value(self.live["mixer"], q, batch.actions, batch)
-        losses = {"td": masked_mean((joint - self._targets(batch, inputs, q.detach())) ** 2, batch.filled)}
-        return losses if extra is None else losses | {"mixer": masked_mean(extra, batch.filled)}
+        losses = {"td": masked_mean((joint - self.goals(batch, inputs, q.detach())) ** 2, batch.filled)}
+        return losses if extra is None else losses | {"mixer": self.mean_extra(extra, batch)}
+
+    def mean_extra(self, extra: Float[Tensor, "R"], batch: EpisodeBatch) -> Float[Tensor, ""]:
+        """The mean of what rows add to the loss: over the steps that were played."""
+        return masked_mean(extra, batch.filled)
 
     @torch.no_grad()
-    def _targets(
+    def goals(
         self, batch: EpisodeBatch, inputs: Float[Tensor, "R N I"], live_q: Float[Tensor, "R N A"]
     ) -> Float[Tensor, "R"]:
         """Double Q-learning: the live network chooses, the target network values (PyMARL `q_learner.py`)."""

@@ -2,13 +2,15 @@
 
 The independent and the dependent half share every pass: one through the actor, one through the critic, one through
 the target critic. Gradients are isolated by construction (detached where the paper says so), so the four losses are
-added, and one backward pass and one optimiser step serve them all.
+added, and one backward pass and one optimiser step serve them all. The authors' code takes four steps in turn instead;
+which losses step what is data (`plans` in conf/algo/macpf.yaml).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -16,17 +18,24 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from macpf.learning.algorithm import Memory, OffPolicyAlgorithm, Sizes, checked
+from macpf.learning.attention import mean_regulariser
 from macpf.learning.networks import gumbel, mask_unavailable, pick
 from macpf.learning.optimisation import Optimiser, TargetUpdates, target_of
-from macpf.learning.returns import masked_mean, td_lambda
+from macpf.learning.returns import entropy_bonus, td_lambda
 from macpf.learning.schedules import Clock, Schedule
+from macpf.learning.update_plan import UpdatePlan, UpdateStep, chosen_plan, follow, moved_by
 from macpf.method.conditional import DEPENDENT, INDEPENDENT, ConditionalNetwork, Factors
 from macpf.method.losses import imitation_loss, policy_loss, soft_value, td_error
-from macpf.method.mixer import MIXERS
-from macpf.method.policy import choose, greedy_joint_action, joint_policy, log_policy
+from macpf.method.mixer import MIXERS, Mix
+from macpf.method.passes import Passes
+from macpf.method.policy import UNMIXED, Mixing, choose, greedy_joint_action, joint_policy, log_policy
 
 if TYPE_CHECKING:
     from macpf.experience.batch import EpisodeBatch, Observation
+
+
+#: Gains of the mixer below this count as this where values within alpha / k_i of the best are ties.
+LEAST_GAIN = 1e-6
 
 
 @dataclass(frozen=True)
@@ -62,12 +71,20 @@ class MACPF(OffPolicyAlgorithm):
         trunk_gradient: whether the dependent losses move the trunk too (the authors' code) or only the correction.
         entropy: what the target's entropy bonus is. `joint`: log pi_jt inside the bracket of eq. 16 and 17. `mean`: the
             agents' mean log-probability, added to the return undiscounted (the authors' code).
-        epsilon: share of a uniform policy in each agent's, and then again of random actions, as in the authors' code;
-            0 in the paper.
+        terminal_entropy: whether a terminal step's target has the bonus, too, for the state after the end (the
+            authors' code; every SMAC episode terminates). With `entropy=mean` only.
+        epsilon: probability with which an agent's action is replaced by a uniform one in play; 0 in the paper.
+        epsilon_mixing: whether epsilon is also the share of a uniform policy in each agent's, which plays, is learnt
+            and makes the targets. `none`: in play only, as above. `available`, `all`: see `Mixing`; the authors' code
+            does `all`, and so explores twice.
         alpha: temperature in units of reward.
         alpha_rule: `shared`: alpha_i = alpha, as the paper trains; `by_gain`: alpha_i = alpha / k_i(s) with the
             mixer's gain k_i, as eq. 6 implies.
         uniform_share: probability that all agents of a team act uniformly at an env step (0 in the paper).
+        attention_mean: over what `mixer=attention` averages its regulariser: the `played` steps, or all steps of a
+            `padded` batch (the authors' code).
+        plan, plans: which losses step what, in which order: the one of these names. The losses are
+            `<half>_policy` and `<half>_critic`, the groups `actor` and `critic` (see `UpdateStep`).
         independent_target: what the independent policy follows. `independent`: its own critic (eq. 19);
             `dependent`: the greedy joint action of Q_dep, which is how the proof of Theorem 2 constructs it.
 
@@ -96,19 +113,36 @@ class MACPF(OffPolicyAlgorithm):
         dependency_set: Literal["predecessors", "visible"],
         trunk_gradient: bool,
         entropy: Literal["joint", "mean"],
+        terminal_entropy: bool,
         epsilon: Schedule,
+        epsilon_mixing: Literal["none", "available", "all"],
         alpha: Schedule,
         alpha_rule: Literal["shared", "by_gain"],
         uniform_share: Annotated[float, Field(ge=0, le=1)],
+        attention_mean: Literal["played", "padded"],
+        plan: str,
+        plans: dict[str, UpdatePlan],
         independent_target: Literal["independent", "dependent"],
     ) -> None:
         _refuse_contradictions(mixer, conditional, dependency_set, alpha, alpha_rule, independent_target)
+        if terminal_entropy and entropy == "joint":
+            raise ValueError(
+                "terminal_entropy=true needs entropy=mean: in eq. 16 and 17 nothing follows a terminal step"
+            )
         super().__init__(sizes, device, seed)
         self.policies = (INDEPENDENT, DEPENDENT) if conditional else (INDEPENDENT,)
         self.reads_visibility = conditional and dependency_set == "visible"
         self.gamma, self.td_lambda, self.entropy = gamma, td_lambda, entropy
         self.alpha, self.alpha_rule, self.epsilon = alpha, alpha_rule, epsilon.as_probability("epsilon")
         self.uniform_share, self.independent_target = uniform_share, independent_target
+        self.terminal_entropy, self.epsilon_mixing, self.attention_mean = (
+            terminal_entropy,
+            epsilon_mixing,
+            attention_mean,
+        )
+        self.reads_after_end = terminal_entropy or (mixer == "attention" and attention_mean == "padded")
+        self.loss_names = [f"{half}_{what}" for half in self.policies for what in ("critic", "policy")]
+        self.plan = chosen_plan(plan, plans, self.loss_names)
 
         def network() -> ConditionalNetwork:
             N, A = sizes.n_agents, sizes.n_actions
@@ -118,7 +152,8 @@ class MACPF(OffPolicyAlgorithm):
         self.critic = nn.ModuleDict({"agents": network(), "mixer": MIXERS[mixer](sizes, embed_dim, hypernet_dim)})
         self.target = target_of(self.critic)
         self.to(device)
-        self.optimiser = Optimiser({"actor": self.actor, "critic": self.critic}, lr, clip)
+        groups = {"actor": self.actor, "critic": self.critic}
+        self.optimiser = Optimiser(groups, lr, clip, moved_by(self.plan))
         self.target_updates = TargetUpdates(target_interval)
 
     # --- acting -------------------------------------------------------------------------------------------------
@@ -134,8 +169,8 @@ class MACPF(OffPolicyAlgorithm):
         logits, hidden = self._logits(observation, memory)
         noise = gumbel(observation.available.shape, self.generator)
         # The authors' code mixes epsilon into the policy, and then replaces actions with probability epsilon.
-        forced = self._random_actions(observation.available, 1.0 - (1.0 - self.epsilon(clock)) ** 2, self.uniform_share)
-        actions = choose(self.policies[-1], logits, observation.available, noise, forced)
+        forced = self._random_actions(observation.available, self.epsilon(clock))
+        actions = choose(self.policies[-1], logits, observation.available, noise, forced, self.mixing(clock))
         return actions, replace(memory, last_actions=actions, hidden=hidden)
 
     @torch.no_grad()
@@ -158,85 +193,136 @@ class MACPF(OffPolicyAlgorithm):
         logits, hidden = self.actor(inputs, (len(inputs),), memory.hidden, earlier, table)
         return logits, hidden
 
-    def _random_actions(
-        self, available: Bool[Tensor, "R N A"], each: float, team: float = 0.0
-    ) -> Int[Tensor, "R N"] | None:
-        """Uniform actions for a share of the agents and for a share of whole teams, -1 for the others."""
-        if each == team == 0.0:
+    def mixing(self, clock: Clock) -> Mixing:
+        """The uniform policy that is mixed in at this time."""
+        if self.epsilon_mixing == "none":
+            return UNMIXED
+        return Mixing(self.epsilon(clock), self.epsilon_mixing)
+
+    def _random_actions(self, available: Bool[Tensor, "R N A"], each: float) -> Int[Tensor, "R N"] | None:
+        """Uniform actions for a share of the agents and for `uniform_share` of whole teams, -1 for the others."""
+        if each == self.uniform_share == 0.0:
             return None
         uniform = mask_unavailable(gumbel(available.shape, self.generator), available).argmax(dim=-1)
         chance = torch.rand(len(available), available.shape[1] + 1, generator=self.generator, device=self.device)
-        return torch.where((chance[:, 1:] < each) | (chance[:, :1] < team), uniform, -1)
+        return torch.where((chance[:, 1:] < each) | (chance[:, :1] < self.uniform_share), uniform, -1)
 
     def _dependency_sets(self, visible: Bool[Tensor, "R N N"] | None) -> tuple[Tensor, Tensor] | tuple[None, None]:
         """On whom each agent depends in the actor and in the critic; None for all earlier agents (the paper's a_<i)."""
         if not self.reads_visibility or visible is None:
             return None, None
-        sees = visible.float()
+        sees = visible.to(torch.get_default_dtype())
         sees[:, 0] = 0.0
         return sees.tril(-1), sees
 
     # --- learning -----------------------------------------------------------------------------------------------
 
     def learn(self, batch: EpisodeBatch, clock: Clock) -> dict[str, Tensor]:
-        """One gradient step on the sum of equations 16 to 19, then the target update if it is due."""
-        alpha = self.alpha(clock)
-        losses = self.losses(batch, alpha, self.epsilon(clock))
-        norms = self.optimiser.step(torch.stack(list(losses.values())).sum())
+        """The steps of the plan on the losses of equations 16 to 19, then the target update if it is due."""
+        alpha, mixing, passes = self.alpha(clock), self.mixing(clock), self.passes(batch)
+
+        def losses_of(step: UpdateStep) -> dict[str, Tensor]:
+            losses = self.losses(batch, alpha, mixing, step.losses, passes)
+            passes.will_move(step.moves)
+            return losses
+
+        logged = follow(self.plan, self.optimiser, losses_of)
         if self.target_updates.due(clock.episodes):
             self.target.load_state_dict(self.critic.state_dict())
-        logged = {f"train/loss/{name}": loss.detach() for name, loss in losses.items()}
-        return logged | norms | {"train/alpha": torch.tensor(alpha, device=self.device)}
+        return logged | {"train/alpha": torch.tensor(alpha, device=self.device)}
 
-    def losses(self, batch: EpisodeBatch, alpha: float, floor: float = 0.0) -> dict[str, Float[Tensor, ""]]:
-        """Equations 16 and 18 (dependent), 17 and 19 (independent) on one batch; each moves its own parameters only."""
-        inputs, available, filled = self.inputs_of(batch), batch.available, batch.filled
+    def passes(self, batch: EpisodeBatch) -> Passes:
+        """The passes through the networks that losses on this batch share."""
         earlier, sees = self._dependency_sets(batch.visible)
-        logits, _ = self.actor(inputs, batch.sizes, depends=earlier)
-        q, _ = self.critic["agents"](inputs, batch.sizes, depends=sees)
-        mix = self.critic["mixer"](batch.state, batch.obs)
-        with torch.no_grad():
-            target_q, _ = self.target["agents"](inputs, batch.sizes, depends=sees)
-            target_mix = self.target["mixer"](batch.state, batch.obs)
+        return Passes(batch, self.inputs_of(batch), earlier, sees, self.actor, self.critic, self.target)
 
-        losses = {}
-        for half in self.policies:
-            # One sample of the joint policy in every row: predecessors for eq. 18, a' for eq. 16 and 17.
-            noise = gumbel(available.shape, self.generator)
-            sampled = choose(half, logits, available, noise, self._random_actions(available, floor))
-            log_pi = log_policy(half, logits, sampled, available, floor)
-            with torch.no_grad():
-                value, _ = target_mix(target_q.half(half, sampled), sampled, alpha)
-                target = self._target(batch, value, pick(log_pi, sampled), alpha)
-            # The critic at the actions that were played (eq. 13 to 15).
-            joint, extra = mix(q.half(half, batch.actions), batch.actions, alpha)
-            critic = td_error(joint, target, filled)
-            losses[f"{half}_critic"] = critic if extra is None else critic + masked_mean(extra, filled)
-            if half == INDEPENDENT and self.independent_target == DEPENDENT:
-                tie = alpha / mix.gains.detach().unsqueeze(-1).clamp_min(1e-6)
-                best = greedy_joint_action(q, log_pi, available, tie)
-                losses[f"{half}_policy"] = imitation_loss(log_pi, best, available, filled)
-            else:
-                # The policies follow the critics; with alpha_i = alpha / k_i both sides are multiplied by k_i.
-                follow = q.half(half, sampled).detach()
-                if self.alpha_rule == "by_gain":
-                    follow = mix.gains.detach().unsqueeze(-1) * follow
-                losses[f"{half}_policy"] = policy_loss(log_pi, follow, alpha, filled)
-        return losses
-
-    def _target(
+    def losses(
         self,
         batch: EpisodeBatch,
-        value: Float[Tensor, "R"],
-        log_prob: Float[Tensor, "R N"],
+        alpha: float,
+        mixing: Mixing = UNMIXED,
+        wanted: Sequence[str] | None = None,
+        passes: Passes | None = None,
+    ) -> dict[str, Float[Tensor, ""]]:
+        """Equations 16 and 18 (dependent), 17 and 19 (independent) on one batch; each moves its own parameters only.
+
+        Args:
+            batch: the rows.
+            alpha: temperature.
+            mixing: of a uniform policy.
+            wanted: names of the losses, None: all.
+            passes: through the networks, made as far as these losses need them, None: no earlier ones are known.
+        """
+        wanted = self.loss_names if wanted is None else wanted
+        passes = self.passes(batch) if passes is None else passes
+        logits = passes.logits(gradient=any(name.endswith("_policy") for name in wanted))
+        evaluates = any(name.endswith("_critic") for name in wanted)
+        values = passes.values(gradient=evaluates)
+        targets = passes.target_values() if evaluates else None
+        losses = {}
+        for half in self.policies:
+            of_critic, of_policy = f"{half}_critic", f"{half}_policy"
+            if not {of_critic, of_policy} & set(wanted):
+                continue
+            # One sample of the joint policy in every row: predecessors for eq. 18, a' for eq. 16 and 17.
+            noise = gumbel(batch.available.shape, self.generator)
+            sampled = choose(half, logits, batch.available, noise, mixing=mixing)
+            log_pi = log_policy(half, logits, sampled, batch.available, mixing)
+            if targets is not None and of_critic in wanted:
+                goal = self.goals(half, batch, targets, sampled, log_pi, alpha)
+                losses[of_critic] = self._critic_loss(half, batch, values, goal, alpha)
+            if of_policy in wanted:
+                losses[of_policy] = self._policy_loss(half, batch, values, sampled, log_pi, alpha)
+        return losses
+
+    @torch.no_grad()
+    def goals(
+        self,
+        half: str,
+        batch: EpisodeBatch,
+        targets: tuple[Factors, Mix],
+        sampled: Int[Tensor, "R N"],
+        log_pi: Float[Tensor, "R N A"],
         alpha: float,
     ) -> Float[Tensor, "R"]:
-        """The target of eq. 16 or 17, given each row's target value and log-probabilities at a sampled a'."""
+        """The targets of eq. 16 or 17, given the target critic's values and sampled a' with their log-probabilities."""
+        q, mix = targets
+        value, _ = mix(q.half(half, sampled), sampled, alpha)
+        log_prob = pick(log_pi, sampled)
         if self.entropy == "joint":
             value = soft_value(value, log_prob.sum(dim=-1), alpha)
             return td_lambda(batch, batch.next(value), self.gamma, self.td_lambda)
-        bonus = batch.next(-alpha * log_prob.mean(dim=-1)) * (1.0 - batch.terminated)
+        bonus = entropy_bonus(batch, log_prob, alpha, self.terminal_entropy)
         return td_lambda(batch, batch.next(value), self.gamma, self.td_lambda) + bonus
+
+    def _critic_loss(
+        self, half: str, batch: EpisodeBatch, values: tuple[Factors, Mix], goal: Float[Tensor, "R"], alpha: float
+    ) -> Float[Tensor, ""]:
+        """The critic at the actions that were played (eq. 13 to 15), and what its mixer adds."""
+        q, mix = values
+        joint, regulariser = mix(q.half(half, batch.actions), batch.actions, alpha)
+        loss = td_error(joint, goal, batch.filled)
+        return loss if regulariser is None else loss + mean_regulariser(regulariser, batch, self.attention_mean)
+
+    def _policy_loss(
+        self,
+        half: str,
+        batch: EpisodeBatch,
+        values: tuple[Factors, Any],
+        sampled: Int[Tensor, "R N"],
+        log_pi: Float[Tensor, "R N A"],
+        alpha: float,
+    ) -> Float[Tensor, ""]:
+        """The policies follow the critics; with alpha_i = alpha / k_i both sides are multiplied by k_i."""
+        q, mix = values
+        if half == INDEPENDENT and self.independent_target == DEPENDENT:
+            tie = alpha / mix.gains.detach().unsqueeze(-1).clamp_min(LEAST_GAIN)
+            best = greedy_joint_action(q, log_pi, batch.available, tie)
+            return imitation_loss(log_pi, best, batch.available, batch.filled)
+        followed = q.half(half, sampled).detach()
+        if self.alpha_rule == "by_gain":
+            followed = mix.gains.detach().unsqueeze(-1) * followed
+        return policy_loss(log_pi, followed, alpha, batch.filled)
 
 
 def _refuse_contradictions(

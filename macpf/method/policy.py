@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Literal
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -15,8 +18,45 @@ from macpf.method.sampling import compiled_choice
 CPU = "cpu"
 
 
+@dataclass(frozen=True)
+class Mixing:
+    """A uniform policy that is mixed into each agent's softmax (the authors' code; none in the paper).
+
+    Attributes:
+        share: its weight, 0 for none.
+        over: `available`: uniform over the available actions, so every one of them gets share / their number.
+            `all`: uniform over all A actions, as in the authors' code; then the unavailable ones are removed and the
+            rest is divided by its sum. What the uniform policy weighs in the end depends on how much of the softmax,
+            which is over all actions there, lies on available ones.
+    """
+
+    share: float = 0.0
+    over: Literal["available", "all"] = "available"
+
+    def log_policy(self, scores: Float[Tensor, "*batch A"], available: Bool[Tensor, "*batch A"]) -> Tensor:
+        """Log-probabilities of the actions, given logits; unavailable ones have probability 0."""
+        if self.share == 0.0:
+            return mask_unavailable(scores, available).log_softmax(dim=-1)
+        if self.over == "all":
+            mixed = (1.0 - self.share) * scores.softmax(dim=-1) + self.share / scores.shape[-1]
+            mixed = mixed.masked_fill(~available, 0.0)
+            mixed = mixed / mixed.sum(dim=-1, keepdim=True)
+        else:
+            uniform = self.share * available / available.sum(dim=-1, keepdim=True)
+            mixed = (1.0 - self.share) * mask_unavailable(scores, available).softmax(dim=-1) + uniform
+        return mask_unavailable(mixed.masked_fill(~available, 1.0).log(), available)
+
+
+#: The paper's policies.
+UNMIXED = Mixing()
+
+
 def log_policy(
-    half: str, logits: Factors, actions: Int[Tensor, "R N"], available: Bool[Tensor, "R N A"], floor: float = 0.0
+    half: str,
+    logits: Factors,
+    actions: Int[Tensor, "R N"],
+    available: Bool[Tensor, "R N A"],
+    mixing: Mixing = UNMIXED,
 ) -> Float[Tensor, "R N A"]:
     """log pi of every agent, `dependent` on its predecessors' actions (eq. 10, 11) or `independent` of them (eq. 12).
 
@@ -27,14 +67,9 @@ def log_policy(
         logits: of the actor.
         actions: of the predecessors; the independent policy does not look at them.
         available: the others have probability 0.
-        floor: share of a uniform policy over the available actions that is mixed in (the authors' code; 0 in the
-            paper).
+        mixing: of a uniform policy.
     """
-    log_pi = mask_unavailable(logits.half(half, actions), available).log_softmax(dim=-1)
-    if floor == 0.0:
-        return log_pi
-    uniform = floor * available / available.sum(dim=-1, keepdim=True)
-    return mask_unavailable(((1.0 - floor) * log_pi.exp() + uniform).clamp_min(1e-10).log(), available)
+    return mixing.log_policy(logits.half(half, actions), available)
 
 
 def choose(
@@ -43,6 +78,7 @@ def choose(
     available: Bool[Tensor, "R N A"],
     noise: Float[Tensor, "R N A"] | None,
     forced: Int[Tensor, "R N"] | None = None,
+    mixing: Mixing = UNMIXED,
 ) -> Int[Tensor, "R N"]:
     """Actions of one half's policy: a sample with Gumbel noise, else the greedy ones; no gradient flows through it.
 
@@ -52,12 +88,26 @@ def choose(
         available: the others are never chosen.
         noise: Gumbel noise, or None.
         forced: where not -1, the action that is taken instead; later agents see it.
+        mixing: of a uniform policy; with noise only.
     """
     if half == DEPENDENT:
-        return choose_in_order(factors, available, noise, forced)
-    scores = mask_unavailable(factors.independent.detach(), available)
-    chosen = (scores if noise is None else scores + noise).argmax(dim=-1)
+        return choose_in_order(factors, available, noise, forced, mixing)
+    scores = _scores(factors.independent.detach(), available, noise, mixing)
+    chosen = scores.argmax(dim=-1)
     return chosen if forced is None else torch.where(forced < 0, chosen, forced)
+
+
+def _scores(
+    logits: Float[Tensor, "*batch A"],
+    available: Bool[Tensor, "*batch A"],
+    noise: Float[Tensor, "*batch A"] | None,
+    mixing: Mixing,
+) -> Float[Tensor, "*batch A"]:
+    """What is largest for the chosen action. A sample needs log-probabilities up to a constant, so logits will do."""
+    if noise is None:
+        return mask_unavailable(logits, available)
+    plain = mixing.share == 0.0
+    return (mask_unavailable(logits, available) if plain else mixing.log_policy(logits, available)) + noise
 
 
 @torch.no_grad()
@@ -66,23 +116,32 @@ def choose_in_order(
     available: Bool[Tensor, "R N A"],
     noise: Float[Tensor, "R N A"] | None,
     forced: Int[Tensor, "R N"] | None = None,
+    mixing: Mixing = UNMIXED,
 ) -> Int[Tensor, "R N"]:
     """Let the agents choose one after the other, each knowing its predecessors' choices.
 
     With Gumbel noise this samples pi_dep (eq. 11); without, each agent takes its best action given a_<i. What needs
     more than table rows and a running sum was done for all agents at once before; on the CPU the rest is compiled.
     """
-    scores = mask_unavailable(factors.base, available)
-    if noise is not None:
-        scores = scores + noise
+    mixed = noise is not None and mixing.share > 0.0
+    base = factors.base
+    scores = base if mixed else _scores(base, available, noise, UNMIXED)
     if scores.device.type == CPU:
+        if mixed:
+            assert noise is not None
+            mixture = (available, noise, mixing.share, mixing.over == "all")
+            return compiled_choice(scores, factors.table, factors.depends, forced, mixture)
         return compiled_choice(scores, factors.table, factors.depends, forced)
     chosen, shares = [], torch.zeros_like(scores)
     before = torch.zeros_like(scores[:, 0])
     for i in range(scores.shape[1]):
         if factors.depends is not None:
             before = (factors.depends[:, i : i + 1] @ shares).squeeze(1)
-        action = (scores[:, i] + before).argmax(dim=-1)
+        now = scores[:, i] + before
+        if mixed:
+            assert noise is not None
+            now = _scores(now, available[:, i], noise[:, i], mixing)
+        action = now.argmax(dim=-1)
         if forced is not None:
             action = torch.where(forced[:, i] < 0, action, forced[:, i])
         chosen.append(action)

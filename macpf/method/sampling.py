@@ -5,13 +5,17 @@ Agent by agent in Python it would cost 10 microseconds each and dominate acting 
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, TypeAlias
 
 import numba
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
+
+#: Availability [R, N, A], Gumbel noise [R, N, A], weight of a uniform policy, and whether it is over all actions.
+Mixture: TypeAlias = tuple[Bool[Tensor, "R N A"], Float[Tensor, "R N A"], float, bool]
 
 
 def compiled_choice(
@@ -19,24 +23,41 @@ def compiled_choice(
     table: Float[Tensor, "N A A"],
     depends: Float[Tensor, "R N N"] | None,
     forced: Int[Tensor, "R N"] | None,
+    mixture: Mixture | None = None,
 ) -> Int[Tensor, "R N"]:
     """What `choose_in_order` says, for tensors on the CPU.
 
     Args:
-        scores: of every action as if no agent came before.
+        scores: of every action as if no agent came before; with noise in them and unavailable actions masked, unless
+            a uniform policy is mixed in: then plain logits.
         table: what agent j's action adds to the scores of the agents that depend on it.
         depends: on which earlier agents each one depends, None: on all.
         forced: where not -1, the action that is taken instead; None: nowhere.
+        mixture: of a uniform policy, None: none.
     """
     chosen = np.zeros(scores.shape[:2], dtype=np.int64)
     some = np.zeros((0, 0, 0), dtype=np.float32) if depends is None else depends.numpy()
     fixed = np.zeros((0, 0), dtype=np.int64) if forced is None else forced.numpy()
-    _choose(scores.detach().numpy(), table.detach().numpy(), some, fixed, chosen)
+    logits = scores.detach().numpy()
+    available, noise, share, over_all = np.zeros((0, 0, 0), dtype=np.bool_), logits[:0], 0.0, False
+    if mixture is not None:
+        available, noise, share, over_all = mixture[0].numpy(), mixture[1].numpy(), *mixture[2:]
+    _choose(logits, table.detach().numpy(), some, fixed, available, noise, share, over_all, chosen)
     return torch.from_numpy(chosen)
 
 
 @numba.njit(cache=True)
-def _choose(scores: Any, table: Any, depends: Any, forced: Any, chosen: Any) -> None:
+def _choose(
+    scores: Any,
+    table: Any,
+    depends: Any,
+    forced: Any,
+    available: Any,
+    noise: Any,
+    share: float,
+    over_all: bool,
+    chosen: Any,
+) -> None:
     R, N, A = scores.shape
     before = np.zeros(A, dtype=scores.dtype)
     for r in range(R):
@@ -47,12 +68,35 @@ def _choose(scores: Any, table: Any, depends: Any, forced: Any, chosen: Any) -> 
                 for j in range(i):
                     if depends[r, i, j] != 0.0:
                         before += table[j, chosen[r, j]]
-            best = 0
-            for a in range(1, A):
-                if scores[r, i, a] + before[a] > scores[r, i, best] + before[best]:
-                    best = a
             if len(forced) and forced[r, i] >= 0:
                 best = forced[r, i]
+            elif share > 0.0:
+                best = _sample_mixed(scores[r, i] + before, available[r, i], noise[r, i], share, over_all)
+            else:
+                best = 0
+                for a in range(1, A):
+                    if scores[r, i, a] + before[a] > scores[r, i, best] + before[best]:
+                        best = a
             chosen[r, i] = best
             if not len(depends):
                 before += table[i, best]
+
+
+@numba.njit(cache=True)
+def _sample_mixed(logits: Any, available: Any, noise: Any, share: float, over_all: bool) -> int:
+    """One agent's sample of its softmax with a uniform policy mixed in (see `Mixing` in `policy.py`)."""
+    top, total, count = -np.inf, 0.0, 0
+    for a in range(len(logits)):
+        if over_all or available[a]:
+            top = max(top, logits[a])
+    for a in range(len(logits)):
+        if over_all or available[a]:
+            total += math.exp(logits[a] - top)
+            count += 1
+    best, largest = 0, -np.inf
+    for a in range(len(logits)):
+        if available[a]:
+            log_probability = math.log((1.0 - share) * math.exp(logits[a] - top) / total + share / count)
+            if log_probability + noise[a] > largest:
+                best, largest = a, log_probability + noise[a]
+    return best

@@ -24,6 +24,7 @@ from macpf.runs.settings import (
     ReplaySettings,
     RolloutSettings,
     check,
+    check_profile,
     check_run_settings,
     check_that_it_learns,
     choose_device,
@@ -72,6 +73,7 @@ def build(cfg: DictConfig, trains: bool = True) -> Parts:
         ConfigError: names the key, its value and what would be accepted.
     """
     check_run_settings(cfg)
+    check_profile(cfg)
     seeds = Seeds.of(cfg.seed)
     budget = check("budget", Budget, cfg.budget)
     device = choose_device(cfg.device)

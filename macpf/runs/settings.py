@@ -141,6 +141,21 @@ def _leaves(node: Any, key: str) -> Iterator[tuple[str, Any]]:
         yield key, node
 
 
+def check_profile(cfg: DictConfig) -> None:
+    """Check that the profile has settings for this run.
+
+    Raises:
+        ConfigError: it has none for the algorithm or the environment.
+    """
+    for group, known in cfg.profile.only.items():
+        if cfg[group].name not in known:
+            name = cfg.profile.name
+            raise ConfigError(
+                f"profile={name} has no settings for {group}={cfg[group].name}, only for {', '.join(known)}; "
+                f"type profile=paper, or one of these"
+            )
+
+
 def choose_device(device: str) -> str:
     """`auto` takes CUDA where there is one.
 

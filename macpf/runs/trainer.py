@@ -51,7 +51,8 @@ def train_off_policy(run: Trainer, settings: ReplaySettings) -> None:
         run.journal.append(played.episodes)
         if len(parts.replay) >= max(settings.burn_in, settings.batch):
             for _ in range(len(played.episodes) * settings.updates_per_episode):
-                batch = parts.replay.sample(settings.batch, parts.algorithm.reads_visibility).to(parts.rollout.device)
+                reads = parts.algorithm.reads_visibility, parts.algorithm.reads_after_end
+                batch = parts.replay.sample(settings.batch, *reads).to(parts.rollout.device)
                 run.learned(parts.algorithm.learn(batch, clock))
         run.evaluate_if_due()
 

@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from baselines.fop import FOP
 from baselines.qmix import QMIX
 from baselines.qplex import QPLEX
 from baselines.qtran import QTRAN
 from baselines.vdn import VDN
+from macpf.configuration import compose
 from macpf.experience.batch import EpisodeBatch
 from macpf.learning.algorithm import Algorithm
 from macpf.learning.schedules import Schedule
@@ -34,6 +36,10 @@ OF_FOP = {
     "n_heads": 2,
     "n_kernels": 3,
     "attention_cost": 0.0,
+    "attention_mean": "played",
+    "terminal_entropy": False,
+    "plan": "together",
+    "plans": OmegaConf.to_container(compose("algo=fop").algo.learner.plans),
     "alpha": Schedule(start=0.5, end=0.05, per="env_steps", duration=1000, factor=None),
 }
 
@@ -42,8 +48,10 @@ OF_QPLEX = OF_QMIX | {
     "n_heads": 2,
     "n_kernels": 3,
     "attention_cost": 0.0,
+    "attention_mean": "played",
     "weighted_heads": False,
     "values_in_keys": False,
+    "value_per_agent": False,
 }
 WITHOUT_MIXER = {name: value for name, value in COMMON.items() if name not in ("embed_dim", "hypernet_dim")}
 OF_QTRAN = OF_QMIX | {"embed_dim": 7, "opt_cost": 1.0, "nopt_cost": 0.1}

@@ -256,3 +256,26 @@ def test_a_temperature_of_zero_is_refused(make_fop, start, end):
 def test_a_wrong_setting_is_refused_by_name(make_fop, argument, value):
     with pytest.raises(ValidationError, match=argument):
         make_fop(**{argument: value})
+
+
+def test_the_plan_in_turn_lets_the_critics_sample_the_policy_that_has_moved(make_fop, batch):
+    """Step by step by hand, and different from one step on everything."""
+    learner, by_hand, together = (make_fop(plan=plan, lr=0.05) for plan in ("in_turn", "in_turn", "together"))
+    for one in (learner, together):
+        one.learn(batch, Clock())
+    alpha = by_hand.alpha(Clock())
+    by_hand.optimiser.step(by_hand.losses(batch, alpha, ["policy"])["policy"], ["actor"])
+    by_hand.optimiser.step(
+        sum(by_hand.losses(batch, alpha, ["critics", "attention"]).values()), ["critic_1", "critic_2"]
+    )
+    for name, p in learner.named_parameters():
+        torch.testing.assert_close(p, by_hand.get_parameter(name))
+        if name.startswith("actor"):
+            torch.testing.assert_close(p, together.get_parameter(name))
+    assert any(not torch.equal(p, together.get_parameter(name)) for name, p in learner.named_parameters())
+
+
+def test_it_asks_for_the_rows_after_the_end_where_it_needs_them(make_fop):
+    assert not make_fop().reads_after_end
+    assert make_fop(terminal_entropy=True).reads_after_end
+    assert make_fop(attention_mean="padded").reads_after_end

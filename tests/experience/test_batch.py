@@ -55,6 +55,21 @@ def test_a_cut_episode_keeps_what_was_seen_after_its_last_action(env, recorded):
     assert batch.reward[-1] == 0
 
 
+def test_every_episode_keeps_what_was_seen_after_its_end_for_those_who_ask(env, recorded):
+    """The terminated one too; the longest episode still comes first, and nothing else changes."""
+    batch = as_batch(recorded([1, 2, 2], cut=[1]), env, after_end=True)
+    assert batch.sizes == (3, 3, 2)
+    ends = [(1, 2), (2, 2), (0, 1)]
+    for row, (b, t) in zip((6, 7, 5), ends, strict=True):
+        obs, state, available = env.shown(b, t)
+        np.testing.assert_array_equal(batch.obs[row], obs)
+        np.testing.assert_array_equal(batch.state[row], state)
+        np.testing.assert_array_equal(batch.available[row], available)
+    assert batch.filled.tolist() == [1, 1, 1, 1, 1, 0, 0, 0]
+    assert batch.terminated.tolist() == [0, 0, 1, 0, 1, 0, 0, 0]
+    assert batch.reward[5:].tolist() == [0, 0, 0]
+
+
 @pytest.mark.parametrize(
     ("lengths", "cut", "n_rows"),
     [([3], [], 3), ([3], [0], 4), ([3, 2], [1], 6), ([3, 3], [1], 7), ([1, 1], [], 2), ([1, 9], [], 10)],

@@ -180,3 +180,14 @@ def test_without_heads_there_is_no_attention_and_no_regulariser(make_mixer, give
     mixer = make_mixer(n_heads=0)
     assert mixer.attention is None
     assert (mixer(**given_values)[1] == 0).all()
+
+
+def test_a_value_of_each_agent_is_summed_and_moves_as_many_times_as_far(make_mixer, given_values):
+    """The same gradient in each of N outputs: RMSprop, which divides it by its size, moves their sum N times as far."""
+    mixer = make_mixer(0, state_weights=True, value_per_agent=True)
+    assert mixer.value[2].out_features == N
+    before = mixer(**given_values)[0].detach()
+    optimiser = torch.optim.RMSprop([mixer.value[2].bias], lr=0.01, alpha=0.99, eps=0.0)
+    mixer(**given_values)[0].sum().backward()
+    optimiser.step()
+    torch.testing.assert_close(mixer(**given_values)[0] - before, torch.full_like(before, -0.1 * N))

@@ -124,3 +124,59 @@ def test_adam_equals_separate_adams_with_separate_clipping(modules):
             adam.step()
             for here, there in zip(modules[name].parameters(), copies[name].parameters(), strict=True):
                 torch.testing.assert_close(here, there, atol=1e-6, rtol=1e-5)
+
+
+def test_parts_that_are_not_named_keep_their_averages(modules):
+    """As one RMSprop that skips parameters without gradient (PyTorch since 2.0), its group clipped as a whole."""
+    copies = copy.deepcopy(modules)
+    rmsprop = torch.optim.RMSprop(copies["small"].parameters(), lr=LR, alpha=0.99, eps=1e-5)
+    optimiser = Optimiser(modules, LR, CLIP, ["small.0", "small.2", "recurrent"])
+    x = torch.randn(2, 5, 3, generator=torch.Generator().manual_seed(0))
+    for step in range(6):
+
+        def loss(small, step=step):
+            first = small[0](x).square().mean()
+            return first if step % 2 else 10 * small[2](small[0](x).detach()).square().mean()
+
+        rmsprop.zero_grad(set_to_none=True)
+        loss(copies["small"]).backward()
+        nn.utils.clip_grad_norm_(copies["small"].parameters(), CLIP)
+        rmsprop.step()
+        norms = optimiser.step(loss(modules["small"]), ["small.0"] if step % 2 else ["small.2"])
+        assert norms.keys() == {"train/gradient_norm/small"}
+        for here, there in zip(modules["small"].parameters(), copies["small"].parameters(), strict=True):
+            torch.testing.assert_close(here, there, atol=1e-6, rtol=1e-5)
+
+
+def test_a_whole_group_without_gradient_stays_but_its_averages_decay(modules):
+    """A gradient of 1 and then 0 twice: v = 0.01, 0.0099, 0.009801; the next gradient of 1 finds 0.01970299."""
+    weight = nn.Linear(1, 1, bias=False)
+    optimiser = Optimiser({"weight": weight}, lr=1.0, clip=10.0)
+    start = weight.weight.item()
+    moved = [start]
+    for gradient in (1.0, 0.0, 0.0, 1.0):
+        optimiser.step(weight.weight.sum() * gradient)
+        moved.append(weight.weight.item())
+    assert moved[1] - start == pytest.approx(-10.0, rel=1e-3)
+    assert moved[3] == moved[2] == moved[1]
+    assert moved[4] - moved[3] == pytest.approx(-1 / 0.01970299**0.5, rel=1e-3)
+
+
+def test_a_part_stays_a_view_of_its_group(modules):
+    optimiser = Optimiser(modules, LR, CLIP, ["small.0", "small.2"])
+    optimiser.step(losses(modules, 0), ["small.2"])
+    assert_views(modules["small"], optimiser.groups["small"])
+    assert list(optimiser.parts) == ["small.0", "small.2", "recurrent"]
+
+
+@pytest.mark.parametrize(
+    ("moves", "says"),
+    [
+        (["large"], "moves=large is not known; use small, recurrent"),
+        (["small.7"], "moves=small.7: small has no such module"),
+        (["small.0"], "moves=small.0 must be all of small"),
+    ],
+)
+def test_a_name_that_cannot_be_moved_is_refused(modules, moves, says):
+    with pytest.raises(ValueError, match=says):
+        Optimiser(modules, LR, CLIP, moves)

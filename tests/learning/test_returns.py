@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from macpf.experience.batch import EpisodeBatch
-from macpf.learning.returns import masked_mean, td_lambda
+from macpf.learning.returns import entropy_bonus, masked_mean, padded_mean, td_lambda
 
 NUMBERS = st.floats(-10, 10, width=32)
 
@@ -90,3 +90,33 @@ def test_an_example_worked_by_hand(terminated, lambda_, by_hand):
 def test_masked_mean_counts_only_what_the_mask_keeps():
     values, mask = torch.tensor([1.0, 2.0, 5.0, 1e6]), torch.tensor([1.0, 1.0, 1.0, 0.0])
     assert masked_mean(values, mask).item() == pytest.approx(8 / 3)
+
+
+def rows(sizes, filled, terminated):
+    """A batch of which only the ends matter."""
+    nothing = torch.zeros(sum(sizes))
+    return EpisodeBatch(sizes, *[nothing] * 5, terminated=torch.tensor(terminated), filled=torch.tensor(filled))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "filled", "mean"),
+    [
+        # Lengths 2 and 1, both with the row after the end: B x T = 4; the longer one's is outside, the other's inside.
+        ((2, 2, 1), [1.0, 1.0, 1.0, 0.0, 0.0], (1 + 2 + 4 + 8) / 4),
+        # The longer one was cut and has such a row, the other terminated and has none.
+        ((2, 1, 1), [1.0, 1.0, 1.0, 0.0], (1 + 2 + 4) / 4),
+        # Nobody has one.
+        ((2, 1), [1.0, 1.0, 1.0], (1 + 2 + 4) / 4),
+    ],
+)
+def test_a_padded_mean_counts_every_step_up_to_the_longest_episodes_last(sizes, filled, mean):
+    batch = rows(sizes, filled, [0.0] * sum(sizes))
+    assert padded_mean(2.0 ** torch.arange(sum(sizes)), batch).item() == pytest.approx(mean)
+
+
+def test_the_entropy_bonus_is_that_of_the_next_state():
+    """Lengths 2 and 1, the first one cut, with the row after each end; alpha 0.5, two agents."""
+    batch = rows((2, 2, 1), [1.0, 1.0, 1.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0, 0.0])
+    log_prob = -torch.tensor([[1.0, 3.0], [2.0, 4.0], [0.0, 1.0], [5.0, 7.0], [8.0, 8.0]])
+    assert entropy_bonus(batch, log_prob, 0.5, at_the_end=True).tolist() == [0.25, 3.0, 4.0, 0.0, 0.0]
+    assert entropy_bonus(batch, log_prob, 0.5, at_the_end=False).tolist() == [0.25, 0.0, 4.0, 0.0, 0.0]

@@ -7,12 +7,19 @@ from typing import Any
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 from torch import Tensor
 from torch.nn import functional as F
 
+from macpf.configuration import compose
 from macpf.learning.schedules import Schedule
 from macpf.method.conditional import ConditionalNetwork
 from macpf.method.learner import MACPF
+
+
+def configured(algo: str) -> Any:
+    """The learner's settings in conf/."""
+    return OmegaConf.to_container(compose(f"algo={algo}").algo.learner)
 
 
 @pytest.fixture(scope="session")
@@ -29,13 +36,18 @@ def settings() -> dict[str, Any]:
         "dependency_set": "predecessors",
         "trunk_gradient": False,
         "entropy": "joint",
+        "terminal_entropy": False,
         "epsilon": Schedule(start=0.0, end=0.0, per="env_steps", duration=1, factor=None),
+        "epsilon_mixing": "none",
         "embed_dim": 7,
         "hypernet_dim": 6,
         "target_interval": 200,
         "alpha": Schedule(start=0.5, end=0.05, per="env_steps", duration=1000, factor=None),
         "alpha_rule": "shared",
         "uniform_share": 0.0,
+        "attention_mean": "played",
+        "plan": "together",
+        "plans": configured("macpf")["plans"],
         "independent_target": "independent",
     }
 
@@ -45,6 +57,8 @@ def make_macpf(sizes: Any, settings: dict[str, Any]) -> Callable[..., MACPF]:
     """A learner with random parameters; its target differs from its critic."""
 
     def make(seed: int = 0, **changes: Any) -> MACPF:
+        if changes.get("conditional") is False:
+            changes.setdefault("plans", configured("macpf_control")["plans"])
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             learner = MACPF(changes.pop("sizes", sizes), "cpu", seed, **(settings | changes))

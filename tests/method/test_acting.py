@@ -127,21 +127,22 @@ def test_greedy_acting_draws_no_random_number_and_exploring_does(loud_macpf, siz
     assert not torch.equal(learner.generator.get_state(), before)
 
 
-def test_epsilon_replaces_single_agents_twice(loud_macpf, sizes, observed):
+@pytest.mark.parametrize(("mixing", "kept"), [("none", 0.7), ("available", 0.7**2)])
+def test_epsilon_replaces_single_agents_once_or_twice(loud_macpf, sizes, observed, mixing, kept):
     """The authors' code mixes epsilon into the policy and then draws again: 1 - (1 - eps)^2 of the actions are random.
 
     The first agent's marginal tells: it sees nobody's action.
     """
     B, eps = 40_000, 0.3
     schedule = {"start": eps, "end": eps, "per": "env_steps", "duration": 1, "factor": None}
-    learner, plain = loud_macpf(epsilon=schedule), loud_macpf()
+    learner, plain = loud_macpf(epsilon=schedule, epsilon_mixing=mixing), loud_macpf()
     available = torch.ones(B, sizes.n_agents, sizes.n_actions, dtype=torch.bool)
     available[:, 0, 3] = False
     observation = observed(B, available, same=True)
     actions, _ = learner.act(observation, learner.start(B), Clock())
     one = Observation(observation.obs[:1], observation.state[:1], available[:1])
     marginal = plain.joint_policies(one)["dependent"][0].sum(dim=(1, 2)).double().numpy()
-    expected = 0.7**2 * marginal + (1 - 0.7**2) * np.array([1, 1, 1, 0]) / 3
+    expected = kept * marginal + (1 - kept) * np.array([1, 1, 1, 0]) / 3
     counts = np.bincount(actions[:, 0], minlength=4) / B
     assert np.abs(expected - marginal).max() > 0.05
     np.testing.assert_allclose(counts, expected, atol=4.5 * 0.5 / np.sqrt(B))

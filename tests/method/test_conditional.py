@@ -6,7 +6,7 @@ import torch
 from macpf.learning.networks import gumbel
 from macpf.method import policy as policy_module
 from macpf.method.conditional import ConditionalNetwork
-from macpf.method.policy import choose_in_order
+from macpf.method.policy import Mixing, choose_in_order
 
 SIZES, N, A, INPUTS, H = (4, 4, 3, 1), 3, 5, 6, 7
 R = sum(SIZES)
@@ -163,3 +163,8 @@ def test_the_compiled_loop_equals_the_one_in_pytorch(network, inputs, sees, gene
     compiled = choose_in_order(factors, available, noise, forced)
     monkeypatch.setattr(policy_module, "CPU", "nowhere")
     assert torch.equal(choose_in_order(factors, available, noise, forced), compiled)
+    for mixing in (Mixing(0.3), Mixing(0.3, "all")):
+        in_pytorch = choose_in_order(factors, available, noise, forced, mixing)
+        with monkeypatch.context() as undone:
+            undone.setattr(policy_module, "CPU", "cpu")
+            assert torch.equal(choose_in_order(factors, available, noise, forced, mixing), in_pytorch)

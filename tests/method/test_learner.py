@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
 
 from macpf.experience.batch import EpisodeBatch
 from macpf.learning.networks import pick
+from macpf.learning.schedules import Clock
 from macpf.method import learner as learner_module
+from macpf.method.policy import UNMIXED, Mixing
 
 LENGTHS, CUT, ALPHA = [4, 3, 4, 1], [0, 1], 0.3
 
@@ -132,8 +136,8 @@ def test_each_switch_of_the_authors_code_makes_a_difference(make_macpf, batch, s
     """The gradient into the trunk, the sixth switch, is seen in test_gradient_isolation.py."""
     value = {"entropy": "mean", "dependency_set": "visible", "td_lambda": 0.8}.get(switch)
     learner = make_macpf(**({} if value is None else {switch: value}))
-    floor = 0.3 if switch == "epsilon" else 0.0
-    changed = learner.losses(batch, ALPHA, floor)
+    mixing = Mixing(0.3) if switch == "epsilon" else UNMIXED
+    changed = learner.losses(batch, ALPHA, mixing)
     paper = make_macpf().losses(batch, ALPHA)
     moved = {name for name in paper if not torch.allclose(paper[name], changed[name], rtol=1e-3)}
     critics = {"dependent_critic", "independent_critic"}
@@ -198,3 +202,84 @@ def test_the_ablations_mix_both_halves_in_their_own_way(make_macpf, batch, mixer
     parameters = [*learner.critic["mixer"].parameters()]
     grads = torch.autograd.grad(losses["dependent_critic"], parameters, allow_unused=True)
     assert sum(g is not None and bool((g != 0).any()) for g in grads) >= len(parameters) - 2
+
+
+def test_a_terminal_target_can_have_the_entropy_of_the_state_after_the_end(make_macpf, sizes, ragged_batch):
+    """One step and the row after it; by the authors' code the target is r - alpha mean_i log pi_i(a'|s')."""
+    batch = ragged_batch(sizes, [1, 1, 1], cut=[0, 1, 2])  # rows after the end, which now terminates
+    batch.terminated[:3] = 1.0
+    learner = make_macpf(entropy="mean", terminal_entropy=True, td_lambda=0.8)
+    assert learner.reads_after_end
+    assert not make_macpf(entropy="mean").reads_after_end
+    with torch.no_grad():
+        logits, _ = learner.actor(learner.inputs_of(batch), batch.sizes)
+        masked = logits.independent.masked_fill(~batch.available, -torch.inf)
+        sampled = (masked + learner_module.gumbel(masked.shape, learner.generator)).argmax(dim=-1)
+        log_prob = pick(masked.log_softmax(dim=-1), sampled)[3:].mean(dim=-1)
+        q, _ = learner.critic["agents"](learner.inputs_of(batch), batch.sizes)
+        mix = learner.critic["mixer"](batch.state, batch.obs)
+        joint = (mix.gains * pick(q.independent, batch.actions)).sum(dim=-1) + mix.constant
+        loss = learner.losses(batch, 2.0)["independent_critic"]
+    expected = (joint[:3] - (batch.reward[:3] - 2.0 * log_prob)).square().mean()
+    torch.testing.assert_close(loss, expected)
+
+
+def test_the_plan_in_turn_moves_as_its_steps_say(make_macpf, batch):
+    """Four steps by hand: each step's losses at the weights that the steps before it left."""
+    learner, by_hand = make_macpf(plan="in_turn", lr=0.01), make_macpf(plan="in_turn", lr=0.01)
+    learner.learn(batch, Clock())
+    for name, group in [
+        ("independent_policy", "actor"),
+        ("dependent_policy", "actor"),
+        ("independent_critic", "critic"),
+        ("dependent_critic", "critic"),
+    ]:
+        loss = by_hand.losses(batch, by_hand.alpha(Clock()), wanted=[name])[name]
+        by_hand.optimiser.step(loss, [group])
+    together = make_macpf(lr=0.01)
+    together.learn(batch, Clock())
+    for name, p in learner.named_parameters():
+        torch.testing.assert_close(p, by_hand.get_parameter(name))
+    assert any(not torch.allclose(p, together.get_parameter(name)) for name, p in learner.named_parameters())
+
+
+def test_losses_that_are_asked_for_alone_are_those_of_all_together(make_macpf, batch):
+    learner = make_macpf()
+    together = learner.losses(batch, ALPHA)
+    for name in together:
+        (alone,) = learner.losses(batch, ALPHA, wanted=[name]).values()
+        torch.testing.assert_close(alone, together[name])
+
+
+def test_a_pass_is_made_again_only_when_its_weights_have_moved(make_macpf, batch):
+    """In turn: the actor twice with a graph and once without, the critic the other way round, the target once."""
+    learner, made = make_macpf(plan="in_turn"), []
+    for name, module in {
+        "actor": learner.actor,
+        "critic": learner.critic["agents"],
+        "target": learner.target["agents"],
+    }.items():
+        module.register_forward_hook(lambda *_, name=name: made.append((name, torch.is_grad_enabled())))
+    learner.learn(batch, Clock())
+    assert sorted(made) == [
+        ("actor", False),
+        ("actor", True),
+        ("actor", True),
+        ("critic", False),
+        ("critic", True),
+        ("critic", True),
+        ("target", False),
+    ]
+
+
+@pytest.mark.parametrize(("gain", "tie"), [(4.0, ALPHA / 4.0), (0.0, ALPHA / 1e-6)])
+def test_ties_are_alpha_over_the_gain_of_which_at_least_a_millionth_counts(make_macpf, batch, monkeypatch, gain, tie):
+    learner, seen = make_macpf(independent_target="dependent"), []
+    passes = learner.passes(batch)
+    q, mix = passes.values(True)
+    equal = replace(mix, gains=torch.full_like(mix.gains, gain))
+    monkeypatch.setattr(passes, "values", lambda gradient: (q, equal))
+    greedy = learner_module.greedy_joint_action
+    monkeypatch.setattr(learner_module, "greedy_joint_action", lambda *a: seen.append(a[-1]) or greedy(*a))
+    learner.losses(batch, ALPHA, wanted=["independent_policy"], passes=passes)
+    torch.testing.assert_close(seen[0], torch.full_like(seen[0], tie))

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from macpf.method.losses import LOGIT_GAP, imitation_loss, policy_loss, soft_value, td_error
+from macpf.method.losses import imitation_loss, policy_loss, soft_value, td_error
 
 LN2 = math.log(2)
 
@@ -80,8 +80,8 @@ def test_imitation_loss_by_hand():
     assert loss.item() == pytest.approx(LN2)
 
 
-def test_imitation_loss_is_least_at_a_finite_logit_gap():
+def test_imitation_loss_is_least_at_a_logit_gap_of_four():
     available = torch.ones(1, 1, 3, dtype=torch.bool)
-    logits = torch.tensor([[[0.0, LOGIT_GAP, 0.0]]], requires_grad=True)
+    logits = torch.tensor([[[0.0, 4.0, 0.0]]], requires_grad=True)
     imitation_loss(logits.log_softmax(dim=-1), torch.tensor([[1]]), available, torch.ones(1)).backward()
     torch.testing.assert_close(logits.grad, torch.zeros_like(logits), atol=1e-6, rtol=0)

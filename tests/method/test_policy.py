@@ -9,6 +9,9 @@ import torch
 from macpf.learning.networks import gumbel
 from macpf.method.conditional import DEPENDENT, INDEPENDENT, ConditionalNetwork, Factors
 from macpf.method.policy import (
+    UNMIXED,
+    Mixing,
+    choose,
     choose_in_order,
     greedy_joint_action,
     joint_policy,
@@ -136,8 +139,12 @@ def test_a_hundred_thousand_random_masks_are_never_broken(random_available):
     sampled = choose_in_order(logits, available, gumbel(shape, generator))
     for chosen in (sampled, choose_in_order(logits, available, None)):
         assert available.gather(-1, chosen.unsqueeze(-1)).all()
-    for half, floor in itertools.product((INDEPENDENT, DEPENDENT), (0.0, 0.3)):
-        policy = log_policy(half, logits, sampled, available, floor).exp()
+    mixings = UNMIXED, Mixing(0.3), Mixing(0.3, "all")
+    for mixing in mixings[1:]:
+        mixed = choose_in_order(logits, available, gumbel(shape, generator), mixing=mixing)
+        assert available.gather(-1, mixed.unsqueeze(-1)).all()
+    for half, mixing in itertools.product((INDEPENDENT, DEPENDENT), mixings):
+        policy = log_policy(half, logits, sampled, available, mixing).exp()
         assert (policy[~available] == 0).all()
         torch.testing.assert_close(policy.sum(dim=-1), torch.ones(shape[:-1]))
 
@@ -175,13 +182,59 @@ def test_agents_mean_the_same_of_two_good_joint_actions(first, present, tie, bes
     assert greedy_joint_action(q, log_ind, everything, torch.full((1, 1, 1), tie)).tolist() == [best]
 
 
-def test_a_floor_mixes_in_a_uniform_policy_over_the_available_actions(network, inputs, available):
-    """(1 - eps) pi + eps / number of available actions, as the authors' code does it."""
+def test_epsilon_mixes_in_a_uniform_policy_over_the_available_actions(network, inputs, available):
+    """(1 - eps) pi + eps / number of available actions."""
     logits, _ = network(inputs, (2,))
     actions = torch.tensor([[0, 1, 2], [2, 1, 0]])
     for half in (INDEPENDENT, DEPENDENT):
         plain = log_policy(half, logits, actions, available).exp().detach().numpy()
-        floored = log_policy(half, logits, actions, available, floor=0.25).exp().detach().numpy()
+        mixed = log_policy(half, logits, actions, available, Mixing(0.25)).exp().detach().numpy()
         mask = available.numpy()
         uniform = mask / mask.sum(axis=-1, keepdims=True)
-        np.testing.assert_allclose(floored, 0.75 * plain + 0.25 * uniform, atol=1e-6)
+        np.testing.assert_allclose(mixed, 0.75 * plain + 0.25 * uniform, atol=1e-6)
+
+
+def test_epsilon_over_all_actions_weighs_what_the_softmax_leaves_on_available_ones():
+    """Worked out by hand: 2 of 4 actions available, softmax 1/10, 2/10, 3/10, 4/10, eps 0.2: each gets 0.8 p + 0.05.
+
+    Available are the first two: 0.13 and 0.21, divided by 0.34. Over the available ones it would be 0.8 (1/3) + 0.1.
+    """
+    scores = torch.tensor([1.0, 2.0, 3.0, 4.0]).log()
+    available = torch.tensor([True, True, False, False])
+    mixed = Mixing(0.2, "all").log_policy(scores, available).exp()
+    torch.testing.assert_close(mixed, torch.tensor([13 / 34, 21 / 34, 0.0, 0.0]))
+    over_available = Mixing(0.2, "available").log_policy(scores, available).exp()
+    torch.testing.assert_close(over_available, torch.tensor([0.8 / 3 + 0.1, 1.6 / 3 + 0.1, 0.0, 0.0]))
+
+
+@pytest.mark.parametrize("over", ["available", "all"])
+def test_the_gradient_of_a_mixed_policy_is_that_of_its_formula(over):
+    """Unavailable actions count in the softmax of `all`, and their logits take gradient from it; none is NaN."""
+    scores = torch.tensor([0.3, -0.2, 1.1, 0.6], dtype=torch.float64, requires_grad=True)
+    available = torch.tensor([True, True, False, True])
+    chosen = torch.tensor([0, 1, 3])
+    Mixing(0.2, over).log_policy(scores, available)[chosen].sum().backward()
+    plain = scores.detach().clone().requires_grad_()
+    if over == "all":
+        p = 0.8 * plain.softmax(-1) + 0.05
+        p = p[chosen] / p[chosen].sum()
+    else:
+        p = 0.8 * plain[chosen].softmax(-1) + 0.2 / 3
+    p.log().sum().backward()
+    torch.testing.assert_close(scores.grad, plain.grad)
+    assert (scores.grad[2] != 0) == (over == "all")
+
+
+@pytest.mark.parametrize("half", [INDEPENDENT, DEPENDENT])
+@pytest.mark.parametrize("over", ["available", "all"])
+def test_samples_of_a_mixed_policy_follow_its_probabilities(network, inputs, available, half, over):
+    draws, mixing = 40_000, Mixing(0.4, over)
+    logits, _ = network(inputs, (2,))
+    many = Factors(*(t[:1].repeat_interleave(draws, 0) for t in (3 * logits.independent, 3 * logits.own)), logits.table)
+    allowed = available[:1].repeat_interleave(draws, 0)
+    noise = gumbel(allowed.shape, torch.Generator().manual_seed(0))
+    sampled = choose(half, many, allowed, noise, mixing=mixing)
+    expected = log_policy(half, many, sampled, allowed, mixing).exp()
+    for i in range(N):  # every agent's frequencies are the mean of its probabilities given what was before it
+        counts = torch.bincount(sampled[:, i], minlength=allowed.shape[-1]) / draws
+        torch.testing.assert_close(counts, expected[:, i].mean(dim=0).detach(), atol=4.5 * 0.5 / draws**0.5, rtol=0)

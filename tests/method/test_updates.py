@@ -106,6 +106,10 @@ def test_learning_lowers_the_critics_errors(make_macpf, sizes, ragged_batch):
         ("dependency_set", "all"),
         ("trunk_gradient", 3),
         ("entropy", "none"),
+        ("terminal_entropy", "sometimes"),
+        ("epsilon_mixing", "everywhere"),
+        ("attention_mean", "all"),
+        ("plans", {"together": [{"losses": ["dependent_critic"]}]}),
         ("epsilon", 0.1),
         ("embed_dim", 0),
         ("hypernet_dim", -3),
@@ -131,6 +135,12 @@ def test_a_wrong_setting_is_refused_by_name(make_macpf, argument, value):
         ({"mixer": "attention", "independent_target": "dependent"}, "mixer=linear"),
         ({"independent_target": "dependent", "conditional": False}, "conditional=true"),
         ({"independent_target": "dependent", "dependency_set": "visible"}, "dependency_set=predecessors"),
+        ({"terminal_entropy": True}, "entropy=mean"),
+        ({"plan": "at_once"}, "plan=at_once is not among plans; use in_turn or in_turn_skipping or together"),
+        (
+            {"plan": "in_turn", "conditional": False, "plans": {"in_turn": [{"losses": [], "moves": []}]}},
+            "plans.in_turn must name the losses independent_critic, independent_policy",
+        ),
         ({"epsilon": {"start": 2.0, "end": 0.0, "per": "env_steps", "duration": 1, "factor": None}}, "epsilon"),
         (
             {
