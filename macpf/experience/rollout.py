@@ -90,8 +90,7 @@ class Rollout:
             now = rows[:, t]
             now["actions"][running] = actions[running]
             now["reward"][running] = step.reward[running]
-            if not np.isfinite(step.reward).all():
-                self._refuse("reward", step.reward, running, t + 1)
+            self._check("reward", step.reward, running, t + 1)
             now["terminated"][running] = (step.terminated if self.bootstrap_at_limit else over)[running]
             self._record(step, rows[:, t + 1], running, t + 1)
             lengths += running
@@ -105,12 +104,13 @@ class Rollout:
         for name, shown in step.recorded.items():
             now[name][running] = shown[running]
         for name in self._numbers:
-            if not np.isfinite(step.recorded[name]).all():
-                self._refuse(name, step.recorded[name], running, t)
+            self._check(name, step.recorded[name], running, t)
 
     @staticmethod
-    def _refuse(name: str, shown: np.ndarray, running: Bool[np.ndarray, "B"], t: int) -> None:
-        """Name the first running environment in which something is not finite; what ended shows padding."""
+    def _check(name: str, shown: np.ndarray, running: Bool[np.ndarray, "B"], t: int) -> None:
+        """Refuse what is not finite, naming the first environment; one whose episode is over shows padding."""
+        if np.isfinite(shown).all():
+            return
         flat = shown.reshape(len(shown), -1)
         broken = np.flatnonzero(running & ~np.isfinite(flat).all(axis=1))
         if len(broken):

@@ -36,8 +36,8 @@ class Health:
         """
         if self.deferred:
             self._unseen.append((update, list(names), values))
-        elif not math.isfinite(float(values.sum())):
-            _refuse(names, values, update)
+        elif not all(map(math.isfinite, numbers := values.tolist())):
+            _refuse_broken(names, numbers, update)
 
     def check(self) -> None:
         """Look at what was only taken note of.
@@ -50,7 +50,7 @@ class Health:
             finite = torch.isfinite(torch.stack([values.sum() for *_, values in unseen])).tolist()
             for (update, names, values), fine in zip(unseen, finite, strict=True):
                 if not fine:
-                    _refuse(names, values, update)
+                    _refuse_broken(names, values.tolist(), update)
 
 
 def check_parameters(algorithm: nn.Module, updates: int) -> None:
@@ -67,7 +67,8 @@ def check_parameters(algorithm: nn.Module, updates: int) -> None:
             raise Diverged(f"the parameter {name} is {worst} after update {updates}")
 
 
-def _refuse(names: Iterable[str], values: Tensor, update: int) -> None:
-    for name, value in zip(names, values.tolist(), strict=True):
+def _refuse_broken(names: Iterable[str], values: list[float], update: int) -> None:
+    """Raise Diverged for the first value that is not finite, if there is one."""
+    for name, value in zip(names, values, strict=True):
         if not math.isfinite(value):
             raise Diverged(f"{name} is {value} at update {update}")
