@@ -54,7 +54,7 @@ lint: install ## ruff, mypy and import-linter only
 test-learning: install ## does it learn? the matrix game to convergence, several seeds
 	$(BIN)/pytest -m learning
 
-test-faults: install ## 24 SIGKILLs at random moments with zero differences, full disks, lost servers (some need root)
+test-faults: install ## 60 SIGKILLs at random moments with zero differences, the whole table of faults, full disks, lost servers (some need root)
 	$(BIN)/pytest -m faults -s
 
 test-slurm: install ## sweeps and faults on a real SLURM on this machine (root, Debian's slurm-wlm; fails without)
