@@ -167,7 +167,7 @@ ADDED = [
 def test_an_added_key_that_nothing_reads_is_refused_with_the_nearest(configured, plus, key, value, meant):
     with pytest.raises(ConfigError, match=rf"there is no key {key}, so \+{key} would change nothing; ") as caught:
         check_additions(configured(f"{plus}{key}={value}"), [f"{plus}{key}={value}"])
-    assert f"did you mean {meant}" in str(caught.value)
+    assert not meant or f"did you mean {meant}? " in str(caught.value)
 
 
 READ = [
