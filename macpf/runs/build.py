@@ -8,7 +8,7 @@ from typing import Any
 import hydra
 import torch
 from hydra.errors import InstantiationException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from pydantic import ValidationError
 
 from macpf.envs.base import Env
@@ -20,10 +20,12 @@ from macpf.runs.evaluation import Evaluator
 from macpf.runs.identity import Seeds
 from macpf.runs.settings import (
     Budget,
+    Name,
     Parallel,
     ReplaySettings,
     RolloutSettings,
     check,
+    check_numbers,
     check_profile,
     check_run_settings,
     check_that_it_learns,
@@ -72,6 +74,9 @@ def build(cfg: DictConfig, trains: bool = True) -> Parts:
     Raises:
         ConfigError: names the key, its value and what would be accepted.
     """
+    check_numbers(cfg)
+    for key in ("algo.name", "env.name", "env.backend", "map.name"):
+        check(key, Name, OmegaConf.select(cfg, key))
     check_run_settings(cfg)
     check_profile(cfg)
     seeds = Seeds.of(cfg.seed)

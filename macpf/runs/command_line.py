@@ -103,11 +103,9 @@ def check_choices(arguments: Sequence[str]) -> None:
 
 def _check_search_path(folders: Any) -> None:
     for folder in folders if isinstance(folders, list) else []:
-        text = folder.text if isinstance(folder, QuotedString) else str(folder)
-        if text.startswith("file://") and not os.path.isdir(text.removeprefix("file://")):
-            raise ConfigError(
-                f"hydra.searchpath: there is no folder {text.removeprefix('file://')}; type its whole path"
-            )
+        scheme, _, path = str(folder.text if isinstance(folder, QuotedString) else folder).partition("://")
+        if scheme == "file" and not os.path.isdir(path):
+            raise ConfigError(f"hydra.searchpath: there is no folder {path}; type its whole path")
 
 
 def _choices_in(override: Override) -> Iterable[Any]:
@@ -131,7 +129,7 @@ def check_additions(cfg: DictConfig, overrides: Iterable[str]) -> None:
     Raises:
         ConfigError: nothing reads it; says the nearest key.
     """
-    added = [one for one in OverridesParser.create().parse_overrides(list(overrides)) if _adds_a_value(one)]
+    added = [one for one in OverridesParser.create().parse_overrides(list(overrides)) if _adds_a_value(one, cfg)]
     if not added:
         return
     used = _arguments(cfg)
@@ -146,12 +144,16 @@ def check_additions(cfg: DictConfig, overrides: Iterable[str]) -> None:
             raise ConfigError(f"there is no key {key}, so +{key} would change nothing; {nearest(key)}")
 
 
-def _adds_a_value(override: Override) -> bool:
+def _adds_a_value(override: Override, cfg: DictConfig) -> bool:
     """Whether it adds a key, or another place for a group (``+algo@mine=qmix``), which nothing reads either."""
-    added = override.is_add() or override.is_force_add()
-    key = override.key_or_group
-    group = (CONF / key).is_dir() if "." not in key else key.startswith("hydra.")
-    return added and (not group or (override.package is not None and key in CHOSEN))
+    key, value = override.key_or_group, override.value()
+    if not (override.is_add() or override.is_force_add()) or key.startswith("hydra"):
+        return False
+    if override.package is not None:
+        return key in CHOSEN
+    # Of a choice from a group, also one of a user's own, the configuration holds the file and not the name.
+    there = OmegaConf.select(cfg, key, throw_on_resolution_failure=False)
+    return not ((CONF / key).is_dir() or (isinstance(value, str) and OmegaConf.is_config(there)))
 
 
 def _drop(node: Any, path: list[str]) -> bool:

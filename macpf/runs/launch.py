@@ -24,17 +24,25 @@ from macpf.runs.errors import NO_ROOM, NOT_WRITABLE, ConfigError, Interrupted, R
 #: Errors of what was typed, which say themselves what is wrong.
 KNOWN = (ConfigError, HydraException, OmegaConfBaseException)
 
+#: Letters of an error of Hydra's, which repeats all that was typed.
+LONGEST = 600
+
 
 def main() -> None:
     """Run `python run.py ...`; ends the process with 0, 1 (failed or refused), 2 (bad input) or 128 + a signal."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors through to us instead of printing them over many lines
     with errors_in_one_line():
         sys.argv[1:] = typed(sys.argv[1:])
+        _Begun.run = False
         try:
             _hydra_main()
         except Exception as error:
             if _Begun.run or isinstance(error, KNOWN):
                 raise
+            if isinstance(error, RecursionError):
+                raise ConfigError(
+                    "what was typed, or the defaults of a file, never ends or is nested too deeply"
+                ) from error
             raise ConfigError(described(error)) from error  # Hydra cannot make a configuration of what was typed
 
 
@@ -102,7 +110,12 @@ def in_one_line(error: Exception) -> str:
         return f"{group}={choice} is not known; choose one of: {', '.join(options.split())}"
     if found := re.search(r"Could not override '([^']+)'", text):
         return f"there is no key {found.group(1)}; {nearest(found.group(1))}"
-    if found := re.search(r"Key '([^']+)' is not in struct", text):
-        return f"{found.group(1)} is missing, which every run needs; leave ~{found.group(1)} out"
-    text = text.removesuffix("See https://hydra.cc/docs/1.2/advanced/override_grammar/basic for details").strip()
-    return re.sub(r" (full_key|object_type|reference_type)[:=].*", "", text)
+    if found := re.search(r"Key '[^']+' is not in struct full_key: (\S+)", text):
+        return f"{found.group(1)} is missing, which every run needs; set it"
+    text = (
+        text.partition(" Config search path: ")[0]
+        .removesuffix("See https://hydra.cc/docs/1.2/advanced/override_grammar/basic for details")
+        .strip()
+    )
+    text = re.sub(r" (full_key|object_type|reference_type)[:=].*", "", text)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."

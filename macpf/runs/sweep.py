@@ -152,9 +152,7 @@ class Sweep(Callback):
 
         Asked a second time, end it at once.
         """
-        workers = [
-            child for child in psutil.Process().children() if "resource_tracker" not in " ".join(child.cmdline())
-        ]
+        workers = list(filter(_plays, psutil.Process().children()))
         if self._stopping:
             self._end(workers, signum, "Ended at once; what was not saved is played again by the same command.")
         self._stopping = True
@@ -228,6 +226,14 @@ class Sweep(Callback):
             f"{i.algo} seed={i.seed} {_progress(s):.0%}, {describe_score(s)}" for i, s in self._shown()[:4]
         )
         return f"{self._overall(started, first)} | {runs}"
+
+
+def _plays(child: psutil.Process) -> bool:
+    """Whether a child process is a worker that is alive, and not the one that tidies up behind them."""
+    try:
+        return "resource_tracker" not in " ".join(child.cmdline())
+    except psutil.Error:  # it has just ended
+        return False
 
 
 def planned_overrides(config: DictConfig) -> list[list[str]]:

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from analysis.runs import load_runs
-from macpf.experience.journal import HEADER
+from macpf.experience.journal import HEADER, PREFIX
 from macpf.names import TIME_PREFIX
 from macpf.runs import checkpoint
 
@@ -58,9 +58,9 @@ class Run:
         return json.loads((self.folder / "status.json").read_text())
 
     def end_state(self) -> dict[str, object]:
-        state = checkpoint.load(self.folder / "checkpoint.pt")
+        state = checkpoint.load(self.folder / "checkpoint.pt", None)
         assert state is not None
-        return {key: value for key, value in state.items() if key not in ("seconds", "rows", "made_with")}
+        return {key: value for key, value in state.items() if key not in ("seconds", "rows", "made_with", "owner")}
 
     def history(self) -> dict[tuple[int, str], float]:
         """The stitched W&B history, without the wall clock."""
@@ -170,12 +170,13 @@ def cut_in_half(folder: Path) -> None:
 
 def alter_its_last_episode(folder: Path) -> None:
     """All episodes of the matrix game are equally long."""
-    state = checkpoint.load(folder / "checkpoint.pt")
+    state = checkpoint.load(folder / "checkpoint.pt", None)
     assert state is not None
     path = folder / "episodes" / f"{0:012d}.bin"
     content = bytearray(path.read_bytes())
-    entry = HEADER.size + HEADER.unpack(content[: HEADER.size])[2]
-    content[entry * state["replay"]["added"] - 1] ^= 1
+    begins = PREFIX.size + PREFIX.unpack(content[: PREFIX.size])[1]
+    entry = HEADER.size + HEADER.unpack(content[begins : begins + HEADER.size])[2]
+    content[begins + entry * state["replay"]["added"] - 1] ^= 1
     path.write_bytes(content)
 
 

@@ -51,7 +51,7 @@ SYNTAX = (
     "seed=a=b", "+", "++", "~", "~seed", "~seed=0", "~threads", "~algo", "~env.make", "~budget.env_steps", "~nope", "+seed=3",
     "+algo=qmix", "+algo@mine=qmix", "algo@mine=qmix", "algo:a=qmix", "seed@x=3", "seed=0,1", "seed=choice(1,2)",
     "seed=range(1,3)", "seed=interval(0,1)", "seed=int(x)", "seed=nope(3)", "seed=extend_list(1)", "a.b.c=3", "seed.x=3",
-    "outputs=", "outputs= ", "run=", "outputs=null", "outputs=[a]", "--nope", "-x", "--cfg", "--cfg nope", "--info nope",
+    "outputs=", "outputs= ", "run=", "outputs=null", "--nope", "-x", "--cfg", "--cfg nope", "--info nope",
     "hydra.searchpath=3", "hydra.searchpath=[file:///no/such/folder]", "hydra/launcher=nope", "hydra/launcher=../x",
     "hydra.launcher.n_jobs=x", "hydra/sweeper=nope", "hydra.nope=3", "seed=" + 2000 * "[", "seed=é", "séed=3",
     "seed=0x10", "seed=1_0_", "seed=٣x", "env.make=null", "env.make=3", "env.make._target_=nope.Nope", "env.make._target_=3",
@@ -78,7 +78,7 @@ SWEEPS = (
     "seed=range(0,100000000)", "seed=0,x", "seed=0,0", "seed=0,-1", "algo=qmix,nope", "algo=qmix,..", "algo=qmix,null",
     "algo=glob(nope*)", "algo=glob()", "seed=glob(*)", "map=p0_12,8m", "seed=interval(0,1)", "algo.learner.lr=interval(0.1,1)",
     "algo.learner.lr=0.1,nan", "algo.learner.lr=0.1,inf", "mode=render", "--cfg job", "hydra.launcher.n_jobs=0",
-    "hydra.launcher.n_jobs=x", "seed=0,9223372036854775808", "+sede=0,1", "+env.paralel=3,4", "outputs=", "outputs=a,", "~algo",
+    "hydra.launcher.n_jobs=x", "seed=0,9223372036854775808", "+sede=0,1", "+env.paralel=3,4", "outputs=", "~algo",
     "seed=shuffle(0)", "seed=sort(x)", "+experiment=nope", "+experiment=../x", "+experiment=figure4,nope", "seed=tag(a)",
     "algo.replay.capacity=64,200", "budget.env_steps=50,60", "threads=1,0", "device=cpu,tpu", "algo.learner.lr=range(-1,0)",
 )  # fmt: skip

@@ -167,7 +167,7 @@ ADDED = [
 def test_an_added_key_that_nothing_reads_is_refused_with_the_nearest(configured, plus, key, value, meant):
     with pytest.raises(ConfigError, match=rf"there is no key {key}, so \+{key} would change nothing; ") as caught:
         check_additions(configured(f"{plus}{key}={value}"), [f"{plus}{key}={value}"])
-    assert f"did you mean {meant}" in str(caught.value)
+    assert not meant or f"did you mean {meant}? " in str(caught.value)
 
 
 READ = [
@@ -185,14 +185,14 @@ def test_an_added_key_that_is_read_is_taken(configured, overrides):
     check_additions(configured(*overrides), overrides)
 
 
-def test_keys_that_files_of_ones_own_bring_are_taken(tmp_path, monkeypatch):
+def test_keys_that_files_of_ones_own_bring_are_taken(tmp_path):
     (tmp_path / "conf" / "map").mkdir(parents=True)
     (tmp_path / "conf" / "mine").mkdir()
     (tmp_path / "conf" / "map" / "own.yaml").write_text("name: own\nenv: matrix_game\npayoff: [[1]]\nnote: mine\n")
     (tmp_path / "conf" / "mine" / "x.yaml").write_text("a: 3\n")
     overrides = ["map=own", f"hydra.searchpath=[file://{tmp_path}/conf]", "+mine=x", "mine.a=4"]
     cfg = compose("budget=smoke", *overrides)
-    check_additions(cfg, [*overrides, "++mine.a=5"])
+    check_additions(cfg, overrides)
     assert build(cfg).rollout.env.spec.n_actions == 1
 
 
@@ -215,15 +215,15 @@ def test_the_seeds_at_the_ends_of_their_domain_play_and_are_read_again(configure
     assert pa.array([seed], pa.int64()).to_pylist() == [seed]
 
 
-@pytest.mark.parametrize("folder", ["bob's runs", "a b", "mother's \\"])
-def test_folders_of_any_name_are_trained_in(command, tmp_path, folder):
+def test_folders_of_any_name_are_trained_in(command, tmp_path):
+    folder = "bob's own, [runs]"
     settings = ["algo=qmix", "budget=smoke", "budget.env_steps=40", "algo.replay.batch=8", "algo.replay.burn_in=8"]
-    done = command(*settings, "tracking=disabled", f"outputs={folder}")
-    assert done.returncode == 0, done.stderr
-    assert len(list((tmp_path / folder).rglob("status.json"))) == 1
-    done = command("-m", *settings, "tracking=disabled", f"outputs={folder}", "seed=0,1", "hydra.launcher.n_jobs=1")
+    sweep = ["-m", *settings, "tracking=disabled", f"outputs={folder}", "seed=0,1", "hydra.launcher.n_jobs=1"]
+    done = command(*sweep)
     assert done.returncode == 0, done.stderr
     assert len(list((tmp_path / folder).rglob("status.json"))) == 2
+    done = command(*settings, "tracking=disabled", f"outputs={folder}", "seed=1")
+    assert "finished already, nothing to do" in done.stdout
     assert [path.name for path in tmp_path.iterdir()] == [folder]
 
 
