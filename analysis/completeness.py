@@ -31,10 +31,15 @@ def flaws(report: pd.DataFrame) -> "pd.Series[str]":
     return pd.Series([flaw(run) for run in report.to_dict("records")], index=report.index, dtype=str)
 
 
-def describe(report: pd.DataFrame) -> str:
-    """Every run that is not whole, by method and seed; empty if all are. One map's runs are named without it."""
+def describe(report: pd.DataFrame, maps: int | None = None) -> str:
+    """Every run that is not whole, by method and seed; empty if all are.
+
+    Args:
+        report: of the runs, as of `Runs`.
+        maps: on how many maps runs are shown (None: those of the report); where it is one, nobody needs its name.
+    """
     broken = report[flaws(report) != ""].sort_values([names.MAP, names.ALGO, names.SEED])
-    several = report[names.MAP].nunique() > 1
+    several = (report[names.MAP].nunique() if maps is None else maps) > 1
     named = []
     for run in broken.to_dict("records"):
         place = f" on {run[names.MAP]}" if several else ""
@@ -46,7 +51,8 @@ def describe(report: pd.DataFrame) -> str:
 def sentences(report: pd.DataFrame) -> list[str]:
     """What a caption has to say of runs that are not whole: those left out, and those that count all the same."""
     counted, others = report[report["counts"]], report[~report["counts"]]
-    found = {"Left out": describe(others), "Not whole, but counted on request": describe(counted)}
+    maps = report[names.MAP].nunique()
+    found = {"Left out": describe(others, maps), "Not whole, but counted on request": describe(counted, maps)}
     return [f"{what}: {who}" for what, who in found.items() if who]
 
 

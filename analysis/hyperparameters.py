@@ -19,6 +19,8 @@ number comes from stands in the YAML files and on the page of its [algorithm](al
 """
 #: Keys that stand together as one schedule.
 SCHEDULE = {"start", "end", "per", "duration", "factor"}
+#: Keys that are no settings.
+_LABELS = ("name", "labels", "_target_")
 
 
 def page() -> str:
@@ -88,12 +90,14 @@ def _algorithms() -> list[str]:
 
 
 def _settings(node: Any, prefix: str = "") -> dict[str, str]:
-    """Flat names and values; a schedule is one value, and the group's own name is left out."""
+    """Flat names and values; a schedule is one value, and `_LABELS` are left out."""
     if OmegaConf.is_config(node):
         node = OmegaConf.to_container(node, resolve=True)
     found = {}
     for key, value in node.items():
         name = f"{prefix}{key}"
+        if key in _LABELS:
+            continue
         if isinstance(value, Mapping):
             if set(value) <= SCHEDULE:
                 found[name.removeprefix("learner.")] = _schedule(value)
@@ -103,7 +107,7 @@ def _settings(node: Any, prefix: str = "") -> dict[str, str]:
             found[name.removeprefix("learner.")] = ", then ".join(
                 f"{' + '.join(step['losses'])} moves {' + '.join(step['moves'])}" for step in value
             )
-        elif key not in ("name", "_target_"):
+        else:
             found[name.removeprefix("learner.")] = _shown(value)
     return found
 

@@ -171,7 +171,8 @@ class Attempt:
         """
         with contextlib.suppress(OSError):  # a full disk must not hide what happened
             (self.folder.path / "error.txt").write_text(traceback.format_exc())
-            self._report({"error": f"{type(error).__name__}: {' '.join(str(error).split())}"}, FAILED)
+            kind = "" if isinstance(error, RunRefused) else f"{type(error).__name__}: "
+            self._report({"error": kind + " ".join(str(error).split())}, FAILED)
         if self.tracker is not None:
             self.tracker.finish(1)
         goes_on = "then the same command goes on from its last checkpoint"

@@ -44,7 +44,9 @@ def save(path: Path, owner: Owner, state: dict[str, Any], journal: Journal) -> N
     journal.checkpointed(state["replay"]["first"])
 
 
-def load(path: Path, owner: Owner | None, journal: Callable[[Owner], Journal] | None = None) -> dict[str, Any] | None:
+def load(
+    path: Path, owner: Owner | None = None, journal: Callable[[Owner], Journal] | None = None
+) -> dict[str, Any] | None:
     """The newest readable state, on the CPU: the file's, else the previous one's (saying so); None if there is neither.
 
     Args:

@@ -10,11 +10,9 @@ import pytest
 from analysis.runs import load_runs
 from macpf import names
 from macpf.configuration import compose
-from macpf.experience.journal import Journal
-from macpf.runs.build import build
-from macpf.runs.preemption import StopRequests
-from macpf.runs.tracking import Tracker
-from macpf.runs.trainer import Trainer, train
+from macpf.records.standing import standing
+from macpf.runs.identity import Identity
+from macpf.runs.job import run
 
 ROOT = Path(__file__).parents[2]
 BASELINES = ["fop", "qmix", "qplex", "qtran", "vdn", "mappo"]
@@ -25,13 +23,9 @@ BASELINES = ["fop", "qmix", "qplex", "qtran", "vdn", "mappo"]
 )
 def test_an_easy_game_is_solved_in_a_thousand_episodes(tmp_path, algo):
     overrides = [f"algo={algo}", "map.payoff=[[8,0],[0,2]]", "budget.env_steps=1000", "budget.eval_interval=1000"]
-    parts = build(compose(*overrides, "tracking=disabled"))
-    tracker = Tracker("disabled", "macpf", None, tmp_path, "easy", "easy", {})
-    journal = Journal(tmp_path / "episodes", parts.rollout.row)
-    stop = StopRequests()
-    trainer = Trainer(parts, tracker, stop, tmp_path / "c.pt", journal, 1e9, lambda status: None)
-    train(trainer)
-    assert set(trainer.score.values()) == {8.0}
+    cfg = compose(*overrides, "tracking=disabled", f"outputs={tmp_path}")
+    run(cfg)
+    assert set(standing(Identity.of(cfg).folder).status["score"].values()) == {8.0}
 
 
 @pytest.mark.learning

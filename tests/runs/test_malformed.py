@@ -46,7 +46,7 @@ def attempt(monkeypatch, folder, arguments):
     """The command in this process: exit code (or what was raised), its error lines, and what it left behind."""
     said, error = io.StringIO(), io.StringIO()
     monkeypatch.setattr(sys, "argv", ["run.py", *arguments])
-    monkeypatch.setattr(job, "_train", _refuse_to_train)
+    monkeypatch.setattr(job.Attempt, "train", _refuse_to_train)
     monkeypatch.chdir(folder)
     result = "accepted"
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(error):

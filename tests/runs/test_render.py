@@ -18,7 +18,7 @@ from macpf.runs.render import STAYS, as_gif, random_team, render
 
 SMAC = ["env=smac", "env.backend=embedded", "map=3m"]
 SHORT = ["budget.env_steps=70", "budget.eval_interval=70", "budget.eval_episodes=2"]
-SHORT += ["env.parallel=1", "env.eval_parallel=2", "algo.replay.burn_in=32"]
+SHORT += ["env.parallel=1", "env.eval_parallel=2", "algo.replay.burn_in=1", "algo.replay.batch=1"]
 
 
 def test_a_random_team_is_drawn_until_its_battle_is_over(configured, tmp_path, capsys):
