@@ -4,11 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNS ?= outputs
 FIGURES ?= figures
-# For reproduce-...: LAUNCHER=local|slurm|slurm_gpu|slurm_preemptible, BUDGET=paper|laptop|smoke, SEEDS=5,
+# For reproduce-...: LAUNCHER=local|slurm|slurm_gpu|slurm_preemptible, BUDGET=paper|laptop|archive|smoke, SEEDS=5,
 # BACKEND=embedded|starcraft, YES=1, WAIT=1, and ARGS for run.py, e.g. ARGS="hydra.launcher.partition=short".
 BUDGET ?= paper
 .DEFAULT_GOAL := help
-.PHONY: help install demo figure4 report status test lint test-learning test-faults test-slurm bench parity starcraft-doctor docs clean
+.PHONY: help install demo figure4 report figures status test lint test-learning test-faults test-slurm bench parity starcraft-doctor docs clean
 
 help: ## list the commands
 	@grep -hE '^[a-z0-9%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -38,6 +38,9 @@ plan-%: install ## the same, but only say what is finished and missing, and what
 
 report: install ## everything the runs say, as one HTML page: figures/report.html
 	$(BIN)/python -m analysis report --runs "$(RUNS)" --out "$(FIGURES)/report.html"
+
+figures: install ## draw everything that the published runs in results/ show: no training, no network
+	$(BIN)/python -m analysis figures --out "$(FIGURES)"
 
 status: install ## what is done, running, failed, killed, missing
 	$(BIN)/python -m analysis status --runs "$(RUNS)"

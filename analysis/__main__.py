@@ -188,6 +188,25 @@ def _parser() -> argparse.ArgumentParser:
     )
     report.set_defaults(command=_report)
 
+    publish = commands.add_parser(
+        "publish",
+        parents=[runs],
+        help="add runs to a study's archive in results/",
+        description="Add the runs that results/<study>/manifest.yaml names to the study's archive, also those that "
+        "diverged or are not finished. Read them back with --runs results/<study>. docs/results.md explains it.",
+    )
+    publish.add_argument("--to", type=folder, required=True, metavar="DIR", help="results/<study>")
+    publish.set_defaults(command=_publish)
+
+    figures = commands.add_parser(
+        "figures",
+        help="draw everything that the published studies show",
+        description="Draw what each study's manifest names, from its archive alone: no training, no network.",
+    )
+    figures.add_argument("--results", type=folder, default=Path("results"), metavar="DIR", help="default: %(default)s")
+    figures.add_argument("--out", type=folder, default=Path("figures"), metavar="DIR", help="default: %(default)s")
+    figures.set_defaults(command=_figures)
+
     status = commands.add_parser(
         "status",
         parents=[runs],
@@ -338,6 +357,31 @@ def _report(options: argparse.Namespace) -> None:
     folder = options.runs if isinstance(options.runs, Path) else None
     size = write_report(_load(options), options.out, folder, options.pictures)
     print(f"{options.out} ({size / 1e6:.1f} MB)")
+
+
+def _publish(options: argparse.Namespace) -> None:
+    from analysis.archive import Manifest, publish
+
+    manifest = Manifest.read(options.to)
+    done = publish(load_runs(options.runs), options.to)
+    states = ", ".join(f"{count} {state}" for state, count in done.report["state"].value_counts().items())
+    print(
+        f"{options.to}: {done.new} new runs, {done.grew} grew, {done.known} were there; "
+        f"{len(done.report)} of {manifest.planned} runs of the manifest ({states or 'none'})"
+    )
+
+
+def _figures(options: argparse.Namespace) -> None:
+    from analysis.archive import Manifest, studies
+
+    found = studies(options.results)
+    if not found:
+        raise AnalysisError(f"no published study in {options.results}: see docs/results.md")
+    for study in found:
+        for command in Manifest.read(study).draw:
+            print(f"python -m analysis {command} --runs {study} --out {options.out / study.name}")
+            if main([*command.split(), "--runs", str(study), "--out", str(options.out / study.name)]):
+                raise AnalysisError(f"{study} could not be drawn; see the line above")
 
 
 def _hyperparameters(options: argparse.Namespace) -> None:

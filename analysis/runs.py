@@ -122,8 +122,7 @@ def load_runs(source: Source | Path | str) -> Runs:
     """
     if isinstance(source, Path | str):
         text = str(source)
-        server = text.startswith(PREFIX)
-        source = ServerSource(text.removeprefix(PREFIX)) if server else LocalSource(Path(source))
+        source = ServerSource(text.removeprefix(PREFIX)) if text.startswith(PREFIX) else _on_disk(Path(source))
     read = functools.partial(read_through, directory=source.cache_dir)
     with ThreadPoolExecutor(source.readers) as pool:
         attempts = _by_run(pool.map(read, source.references()))
@@ -145,6 +144,13 @@ def load_runs(source: Source | Path | str) -> Runs:
     report = pd.DataFrame(lines, columns=REPORT_COLUMNS)
     report["note"] = _remarks(report)
     return Runs(_frame(parts, report), report, configs, left_out)
+
+
+def _on_disk(path: Path) -> Source:
+    """Logs below a folder, or published runs."""
+    from analysis.archive import ArchiveSource, studies  # which reads `Runs`
+
+    return ArchiveSource(path) if studies(path) else LocalSource(path)
 
 
 def _by_run(segments: Iterable[Segment]) -> dict[str, list[Segment]]:

@@ -44,6 +44,8 @@ SCORE, LABELS, FAMILY = "score", "labels", "family"
 ATTEMPT = "attempt"
 TOTAL_ENV_STEPS = "total_env_steps"
 COMMIT = "commit"
+#: Of the newest attempt: its kind of machine, and PyTorch's version.
+HOST, TORCH = "host", "torch"
 CONFIG = "config"
 #: Trainable numbers of each module that has some, by its path in the algorithm (``actor.trunk.gru``).
 PARAMETERS = "parameters"

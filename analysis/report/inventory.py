@@ -18,7 +18,7 @@ from macpf.records.standing import FAILED, INTERRUPTED, RUNNING, STALE, begun, k
 _OWN = {
     *(names.ALGO, names.ENV, names.MAP, names.BACKEND, names.BUDGET, names.SEED, names.RUN_KEY, names.ATTEMPT),
     *(names.TOTAL_ENV_STEPS, names.COMMIT, names.CONFIG, names.PARAMETERS, names.ORIGIN, names.EVALUATIONS),
-    *(names.SCORE, names.LABELS, names.FAMILY),
+    *(names.SCORE, names.LABELS, names.FAMILY, names.HOST, names.TORCH),
 }
 
 

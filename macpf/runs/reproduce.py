@@ -177,7 +177,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("name", help=f"what to reproduce: {', '.join(known)}")
     launcher = "slurm" if shutil.which("sbatch") else "local"
     parser.add_argument("--launcher", default=launcher, help="local, slurm, slurm_gpu, slurm_preemptible")
-    parser.add_argument("--budget", default="paper", help="paper, laptop or smoke")
+    parser.add_argument("--budget", default="paper", help="paper, laptop, archive or smoke")
     parser.add_argument(
         "--seeds", type=_count, help="seeds of each configuration (default: the experiment's; 1 for budget=smoke)"
     )

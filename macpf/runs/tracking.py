@@ -162,7 +162,7 @@ class Tracker:
 def tracked_config(ledger: Ledger, attempt: int) -> dict[str, Any]:
     """W&B's config of a run: its manifest under the names of `macpf.names`, and which attempt this is."""
     manifest = ledger.manifest
-    commit = ledger.attempts[-1].commit if ledger.attempts else "unknown"
+    newest = ledger.attempts[-1] if ledger.attempts else None
     return manifest.provenance | {
         names.ALGO: manifest.algo,
         names.ENV: manifest.env,
@@ -180,7 +180,9 @@ def tracked_config(ledger: Ledger, attempt: int) -> dict[str, Any]:
         names.PARAMETERS: manifest.parameters,
         names.CONFIG: manifest.config,
         names.ATTEMPT: attempt,
-        names.COMMIT: commit,
+        names.COMMIT: newest.commit if newest else "unknown",
+        names.HOST: newest.host if newest else "unknown",
+        names.TORCH: newest.torch if newest else "unknown",
     }
 
 

@@ -1,0 +1,265 @@
+"""Published runs: ``results/<study>`` in the repository, written from logs and read back as a source beside them.
+
+    manifest.yaml      which runs the study is made of, fixed before the first is trained
+    runs.parquet       a row for each run, also for those that diverged or are not finished
+    evaluations.parquet   every number that they logged: run, row, env_step, metric, value
+    archive.json       checksums of both, written last
+
+A run enters when it is over, or as far as it is; once it is over it never changes.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import yaml
+from pyarrow import parquet
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from analysis.errors import AnalysisError
+from analysis.runs import CRASHED, DIVERGED, FINISHED, INCOMPLETE, SHORT, UNTRAINED, Runs
+from analysis.sources import VALUES, Provenance, Reference, Segment
+from macpf import names
+from macpf.records.files import Damaged, complaint, read_record, write_atomically
+
+MANIFEST, INDEX, RUNS, EVALUATIONS = "manifest.yaml", "archive.json", "runs.parquet", "evaluations.parquet"
+#: An archive is part of the repository, so it stays small.
+MOST_BYTES = 20_000_000
+#: States of runs that are over.
+_OVER = (FINISHED, DIVERGED, UNTRAINED)
+_PROVENANCE = {SHORT: "stopped", CRASHED: "open"}
+
+
+class Manifest(BaseModel):
+    """What a study is made of and what it is to decide, fixed before its first run.
+
+    Attributes:
+        question: what it asks, in a sentence.
+        command: what trains its runs.
+        fixed: the date and the commit at which this was written.
+        env, maps, algos, seeds, budget: of its runs.
+        endpoint: the number of a run that is compared.
+        claims: that it judges, by their ids in `python -m analysis claims`.
+        draw: commands of the analysis that show it.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    question: str
+    command: str
+    fixed: str
+    env: str
+    maps: list[str]
+    algos: list[str]
+    seeds: list[int]
+    budget: str
+    endpoint: str
+    claims: list[str]
+    draw: list[str]
+
+    @classmethod
+    def read(cls, study: Path) -> "Manifest":
+        """The manifest of a study.
+
+        Raises:
+            AnalysisError: there is none, or it is not one.
+        """
+        path = study / MANIFEST
+        try:
+            return cls.model_validate(yaml.safe_load(path.read_text()))
+        except FileNotFoundError:
+            raise AnalysisError(
+                f"{path} is missing: write which runs the study is made of before they are trained"
+            ) from None
+        except (yaml.YAMLError, ValidationError, UnicodeDecodeError) as error:
+            why = complaint(error) if isinstance(error, ValidationError) else " ".join(str(error).split())
+            raise AnalysisError(f"{path} is no manifest of a study: {why}") from error
+
+    @property
+    def planned(self) -> int:
+        """How many runs it names."""
+        return len(self.maps) * len(self.algos) * len(self.seeds)
+
+    def names(self, report: pd.DataFrame) -> "pd.Series[bool]":
+        """Which runs of a report, as of `Runs`, it names."""
+        chosen = (report[names.ENV] == self.env) & (report[names.BUDGET] == self.budget)
+        chosen &= report[names.MAP].isin(self.maps) & report[names.ALGO].isin(self.algos)
+        return chosen & report[names.SEED].isin(self.seeds)
+
+
+class _Index(BaseModel):
+    """Checksums of an archive's files, by their names."""
+
+    layout: int
+    files: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Published:
+    """What `publish` did: how many runs are new, grew and were there, and the archive's runs in the end."""
+
+    new: int
+    grew: int
+    known: int
+    report: pd.DataFrame
+
+
+def publish(runs: Runs, study: Path) -> Published:
+    """Add the runs that a study's manifest names to its archive.
+
+    Raises:
+        AnalysisError: there is no manifest; a run that is over stands otherwise in the archive; two origins of one run;
+            or the archive would grow too large.
+    """
+    manifest = Manifest.read(study)
+    old, old_values = _read(study) if (study / INDEX).exists() else (pd.DataFrame(), VALUES.empty_table())
+    chosen = runs.report[manifest.names(runs.report) & (runs.report["found"] > 0)]
+    lines, tables, counts = [], [], {"new": 0, "grew": 0, "known": 0}
+    before = {line["run"]: line for line in old.to_dict("records")}
+    kept = dict.fromkeys(before)
+    for line in chosen.to_dict("records"):
+        values = runs.frame[runs.frame["run"] == line["run"]][[names.ENV_STEP, "metric", "value"]]
+        entry = _entry(line, runs.configs[line["run"]], values)
+        there = before.get(entry["run"])
+        if there is not None and there["digest"] == entry["digest"]:
+            counts["known"] += 1
+            continue
+        if there is not None and (there["state"] in _OVER or there["origin"] != entry["origin"]):
+            raise AnalysisError(
+                f"{study} has {entry['run']}, origin {there['origin'][:8]}, {there['state']}; this one, origin "
+                f"{entry['origin'][:8]}, {entry['state']}, is another: a run that is over never changes in an archive"
+            )
+        counts["new" if there is None else "grew"] += 1
+        kept.pop(entry["run"], None)
+        lines.append(entry)
+        tables.append(_table(entry["run"], values))
+    table = pd.DataFrame([*(before[run] for run in kept), *lines])
+    if lines:
+        stays = old_values.filter(pa.compute.is_in(old_values["run"], pa.array(list(kept), pa.string())))
+        _write(study, table.sort_values("run"), pa.concat_tables([stays, *tables]))
+    return Published(**counts, report=table)
+
+
+def _entry(line: dict[Any, Any], config: dict[str, Any], values: pd.DataFrame) -> dict[str, Any]:
+    seconds = values[values["metric"] == names.WALL_SECONDS]["value"]
+    told = {key: str(config.get(key, "")) for key in (names.HOST, names.TORCH)}
+    return {
+        "run": str(line["run"]).partition("@")[0],
+        **{key: line[key] for key in (names.ALGO, names.ENV, names.MAP, names.BACKEND, names.BUDGET, names.SEED)},
+        **{key: line[key] for key in ("origin", "state", "found", "expected", "attempts", "commit", "note")},
+        **told,
+        "seconds": float(seconds.max()) if len(seconds) else float("nan"),
+        "config": json.dumps(config, sort_keys=True, default=str),
+        "digest": hashlib.blake2b(
+            values.sort_values([names.ENV_STEP, "metric"]).to_csv(index=False, float_format="%.17g").encode(),
+            digest_size=16,
+        ).hexdigest(),
+    }
+
+
+def _table(run: str, values: pd.DataFrame) -> pa.Table:
+    rows = values[names.ENV_STEP].ne(values[names.ENV_STEP].shift()).cumsum() - 1
+    table = pa.table(
+        {
+            "row": rows.to_numpy(),
+            names.ENV_STEP: values[names.ENV_STEP].to_numpy(),
+            "metric": values["metric"].astype(str).to_numpy(),
+            "value": values["value"].to_numpy(),
+        }
+    ).cast(VALUES)
+    return table.append_column("run", pa.array([run] * len(table), pa.string()))
+
+
+def _write(study: Path, runs: pd.DataFrame, values: pa.Table) -> None:
+    files = {}
+    for name, table in ((RUNS, pa.Table.from_pandas(runs, preserve_index=False)), (EVALUATIONS, values)):
+        buffer = pa.BufferOutputStream()
+        parquet.write_table(table.combine_chunks(), buffer, compression="zstd")
+        files[name] = buffer.getvalue().to_pybytes()
+    size = sum(map(len, files.values()))
+    if size > MOST_BYTES:
+        raise AnalysisError(f"{study} would take {size / 1e6:.0f} MB of {MOST_BYTES / 1e6:.0f}: split the study")
+    for name, content in files.items():
+        write_atomically(study / name, content)
+    index = _Index(layout=1, files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()})
+    write_atomically(study / INDEX, index.model_dump_json(indent=1).encode() + b"\n")
+
+
+def _read(study: Path) -> tuple[pd.DataFrame, pa.Table]:
+    """Runs and values of an archive, with VALUES' columns and the run's.
+
+    Raises:
+        AnalysisError: a file is not what was published.
+    """
+    remedy = "take it from the repository again (`git checkout -- results`)"
+    try:
+        index = read_record(study / INDEX, _Index, remedy)
+        contents = {name: (study / name).read_bytes() for name in (RUNS, EVALUATIONS)}
+    except Damaged as error:
+        raise AnalysisError(str(error)) from error
+    except OSError as error:
+        raise AnalysisError(f"{error.filename} cannot be read ({error.strerror}); {remedy}") from error
+    for name, content in contents.items():
+        if hashlib.sha256(content).hexdigest() != index.files.get(name):
+            raise AnalysisError(f"{study / name} is not what was published (its checksum does not match); {remedy}")
+    runs, values = (parquet.read_table(pa.BufferReader(contents[name])) for name in (RUNS, EVALUATIONS))
+    return runs.to_pandas(), values
+
+
+def studies(root: Path) -> list[Path]:
+    """The archives at a path or right below it."""
+    return [root] if (root / INDEX).exists() else sorted(path.parent for path in root.glob(f"*/{INDEX}"))
+
+
+class ArchiveSource:
+    """Published runs, one segment each.
+
+    Args:
+        root: a study, or the folder of several.
+    """
+
+    readers = 1
+    cache_dir = None
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @property
+    def place(self) -> str:
+        """The folder."""
+        return str(self.root)
+
+    def references(self) -> list[Reference]:
+        """One reference per run; the files are read here, and once.
+
+        Raises:
+            AnalysisError: a file is not what was published.
+        """
+        found = []
+        for study in studies(self.root):
+            runs, values = _read(study)
+            of_run = {run: part.drop(columns="run") for run, part in values.to_pandas().groupby("run", observed=True)}
+            for line in runs.to_dict("records"):
+                found.append(_reference(study, line, pa.Table.from_pandas(of_run[line["run"]], schema=VALUES)))
+        return found
+
+
+def _reference(study: Path, line: dict[Any, Any], values: pa.Table) -> Reference:
+    state = line["state"]
+    segment = Segment(
+        run_id=line["run"],
+        run_key=line["run"],
+        origin=line["origin"],
+        attempt=int(line["attempts"]),
+        start_time=0.0,
+        config=json.loads(line["config"]),
+        end=FINISHED if state == INCOMPLETE else state if state in _OVER else "",
+        why=line["note"] if state == DIVERGED else "",
+        values=values,
+        provenance=Provenance(f"{study}/{line['run']}", _PROVENANCE.get(state, "ended"), None, (), 0),
+    )
+    return Reference(f"{study}/{line['run']}", None, lambda: segment)

@@ -1,0 +1,128 @@
+"""Published runs are read back as they were, grow until they are over, and are refused when they were altered."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from pandas.testing import assert_frame_equal
+
+from analysis.__main__ import main
+from analysis.archive import EVALUATIONS, INDEX, MANIFEST, RUNS, publish, studies
+from analysis.errors import AnalysisError
+from analysis.experiments import Experiment, find
+from analysis.runs import Runs, load_runs
+from tests.analysis.synthetic import make_run, make_runs
+
+MANIFEST_OF = {
+    **{"question": "?", "command": "c", "fixed": "today", "env": "mpe", "budget": "paper", "endpoint": "last five"},
+    **{"maps": ["simple_spread"], "algos": ["qmix", "macpf"], "seeds": [0, 1], "claims": [], "draw": ["table1"]},
+}
+
+
+def spread(seed: int, algo: str = "qmix", **options) -> tuple[pd.DataFrame, dict]:
+    scores = [-200.0 + seed, -150.0, -120.5]
+    return make_run(scores, algo, "simple_spread", seed, env="mpe", backend="builtin", score="return", **options)
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    folder = tmp_path / "results" / "table1"
+    folder.mkdir(parents=True)
+    (folder / MANIFEST).write_text(yaml.safe_dump(MANIFEST_OF))
+    return folder
+
+
+def sorted_frame(runs: Runs) -> pd.DataFrame:
+    return runs.frame.sort_values(["run", "env_step", "metric"], ignore_index=True)
+
+
+def test_what_was_published_is_read_back(study: Path) -> None:
+    runs = make_runs(spread(0), spread(1), spread(0, "macpf"))
+    done = publish(runs, study)
+    assert (done.new, done.grew, done.known) == (3, 0, 0)
+    back = load_runs(study)
+    assert_frame_equal(sorted_frame(back), sorted_frame(runs), check_dtype=False)
+    for key in ("run", "state", "found", "expected", "counts", "origin", "commit", "seed", "budget"):
+        assert list(back.report.sort_values("run")[key]) == list(runs.report.sort_values("run")[key]), key
+    experiment = Experiment("table1", "mpe", ("simple_spread",), ("qmix", "macpf"), (0, 1))
+    finals = [find(each, experiment).final("simple_spread", "qmix").tolist() for each in (runs, back)]
+    assert finals[0] == finals[1] == pytest.approx([-156.8, -156.5], abs=0.05)
+    assert load_runs(study.parent).report.equals(back.report)  # all studies of a folder
+
+
+def test_diverged_and_incomplete_runs_are_kept_as_what_they_are(study: Path) -> None:
+    publish(make_runs(spread(0, state="diverged"), spread(1, state="short")), study)
+    back = load_runs(study).report.set_index("seed")
+    assert back["state"].to_dict() == {0: "diverged", 1: "short"}
+    assert not back["counts"].any()
+
+
+def test_a_run_grows_until_it_is_over_and_never_changes_then(study: Path) -> None:
+    publish(make_runs(spread(0, state="short"), spread(1)), study)
+    done = publish(make_runs(spread(0), spread(1)), study)
+    assert (done.new, done.grew, done.known) == (0, 1, 1)
+    assert set(load_runs(study).report["state"]) == {"finished"}
+    frame, line = spread(1)
+    with pytest.raises(AnalysisError, match="never changes in an archive"):
+        publish(make_runs((frame.assign(value=frame["value"] + 1), line)), study)
+    assert len(load_runs(study).report) == 2
+
+
+def test_only_runs_that_the_manifest_names_enter(study: Path) -> None:
+    done = publish(make_runs(spread(0), spread(7), spread(0, "fop"), spread(0, budget="smoke")), study)
+    assert list(done.report["run"]) == [spread(0)[1]["run"]]
+
+
+@pytest.mark.parametrize("name", [RUNS, EVALUATIONS, INDEX])
+@pytest.mark.parametrize("damage", ["one bit", "truncated", "deleted"])
+def test_an_altered_archive_is_refused_in_one_line(study: Path, name: str, damage: str) -> None:
+    publish(make_runs(spread(0)), study)
+    path = study / name
+    content = bytearray(path.read_bytes())
+    if damage == "one bit":
+        content[len(content) // 2] ^= 1
+    path.write_bytes(content[: len(content) // 2] if damage == "truncated" else content)
+    if damage == "deleted":
+        path.unlink()
+    if name == INDEX and damage == "deleted":
+        assert studies(study) == []
+        return
+    with pytest.raises(AnalysisError) as refused:
+        load_runs(study)
+    assert "\n" not in str(refused.value)
+    assert str(path) in str(refused.value)
+
+
+@pytest.mark.parametrize("content", ["", "[", "question: 3", "a: 1\nb: 2"])
+def test_what_is_no_manifest_is_said_in_one_line(study: Path, content: str) -> None:
+    (study / MANIFEST).write_text(content)
+    with pytest.raises(AnalysisError, match=r"manifest\.yaml is no manifest of a study: [^\n]+$"):
+        publish(make_runs(spread(0)), study)
+    (study / MANIFEST).unlink()
+    with pytest.raises(AnalysisError, match="before they are trained"):
+        publish(make_runs(spread(0)), study)
+
+
+def test_the_manifests_in_the_repository_are_whole_and_their_runs_are_theirs() -> None:
+    root = Path(__file__).parents[2] / "results"
+    for path in root.glob(f"*/{MANIFEST}"):
+        from analysis.archive import Manifest
+
+        manifest = Manifest.read(path.parent)
+        assert manifest.planned > 0
+        if (path.parent / INDEX).exists():
+            report = load_runs(path.parent).report
+            assert manifest.names(report).all()
+            assert not report["run"].duplicated().any()
+
+
+def test_figures_are_drawn_from_the_archive_alone(study: Path, tmp_path: Path, capsys) -> None:
+    publish(make_runs(spread(0), spread(1)), study)
+    assert main(["figures", "--results", str(study.parent), "--out", str(tmp_path / "figures")]) == 0
+    table = (tmp_path / "figures" / "table1" / "table1.md").read_text()
+    assert "-156." in table
+    assert "2 of 75 planned runs are finished" in table
+    assert json.loads((study / INDEX).read_text())["layout"] == 1
+    assert "python -m analysis table1 --runs" in capsys.readouterr().out
