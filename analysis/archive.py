@@ -29,6 +29,8 @@ from macpf.records.files import Damaged, complaint, read_record, write_atomicall
 MANIFEST, INDEX, RUNS, EVALUATIONS = "manifest.yaml", "archive.json", "runs.parquet", "evaluations.parquet"
 #: An archive is part of the repository, so it stays small.
 MOST_BYTES = 20_000_000
+#: Of the evaluations: those of a segment, and which run they are of.
+_VALUES = VALUES.append(pa.field("run", pa.string()))
 #: States of runs that are over.
 _OVER = (FINISHED, DIVERGED, UNTRAINED)
 _PROVENANCE = {SHORT: "stopped", CRASHED: "open"}
@@ -116,7 +118,7 @@ def publish(runs: Runs, study: Path) -> Published:
             or the archive would grow too large.
     """
     manifest = Manifest.read(study)
-    old, old_values = _read(study) if (study / INDEX).exists() else (pd.DataFrame(), VALUES.empty_table())
+    old, old_values = _read(study) if (study / INDEX).exists() else (pd.DataFrame(), _VALUES.empty_table())
     chosen = runs.report[manifest.names(runs.report) & (runs.report["found"] > 0)]
     lines, tables, counts = [], [], {"new": 0, "grew": 0, "known": 0}
     before = {line["run"]: line for line in old.to_dict("records")}
@@ -125,7 +127,7 @@ def publish(runs: Runs, study: Path) -> Published:
         values = runs.frame[runs.frame["run"] == line["run"]][[names.ENV_STEP, "metric", "value"]]
         entry = _entry(line, runs.configs[line["run"]], values)
         there = before.get(entry["run"])
-        if there is not None and there["digest"] == entry["digest"]:
+        if there is not None and (there["digest"], there["state"]) == (entry["digest"], entry["state"]):
             counts["known"] += 1
             continue
         if there is not None and (there["state"] in _OVER or there["origin"] != entry["origin"]):
@@ -162,6 +164,7 @@ def _entry(line: dict[Any, Any], config: dict[str, Any], values: pd.DataFrame) -
 
 
 def _table(run: str, values: pd.DataFrame) -> pa.Table:
+    values = values.sort_values(names.ENV_STEP, kind="stable")
     rows = values[names.ENV_STEP].ne(values[names.ENV_STEP].shift()).cumsum() - 1
     table = pa.table(
         {
@@ -171,7 +174,7 @@ def _table(run: str, values: pd.DataFrame) -> pa.Table:
             "value": values["value"].to_numpy(),
         }
     ).cast(VALUES)
-    return table.append_column("run", pa.array([run] * len(table), pa.string()))
+    return table.append_column("run", pa.array([run] * len(table), pa.string())).cast(_VALUES)
 
 
 def _write(study: Path, runs: pd.DataFrame, values: pa.Table) -> None:

@@ -13,6 +13,7 @@ from analysis.archive import EVALUATIONS, INDEX, MANIFEST, RUNS, publish, studie
 from analysis.errors import AnalysisError
 from analysis.experiments import Experiment, find
 from analysis.runs import Runs, load_runs
+from macpf import names
 from tests.analysis.synthetic import make_run, make_runs
 
 MANIFEST_OF = {
@@ -22,8 +23,17 @@ MANIFEST_OF = {
 
 
 def spread(seed: int, algo: str = "qmix", **options) -> tuple[pd.DataFrame, dict]:
-    scores = [-200.0 + seed, -150.0, -120.5]
-    return make_run(scores, algo, "simple_spread", seed, env="mpe", backend="builtin", score="return", **options)
+    scores = [-200.0 + seed, -150.0, -120.5][: 2 if options.get("state") == "short" else 3]
+    frame, line = make_run(scores, algo, "simple_spread", seed, env="mpe", backend="builtin", score="return", **options)
+    line["config"] |= {key: line[key] for key in ("algo", "env", "map", "backend", "budget", "seed", "commit")}
+    line["config"] |= {"run_key": line["run"], "origin": line["origin"], "total_env_steps": 200, "evaluations": 3}
+    numbers = [
+        frame.assign(metric=metric, value=frame["env_step"] / 100 - before)
+        for metric, before in ((names.EVALUATION, 0), (names.EVALUATION_AFTER, 1))
+    ]
+    if line["state"] == "short":
+        line |= {"total": 200, "found": 2, "expected": 3}
+    return pd.concat([frame, *numbers]), line
 
 
 @pytest.fixture
@@ -92,7 +102,8 @@ def test_an_altered_archive_is_refused_in_one_line(study: Path, name: str, damag
     with pytest.raises(AnalysisError) as refused:
         load_runs(study)
     assert "\n" not in str(refused.value)
-    assert str(path) in str(refused.value)
+    assert str(study) in str(refused.value)
+    assert "git checkout -- results" in str(refused.value)
 
 
 @pytest.mark.parametrize("content", ["", "[", "question: 3", "a: 1\nb: 2"])
