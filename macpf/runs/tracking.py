@@ -197,11 +197,14 @@ def write_again(mode: str, project: str, entity: str | None, ledger: Ledger) -> 
         return True
     log.warning("the W&B log of %s is not whole; writing it again from its ledger", owner)
     old = set(folder.glob("wandb/*run-*"))
-    again = Tracker(mode, project, entity, ledger, newest_attempt(folder, ledger) + 1)
-    again.log(row.values for row in ledger.rows)
-    again.finish(0, **{names.END: ledger.end.state if ledger.end else "finished"})
-    written = {path: file for path, file in logs_of(folder, owner).items() if path.parent not in old}
-    if not written or first_unlogged(ledger.rows, written) is not None:
+    for _ in range(2):  # a service that was just killed may take the next one down with it
+        again = Tracker(mode, project, entity, ledger, newest_attempt(folder, ledger) + 1)
+        again.log(row.values for row in ledger.rows)
+        again.finish(0, **{names.END: ledger.end.state if ledger.end else "finished"})
+        written = {path: file for path, file in logs_of(folder, owner).items() if path.parent not in old}
+        if written and first_unlogged(ledger.rows, written) is None:
+            break
+    else:
         return False
     for path in old:
         if path.is_dir() and not path.is_symlink() and _is_ours(path, owner.wandb_id):
