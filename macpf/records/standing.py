@@ -156,6 +156,8 @@ def standing(folder: Path) -> Standing:
     is_logged = True
     try:
         status = read_status(folder)
+        if not status and (folder / NAME).exists():
+            raise Damaged(f"{folder / STATUS} is gone; {_GOES_ON}")
         if not status:
             return Standing(folder, MISSING, {})
         key = key_of(folder)
@@ -237,7 +239,8 @@ def _alive(status: dict[str, Any]) -> bool:
 
 def begun(outputs: Path) -> list[Standing]:
     """All runs below a root that have been begun."""
-    return [standing(path.parent) for path in sorted(outputs.glob(f"*/*/*/*/seed=*/{STATUS}"))]
+    places = (path.parent for name in (STATUS, NAME) for path in outputs.glob(f"*/*/*/*/seed=*/{name}"))
+    return [standing(folder) for folder in sorted(set(places))]
 
 
 class Plan(RootModel[list[str]]):
