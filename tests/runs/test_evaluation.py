@@ -6,11 +6,17 @@ import numpy as np
 import pytest
 import torch
 
+from baselines.vdn import VDN
 from macpf.envs.base import Env, EnvSpec, Step
 from macpf.experience.rollout import Rollout
 from macpf.learning.algorithm import Algorithm
 from macpf.learning.schedules import Clock
+from macpf.records.ledger import Ledger
+from macpf.records.standing import standing
+from macpf.runs.console import describe_score
 from macpf.runs.evaluation import Evaluator
+from macpf.runs.identity import Identity
+from macpf.runs.job import run
 
 
 class TwoSpeeds(Env):
@@ -108,3 +114,16 @@ def test_without_anything_to_track_nothing_is_played():
 def test_an_uneven_share_is_refused():
     with pytest.raises(ValueError, match="eval_episodes=7"):
         Evaluator(Rollout(TwoSpeeds(), False, "cpu"), episodes=7)
+
+
+def test_policies_may_have_any_name(configured, monkeypatch):
+    monkeypatch.setattr(VDN, "policies", ("greedy",))
+    cfg = configured("algo=vdn")
+    score = run(cfg)
+    stands = standing(Identity.of(cfg).folder)
+    assert stands.state == "finished"
+    assert stands.status["score"] == {"greedy": score}
+    assert describe_score(stands.status) == f"return {score:.2f}"
+    ledger = Ledger.read(Identity.of(cfg).folder / "ledger.jsonl")
+    assert ledger.manifest.labels == {"greedy": "vdn"}
+    assert ledger.rows[-1].values["eval/greedy/return"] == score

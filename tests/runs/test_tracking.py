@@ -131,6 +131,19 @@ def test_a_service_that_stops_or_dies_costs_no_row(ledger, tmp_path, monkeypatch
     assert state(tmp_path) == "finished"
 
 
+def test_a_service_that_stalls_for_a_while_writes_the_rest_then(ledger, tmp_path):
+    tracker = Tracker("offline", "macpf", None, filled(ledger), attempt=1)
+    tracker.log([ledger.rows[0].values])
+    while not list(tmp_path.rglob("*.wandb")):
+        time.sleep(0.05)
+    service = core()
+    service.suspend()
+    tracker.log(entry.values for entry in ledger.rows[1:])
+    threading.Timer(3.0, service.resume).start()
+    tracker.finish(0, end="finished")
+    assert first_unlogged(ledger.rows, logs_of(tmp_path, ledger.manifest.owner)) is None
+
+
 def test_online_without_a_server_is_offline(ledger, tmp_path, caplog, monkeypatch):
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))  # no key of the user's either
