@@ -26,7 +26,7 @@ from macpf.records.wandb_log import first_unlogged, logs_of
 from macpf.runs import checkpoint
 from macpf.runs.build import Parts
 from macpf.runs.console import RunConsole
-from macpf.runs.errors import NO_ROOM, Diverged, Interrupted, RunRefused, Untrained
+from macpf.runs.errors import NO_ROOM, Diverged, ForeignFiles, Interrupted, RunRefused, Untrained
 from macpf.runs.folder import RunFolder
 from macpf.runs.identity import Identity, commit
 from macpf.runs.preemption import StopRequests
@@ -63,6 +63,7 @@ class Attempt:
 
         Raises:
             Diverged, Untrained: it is over like that.
+            ForeignFiles: something in its folder is another run's.
             RunRefused: what is in its folder cannot be used, or what it writes cannot be written.
             Interrupted: it was asked to stop, and has saved.
         """
@@ -72,7 +73,7 @@ class Attempt:
                 self._play(ledger, state)
             except (Diverged, NotFinite) as error:
                 self._end(ledger, DIVERGED, f"{error}, at env step {self._env_steps():,}")
-        except (Diverged, Untrained):
+        except (Diverged, Untrained, ForeignFiles):
             raise
         except (Interrupted, SystemExit):  # submitit's handler ends the process once it has requeued it
             self._stopped()
@@ -92,7 +93,7 @@ class Attempt:
             if state is not None:
                 self._refuse_other_key(self.folder.checkpoint, state["owner"])
         except Foreign as error:
-            raise RunRefused(str(error)) from error
+            raise ForeignFiles(str(error)) from error
         except checkpoint.Unreadable as error:
             raise RunRefused(f"{error}; delete what is damaged to start over") from error
         if problem and state is None:

@@ -16,6 +16,10 @@ class RunRefused(Exception):
     """The run cannot start here and now, e.g. because another process is at it. Exit code 1."""
 
 
+class ForeignFiles(RunRefused):
+    """Something in the run's folder is another run's; nothing there was touched."""
+
+
 class Diverged(RunRefused):
     """A number that training rests on became NaN or infinite; says which and where. The run is over."""
 

@@ -70,8 +70,11 @@ def test_a_file_of_another_origin_is_refused(configured, begun, tmp_path, artefa
     shutil.rmtree(mine)
     again = begun()
     shutil.copy(kept / artefact, again / artefact)
-    with pytest.raises(RunRefused, match=r"belongs to the run (\S+)@\w+, not to \1@\w+"):
-        run(configured("algo=qmix"))
+    before = {path: path.read_bytes() for path in again.iterdir() if path.is_file()}
+    for _ in range(2):  # it does not forget by refusing
+        with pytest.raises(RunRefused, match=r"belongs to the run (\S+)@\w+, not to \1@\w+"):
+            run(configured("algo=qmix"))
+    assert {path: path.read_bytes() for path in again.iterdir() if path.is_file()} == before
 
 
 def test_a_foreign_status_finishes_nothing(configured, begun):
