@@ -1,6 +1,6 @@
 """SMAC: the embedded engine and the real game behind one interface.
 
-For use without the rest of the suite, `parallel_env` makes a PettingZoo environment::
+For use without the rest of the suite, `make_vec` makes many battles at once, `parallel_env` a PettingZoo environment::
 
     from macpf.envs.smac import parallel_env
 
@@ -18,19 +18,39 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from macpf.envs.smac.pettingzoo import ParallelSkirmish
+    from macpf.envs.smac.vector import VectorSkirmish
 
 
-def parallel_env(map_name: str, render_mode: str | None = None, **settings: Any) -> ParallelSkirmish:
+def parallel_env(
+    map_name: str, render_mode: str | None = None, flat_observations: bool = False, **settings: Any
+) -> ParallelSkirmish:
     """One battle on the embedded engine as a PettingZoo parallel environment.
 
     Args:
         map_name: one of the 25 maps.
         render_mode: None, or ``rgb_array`` for `render`.
+        flat_observations: show agents their observation alone; masks are in the infos either way.
         settings: further arguments of `macpf.envs.smac.skirmish.env.Skirmish`, e.g. ``reward_sparse=True``.
 
     Raises:
-        ValueError: no such map, no such render mode, or a setting that cannot be used.
+        ValueError: no such map, render mode or setting, or a value that cannot be used.
     """
     from macpf.envs.smac.pettingzoo import ParallelSkirmish  # compiles the engine, which others need not wait for
 
-    return ParallelSkirmish(map_name, render_mode, **settings)
+    return ParallelSkirmish(map_name, render_mode, flat_observations, **settings)
+
+
+def make_vec(map_name: str, num_envs: int, **settings: Any) -> VectorSkirmish:
+    """Many battles on the embedded engine as one vector environment of gymnasium; see `VectorSkirmish`.
+
+    Args:
+        map_name: one of the 25 maps.
+        num_envs: battles side by side.
+        settings: further arguments of `macpf.envs.smac.skirmish.env.Skirmish`, e.g. ``reward_sparse=True``.
+
+    Raises:
+        ValueError: no such map or setting, or a value that cannot be used.
+    """
+    from macpf.envs.smac.vector import VectorSkirmish
+
+    return VectorSkirmish(map_name, num_envs, **settings)

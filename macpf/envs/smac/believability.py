@@ -19,26 +19,19 @@ from macpf.envs.smac.scripted import POLICIES, plays
 from macpf.envs.smac.skirmish.env import Skirmish
 
 BATCH = 50
+#: Percentage points by which one policy is clearly better than another.
+CLEARLY = 10
 
 #: Win rates in % of SMAC's heuristic in the real game, from the SMAC paper as we remember it: approximate.
 REAL_HEURISTIC = {
     "2s3z": 90, "1c3s5z": 81, "bane_vs_bane": 43, "3s5z": 42, "10m_vs_11m": 12, "2s_vs_1sc": 0, "5m_vs_6m": 0,
     "3s_vs_5z": 0, "2c_vs_64zg": 0, "MMM2": 0, "3s5z_vs_3s6z": 0, "27m_vs_30m": 0, "6h_vs_8z": 0, "corridor": 0,
 }  # fmt: skip
-#: The same of an independent prototype of this engine with the same unit data, 50 to 100 battles each.
-PROTOTYPE_HEURISTIC = {
-    "3m": 47, "8m": 43, "25m": 30, "MMM": 54, "2s3z": 99, "1c3s5z": 95, "10m_vs_11m": 25, "8m_vs_9m": 10,
-    "5m_vs_6m": 1, "3s5z": 4, "bane_vs_bane": 16, "corridor": 40, "2c_vs_64zg": 100, "27m_vs_30m": 0,
-    "3s5z_vs_3s6z": 0, "3s_vs_3z": 0, "3s_vs_4z": 0, "3s_vs_5z": 0, "MMM2": 0, "6h_vs_8z": 0, "2m_vs_1z": 0,
-    "2s_vs_1sc": 0, "so_many_baneling": 0,
-}  # fmt: skip
-#: Mean return of random play, and win rates in % of kiting, in the same prototype.
-PROTOTYPE_RANDOM = {
-    "3m": 1.6, "8m": 2.1, "5m_vs_6m": 1.5, "8m_vs_9m": 1.9, "10m_vs_11m": 1.9, "2s3z": 4.1, "3s5z": 4.5, "MMM2": 1.2,
-    "3s_vs_3z": 4.9, "3s_vs_5z": 3.3, "6h_vs_8z": 6.1, "2s_vs_1sc": 0.9, "corridor": 4.0, "so_many_baneling": 13.5,
-    "2c_vs_64zg": 13.5,
-}  # fmt: skip
-PROTOTYPE_KITE = {"3s_vs_3z": 100, "3s_vs_4z": 96, "3s_vs_5z": 20}
+#: Other guesses that are as possible as the defaults: what a score may not hang on.
+ENSEMBLE: tuple[dict[str, Any], ...] = (
+    {"start_turn": 90}, {"start_turn": 180}, {"start_turn": 270}, {"start_spacing": 1.33}, {"march_spread": 1},
+    {"yielding": 0.5}, {"horizon": 3}, {"nearest_at_each_shot": False}, {"spawn_jitter": 0.25},
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -78,11 +71,11 @@ def battles(env: Skirmish, policy: str, episodes: int, seed: int) -> Score:
 def play_all(
     maps: Sequence[str], policies: Sequence[str], episodes: int, seed: int, parameters: Mapping[str, Any]
 ) -> dict[str, dict[str, Score]]:
-    """Scores by map and policy; a policy that is not meant for a map is left out."""
+    """Scores by map and policy, each on an environment of its own; a policy not meant for a map is left out."""
     scores: dict[str, dict[str, Score]] = {}
     for name in maps:
-        env = Skirmish(name, BATCH, seed, parameters)
-        scores[name] = {p: battles(env, p, episodes, seed) for p in policies if plays(p, env)}
+        envs = ((policy, Skirmish(name, BATCH, seed, parameters)) for policy in policies)
+        scores[name] = {policy: battles(env, policy, episodes, seed) for policy, env in envs if plays(policy, env)}
     return scores
 
 
@@ -101,24 +94,26 @@ def table_of_scores(scores: Mapping[str, Mapping[str, Score]], policies: Sequenc
     return table(["map", *policies], [[name, *(cell(row.get(p)) for p in policies)] for name, row in scores.items()])
 
 
-def table_of_expectations(scores: Mapping[str, Mapping[str, Score]]) -> str:
-    """What was expected, beside what we got."""
-
-    def wins(row: Mapping[str, Score], policy: str) -> str:
-        return f"{100 * row[policy].wins:.0f}" if policy in row else ""
-
-    header = ["map", "heuristic", "real game", "prototype", "random: return", "prototype", "kite", "prototype"]
+def table_of_ranges(members: Sequence[Mapping[str, Mapping[str, Score]]]) -> str:
+    """Win rates in %: the default (first) and the range over all members; then pairs whose ranking flips."""
     rows = []
-    for name, row in scores.items():
-        known = [str(source.get(name, "")) for source in (REAL_HEURISTIC, PROTOTYPE_HEURISTIC, PROTOTYPE_RANDOM)]
-        random = f"{row['random'].mean_return:.1f}" if "random" in row else ""
-        kite = [wins(row, "kite"), str(PROTOTYPE_KITE.get(name, ""))]
-        rows.append([name, wins(row, "heuristic"), known[0], known[1], random, known[2], *kite])
-    return table(header, rows)
+    for name, first in members[0].items():
+        wins = {policy: [100 * member[name][policy].wins for member in members] for policy in first}
+        cells = [f"{policy} {w[0]:.0f} ({min(w):.0f} to {max(w):.0f})" for policy, w in wins.items() if max(w) > 0]
+        pairs = [(a, b) for a in wins for b in wins if a < b and _flips(wins[a], wins[b])]
+        known = str(REAL_HEURISTIC.get(name, ""))
+        rows.append([name, known, "; ".join(cells), "; ".join(f"{a} and {b}" for a, b in pairs)])
+    return table(["map", "heuristic, real game", "wins, and their range", "ranking flips"], rows)
+
+
+def _flips(a: Sequence[float], b: Sequence[float]) -> bool:
+    """Whether one is clearly better in one member, the other in another."""
+    apart = [x - y for x, y in zip(a, b, strict=True)]
+    return max(apart) > CLEARLY and min(apart) < -CLEARLY
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Play, and print both tables.
+    """Play, and print the tables.
 
     Returns:
         The exit code: 0, or 2 for a map, policy or parameter that does not exist.
@@ -129,6 +124,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--episodes", type=int, default=200, help="battles for each policy and map")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="other guesses about the game")
+    parser.add_argument("--ensemble", action="store_true", help="also the range of scores over other guesses")
     options = parser.parse_args(arguments)
     parameters = dict(item.partition("=")[::2] for item in options.set)
     try:
@@ -136,7 +132,13 @@ def main(arguments: list[str] | None = None) -> int:
     except ValueError as error:
         print(f"believability: {error}", file=sys.stderr)
         return 2
-    print(table_of_scores(scores, options.policies), table_of_expectations(scores), sep="\n\n")
+    print(table_of_scores(scores, options.policies))
+    if options.ensemble:
+        others = [
+            play_all(options.maps, options.policies, options.episodes, options.seed, parameters | member)
+            for member in ENSEMBLE
+        ]
+        print("", table_of_ranges([scores, *others]), sep="\n")
     return 0
 
 

@@ -13,8 +13,37 @@ from macpf.envs.base import Step
 from macpf.envs.smac.skirmish.env import Skirmish
 from macpf.envs.smac.skirmish.random import new_streams
 
-#: ``observation``: float32 [O]; ``action_mask``: int8 [A], 1 for available actions.
-Observation: TypeAlias = dict[str, np.ndarray]
+#: ``observation``: float32 [O]; ``action_mask``: int8 [A], 1 for available actions. Flat ones: the first alone.
+Observation: TypeAlias = dict[str, np.ndarray] | np.ndarray
+#: What `battles` hands on to the engine.
+SETTINGS = ("parameters", "reward_sparse", "reward_only_positive", "reward_scale", "zero_ally_block")
+
+
+def whole(seed: Any) -> int:
+    """A seed as it may be used.
+
+    Raises:
+        ValueError: it is negative or no whole number.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise ValueError(f"seed={seed} cannot be used; give a whole number from 0 on")
+    return int(seed)
+
+
+def battles(map_name: str, batch_size: int, settings: dict[str, Any]) -> Skirmish:
+    """The engine with further settings by name; without a ``seed`` among them, battles differ each time.
+
+    Raises:
+        ValueError: no such map or setting, or a value that cannot be used.
+    """
+    unknown = sorted(set(settings) - {*SETTINGS, "seed"})
+    if unknown:
+        choices = ", ".join(("seed", *SETTINGS))
+        raise ValueError(f"{unknown[0]}={settings[unknown[0]]} is no setting of the engine; choose from: {choices}")
+    given = {name: value for name, value in settings.items() if name != "seed"}
+    seed = settings.get("seed")
+    entropy = int(np.random.SeedSequence().generate_state(1)[0])
+    return Skirmish(map_name, batch_size, entropy if seed is None else whole(seed), **given)
 
 
 class AvailableActions(spaces.Discrete):
@@ -42,10 +71,12 @@ class ParallelSkirmish(ParallelEnv[str, Observation, int]):
     Args:
         map_name: one of the 25 maps.
         render_mode: None, or ``rgb_array`` for `render`.
+        flat_observations: show each agent its observation alone [O], as wrappers of SuperSuit want it (frame stacking,
+            agent indicators); masks are in the infos, and in the action spaces, either way.
         settings: further arguments of `Skirmish`. Without a ``seed`` here or in `reset`, battles differ each time.
 
     Raises:
-        ValueError: no such map, no such render mode, or a setting that cannot be used.
+        ValueError: no such map, render mode or setting, or a value that cannot be used.
     """
 
     metadata: ClassVar[dict[str, Any]] = {
@@ -55,31 +86,28 @@ class ParallelSkirmish(ParallelEnv[str, Observation, int]):
         "is_parallelizable": True,
     }
 
-    def __init__(self, map_name: str, render_mode: str | None = None, **settings: Any) -> None:
+    def __init__(
+        self, map_name: str, render_mode: str | None = None, flat_observations: bool = False, **settings: Any
+    ) -> None:
         if render_mode not in (None, "rgb_array"):
             raise ValueError(f"render_mode={render_mode} is not known; use None or rgb_array")
-        seed = settings.pop("seed", None)
-        entropy = int(np.random.SeedSequence().generate_state(1)[0])
-        self.battle = Skirmish(map_name, batch_size=1, seed=entropy if seed is None else seed, **settings)
-        self.render_mode = render_mode
+        self.battle = battles(map_name, 1, settings)
+        self.render_mode, self.flat = render_mode, flat_observations
         spec = self.battle.spec
         self.possible_agents = [f"agent_{k}" for k in range(spec.n_agents)]
         self.agents: list[str] = []
         self.state_space = spaces.Box(-np.inf, np.inf, (spec.state_dim,), np.float32)
         self.action_spaces = {agent: AvailableActions(spec.n_actions) for agent in self.possible_agents}
-        self.observation_spaces = {
-            agent: spaces.Dict(
-                {
-                    "observation": spaces.Box(-1.0, 1.0, (spec.obs_dim,), np.float32),
-                    "action_mask": spaces.Box(0, 1, (spec.n_actions,), np.int8),
-                }
-            )
+        seen = spaces.Box(-1.0, 1.0, (spec.obs_dim,), np.float32)
+        mask = spaces.Box(0, 1, (spec.n_actions,), np.int8)
+        self.observation_spaces: dict[str, spaces.Space[Any]] = {
+            agent: seen if flat_observations else spaces.Dict({"observation": seen, "action_mask": mask})
             for agent in self.possible_agents
         }
         self._last: Step | None = None
 
-    def observation_space(self, agent: str) -> spaces.Dict:
-        """What an agent sees: ``observation`` and ``action_mask``."""
+    def observation_space(self, agent: str) -> spaces.Space[Any]:
+        """What an agent sees: ``observation`` and ``action_mask``, or the observation alone."""
         return self.observation_spaces[agent]
 
     def action_space(self, agent: str) -> AvailableActions:
@@ -94,9 +122,12 @@ class ParallelSkirmish(ParallelEnv[str, Observation, int]):
         Args:
             seed: of the battles from here on.
             options: not used.
+
+        Raises:
+            ValueError: the seed is negative or no whole number.
         """
         if seed is not None:
-            self.battle.streams[...] = new_streams(seed, 1)
+            self.battle.streams[...] = new_streams(whole(seed), 1)
         self._last = self.battle.reset()
         self.agents = list(self.possible_agents)
         return self._observations(self._last), self._infos(self._last)
@@ -166,7 +197,9 @@ class ParallelSkirmish(ParallelEnv[str, Observation, int]):
         for agent, mask in zip(self.possible_agents, masks, strict=True):
             self.action_spaces[agent].now = mask
         return {
-            agent: {"observation": step.obs[0, k].copy(), "action_mask": masks[k].copy()}
+            agent: step.obs[0, k].copy()
+            if self.flat
+            else {"observation": step.obs[0, k].copy(), "action_mask": masks[k].copy()}
             for k, agent in enumerate(self.possible_agents)
         }
 

@@ -1,14 +1,16 @@
-"""The ten unit types of SMAC with the values of StarCraft II's own data files.
+"""The ten unit types of SMAC with the values of StarCraft II's own data files, in two sets.
 
-Every SMAC map depends on the Liberty mod alone, so these are the base Wings of Liberty values, the same in builds
-4.6.2 and 4.10; ladder values differ (stalker, colossus, medivac). Times are in normal-speed seconds of 16 game
-loops, distances in cells. Source: SC2 game data as published in SC2Mapster/SC2GameData, and the map archives of
-oxwhirl/smac.
+The map archives name the Liberty mod alone, but in the logs of the real game a stalker does to a spine crawler what the
+multiplayer mod says (`tests/envs/smac/test_real_returns.py`), so ``multiplayer`` is the set that is played;
+``liberty`` is base Wings of Liberty. Both are the same in builds 4.6.2 and 4.10 unless said otherwise.
+Times are in normal-speed seconds of 16 game loops, distances in cells. Source: SC2 game data as published in
+SC2Mapster/SC2GameData (949614a9 for 4.6.2, db03e82a for 4.10), and the map archives of oxwhirl/smac.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 LOOPS_PER_SECOND = 16
 
@@ -28,6 +30,8 @@ class Weapon:
         missile_speed: cells per second; 0 hits at once.
         slop: cells a target may gain on the range before the shot is called off.
         hits_air: whether flying units can be attacked.
+        scan: how far its owner looks for targets, edge to edge (the data files' MinScanRange).
+        turret: degrees per second at which the weapon itself turns to its target; 0: at once.
     """
 
     damage: float
@@ -40,6 +44,8 @@ class Weapon:
     missile_speed: float = 0.0
     slop: float = 1.0
     hits_air: bool = False
+    scan: float = 5.0
+    turret: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,8 @@ class Unit:
 
     Attributes:
         health, shield, armor: points; armour is taken from each hit on health.
-        radius: of the disc that collides, is shot at and is splashed.
+        radius: of the disc that is shot at and is splashed.
+        separation: of the disc that collides.
         clearance: smallest distance of the centre to blocked ground (the data files' inner radius).
         speed: cells per second.
         attributes: light, armored, biological, mechanical, massive, structure.
@@ -63,6 +70,7 @@ class Unit:
     shield: float
     armor: float
     radius: float
+    separation: float
     clearance: float
     speed: float
     attributes: frozenset[str]
@@ -78,59 +86,85 @@ def _attributes(words: str) -> frozenset[str]:
 
 ZERG = 0.2734  # health points per second that every Zerg unit regrows
 
-UNITS: dict[str, Unit] = {
+_LIBERTY: dict[str, Unit] = {
     "marine": Unit(
-        health=45, shield=0, armor=0, radius=0.375, clearance=0.375, speed=2.25, max_cooldown=15,
+        health=45, shield=0, armor=0, radius=0.375, separation=0.375, clearance=0.375, speed=2.25, max_cooldown=15,
         attributes=_attributes("light biological"),
         weapon=Weapon(damage=6, period=0.8608, range=5, damage_point=0.05, backswing=0.75, hits_air=True),
     ),
     "marauder": Unit(
-        health=125, shield=0, armor=1, radius=0.5625, clearance=0.375, speed=2.25, max_cooldown=25,
+        health=125, shield=0, armor=1, radius=0.5625, separation=0.5, clearance=0.375, speed=2.25, max_cooldown=25,
         attributes=_attributes("armored biological"),
         weapon=Weapon(
             damage=10, period=1.5, range=6, damage_point=0, backswing=0, bonus={"armored": 10}, missile_speed=20
         ),
     ),
     "medivac": Unit(
-        health=150, shield=0, armor=1, radius=0.75, clearance=0, speed=2.75, max_cooldown=200, flies=True,
-        attributes=_attributes("armored mechanical"), weapon=None,
+        health=150, shield=0, armor=1, radius=0.75, separation=0.75, clearance=0, speed=2.75, max_cooldown=200,
+        flies=True, attributes=_attributes("armored mechanical"), weapon=None,
     ),
     "stalker": Unit(
-        health=80, shield=80, armor=1, radius=0.625, clearance=0.5, speed=2.9531, max_cooldown=35,
+        health=80, shield=80, armor=1, radius=0.625, separation=0.625, clearance=0.5, speed=2.9531, max_cooldown=35,
         attributes=_attributes("armored mechanical"),
         weapon=Weapon(damage=10, period=1.44, range=6, bonus={"armored": 4}, missile_speed=18.75, hits_air=True),
     ),
     "zealot": Unit(
-        health=100, shield=50, armor=1, radius=0.5, clearance=0.375, speed=2.25, max_cooldown=22,
+        health=100, shield=50, armor=1, radius=0.5, separation=0.375, clearance=0.375, speed=2.25, max_cooldown=22,
         attributes=_attributes("light biological"),
         weapon=Weapon(damage=8, period=1.2, range=0.1, damage_point=0, hits=2),
     ),
     "colossus": Unit(
-        health=200, shield=150, armor=1, radius=1.0, clearance=0.5625, speed=2.25, max_cooldown=24,
+        health=200, shield=150, armor=1, radius=1.0, separation=0.75, clearance=0.5625, speed=2.25, max_cooldown=24,
         attributes=_attributes("armored mechanical massive"),
         weapon=Weapon(damage=20, period=2.2, range=6, damage_point=0.0832, hits=2, slop=0),
     ),
     "zergling": Unit(
-        health=35, shield=0, armor=0, radius=0.375, clearance=0.375, speed=2.9531, max_cooldown=11,
+        health=35, shield=0, armor=0, radius=0.375, separation=0.375, clearance=0.375, speed=2.9531, max_cooldown=11,
         attributes=_attributes("light biological"), health_regeneration=ZERG,
         weapon=Weapon(damage=5, period=0.696, range=0.1),
     ),
     "baneling": Unit(
-        health=30, shield=0, armor=0, radius=0.375, clearance=0.375, speed=2.5, max_cooldown=1,
+        health=30, shield=0, armor=0, radius=0.375, separation=0.375, clearance=0.375, speed=2.5, max_cooldown=1,
         attributes=_attributes("biological"), health_regeneration=ZERG,
         weapon=Weapon(damage=20, period=0.833, range=0.25, damage_point=0, bonus={"light": 15, "structure": 60}),
     ),
     "hydralisk": Unit(
-        health=80, shield=0, armor=0, radius=0.625, clearance=0.375, speed=2.25, max_cooldown=10,
+        health=80, shield=0, armor=0, radius=0.625, separation=0.5, clearance=0.375, speed=2.25, max_cooldown=10,
         attributes=_attributes("light biological"), health_regeneration=ZERG,
         weapon=Weapon(damage=12, period=0.83, range=5, damage_point=0.208, missile_speed=40, hits_air=True),
     ),
     "spine_crawler": Unit(
-        health=300, shield=0, armor=2, radius=0.875, clearance=0, speed=0, max_cooldown=15,
+        health=300, shield=0, armor=2, radius=0.875, separation=0.875, clearance=0, speed=0, max_cooldown=15,
         attributes=_attributes("armored biological structure"), health_regeneration=ZERG,
-        weapon=Weapon(damage=25, period=1.6, range=7, damage_point=0.3332, bonus={"armored": 5}, slop=0),
+        weapon=Weapon(damage=25, period=1.6, range=7, damage_point=0.3332, bonus={"armored": 5}, slop=0, turret=360),
     ),
 }  # fmt: skip
+
+
+def _with(name: str, **changes: Any) -> Unit:
+    """A unit of the Liberty set with another weapon."""
+    unit = _LIBERTY[name]
+    assert unit.weapon is not None
+    return replace(unit, weapon=replace(unit.weapon, **changes))
+
+
+#: By the name of the set. The multiplayer values are voidmulti's of 4.10, in the order of their certainty:
+#: a stalker's 13 + 5 is decoded from real returns, the crawler's period and damage and the colossus' smaller hits
+#: follow from real lengths and returns; the rest comes with the same file. In 4.6.2 a hydralisk's period is 0.75.
+UNIT_SETS: dict[str, dict[str, Unit]] = {
+    "liberty": _LIBERTY,
+    "multiplayer": _LIBERTY
+    | {
+        "stalker": _with("stalker", damage=13, bonus={"armored": 5}, period=1.87, scan=6.5),
+        "spine_crawler": _with("spine_crawler", period=1.85),
+        "colossus": _with("colossus", damage=10, bonus={"light": 5}, period=1.5, range=7, scan=7.5),
+        "hydralisk": _with("hydralisk", period=0.825, scan=5.5),
+        "marine": _with("marine", scan=5.5),
+        "marauder": _with("marauder", scan=6.5),
+    },
+}
+#: The set that is played.
+UNITS = UNIT_SETS["multiplayer"]
 
 #: Medivac: healing per second, energy per healed point, energy regained per second, at the start, and at most.
 HEAL_RATE, HEAL_COST, ENERGY_RATE, ENERGY_START, ENERGY_MAX = 9.0, 0.33, 0.5625, 50.0, 200.0

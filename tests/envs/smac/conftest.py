@@ -51,11 +51,12 @@ class BareField:
 def bare_field(monkeypatch):
     """Makes bare battlefields. Enemies stand idle unless `march` gives them a point to attack-move to."""
 
-    def make(allies, enemies, march=None, seed=0, **parameters):
+    def make(allies, enemies, march=None, seed=0, terrain="open", **parameters):
         order, points = ("march", (march, march)) if march else ("hold", ())
         smac_map = SmacMap(
-            "bare", "easy", False, 10_000, "TT", "none", "open", 9.0, True, tuple(allies), tuple(enemies), order, points
-        )
+            "bare", "easy", False, 10_000, "TT", "none", terrain, 9.0, True, tuple(allies), tuple(enemies),
+            order, points,
+        )  # fmt: skip
         monkeypatch.setattr(env_module, "load_map", lambda name: smac_map)
         env = Skirmish("bare", 1, seed, parameters)
         env.reset()

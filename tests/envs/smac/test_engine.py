@@ -175,7 +175,7 @@ def test_parameters_are_numbered_in_their_order():
     from macpf.envs.smac.skirmish import parameters as P
 
     vector = Parameters(scan_interval=3, push=0.01, spawn_jitter=0.7).vector()
-    assert len(vector) == len(fields(Parameters)) == P.JITTER + 1
+    assert len(vector) == len(fields(Parameters)) - len(P.NAMES) == P.JITTER + 1
     assert (vector[P.SCAN_INTERVAL], vector[P.PUSH], vector[P.JITTER]) == (3, 0.01, 0.7)
 
 
@@ -202,3 +202,10 @@ def test_own_losses_cost_when_rewards_may_be_negative():
 def test_the_configuration_has_every_parameter_at_its_default():
     settings = OmegaConf.load(Path(__file__).parents[3] / "conf" / "env" / "smac.yaml").engine
     assert settings == asdict(Parameters())
+
+
+def test_the_version_is_part_of_the_configuration_and_of_what_runs_record():
+    env = Skirmish("3m", 1, 0)
+    assert env.provenance == {"engine_version": str(env.parameters.version)}
+    with pytest.raises(ValueError, match="version"):
+        Skirmish("3m", 1, 0, {"version": 1})

@@ -10,7 +10,7 @@ from pettingzoo.test import parallel_api_test, parallel_seed_test, seed_test
 from pettingzoo.utils.conversions import parallel_to_aec
 
 import macpf.envs.smac
-from macpf.envs.smac import parallel_env
+from macpf.envs.smac import make_vec, parallel_env
 from macpf.envs.smac.skirmish.env import Skirmish
 
 MAPS = ["3m", "MMM2"]
@@ -133,3 +133,58 @@ def test_the_example_of_the_package_runs(capsys):
     lines = macpf.envs.smac.__doc__.splitlines()
     exec("\n".join(line[4:] for line in lines if line.startswith("    ")), {})
     assert capsys.readouterr().out in ("True\n", "False\n")
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: parallel_env("3m", foo=1), "foo=1 is no setting of the engine; choose from: seed, parameters, reward"),
+        (lambda: parallel_env("3m", batch_size=2), "batch_size=2 is no setting"),
+        (lambda: parallel_env("3m", seed=-1), "seed=-1 cannot be used; give a whole number from 0 on"),
+        (lambda: parallel_env("3m").reset(seed=-1), "seed=-1 cannot be used"),
+        (lambda: parallel_env("3m").reset(seed=1.5), "seed=1.5 cannot be used"),
+        (lambda: make_vec("3m", 0), "num_envs=0 cannot be used"),
+        (lambda: make_vec("3m", 2, foo=1), "foo=1 is no setting"),
+        (lambda: make_vec("3m", 2).reset(seed=-1), "seed=-1 cannot be used"),
+        (lambda: make_vec("3m", 2).step(np.ones((2, 3))), "no battle has begun"),
+    ],
+)
+def test_what_cannot_be_used_is_said(call, says):
+    with pytest.raises(ValueError, match=says):
+        call()
+
+
+def test_flat_observations_are_the_same_without_their_masks():
+    flat, full = parallel_env("3m", flat_observations=True, seed=3), parallel_env("3m", seed=3)
+    for (seen, *_, infos), (whole, *_) in zip(play(flat, None), play(full, None), strict=True):
+        for agent in full.possible_agents:
+            assert flat.observation_space(agent).contains(seen[agent])
+            np.testing.assert_array_equal(seen[agent], whole[agent]["observation"])
+            np.testing.assert_array_equal(infos[agent]["action_mask"], whole[agent]["action_mask"])
+    parallel_api_test(parallel_env("3m", flat_observations=True), num_cycles=100)
+
+
+def test_a_vector_of_battles_is_the_engines_and_begins_anew_by_itself():
+    vector, engine = make_vec("3m", 4, seed=2), Skirmish("3m", 4, 2)
+    obs, infos = vector.reset()
+    step, over = engine.reset(), np.zeros(4, dtype=bool)
+    resets = 0
+    for _ in range(70):
+        assert vector.observation_space.contains(obs)
+        actions = step.available.shape[2] - 1 - step.available[..., ::-1].argmax(axis=-1)
+        obs, rewards, terminations, truncations, infos = vector.step(actions)
+        before, step = over, engine.step(actions)
+        np.testing.assert_array_equal(rewards, step.reward)
+        assert not rewards[before].any()
+        if before.any():
+            resets += 1
+            fresh = engine.reset(before)
+            for name in ("obs", "available", "terminated", "truncated"):
+                getattr(step, name)[before] = getattr(fresh, name)[before]
+        over = step.terminated | step.truncated
+        np.testing.assert_array_equal(obs, step.obs)
+        np.testing.assert_array_equal(infos["action_mask"], step.available)
+        np.testing.assert_array_equal(terminations | truncations, over)
+    assert resets > 0
+    with pytest.raises(ValueError, match="agent 0: action 99 is not available"):
+        vector.step(np.full((4, 3), 99))

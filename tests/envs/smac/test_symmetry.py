@@ -37,7 +37,7 @@ def partners(smac_map):
 
 
 def outcomes(name, seed, swapped):
-    """What came of battles in which agents, too, attack-move to where the other side started."""
+    """What came of battles in which agents, too, attack-move, and both sides to the middle."""
     env = Skirmish(name, BATTLES, seed, {"spawn_jitter": JITTER})
     env.reset()
     f, n, N = env.floats, env.ints, env.spec.n_agents
@@ -48,7 +48,7 @@ def outcomes(name, seed, swapped):
         if swapped:  # each side stands where the other did
             ours, theirs = theirs, ours
             f[:, at, :N], f[:, at, other] = ours, theirs
-        f[:, post, :N], f[:, post, N:] = theirs.mean(axis=1)[:, None], ours.mean(axis=1)[:, None]
+        f[:, post] = (ours.mean(axis=1) + theirs.mean(axis=1))[:, None] / 2  # who is left finds who is left
     outcome = np.zeros(BATTLES, dtype=np.int64)
     loops = LOOPS_PER_STEP * env.map.episode_limit
     fight_out(f, n, env.streams, env.field, env._around, loops, outcome)

@@ -40,12 +40,24 @@ def other_side(f, w, u):
     return (N, f.shape[1]) if u < N else (0, N)
 
 
-@compiled
-def call_off(f, u):
-    """A new order ends the wind-up, free of charge, and the backswing."""
+@inlined
+def falls(f, n, u):
+    """Whether u is dead, or was killed in this loop: nobody shoots at it any more."""
+    return n[L.ALIVE, u] == 0 or f[L.HEALTH, u] <= 0
+
+
+@inlined
+def lower(f, u):
+    """The wind-up ends, free of charge."""
     if f[L.WINDUP, u] > 0:
         f[L.COOLDOWN, u] = 0
     f[L.WINDUP, u] = 0
+
+
+@compiled
+def call_off(f, u):
+    """A new order ends the wind-up, free of charge, and the backswing."""
+    lower(f, u)
     f[L.BACKSWING, u] = 0
 
 
@@ -63,6 +75,8 @@ def attack(f, n, w, streams, b, u, t):
         call_off(f, u)
     if apart > s[L.RANGE, u]:
         return False
+    if s[L.TURRET, u] > 0 and not aims(f, u, t, s[L.TURRET, u]):
+        return True
     if f[L.COOLDOWN, u] <= 0:
         delay = LEAST_DELAY + (MOST_DELAY - LEAST_DELAY) * uniform(streams, b)
         f[L.COOLDOWN, u] = max(f[L.COOLDOWN, u], -1.0) + s[L.PERIOD, u] + delay  # the rest of a loop is not lost
@@ -70,6 +84,15 @@ def attack(f, n, w, streams, b, u, t):
         if f[L.WINDUP, u] <= 0:
             fire(f, n, w, u, t)
     return True
+
+
+@compiled
+def aims(f, u, t, turn):
+    """Turn u's turret towards t for one loop; whether it points there then."""
+    off = np.arctan2(f[L.Y, t] - f[L.Y, u], f[L.X, t] - f[L.X, u]) - f[L.FACING, u]
+    off = np.arctan2(np.sin(off), np.cos(off))
+    f[L.FACING, u] += min(max(off, -turn), turn)
+    return abs(off) <= turn
 
 
 @compiled

@@ -65,7 +65,8 @@ def deploy(f, n, counts, streams, b, w):
     counts[:] = 0
     N, U = w.shape[L.N_AGENTS], f.shape[1]
     along = uniform(streams, b)  # where on its segment the enemies' point lies
-    jitter = w.guesses[P.JITTER]
+    jitter, spread = w.guesses[P.JITTER], w.guesses[P.MARCH_SPREAD]
+    middle_x, middle_y = w.stats[L.START_X, N:].mean(), w.stats[L.START_Y, N:].mean()
     for u in range(U):
         f[L.X, u], f[L.Y, u] = w.stats[L.START_X, u], w.stats[L.START_Y, u]
         if jitter > 0:
@@ -76,8 +77,8 @@ def deploy(f, n, counts, streams, b, w):
         f[L.PREVIOUS, u] = f[L.HEALTH, u] + f[L.SHIELD, u]
         f[L.ENERGY, u] = ENERGY_START if w.stats[L.KIND, u] == L.MEDIVAC else 0.0
         f[L.QUIET, u] = SHIELD_DELAY * LOOPS_PER_SECOND
-        f[L.POST_X, u] = w.order[0] + along * (w.order[2] - w.order[0])
-        f[L.POST_Y, u] = w.order[1] + along * (w.order[3] - w.order[1])
+        f[L.POST_X, u] = w.order[0] + along * (w.order[2] - w.order[0]) + spread * (w.stats[L.START_X, u] - middle_x)
+        f[L.POST_Y, u] = w.order[1] + along * (w.order[3] - w.order[1]) + spread * (w.stats[L.START_Y, u] - middle_y)
         f[L.WAY_X, u] = L.NO_WAY
         n[L.ALIVE, u] = 1
         n[L.ORDER, u] = L.IDLE if u < N else L.MARCH
@@ -114,7 +115,7 @@ def advance(f, n, w, streams, b, loop, around):
         for k in range(U):
             u = first + k if first + k < U else first + k - U
             if n[L.ALIVE, u] and n[L.STANCE, u] == L.MOVING:
-                walk(f, n, w, around, u)
+                walk(f, n, w, around, loop, u)
         push_apart(f, n, w, around)
     for u in range(U):
         land(f, n, w, u)

@@ -52,6 +52,7 @@ class Skirmish(Env):
     ) -> None:
         self.map = load_map(map_name)
         self.parameters = Parameters(**(parameters or {}))
+        self.provenance = {"engine_version": str(self.parameters.version)}
         self.batch_size = batch_size
         N, U = self.map.n_agents, self.map.n_agents + self.map.n_enemies
         zeros = not self.map.ally_block and zero_ally_block

@@ -15,14 +15,14 @@ import numpy as np
 from macpf.envs.smac.maps import SmacMap, load_terrain
 from macpf.envs.smac.skirmish.parameters import Parameters
 from macpf.envs.smac.skirmish.terrain import Paths, clearance, find_paths
-from macpf.envs.smac.units import HEAL_RANGE, LOOPS_PER_SECOND, SECOND_STRIKE, UNITS, Unit
+from macpf.envs.smac.units import HEAL_RANGE, HEAL_SCAN, LOOPS_PER_SECOND, SECOND_STRIKE, UNIT_SETS, Unit
 
 # Fields of floats. Times are in game loops and count down; positions in cells.
 (
     X, Y, HEALTH, SHIELD, ENERGY, COOLDOWN, WINDUP, BACKSWING, QUIET, FLIGHT, LINE_X, LINE_Y, LINE_DX, LINE_DY,
-    SPEED, GOAL_X, GOAL_Y, WAY_X, WAY_Y, HELP, PREVIOUS, POST_X, POST_Y,
-) = range(23)  # fmt: skip
-N_FLOATS = 23
+    SPEED, GOAL_X, GOAL_Y, WAY_X, WAY_Y, HELP, PREVIOUS, POST_X, POST_Y, DETOUR, FACING,
+) = range(25)  # fmt: skip
+N_FLOATS = 25
 # Fields of ints.
 ALIVE, ORDER, TARGET, FLIGHT_TARGET, SIDE, STANCE, COUNTED, LAST_ACTION = range(8)
 N_INTS = 8
@@ -38,8 +38,8 @@ PLAIN, ZEALOT, COLOSSUS, BANELING, MEDIVAC, SPINE = range(6)
 # Rows of stats.
 (
     MAX_HEALTH, MAX_SHIELD, ARMOR, RADIUS, CLEARANCE, STEP, RANGE, SCAN, PERIOD, DAMAGE_POINT, SWING, SLOP,
-    MISSILE, REGENERATION, KIND, FLIES, MAX_COOLDOWN, TYPE_BIT, HITS, STRIKE, START_X, START_Y,
-) = range(22)  # fmt: skip
+    MISSILE, REGENERATION, KIND, FLIES, MAX_COOLDOWN, TYPE_BIT, HITS, STRIKE, START_X, START_Y, TURRET,
+) = range(23)  # fmt: skip
 # Entries of the shape vector.
 (
     N_AGENTS, N_ENEMIES, LIMIT, ALLY_BITS, ENEMY_BITS, ALLY_SHIELD, ENEMY_SHIELD, ALLY_BLOCK, MMM, HUNT, MARCHES,
@@ -56,8 +56,6 @@ KINDS = {"zealot": ZEALOT, "colossus": COLOSSUS, "baneling": BANELING, "medivac"
 NO_WAY = -1.0
 #: Loops between two looks at who is near, and how much nearer than by walking two units may be pushed till then.
 LOOK_AROUND, LOOK_MARGIN = 2, 0.15
-#: Units look for targets at least this far, edge to edge.
-LEAST_SCAN = 5.0
 
 
 class Battlefield(NamedTuple):
@@ -66,8 +64,8 @@ class Battlefield(NamedTuple):
     Attributes:
         shape: [12] integers, see above.
         rules: [10] sight, reward and scaling.
-        guesses: [16] the engine's parameters.
-        stats: [22, U] properties of each unit.
+        guesses: [P] the engine's parameters.
+        stats: [23, U] properties of each unit.
         damage: [U, U] of one hit of the row's unit on the column's, before armour; 0 where it cannot attack.
         contact: [U, U] centre distance at which two units touch; 0 if they pass through each other.
         notice: [U, U] squared distance below which two units could touch before the next look around; 0 if never.
@@ -115,13 +113,16 @@ class Neighbours(NamedTuple):
         return cls(np.zeros((units, units), np.int32), np.zeros(units, np.int32), np.zeros((3, units)))
 
 
+#: Units of one group start with another unit at most this far away.
+LOOSE = 1.5
 #: Maps whose rooms are not convex: there a straight line may end at a wall.
 NEED_PATHS = ("corridor", "so_many_baneling", "2c_vs_64zg")
 
 
 def battlefield(smac_map: SmacMap, parameters: Parameters, rules: np.ndarray, ally_block: int) -> Battlefield:
     """The constants of a map, ready for compiled code."""
-    units = [name for name, _, _ in (*smac_map.allies, *smac_map.enemies)]
+    types = UNIT_SETS[parameters.unit_data]
+    units = [types[name] for name, _, _ in (*smac_map.allies, *smac_map.enemies)]
     terrain = load_terrain(smac_map.terrain)
     walls, paths = _ways(smac_map.terrain)
     ally_bits, enemy_bits = smac_map.type_bits
@@ -161,45 +162,56 @@ def _ways(name: str) -> tuple[np.ndarray, Paths]:
     return walls, find_paths(walls[0]) if name in NEED_PATHS else Paths.none()
 
 
-def _stats(smac_map: SmacMap, units: list[str], parameters: Parameters) -> np.ndarray:
+def _stats(smac_map: SmacMap, units: list[Unit], parameters: Parameters) -> np.ndarray:
     columns = []
-    for u, (name, x, y) in enumerate((*smac_map.allies, *smac_map.enemies)):
-        unit, weapon = UNITS[name], UNITS[name].weapon
+    starts = np.concatenate([_formation(side, parameters) for side in (smac_map.allies, smac_map.enemies)])
+    for u, (name, _, _) in enumerate((*smac_map.allies, *smac_map.enemies)):
+        unit, weapon = units[u], units[u].weapon
         bits = smac_map.type_bits[u >= smac_map.n_agents]
         loops = LOOPS_PER_SECOND
         column = [unit.health, unit.shield, unit.armor, unit.radius, unit.clearance, unit.speed / loops]
         if weapon:
-            column += [weapon.range, max(weapon.range, LEAST_SCAN), weapon.period * loops, weapon.damage_point * loops]
+            column += [weapon.range, max(weapon.range, weapon.scan), weapon.period * loops, weapon.damage_point * loops]
             column += [weapon.backswing * loops, weapon.slop]
         else:
-            column += [HEAL_RANGE, LEAST_SCAN, 0, 0, 0, 0]
+            column += [HEAL_RANGE, HEAL_SCAN, 0, 0, 0, 0]
         flight = weapon.missile_speed / loops if weapon and parameters.missile_flight else 0
         column += [flight, unit.health_regeneration / loops, KINDS.get(name, PLAIN), unit.flies, unit.max_cooldown]
-        column += [bits.index(name) if bits else -1, weapon.hits if weapon else 0, SECOND_STRIKE * loops, x, y]
+        column += [bits.index(name) if bits else -1, weapon.hits if weapon else 0, SECOND_STRIKE * loops, *starts[u]]
+        column += [np.radians(weapon.turret) / loops if weapon else 0]
         columns.append(column)
     return np.array(columns, dtype=np.float64).T.copy()
 
 
-def _damage(units: list[str], n_agents: int) -> np.ndarray:
+def _formation(side: tuple[tuple[str, float, float], ...], parameters: Parameters) -> np.ndarray:
+    """[U, 2] starting points of a side: where the data have them, stretched and turned if it is one group."""
+    at = np.array([(x, y) for _, x, y in side])
+    middle = at.mean(axis=0)
+    apart = np.linalg.norm(at[:, None] - at[None], axis=-1) + np.diag(np.full(len(at), np.inf))
+    if len(at) < 2 or apart.min(axis=1).max() > LOOSE:
+        return at  # placed one by one
+    angle = np.radians(parameters.start_turn)
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    return middle + parameters.start_spacing * (at - middle) @ turn
+
+
+def _damage(units: list[Unit], n_agents: int) -> np.ndarray:
     damage = np.zeros((len(units), len(units)))
     for u, attacker in enumerate(units):
-        weapon = UNITS[attacker].weapon
-        for v, name in enumerate(units):
-            target = UNITS[name]
+        weapon = attacker.weapon
+        for v, target in enumerate(units):
             if weapon and (u < n_agents) != (v < n_agents) and (weapon.hits_air or not target.flies):
                 damage[u, v] = weapon.damage + sum(weapon.bonus.get(a, 0) for a in target.attributes)
     return damage
 
 
-def _contact(units: list[str]) -> np.ndarray:
+def _contact(units: list[Unit]) -> np.ndarray:
     def collides(a: Unit, b: Unit) -> bool:
         # Colossi step over walkers and meet only colossi and flyers; flyers meet flyers and colossi.
         high = ["massive" in unit.attributes or unit.flies for unit in (a, b)]
         return all(high) or not any(high)
 
-    return np.array(
-        [[(UNITS[a].radius + UNITS[b].radius) * collides(UNITS[a], UNITS[b]) for b in units] for a in units]
-    )
+    return np.array([[(a.separation + b.separation) * collides(a, b) for b in units] for a in units])
 
 
 def _notice(contact: np.ndarray, step: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from macpf.envs.smac.maps import SIZE
 from macpf.envs.smac.skirmish import layout as L
 from macpf.envs.smac.skirmish import parameters as P
 from macpf.envs.smac.skirmish.compiled import compiled, inlined
+from macpf.envs.smac.skirmish.steering import DETOUR_INTERVAL, detour
 from macpf.envs.smac.skirmish.terrain import in_sight, room, waypoint
 from macpf.envs.smac.units import LOOPS_PER_SECOND, MEDIVAC_ACCELERATION
 
@@ -75,7 +76,7 @@ def walker(w, u):
 
 
 @inlined
-def walk(f, n, w, around, u):
+def walk(f, n, w, around, loop, u):
     """One loop's step towards the goal."""
     x, y = f[L.X, u], f[L.Y, u]
     to_x, to_y = f[L.GOAL_X, u], f[L.GOAL_Y, u]
@@ -91,8 +92,18 @@ def walk(f, n, w, around, u):
         step = min(w.stats[L.STEP, u], length)
     if length < 1e-6 or step <= 0:
         return
-    dx, dy = dx / length * step, dy / length * step
-    n_close = who_is_close(f, n, w, around, u, step)
+    dx, dy = dx / length, dy / length
+    if not flies:
+        if (loop + u) % DETOUR_INTERVAL == 0:
+            f[L.DETOUR, u] = detour(f, n, w, around, u, dx, dy, length)
+        angle = f[L.DETOUR, u]
+        if angle != 0:
+            dx, dy = dx * np.cos(angle) - dy * np.sin(angle), dx * np.sin(angle) + dy * np.cos(angle)
+    dx, dy = dx * step, dy * step
+    n_close, blocked = who_is_close(f, n, w, around, u, step, dx, dy)
+    if not blocked and off_walls(f, w, u, x + dx, y + dy):
+        f[L.X, u], f[L.Y, u] = x + dx, y + dy
+        return
     side = 1.0 if n[L.SIDE, u] == 0 else -1.0
     turns = 1 + 2 * int(w.guesses[P.WIDEST_TURN] / TURN)
     taken = turns_taken(around.close, n_close, turns, x, y, dx, dy, side)
@@ -109,26 +120,34 @@ def walk(f, n, w, around, u):
 
 
 @inlined
-def who_is_close(f, n, w, around, u, step):
-    """Note whom u could walk into in this loop, and how near it may come to each. Returns how many.
+def who_is_close(f, n, w, around, u, step, dx, dy):
+    """Note whom u could walk into in this loop, and how near it may come to each.
 
-    It may touch them, press a little into idle friends, and always move away from who is nearer already.
+    Returns how many, and whether one of them is in the way of its step (dx, dy).
+
+    It may touch them, press a little into idle friends and more into walking ones, and always move away from who is
+    nearer already.
     """
-    count, close, mine = 0, around.close, u < w.shape[L.N_AGENTS]
+    count, close, mine, blocked = 0, around.close, u < w.shape[L.N_AGENTS], False
     for k in range(around.n_near[u]):
         v = around.near[u, k]
         if n[L.ALIVE, v] == 0:
             continue
-        dx, dy = f[L.X, u] - f[L.X, v], f[L.Y, u] - f[L.Y, v]
-        apart, contact = dx * dx + dy * dy, w.contact[u, v]
+        x, y = f[L.X, u] - f[L.X, v], f[L.Y, u] - f[L.Y, v]
+        apart, contact = x * x + y * y, w.contact[u, v]
+        if mine == (v < w.shape[L.N_AGENTS]):
+            if n[L.STANCE, v] == L.STANDING:
+                contact -= w.guesses[P.SOFTNESS]
+            elif n[L.STANCE, v] == L.MOVING:
+                contact *= w.guesses[P.YIELDING]
         reach = contact + step
         if apart < reach * reach:
-            if n[L.STANCE, v] == L.STANDING and mine == (v < w.shape[L.N_AGENTS]):
-                contact -= w.guesses[P.SOFTNESS]
             close[0, count], close[1, count] = f[L.X, v], f[L.Y, v]
-            close[2, count] = min(contact * contact, apart)
+            limit = min(contact * contact, apart)
+            close[2, count] = limit
+            blocked |= (x + dx) ** 2 + (y + dy) ** 2 < limit
             count += 1
-    return count
+    return count, blocked
 
 
 @inlined
@@ -178,8 +197,10 @@ def push_apart(f, n, w, around):
                 share_u = share_v = 1.0 * (w.stats[L.STEP, u] > 0)
             total = max(share_u + share_v, 1e-9)
             overlap = contact - np.sqrt((f[L.X, u] - f[L.X, v]) ** 2 + (f[L.Y, u] - f[L.Y, v]) ** 2)
-            shift_u = min(overlap * share_u / total, most)
-            shift_v = min(overlap * share_v / total, most)
+            foes = (u < w.shape[L.N_AGENTS]) != (v < w.shape[L.N_AGENTS])
+            farthest = overlap if foes else most  # nobody is pressed into an opponent
+            shift_u = min(overlap * share_u / total, farthest)
+            shift_v = min(overlap * share_v / total, farthest)
             nudge(f, w, u, dx / apart * shift_u, dy / apart * shift_u)
             nudge(f, w, v, -dx / apart * shift_v, -dy / apart * shift_v)
 

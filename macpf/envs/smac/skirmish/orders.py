@@ -8,7 +8,7 @@ import numpy as np
 from macpf.envs.smac.maps import EAST, FIRST_ATTACK, NORTH, SOUTH, STOP, WEST
 from macpf.envs.smac.skirmish import layout as L
 from macpf.envs.smac.skirmish import parameters as P
-from macpf.envs.smac.skirmish.combat import attack, call_off, edge_distance, other_side, own_side
+from macpf.envs.smac.skirmish.combat import attack, call_off, edge_distance, falls, lower, other_side, own_side
 from macpf.envs.smac.skirmish.compiled import compiled, inlined
 from macpf.envs.smac.skirmish.movement import head_for
 from macpf.envs.smac.skirmish.terrain import cell_of
@@ -85,7 +85,7 @@ def act(f, n, w, streams, b, loop, u):
     t = n[L.TARGET, u]
     if order == L.IDLE:
         return
-    if n[L.ALIVE, t] == 0:
+    if n[L.ALIVE, t] == 0 or (order == L.ATTACK and falls(f, n, t)):
         obey(f, n, u, L.IDLE, -1)
     elif order == L.HEAL:
         heal(f, n, w, u, t)
@@ -97,25 +97,29 @@ def act(f, n, w, streams, b, loop, u):
 
 @inlined
 def fight(f, n, w, streams, b, loop, u):
-    """An enemy on attack-move: keep a target in range, else take the nearest in scan range, else march on."""
+    """An enemy on attack-move: shoot the nearest in range, else go for the nearest in scan range, else march on."""
     t = n[L.TARGET, u]
-    if t >= 0 and n[L.ALIVE, t] == 0:
-        call_off(f, u)
+    if t >= 0 and falls(f, n, t):
+        lower(f, u)
         t = -1
-    if t < 0 or (
-        (loop + u) % int(w.guesses[P.SCAN_INTERVAL]) == 0
-        and f[L.WINDUP, u] <= 0
-        and edge_distance(f, w, u, t) > w.stats[L.RANGE, u]
-    ):
+    if t < 0 or (f[L.WINDUP, u] <= 0 and looks_again(f, w, loop, u, t)):
         t = look_for_target(f, n, w, u)
     n[L.TARGET, u] = t
-    if t >= 0:
-        if attack(f, n, w, streams, b, u, t) or (f[L.BACKSWING, u] > 0 and w.guesses[P.BACKSWING_BLOCKS]):
-            n[L.STANCE, u] = L.FIGHTING
-        else:
-            head_for(f, n, w, u, f[L.X, t], f[L.Y, t])
-        return
-    march(f, n, w, u)
+    swings = f[L.BACKSWING, u] > 0 and w.guesses[P.BACKSWING_BLOCKS] > 0
+    if (t >= 0 and attack(f, n, w, streams, b, u, t)) or swings:
+        n[L.STANCE, u] = L.FIGHTING
+    elif t >= 0:
+        head_for(f, n, w, u, f[L.X, t], f[L.Y, t])
+    else:
+        march(f, n, w, u)
+
+
+@inlined
+def looks_again(f, w, loop, u, t):
+    """Whether an enemy looks for a nearer target than t: now and then if t is out of range, else when it may shoot."""
+    if edge_distance(f, w, u, t) > w.stats[L.RANGE, u]:
+        return (loop + u) % int(w.guesses[P.SCAN_INTERVAL]) == 0
+    return f[L.COOLDOWN, u] <= 0 and w.guesses[P.NEAREST_AT_EACH_SHOT] > 0
 
 
 @inlined
@@ -135,7 +139,7 @@ def look_for_target(f, n, w, u):
     best_healer = False
     first, end = other_side(f, w, u)
     for v in range(first, end):
-        if n[L.ALIVE, v] == 0 or w.damage[u, v] == 0:
+        if falls(f, n, v) or w.damage[u, v] == 0:
             continue
         apart = edge_distance(f, w, u, v)
         healer = w.guesses[P.HEALER_FIRST] > 0 and w.stats[L.KIND, v] == L.MEDIVAC

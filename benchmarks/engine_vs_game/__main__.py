@@ -1,0 +1,78 @@
+"""The engine beside the real game, as commands that print the tables of docs/environments/smac_believability.md."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.engine_vs_game import fit, random_play
+from benchmarks.engine_vs_game.real_game import POLICY_MAPS, TEST, TRAINING
+
+
+def parameters(settings: Sequence[str]) -> dict[str, Any]:
+    """``name=value`` words as the engine's parameters; the engine itself refuses bad ones."""
+    return dict(word.partition("=")[::2] for word in settings)
+
+
+def _random(options: argparse.Namespace) -> None:
+    given = parameters(options.set)
+    rows = {m: random_play.compare(m, options.episodes, range(options.seeds), given) for m in options.maps}
+    print(random_play.report(rows))
+
+
+def _policies(options: argparse.Namespace) -> None:
+    from benchmarks.engine_vs_game import policies  # torch, which random play need not wait for
+
+    settings = parameters(options.set)
+    print(policies.report(policies.play_all(options.weights, tuple(options.maps), options.episodes, 0, settings)))
+
+
+def _fit(options: argparse.Namespace) -> None:
+    found = fit.fit(parameters(options.set), options.guesses, options.episodes, lambda line: print(line, flush=True))
+    print(" ".join(f"{name}={value}" for name, value in found.items()) or "nothing is better than the defaults")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.engine_vs_game", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    maps = (*TRAINING, *TEST)
+    command = commands.add_parser("random", help="random teams: lengths, returns, attackers")
+    command.add_argument("--maps", nargs="+", default=maps, choices=maps, metavar="MAP")
+    command.add_argument("--episodes", type=int, default=100, help="battles for each map and engine seed")
+    command.add_argument("--seeds", type=int, default=3, help="engine seeds 0, 1, ...")
+    command.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="other guesses about the game")
+    command.set_defaults(run=_random)
+    command = commands.add_parser("policies", help="policies trained in the real game: win rates there and here")
+    command.add_argument("weights", type=Path, help="clone of starry-sky6688/MARL-Algorithms")
+    command.add_argument("--maps", nargs="+", default=POLICY_MAPS, choices=POLICY_MAPS, metavar="MAP")
+    command.add_argument("--episodes", type=int, default=100)
+    command.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="other guesses about the game")
+    command.set_defaults(run=_policies)
+    command = commands.add_parser("fit", help="guesses that the training maps prefer")
+    command.add_argument("--guesses", nargs="+", default=tuple(fit.CHOICES), choices=tuple(fit.CHOICES), metavar="NAME")
+    command.add_argument("--episodes", type=int, default=50, help="battles for each map and engine seed")
+    command.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="where to start")
+    command.set_defaults(run=_fit)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command.
+
+    Returns:
+        The exit code: 0, or 2 for a map or parameter that does not exist.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except ValueError as error:
+        print(f"engine_vs_game: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
