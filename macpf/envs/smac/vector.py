@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
@@ -31,13 +31,12 @@ class VectorSkirmish(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         ValueError: no such map or setting, or a value that cannot be used.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"autoreset_mode": AutoresetMode.NEXT_STEP}
-
     def __init__(self, map_name: str, num_envs: int, **settings: Any) -> None:
         if num_envs < 1:
             raise ValueError(f"num_envs={num_envs} cannot be used; give a whole number from 1 on")
         self.battle = battles(map_name, num_envs, settings)
         spec = self.battle.spec
+        self.metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP}
         self.num_envs = num_envs
         self.single_observation_space = spaces.Box(-1.0, 1.0, (spec.n_agents, spec.obs_dim), np.float32)
         self.single_action_space = spaces.MultiDiscrete([spec.n_actions] * spec.n_agents)
