@@ -36,6 +36,7 @@ class VectorSkirmish(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             raise ValueError(f"num_envs={num_envs} cannot be used; give a whole number from 1 on")
         self.battle = battles(map_name, num_envs, settings)
         spec = self.battle.spec
+        self.metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP}
         self.num_envs = num_envs
         self.metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP}
         self.single_observation_space = spaces.Box(-1.0, 1.0, (spec.n_agents, spec.obs_dim), np.float32)
