@@ -38,7 +38,6 @@ class VectorSkirmish(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         spec = self.battle.spec
         self.metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP}
         self.num_envs = num_envs
-        self.metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP}
         self.single_observation_space = spaces.Box(-1.0, 1.0, (spec.n_agents, spec.obs_dim), np.float32)
         self.single_action_space = spaces.MultiDiscrete([spec.n_actions] * spec.n_agents)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
