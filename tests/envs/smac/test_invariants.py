@@ -20,7 +20,7 @@ SQUEEZE = 0.15
 
 
 def check_ground(env):
-    """Living units stand neither in walls nor in opponents. Counts of pairs: friends pressed, and touching."""
+    """Living units do not stand in walls or opponents. Returns numbers of pairs of friends: pressed, and touching."""
     w, pairs = env.field, np.zeros(2)
     for f, n in zip(env.floats, env.ints, strict=True):
         alive = np.flatnonzero(n[L.ALIVE])
