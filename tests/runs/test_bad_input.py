@@ -239,7 +239,7 @@ def test_the_tilde_is_the_home_folder(monkeypatch):
     (["--seeds=1000000000"], "1000000000 is no number from 1 to 1,000"),
     (["--seeds=0"], "0 is no number from 1 to 1,000"),
     (["--nope"], "unrecognized arguments: --nope"),
-    (["--budget=../algo/qmix"], "budget=../algo/qmix is not known; choose one of: laptop, paper, smoke"),
+    (["--budget=../algo/qmix"], "budget=../algo/qmix is not known; choose one of: archive, laptop, paper, smoke"),
     (["--backend=../x"], "env.backend='../x'"),
     (["seed=9223372036854775808"], "is no seed; use whole numbers from 0 to 2**63 - 1"),
     (["algo=.."], "algo=.. is not known"),
