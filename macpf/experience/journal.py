@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from macpf.experience.recording import Episode
+from macpf.records.files import sync_folder
 
 MARK = b"EPI2"
 #: How a segment begins: mark, bytes of the owner's name; the name follows.
@@ -75,7 +76,7 @@ class Journal:
         """Return when every episode is on the disk and not in a cache."""
         if self._file is not None:
             os.fsync(self._file)
-            _sync_folder(self.folder)
+            sync_folder(self.folder)
 
     def read(self, first: int, end: int) -> list[Episode]:
         """Episodes number `first` to `end` - 1.
@@ -181,11 +182,3 @@ class Journal:
 def delete(folder: Path) -> None:
     """Delete a journal that nobody needs any more."""
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
