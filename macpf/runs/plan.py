@@ -116,7 +116,10 @@ def expanded(arguments: Sequence[str]) -> list[list[str]]:
     """
     known = GlobalHydra.instance()
     loader = known.config_loader() if known.is_initialized() else None  # which knows what `glob` may choose from
-    parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(arguments))
+    typed = OverridesParser.create(config_loader=loader).parse_overrides(list(arguments))
+    # What an experiment names and the command line names again: Hydra composes the last.
+    last = {override.get_key_element(): override for override in typed}
+    parsed = [override for override in typed if last[override.get_key_element()] is override]
     runs = 1
     for override in parsed:
         runs *= _how_many(override) if override.is_sweep_override() else 1

@@ -16,7 +16,7 @@ from macpf.runs.command_line import with_quoted_folder
 from macpf.runs.errors import ConfigError
 from macpf.runs.folder import RunFolder
 from macpf.runs.identity import Identity
-from macpf.runs.plan import all_of, check_names, cost, runs_of, standings, sweep_of
+from macpf.runs.plan import all_of, check_names, cost, expanded, runs_of, standings, sweep_of
 
 
 def runs(*names, budget="smoke", seeds=None, more=()):
@@ -50,6 +50,14 @@ def test_a_planned_run_is_the_run_that_the_command_line_trains(configured, tmp_p
 def test_seeds_leave_single_runs_alone_and_change_all_others():
     assert len(runs("figure2", seeds=3)) == 1
     assert Counter(run.identity.seed for run in runs("table1", seeds=2)) == {0: 15, 1: 15}
+
+
+def test_values_typed_after_an_experiment_replace_its_own():
+    experiment = ["map=p0_12,p0_20", "seed=range(0,200)", "algo=" + ",".join(f"a{k}" for k in range(50))]
+    assert expanded([*experiment, "map=p4_12", "algo=qmix,fop", "seed=3"]) == [
+        ["map=p4_12", "algo=qmix", "seed=3"],
+        ["map=p4_12", "algo=fop", "seed=3"],
+    ]
 
 
 def test_unknown_names_are_refused():
