@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -253,6 +254,7 @@ class Trainer:
             replay["first"] = replay["added"]  # nobody will sample any more
         state = {
             "made_with": made_with(self.parts.rollout.device),
+            "spec": dataclasses.asdict(self.parts.rollout.env.spec),
             "clock": self.clock.state_dict(),
             "algorithm": self.parts.algorithm.state_dict(),
             "replay": replay,
