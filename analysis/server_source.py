@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import re
+import tempfile
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.errors import AnalysisError
 from analysis.sources import Provenance, Reference, Segment, ending, owner_of, tidy_rows, whole
 from macpf import names
+from macpf.records.sampled import table_in, with_table
 
 if TYPE_CHECKING:
     from wandb.apis.public import Run
@@ -115,7 +117,7 @@ class ServerSource:
         from wandb.sdk.lib.service.service_connection import WandbApiFailedError  # a page's failure is not wrapped
 
         try:
-            rows = list(run.scan_history(page_size=STEPS_A_PAGE, use_cache=False))
+            rows = [_whole(run, row) for row in run.scan_history(page_size=STEPS_A_PAGE, use_cache=False)]
         except (Error, WandbApiFailedError, ValueError) as error:
             raise AnalysisError(f"{self.place}/{run.id} cannot be read ({_line(error)}): try again") from error
         if len(rows) < run.historyLineCount:
@@ -124,6 +126,19 @@ class ServerSource:
                 "try again, or `wandb sync` its folder again"
             )
         return rows
+
+
+def _whole(run: "Run", row: dict[str, Any]) -> dict[str, Any]:
+    """A row with the numbers of its table, which the server keeps as a file.
+
+    Raises:
+        ValueError: the file is gone, or not the one that was logged.
+    """
+    said = table_in(row)
+    if said is None:
+        return row
+    with tempfile.TemporaryDirectory() as folder, run.file(str(said.get("path"))).download(folder) as file:
+        return with_table(row, Path(file.name).read_bytes())
 
 
 def _line(error: Exception) -> str:

@@ -10,7 +10,7 @@ A run logs one W&B row per evaluation. Every row holds ``ENV_STEP``. Metric name
 - ``eval/<policy>/joint/<a_1>_<a_2>``: probability that the (stochastic) policy gives to a joint action in the
   first state of an evaluation episode; only where the joint action space is small.
 - ``sampled/<episode>/<env step>/<number>``: where episodes of the final, sampled behaviour policy went, in a run's last
-  row; only of environments that say what to track.
+  row; only of environments that say what to track. W&B has them as one table, see ``macpf.records.sampled``.
 - ``train/...``: losses and gradient norms, averaged over the updates since the previous row, and the score of
   the exploring episodes.
 - ``clock/episodes``, ``clock/updates``: the other two counters of the run's clock.

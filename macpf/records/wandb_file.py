@@ -6,6 +6,7 @@ decoding them here spares every command the import of wandb. ``tests/analysis/te
 against wandb's own.
 """
 
+import hashlib
 import json
 import struct
 from collections.abc import Iterable, Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from macpf.records.framing import Gap, split_records
+from macpf.records.sampled import path_of, table_in, with_table
 
 # Field numbers of Record.
 _HISTORY, _SUMMARY, _CONFIG, _RUN, _EXIT, _PREEMPTING = 2, 3, 5, 17, 18, 23
@@ -38,8 +40,10 @@ class WandbFile:
         summaries: the changes of the summary, as W&B writes them; see ``summary`` and ``final``.
         exit_code: None if the attempt left none: still going on, or killed.
         preempting: whether the attempt announced that it was being preempted.
-        gaps: damaged stretches that were skipped.
+        gaps: damaged stretches that were skipped; a table that is lost or damaged counts as one, after the file's end.
         truncated: bytes of an unfinished record at the end.
+        digest: checksum of the file's content.
+        tables: the files of the rows' tables (`macpf.records.sampled`), each with its checksum.
     """
 
     run_id: str = ""
@@ -51,6 +55,8 @@ class WandbFile:
     preempting: bool = False
     gaps: list[Gap] = field(default_factory=list)
     truncated: int = 0
+    digest: str = ""
+    tables: dict[Path, str] = field(default_factory=dict)
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -69,8 +75,9 @@ def read_wandb_file(path: Path) -> WandbFile:
         OSError: the file cannot be read.
         ValueError: a record with a good checksum is not the protobuf expected: a new format of W&B.
     """
-    framing = split_records(path.read_bytes())
-    result = WandbFile(gaps=framing.gaps, truncated=framing.truncated)
+    content = path.read_bytes()
+    framing = split_records(content)
+    result = WandbFile(gaps=framing.gaps, truncated=framing.truncated, digest=digest_of(content))
     for record in framing.records:
         for number, value in _fields(record):
             if number == _HISTORY:
@@ -86,7 +93,28 @@ def read_wandb_file(path: Path) -> WandbFile:
                 result.exit_code = _signed(dict(_fields(value)).get(1, 0))
             elif number == _PREEMPTING:
                 result.preempting = True
+    result.rows = [_with_table(result, path, row) for row in result.rows]
     return result
+
+
+def digest_of(content: bytes) -> str:
+    """The checksum under which a run's ledger knows its logs."""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def _with_table(result: WandbFile, path: Path, row: dict[str, Any]) -> dict[str, Any]:
+    said = table_in(row)
+    if said is None:
+        return row
+    try:
+        place = path_of(path, said)
+        content = place.read_bytes()
+        whole = with_table(row, content)
+    except (OSError, ValueError):
+        result.gaps.append(Gap(path.stat().st_size, int(said.get("size") or 0)))
+        return row
+    result.tables[place] = digest_of(content)
+    return whole
 
 
 def _read_run(result: WandbFile, message: bytes) -> None:

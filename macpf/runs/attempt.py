@@ -22,7 +22,7 @@ from macpf.records.files import Damaged, write_atomically
 from macpf.records.ledger import End, Ledger, Manifest
 from macpf.records.owner import Foreign, Owner, refuse_foreign
 from macpf.records.standing import DIVERGED, FAILED, FINISHED, INTERRUPTED, RUNNING, STATUS, UNTRAINED, standing
-from macpf.records.wandb_log import first_unlogged, logs_of
+from macpf.records.wandb_log import Logs
 from macpf.runs import checkpoint
 from macpf.runs.build import Parts
 from macpf.runs.console import RunConsole
@@ -30,14 +30,15 @@ from macpf.runs.errors import NO_ROOM, Diverged, ForeignFiles, Interrupted, RunR
 from macpf.runs.folder import RunFolder
 from macpf.runs.identity import Identity, commit
 from macpf.runs.preemption import StopRequests
-from macpf.runs.tracking import Tracker, log_digests, newest_attempt, write_again
+from macpf.runs.render import film
+from macpf.runs.settings import TrackingSettings, check
+from macpf.runs.tracking import Tracker, newest_attempt, write_again
 from macpf.runs.trainer import Trainer, train
+from macpf.runs.wandb_page import described_config, picture_of
 
 log = logging.getLogger(__name__)
 
 LOG_LOST = "trained to its end, but W&B could not write the log; the same command writes it from the ledger"
-#: Settings that say where a run is, not what it is; its manifest leaves them out.
-PLACES = ("outputs", "run", "mode", "policy")
 
 
 class Attempt:
@@ -54,6 +55,8 @@ class Attempt:
     ) -> None:
         self.cfg, self.identity, self.folder, self.parts = cfg, identity, folder, parts
         self.stop, self.console = stop, console
+        self.tracking = check("tracking", TrackingSettings, cfg.tracking)
+        self.logs = Logs(folder.path, {})
         self.tracker: Tracker | None = None
         self.trainer: Trainer | None = None
         self.standing: dict[str, Any] = {"started": time.time(), "commit": commit(), "attempt": 1}
@@ -106,9 +109,10 @@ class Attempt:
                 log.warning("%s; writing it again from the checkpoint", problem or f"{self.folder.ledger} is gone")
             manifest = self._manifest(state["owner"] if state else Owner.new(self.identity.key))
             ledger = Ledger.begin(self.folder.ledger, manifest, rows)
+        self.logs = Logs.read(self.folder.path, ledger.manifest.owner)
         self.standing |= {
             **{"key": ledger.manifest.key, "origin": ledger.manifest.origin},
-            "attempt": 1 + max(self.folder.status().get("attempt", 0), newest_attempt(self.folder.path, ledger)),
+            "attempt": 1 + max(self.folder.status().get("attempt", 0), newest_attempt(self.logs, ledger)),
         }
         return ledger, state
 
@@ -120,10 +124,8 @@ class Attempt:
             self.stop.stop()
         write_atomically(folder.path / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True).encode())
         ledger.append(self._facts())
-        tracking = cfg.tracking
-        attempt = self.standing["attempt"]
-        self.tracker = tracker = Tracker(tracking.mode, tracking.project, tracking.entity, ledger, attempt)
-        unlogged = first_unlogged(ledger.rows, logs_of(folder.path, ledger.manifest.owner))
+        self.tracker = tracker = Tracker(self.tracking, ledger, self.standing["attempt"])
+        unlogged = self.logs.first_unlogged(ledger.rows)
         tracker.log(row.values for row in ledger.rows if unlogged is not None and row.number >= unlogged)
         episodes = self._journal(ledger.manifest.owner)
         self.trainer = trainer = Trainer(
@@ -138,6 +140,7 @@ class Attempt:
         train(trainer)
         trainer.save()
         if trainer.clock.updates:
+            self._film()
             self._end(ledger, FINISHED)
         else:
             steps = f"{trainer.clock.env_steps:,} env steps"
@@ -152,10 +155,20 @@ class Attempt:
         ledger.append(End(state=state, why=why))
         if self.tracker is not None:
             self.tracker.finish(int(state == DIVERGED), end=state, why=why)
-        finish_log(self.cfg, ledger)
+        finish_log(self.tracking, ledger)
         self._report({"error": why} if why else {}, state)
         journal.delete(self.folder.episodes)
         say_how_it_ended(state, f"{self.identity}: {why}")
+
+    def _film(self) -> None:
+        """Write a GIF of one episode of each policy into the folder, if the log is to have them."""
+        if not self.tracking.media or self.tracking.mode == "disabled":
+            return
+        for policy in self.parts.algorithm.policies:
+            try:
+                write_atomically(picture_of(self.folder.path, policy), film(self.cfg, self.parts.algorithm, policy))
+            except Exception as error:  # the run has its results, with or without a picture
+                log.warning("%s: no picture of an episode (%s)", self.identity, " ".join(str(error).split()))
 
     def _stopped(self) -> None:
         signum = StopRequests.received or 0
@@ -212,7 +225,7 @@ class Attempt:
             family=family(self.identity.algo),
             evaluations=parts.budget.evaluations,
             env_steps=parts.budget.env_steps,
-            config={str(key): value for key, value in config.items() if key not in PLACES},
+            config=described_config({str(key): value for key, value in config.items()}),
             parameters=parts.algorithm.parameter_counts(),
             provenance=dict(parts.rollout.env.provenance),
             begun=time.time(),
@@ -277,7 +290,7 @@ def say_how_it_ended(state: str, why: str) -> None:
         raise Untrained(f"untrained: {why}")
 
 
-def finish_log(cfg: DictConfig, ledger: Ledger) -> None:
+def finish_log(tracking: TrackingSettings, ledger: Ledger) -> None:
     """Make the W&B log whole and note what it is in the ledger's end.
 
     Raises:
@@ -285,10 +298,11 @@ def finish_log(cfg: DictConfig, ledger: Ledger) -> None:
     """
     assert ledger.end is not None
     log_of = {}
-    if cfg.tracking.mode != "disabled":
-        if not write_again(cfg.tracking.mode, cfg.tracking.project, cfg.tracking.entity, ledger):
+    if tracking.mode != "disabled":
+        logs = write_again(tracking, ledger)
+        if logs is None:
             raise RunRefused(f"{ledger.manifest.owner}: {LOG_LOST}")
-        log_of = log_digests(ledger)
+        log_of = logs.digests()
     ledger.append(ledger.end.model_copy(update={"log": log_of}))
 
 

@@ -20,6 +20,7 @@ from macpf.runs.folder import RunFolder
 from macpf.runs.identity import Identity, commit
 from macpf.runs.memory import free_memory, replay_estimate
 from macpf.runs.preemption import StopRequests
+from macpf.runs.settings import TrackingSettings, check
 
 
 def run(cfg: DictConfig) -> float | None:
@@ -63,7 +64,7 @@ def _leave_alone(cfg: DictConfig, identity: Identity, folder: RunFolder, console
     logged = stands.is_logged and ledger.end is not None and ledger.end.log
     if cfg.tracking.mode != "disabled" and not logged:
         with folder.lock():
-            finish_log(cfg, ledger)
+            finish_log(check("tracking", TrackingSettings, cfg.tracking), ledger)
         console.say(f"{identity}: its W&B log was not whole, and was written again from the ledger")
     say_how_it_ended(stands.state, f"{identity}: {stands.status.get('error')}; delete {folder.path} to run it again")
     made = ledger.attempts[-1].commit if ledger.attempts else "unknown"

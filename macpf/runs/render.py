@@ -17,6 +17,8 @@ from PIL import Image
 
 from macpf import yaml_files
 from macpf.envs.base import Env, Step
+from macpf.experience.rollout import Rollout
+from macpf.learning.algorithm import Algorithm
 from macpf.records.files import write_atomically
 from macpf.runs import checkpoint
 from macpf.runs.build import Parts, build, settle
@@ -91,23 +93,36 @@ def random_team(seed: int) -> Team:
     return choose
 
 
+def film(cfg: DictConfig, algorithm: Algorithm, policy: str) -> bytes:
+    """One greedy episode of a trained algorithm as a GIF, played in an environment of its own.
+
+    Raises:
+        NotImplementedError: the environment has no pictures.
+    """
+    rollout = build(_one_env(cfg), trains=False).evaluator.rollout
+    return as_gif(Episode(rollout.env, _greedy_team(algorithm, rollout, policy)))
+
+
 def _trained_team(parts: Parts, folder: Path, policy: str) -> Team:
-    algorithm, rollout = parts.algorithm, parts.evaluator.rollout
     try:
         state = checkpoint.load(folder / "checkpoint.pt", None)
         if state is None:
             raise ConfigError(f"{folder} has no checkpoint yet; wait for the run to save one")
-        algorithm.load_state_dict(state["algorithm"])
+        parts.algorithm.load_state_dict(state["algorithm"])
     except checkpoint.Unreadable as error:
         raise RunRefused(str(error)) from error
     except (KeyError, RuntimeError, TypeError) as error:
         raise RunRefused(f"the checkpoint in {folder} does not fit this code ({type(error).__name__})") from error
+    return _greedy_team(parts.algorithm, parts.evaluator.rollout, policy)
+
+
+def _greedy_team(algorithm: Algorithm, rollout: Rollout, policy: str) -> Team:
     memory = algorithm.start(1)
 
     @torch.no_grad()
     def choose(step: Step) -> np.ndarray:
         nonlocal memory
-        actions, memory = algorithm.act_greedily(rollout.observe(step), memory, policy)
+        actions, memory = algorithm.act_greedily(rollout.observe(step, algorithm.reads_visibility), memory, policy)
         chosen: np.ndarray = actions.cpu().numpy()
         return chosen
 

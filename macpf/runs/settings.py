@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import torch
 from omegaconf import DictConfig, OmegaConf
-from pydantic import AfterValidator, ConfigDict, Field, PositiveInt, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PositiveInt, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked
 
 from macpf.runs.command_line import NAME
@@ -26,6 +26,16 @@ Seed = Annotated[int, Field(ge=0, lt=BEYOND, strict=True)]
 Threads = Annotated[int, Field(gt=0, le=1024, strict=True)]
 #: Environments that are played side by side.
 Parallel = Annotated[int, Field(gt=0, le=10_000, strict=True)]
+
+
+#: W&B takes no longer ones.
+Tag = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+def _several(tags: Any) -> Any:
+    if isinstance(tags, str):
+        raise ValueError(f"tags are a list; type tracking.tags=[{tags}]")
+    return tags
 
 
 def _accepted_by_wandb(project: str) -> str:
@@ -89,11 +99,27 @@ class CheckpointSettings:
 
 @checked(frozen=True, config=STRICT)
 class TrackingSettings:
-    """Where the W&B log goes."""
+    """Where the W&B log goes, and what W&B shows; no part of what a run is. Runs made before have none of the latter.
+
+    Attributes:
+        mode, project, entity: where to.
+        name, group, notes: in place of those that are made of the run itself (`macpf.runs.wandb_page`).
+        tags: beside the run's own.
+        media: log a GIF of one episode of each policy at the end.
+        model: log the final checkpoint as an artefact of the type ``model``.
+        system: log processor, memory and GPU as the run goes.
+    """
 
     mode: Literal["offline", "online", "disabled"]
-    project: Annotated[str, AfterValidator(_accepted_by_wandb)]
-    entity: str | None
+    project: Annotated[str, AfterValidator(_accepted_by_wandb)] = "macpf"
+    entity: str | None = None
+    name: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    group: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    tags: Annotated[tuple[Tag, ...], BeforeValidator(_several)] = ()
+    notes: str | None = None
+    media: bool = False
+    model: bool = False
+    system: bool = False
 
 
 def check_run_settings(cfg: DictConfig) -> None:

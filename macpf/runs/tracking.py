@@ -21,8 +21,12 @@ from typing import Any, ClassVar, Literal
 import psutil
 
 from macpf import names
+from macpf.records import sampled
 from macpf.records.ledger import Ledger
-from macpf.records.wandb_log import digests, first_unlogged, logs_of
+from macpf.records.standing import FINISHED
+from macpf.records.wandb_log import Logs
+from macpf.runs.settings import TrackingSettings
+from macpf.runs.wandb_page import attach, shown
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +34,8 @@ log = logging.getLogger(__name__)
 FLUSH = 2.0
 #: Seconds that W&B gets to open a run, and to write the rest and end it; then its service is killed.
 PATIENCE = 30.0
+#: The same where it is to take pictures and the model as well.
+UPLOADING = 300.0
 #: How often a W&B run that broke (its service was killed, say) is opened again.
 REOPENINGS = 3
 
@@ -44,40 +50,39 @@ class Tracker:
     """Passes rows on to W&B and never makes anybody wait.
 
     Args:
-        mode: ``offline``, ``online`` or ``disabled``.
-        project, entity: where online runs go.
+        settings: where to, and what W&B shows.
         ledger: of the run; says whose the log is.
         attempt: which start of the run this is.
     """
 
     newest: ClassVar[Tracker | None] = None
 
-    def __init__(self, mode: str, project: str, entity: str | None, ledger: Ledger, attempt: int) -> None:
-        self.mode, self.project, self.entity, self.ledger, self.attempt = mode, project, entity, ledger, attempt
+    def __init__(self, settings: TrackingSettings, ledger: Ledger, attempt: int) -> None:
+        self.settings, self.ledger, self.attempt = settings, ledger, attempt
         self._waiting: queue.SimpleQueue[Mapping[str, float] | _End] = queue.SimpleQueue()
         self._run: Any = None
         self._abandoned = False
         self._thread = threading.Thread(target=self._work, daemon=True)
-        if mode != "disabled":
+        if settings.mode != "disabled":
             Tracker.newest = self
             self._thread.start()
 
     def log(self, rows: Iterable[Mapping[str, float]]) -> None:
         """Pass rows on; each must hold its number and the env step."""
-        if self.mode == "disabled":
+        if self.settings.mode == "disabled":
             return  # nobody would take them
         for row in rows:
             self._waiting.put(dict(row))
 
     def finish(self, exit_code: int, **summary: Any) -> None:
-        """End the log; returns when it is written, or after `PATIENCE` seconds without it."""
-        if self.mode == "disabled":
+        """End the log; returns when it is written, or after `PATIENCE` seconds (`UPLOADING` with files) without it."""
+        if self.settings.mode == "disabled":
             return
         self._waiting.put(_End(exit_code, summary))
-        self._thread.join(PATIENCE)
+        self._thread.join(PATIENCE if exit_code or not self._attaches else UPLOADING)
         if self._thread.is_alive():
             self._abandoned = True
-            if self.mode == "online":
+            if self.settings.mode == "online":
                 log.warning("W&B's server does not answer; 'wandb sync' can upload the log later")
             _kill_service()
             self._thread.join(PATIENCE / 10)
@@ -94,7 +99,7 @@ class Tracker:
             while unwritten and self._run is not None:
                 try:
                     for row in unwritten:
-                        self._run.log(dict(row))
+                        self._run.log(_as_logged(row))
                     unwritten = []
                 except Exception as error:  # whatever is wrong with W&B, the run goes on
                     self._run, left = None, left - 1
@@ -111,7 +116,7 @@ class Tracker:
         """Open the run; one that cannot go online is logged offline, to be synced later."""
         os.environ["WANDB_ERROR_REPORTING"] = "false"
         modes: list[Literal["online", "offline"]] = ["online", "offline"]
-        for mode in modes[self.mode != "online" :]:
+        for mode in modes[self.settings.mode != "online" :]:
             try:
                 self._run = self._init(mode)
                 return
@@ -122,35 +127,42 @@ class Tracker:
     def _init(self, mode: Literal["online", "offline"]) -> Any:
         import wandb
 
-        manifest = self.ledger.manifest
+        folder = self.ledger.path.parent
+        os.environ["WANDB_DATA_DIR"] = str(folder / "wandb")  # what it uploads later stays with the run
         run = wandb.init(
             mode=mode,
-            dir=self.ledger.path.parent,
-            project=self.project,
-            entity=self.entity,
-            id=manifest.owner.wandb_id,
-            name=manifest.owner.wandb_id,
-            group=manifest.key.rpartition("-s")[0],
-            job_type="train",
+            dir=folder,
             resume="allow",
-            config=tracked_config(self.ledger, self.attempt),
             settings=wandb.Settings(
                 console="off",
                 silent=True,
                 init_timeout=PATIENCE,
-                x_disable_stats=True,
+                x_disable_stats=not self.settings.system,
                 x_save_requirements=False,
                 x_transaction_log_flush_interval=FLUSH,
             ),
+            **shown(self.ledger, self.attempt, self.settings),
         )
         run.define_metric(names.ENV_STEP)
         run.define_metric("*", step_metric=names.ENV_STEP)
         return run
 
+    @property
+    def _attaches(self) -> bool:
+        return self.settings.media or self.settings.model
+
+    def _attach(self) -> None:
+        try:
+            attach(self._run, self.ledger, self.settings)
+        except Exception as error:  # whatever is wrong with it, the rows are logged
+            log.warning("W&B did not take pictures or model (%s)", " ".join(str(error).split()))
+
     def _close(self, end: _End) -> None:
         if self._run is not None:
             try:
                 self._run.summary.update(dict(end.summary))
+                if self._attaches and end.summary.get(names.END) == FINISHED:
+                    self._attach()
                 if end.exit_code > 128:
                     self._run.mark_preempting()
                 self._run.finish(exit_code=end.exit_code)
@@ -161,69 +173,46 @@ class Tracker:
             _tear_down()
 
 
-def tracked_config(ledger: Ledger, attempt: int) -> dict[str, Any]:
-    """W&B's config of a run: its manifest under the names of `macpf.names`, and which attempt this is."""
-    manifest = ledger.manifest
-    newest = ledger.attempts[-1] if ledger.attempts else None
-    return manifest.provenance | {
-        names.ALGO: manifest.algo,
-        names.ENV: manifest.env,
-        names.MAP: manifest.map,
-        names.BACKEND: manifest.backend,
-        names.BUDGET: manifest.budget,
-        names.SEED: manifest.seed,
-        names.RUN_KEY: manifest.key,
-        names.ORIGIN: manifest.origin,
-        names.EVALUATIONS: manifest.evaluations,
-        names.SCORE: manifest.score,
-        names.LABELS: manifest.labels,
-        names.FAMILY: manifest.family,
-        names.TOTAL_ENV_STEPS: manifest.env_steps,
-        names.PARAMETERS: manifest.parameters,
-        names.CONFIG: manifest.config,
-        names.ATTEMPT: attempt,
-        names.COMMIT: newest.commit if newest else "unknown",
-        names.HOST: newest.host if newest else "unknown",
-        names.TORCH: newest.torch if newest else "unknown",
-    }
+def _as_logged(row: Mapping[str, float]) -> dict[str, Any]:
+    """A row as W&B gets it."""
+    plain, table = sampled.packed(row)
+    if table is None:
+        return dict(plain)
+    import wandb
+
+    return plain | {sampled.KEY: wandb.Table(**table)}
 
 
-def write_again(mode: str, project: str, entity: str | None, ledger: Ledger) -> bool:
-    """Make the log on this disk whole: write it anew from the ledger unless it is; returns whether it is whole now.
+def write_again(settings: TrackingSettings, ledger: Ledger) -> Logs | None:
+    """Make the log on this disk whole: write it anew from the ledger unless it is; returns it, None if it cannot be.
 
     Logs that a whole new one replaces are deleted: all that they held is in it.
     """
     folder, owner = ledger.path.parent, ledger.manifest.owner
-    before = logs_of(folder, owner)
-    if before and first_unlogged(ledger.rows, before) is None:
-        return True
+    logs = Logs.read(folder, owner)
+    if logs.files and logs.first_unlogged(ledger.rows) is None:
+        return logs
     log.warning("the W&B log of %s is not whole; writing it again from its ledger", owner)
     old = set(folder.glob("wandb/*run-*"))
     for _ in range(2):  # a service that was just killed may take the next one down with it
-        again = Tracker(mode, project, entity, ledger, newest_attempt(folder, ledger) + 1)
+        again = Tracker(settings, ledger, newest_attempt(logs, ledger) + 1)
         again.log(row.values for row in ledger.rows)
-        again.finish(0, **{names.END: ledger.end.state if ledger.end else "finished"})
-        written = {path: file for path, file in logs_of(folder, owner).items() if path.parent not in old}
-        if written and first_unlogged(ledger.rows, written) is None:
+        again.finish(0, **{names.END: ledger.end.state if ledger.end else FINISHED})
+        logs = Logs.read(folder, owner)
+        written = logs.without(old)
+        if written.files and written.first_unlogged(ledger.rows) is None:
             break
     else:
-        return False
+        return None
     for path in old:
         if path.is_dir() and not path.is_symlink() and _is_ours(path, owner.wandb_id):
             shutil.rmtree(path, ignore_errors=True)
-    return True
+    return written
 
 
-def newest_attempt(folder: Path, ledger: Ledger) -> int:
+def newest_attempt(logs: Logs, ledger: Ledger) -> int:
     """The highest number of an attempt in the ledger or the logs."""
-    attempts = [file.config.get(names.ATTEMPT) for file in logs_of(folder, ledger.manifest.owner).values()]
-    return max([0, *(attempt.number for attempt in ledger.attempts), *(a for a in attempts if isinstance(a, int))])
-
-
-def log_digests(ledger: Ledger) -> dict[str, str]:
-    """The checksums of the logs of a run, by their paths in its folder."""
-    folder = ledger.path.parent
-    return digests(folder, logs_of(folder, ledger.manifest.owner))
+    return max([logs.attempt, *(attempt.number for attempt in ledger.attempts)])
 
 
 def _is_ours(folder: Path, run_id: str) -> bool:

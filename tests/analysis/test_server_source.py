@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import socket
+from hashlib import sha256
 
 import pytest
 import wandb
@@ -11,7 +13,9 @@ from pandas.testing import assert_frame_equal
 
 from analysis import server_source
 from analysis.__main__ import main
+from analysis.errors import AnalysisError
 from analysis.runs import load_runs
+from macpf.records.sampled import packed
 from macpf.records.wandb_file import read_wandb_file
 from tests.analysis.synthetic import numbered
 from tests.analysis.wandb_server import KEY, StoredRun, serving
@@ -213,3 +217,25 @@ def test_what_is_no_project(capsys, text):
 
 def test_status_is_of_folders(capsys):
     assert "completeness" in refused(capsys, "status", "--runs", f"wandb:{PROJECT}")
+
+
+def test_samples_come_back_from_the_table_that_the_server_keeps(both):
+    """Also from a run made before there were tables, which has them in its rows."""
+    server, _ = both
+    samples = {f"sampled/0/{t}/{axis}": t / 3 for t in range(5) for axis in "xy"}
+    old, new = server.projects[PROJECT][0], server.projects[PROJECT][1]
+    content = json.dumps(packed(samples)[1]).encode()
+    said = {"_type": "table-file", "path": "media/table/a.table.json", "sha256": sha256(content).hexdigest()}
+    new.files["media/table/a.table.json"] = content
+    old.rows[-1].update(samples)
+    new.rows[-1].update({"sampled": said})
+    frame = load_runs(f"wandb:{PROJECT}").frame
+    frame = frame[frame["metric"].str.startswith("sampled")]
+    for run in (old, new):
+        mine = frame[frame["run"] == run.name]
+        assert dict(zip(mine["metric"], mine["value"], strict=True)) == samples
+
+    new.files["media/table/a.table.json"] = content.replace(b"0.3", b"0.4", 1)
+    new.summary |= {"changed": 1}
+    with pytest.raises(AnalysisError, match="not the one that was logged"):
+        load_runs(f"wandb:{PROJECT}")

@@ -1,6 +1,6 @@
 """A W&B server as far as ``wandb.Api`` reads runs from one, on the loopback interface.
 
-It answers the six GraphQL queries that the client of wandb 0.31 sends (written down from its requests) and serves
+It answers the seven GraphQL queries that the client of wandb 0.31 sends (written down from its requests) and serves
 exported history as parquet. What a real server answers beyond that is not known here. Rows are what was logged, never
 what our own reader of logs made of it.
 """
@@ -40,6 +40,7 @@ class StoredRun:
     lost: int = 0
     exported: int = 0
     refused: bool = False
+    files: dict[str, bytes] = field(default_factory=dict)
 
     def history(self) -> list[dict[str, Any]]:
         return [{**row, "_step": i, "_timestamp": 1e9 + i, "_runtime": i} for i, row in enumerate(self.rows)]
@@ -105,12 +106,26 @@ class WandbServer(ThreadingHTTPServer):
         if name == "RunParquetHistory":
             urls = [f"{self.url}/exported/{run.name}"] if run.exported else []
             return {"parquetHistory": {"parquetUrls": urls, "liveData": [{"_step": row["_step"]} for row in live]}}
+        if name == "RunFiles":
+            edges = [{"node": self._file(run, path)} for path in variables["fileNames"]]
+            info = {"endCursor": None, "hasNextPage": False}
+            return {"fileCount": len(edges), "files": {"edges": edges, "pageInfo": info}}
         assert name == "HistoryPage", name
         if run.refused:
             raise PermissionError
         steps = range(variables["minStep"], variables["maxStep"])
         page = [json.dumps(row) for row in live if row["_step"] in steps]
         return {"history": page[: variables["pageSize"]]}
+
+    def _file(self, run: StoredRun, path: str) -> dict[str, Any]:
+        url = f"{self.url}/files/{run.name}/{path}"
+        size = len(run.files.get(path, b""))
+        return {"id": path, "name": path, "url": url, "directUrl": url, "sizeBytes": size, "md5": "", "mimetype": ""}
+
+    def file(self, path: str) -> bytes:
+        _, _, name, path = path.split("/", 3)
+        (run,) = (run for runs in self.projects.values() for run in runs if run.name == name)
+        return run.files[path]
 
     def exported(self, name: str) -> bytes:
         (run,) = (run for runs in self.projects.values() for run in runs if run.name == name)
@@ -136,7 +151,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(json.dumps(answer).encode(), "application/json")
 
     def do_GET(self) -> None:
-        self._send(self.server.exported(self.path.rpartition("/")[2]), "application/octet-stream")
+        is_file = self.path.startswith("/files/")
+        body = self.server.file(self.path) if is_file else self.server.exported(self.path.rpartition("/")[2])
+        self._send(body, "application/octet-stream")
 
     def _send(self, body: bytes, kind: str, status: int = 200) -> None:
         self.send_response(status)

@@ -63,7 +63,7 @@ def test_a_full_disk_is_said_in_one_line_and_the_same_command_goes_on(cfg, folde
 
 
 def test_episodes_stay_while_the_log_is_not_written(cfg, folder, monkeypatch):
-    monkeypatch.setattr(attempt, "write_again", lambda mode, project, entity, ledger: False)
+    monkeypatch.setattr(attempt, "write_again", lambda settings, ledger: None)
     cfg.tracking.mode = "offline"
     with pytest.raises(RunRefused, match="W&B could not write the log"):
         job.run(cfg)

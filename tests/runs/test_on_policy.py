@@ -7,6 +7,7 @@ from macpf.experience.journal import Journal
 from macpf.runs.build import build
 from macpf.runs.memory import replay_estimate
 from macpf.runs.preemption import StopRequests
+from macpf.runs.settings import TrackingSettings
 from macpf.runs.tracking import Tracker
 from macpf.runs.trainer import Trainer, train
 
@@ -18,7 +19,7 @@ def watched(configured, ledger_at, tmp_path):
     def trained(*overrides):
         parts = build(configured("algo=mappo", *overrides))
         ledger = ledger_at(tmp_path / "ledger.jsonl")
-        tracker = Tracker("disabled", "p", None, ledger, attempt=1)
+        tracker = Tracker(TrackingSettings("disabled"), ledger, attempt=1)
         journal = Journal(tmp_path / "episodes", parts.rollout.row)
         stop = StopRequests()
         trainer = Trainer(parts, ledger, tracker, stop, tmp_path / "c.pt", journal, 1e9, lambda status: None)

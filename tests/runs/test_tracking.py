@@ -14,12 +14,15 @@ from analysis.runs import load_runs
 from macpf import names
 from macpf.records.ledger import End, Evaluation, Ledger
 from macpf.records.standing import FINISHED, standing
-from macpf.records.wandb_log import first_unlogged, logs_of
+from macpf.records.wandb_log import Logs
 from macpf.runs import tracking
 from macpf.runs.errors import RunRefused
 from macpf.runs.identity import Identity
 from macpf.runs.job import run
+from macpf.runs.settings import TrackingSettings
 from macpf.runs.tracking import Tracker, write_again
+
+OFFLINE = TrackingSettings("offline")
 
 
 @pytest.fixture
@@ -49,19 +52,19 @@ def state(path):
 
 
 def test_offline_rows_are_read_back_as_soon_as_the_run_is_finished(ledger, tmp_path):
-    tracker = Tracker("offline", "macpf", None, filled(ledger), attempt=1)
+    tracker = Tracker(OFFLINE, filled(ledger), attempt=1)
     tracker.log(entry.values for entry in ledger.rows)
     tracker.finish(0, end="finished")
     assert history(tmp_path) == {step: step / 3 for step in range(4)}
     assert state(tmp_path) == "finished"
-    assert first_unlogged(ledger.rows, logs_of(tmp_path, ledger.manifest.owner)) is None
+    assert Logs.read(tmp_path, ledger.manifest.owner).first_unlogged(ledger.rows) is None
 
 
 def test_the_next_attempt_replaces_what_came_after_the_checkpoint(ledger, tmp_path):
-    first = Tracker("offline", "macpf", None, filled(ledger, 3), attempt=1)
+    first = Tracker(OFFLINE, filled(ledger, 3), attempt=1)
     first.log(entry.values for entry in [*ledger.rows, row(3, x=99.0)])
     first.finish(143)
-    second = Tracker("offline", "macpf", None, ledger, attempt=2)
+    second = Tracker(OFFLINE, ledger, attempt=2)
     second.log([row(3).values])
     second.finish(0, end="finished")
     assert history(tmp_path) == {0: 0.0, 1: 1 / 3, 2: 2 / 3, 3: 1.0}
@@ -69,11 +72,11 @@ def test_the_next_attempt_replaces_what_came_after_the_checkpoint(ledger, tmp_pa
 
 
 def test_a_lost_row_makes_a_run_incomplete(ledger, tmp_path):
-    tracker = Tracker("offline", "macpf", None, filled(ledger), attempt=1)
+    tracker = Tracker(OFFLINE, filled(ledger), attempt=1)
     tracker.log(entry.values for entry in ledger.rows if entry.number != 1)
     tracker.finish(0, end="finished")
     assert state(tmp_path) == "incomplete"
-    assert first_unlogged(ledger.rows, logs_of(tmp_path, ledger.manifest.owner)) == 1
+    assert Logs.read(tmp_path, ledger.manifest.owner).first_unlogged(ledger.rows) == 1
 
 
 def test_a_run_that_breaks_is_opened_again_and_no_row_is_lost(ledger, tmp_path, caplog, monkeypatch):
@@ -86,7 +89,7 @@ def test_a_run_that_breaks_is_opened_again_and_no_row_is_lost(ledger, tmp_path, 
         return run
 
     monkeypatch.setattr(Tracker, "_init", noted)
-    tracker = Tracker("offline", "macpf", None, filled(ledger, 3), attempt=1)
+    tracker = Tracker(OFFLINE, filled(ledger, 3), attempt=1)
     tracker.log([ledger.rows[0].values])
     assert opened.wait(60)
 
@@ -98,7 +101,7 @@ def test_a_run_that_breaks_is_opened_again_and_no_row_is_lost(ledger, tmp_path, 
         tracker.log(entry.values for entry in ledger.rows[1:])
         tracker.finish(0, end="finished")
     assert "opening it again" in caplog.text
-    assert first_unlogged(ledger.rows, logs_of(tmp_path, ledger.manifest.owner)) is None
+    assert Logs.read(tmp_path, ledger.manifest.owner).first_unlogged(ledger.rows) is None
 
 
 def core():
@@ -115,7 +118,7 @@ def core():
 @pytest.mark.parametrize("signum", [signal.SIGSTOP, signal.SIGKILL], ids=["stopped", "killed"])
 def test_a_service_that_stops_or_dies_costs_no_row(ledger, tmp_path, monkeypatch, signum):
     monkeypatch.setattr(tracking, "PATIENCE", 8.0)
-    tracker = Tracker("offline", "macpf", None, filled(ledger), attempt=1)
+    tracker = Tracker(OFFLINE, filled(ledger), attempt=1)
     tracker.log([ledger.rows[0].values])
     while not list(tmp_path.rglob("*.wandb")):
         time.sleep(0.05)
@@ -126,13 +129,13 @@ def test_a_service_that_stops_or_dies_costs_no_row(ledger, tmp_path, monkeypatch
     tracker.finish(0, end="finished")
     monkeypatch.setattr(tracking, "PATIENCE", 30.0)
     ledger.append(End(state="finished"))
-    assert write_again("offline", "macpf", None, ledger)
+    assert write_again(OFFLINE, ledger) is not None
     assert history(tmp_path) == {step: step / 3 for step in range(4)}
     assert state(tmp_path) == "finished"
 
 
 def test_a_service_that_stalls_for_a_while_writes_the_rest_then(ledger, tmp_path):
-    tracker = Tracker("offline", "macpf", None, filled(ledger), attempt=1)
+    tracker = Tracker(OFFLINE, filled(ledger), attempt=1)
     tracker.log([ledger.rows[0].values])
     while not list(tmp_path.rglob("*.wandb")):
         time.sleep(0.05)
@@ -141,7 +144,7 @@ def test_a_service_that_stalls_for_a_while_writes_the_rest_then(ledger, tmp_path
     tracker.log(entry.values for entry in ledger.rows[1:])
     threading.Timer(3.0, service.resume).start()
     tracker.finish(0, end="finished")
-    assert first_unlogged(ledger.rows, logs_of(tmp_path, ledger.manifest.owner)) is None
+    assert Logs.read(tmp_path, ledger.manifest.owner).first_unlogged(ledger.rows) is None
 
 
 def test_online_without_a_server_is_offline(ledger, tmp_path, caplog, monkeypatch):
@@ -149,7 +152,7 @@ def test_online_without_a_server_is_offline(ledger, tmp_path, caplog, monkeypatc
     monkeypatch.setenv("HOME", str(tmp_path))  # no key of the user's either
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     with caplog.at_level(logging.WARNING):
-        tracker = Tracker("online", "macpf", None, filled(ledger, 1), attempt=1)
+        tracker = Tracker(TrackingSettings("online"), filled(ledger, 1), attempt=1)
         tracker.log([ledger.rows[0].values])
         tracker.finish(0)
     assert "cannot be opened online" in caplog.text
@@ -199,7 +202,7 @@ def test_the_lost_log_of_a_finished_run_is_written_again(configured, tmp_path, c
 
 
 def test_disabled_writes_nothing(ledger, tmp_path):
-    tracker = Tracker("disabled", "macpf", None, filled(ledger), attempt=1)
+    tracker = Tracker(TrackingSettings("disabled"), filled(ledger), attempt=1)
     tracker.log(entry.values for entry in ledger.rows)
     tracker.finish(0, end="finished")
     assert not list(tmp_path.rglob("*.wandb"))

@@ -1,0 +1,137 @@
+"""What W&B shows of a run: its name, group, tags, config, pictures and model. All follows from the run's folder."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from macpf import names
+from macpf.records.ledger import Ledger, Manifest
+from macpf.runs.settings import TrackingSettings
+
+#: W&B's limit for a tag.
+LONGEST_TAG = 64
+#: W&B's limit for the name of an artefact.
+LONGEST_NAME = 128
+#: Parts of a configuration that say where a run is and how it is logged, not what it is; its manifest leaves them out.
+PLACES = ("outputs", "run", "mode", "policy", "tracking")
+#: Of the environment, what could have been chosen.
+OFFERS = ("budgets", "auto")
+
+#: What the artefact of a model holds: all that playing with it again takes.
+MODEL = ("checkpoint.pt", "config.yaml", "ledger.jsonl")
+
+
+def described_config(config: dict[str, Any]) -> dict[str, Any]:
+    """A resolved configuration as manifests and W&B keep it: without paths, and without what was not chosen."""
+    kept = {key: copy.deepcopy(value) for key, value in config.items() if key not in PLACES}
+    for offer in OFFERS:
+        kept["env"].pop(offer, None)
+    return kept
+
+
+def name_of(manifest: Manifest) -> str:
+    """E.g. ``macpf MMM2 seed=3``; W&B's id says the rest."""
+    return f"{manifest.algo} {manifest.map} seed={manifest.seed}"
+
+
+def group_of(manifest: Manifest) -> str:
+    """One group holds all seeds of a configuration: ``<algo>-<env>-<map>-<config hash>``."""
+    return manifest.key.rpartition("-s")[0]
+
+
+def tags_of(manifest: Manifest, more: tuple[str, ...] = ()) -> list[str]:
+    """By what one would look for a run; names too long for a tag are cut."""
+    profile = (manifest.config.get("profile") or {}).get("name")
+    own = [manifest.algo, manifest.env, manifest.map, manifest.backend, f"budget={manifest.budget}"]
+    own += [f"profile={profile}"] if profile else []
+    return list(dict.fromkeys(tag[:LONGEST_TAG] for tag in (*own, *more)))
+
+
+def shown(ledger: Ledger, attempt: int, settings: TrackingSettings) -> dict[str, Any]:
+    """The arguments of ``wandb.init`` that say what the run is."""
+    manifest = ledger.manifest
+    return {
+        "project": settings.project,
+        "entity": settings.entity,
+        "id": manifest.owner.wandb_id,
+        "name": settings.name or name_of(manifest),
+        "group": settings.group or group_of(manifest),
+        "job_type": "train",
+        "tags": tags_of(manifest, settings.tags),
+        "notes": settings.notes,
+        "config": tracked_config(ledger, attempt),
+    }
+
+
+def tracked_config(ledger: Ledger, attempt: int) -> dict[str, Any]:
+    """W&B's config of a run: its manifest under the names of `macpf.names`, and which attempt this is."""
+    manifest = ledger.manifest
+    newest = ledger.attempts[-1] if ledger.attempts else None
+    return manifest.provenance | {
+        names.ALGO: manifest.algo,
+        names.ENV: manifest.env,
+        names.MAP: manifest.map,
+        names.BACKEND: manifest.backend,
+        names.BUDGET: manifest.budget,
+        names.SEED: manifest.seed,
+        names.RUN_KEY: manifest.key,
+        names.ORIGIN: manifest.origin,
+        names.EVALUATIONS: manifest.evaluations,
+        names.SCORE: manifest.score,
+        names.LABELS: manifest.labels,
+        names.FAMILY: manifest.family,
+        names.TOTAL_ENV_STEPS: manifest.env_steps,
+        names.PARAMETERS: manifest.parameters,
+        names.CONFIG: manifest.config,
+        names.ATTEMPT: attempt,
+        names.COMMIT: newest.commit if newest else "unknown",
+        names.HOST: newest.host if newest else "unknown",
+        names.TORCH: newest.torch if newest else "unknown",
+    }
+
+
+def picture_of(folder: Path, policy: str) -> Path:
+    """Where the GIF of an episode of a policy lies."""
+    return folder / f"episode_{policy}.gif"
+
+
+def attach(run: Any, ledger: Ledger, settings: TrackingSettings) -> None:
+    """Give W&B the pictures and the model in a finished run's folder that it is to have.
+
+    Args:
+        run: W&B's, open.
+        ledger: of the run.
+        settings: say which.
+    """
+    import wandb
+
+    manifest, folder = ledger.manifest, ledger.path.parent
+    if settings.media and (pictures := dict(_pictures(ledger))):
+        videos = {f"episode/{policy}": wandb.Video(str(path), format="gif") for policy, path in pictures.items()}
+        run.log({names.ENV_STEP: ledger.rows[-1].values[names.ENV_STEP], **videos})
+    if settings.model:
+        model = wandb.Artifact(
+            f"model-{manifest.owner.wandb_id}"[-LONGEST_NAME:],
+            type="model",
+            description=f"the final {manifest.algo} of {manifest.owner}",
+            metadata={names.RUN_KEY: manifest.key, names.ORIGIN: manifest.origin, **final_scores(ledger)},
+        )
+        for file in MODEL:
+            model.add_file(str(folder / file))
+        run.log_artifact(model)
+
+
+def _pictures(ledger: Ledger) -> Iterator[tuple[str, Path]]:
+    for policy in ledger.manifest.labels:
+        path = picture_of(ledger.path.parent, policy)
+        if path.exists():
+            yield policy, path
+
+
+def final_scores(ledger: Ledger) -> dict[str, float]:
+    """The score of each policy in the last row, by its name."""
+    scores = [names.score(policy, ledger.manifest.score) for policy in ledger.manifest.labels]
+    return {name: ledger.rows[-1].values[name] for name in scores}
