@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,11 +30,13 @@ class Played:
         rows: [B, T + 1] env steps as they are kept, zeros after each episode's last.
         lengths: [B] env steps of the episodes.
         scores: [B] what the environment calls their score.
+        info: [B] each number that the environment said of an episode at its last step, by name.
     """
 
     rows: np.ndarray
     lengths: Int[np.ndarray, "B"]
     scores: Float[np.ndarray, "B"]
+    info: dict[str, Float[np.ndarray, "B"]] = field(default_factory=dict)
 
     @property
     def env_steps(self) -> int:
@@ -75,6 +77,7 @@ class Rollout:
         lengths = np.zeros(B, dtype=np.int64)
         running = np.ones(B, dtype=bool)
         memory = algorithm.start(B)
+        info: dict[str, np.ndarray] = {}
         step = self.env.reset()
         self._record(step, rows[:, 0], running, 0)
         while running.any():
@@ -94,10 +97,11 @@ class Rollout:
             now["terminated"][running] = (step.terminated if self.bootstrap_at_limit else over)[running]
             self._record(step, rows[:, t + 1], running, t + 1)
             lengths += running
+            _note(info, step, running & over)
             running = running & ~over
         rows = rows[:, : lengths.max() + 1]
         returns = torch.from_numpy(rows["reward"][:, :-1].copy()).sum(dim=1).numpy()
-        return Played(rows, lengths, self.env.score(returns, step))
+        return Played(rows, lengths, self.env.score(returns, step), info)
 
     def _record(self, step: Step, now: np.ndarray, running: Bool[np.ndarray, "B"], t: int) -> None:
         """Write what the running environments show into their rows of this moment."""
@@ -125,3 +129,13 @@ class Rollout:
             available=torch.as_tensor(step.available, device=self.device),
             visible=torch.as_tensor(self.env.visible(step.recorded), device=self.device) if visibility else None,
         )
+
+
+def _note(info: dict[str, np.ndarray], step: Step, ended: Bool[np.ndarray, "B"]) -> None:
+    """Keep the numbers that a step says of the episodes that ended with it; NaN stands for one that was not told."""
+    if not ended.any():
+        return
+    for name, told in step.info.items():
+        values = np.asarray(told)
+        if values.shape == ended.shape and values.dtype.kind in "biuf":
+            info.setdefault(name, np.full(len(ended), np.nan))[ended] = values[ended]

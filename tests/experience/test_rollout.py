@@ -132,3 +132,15 @@ def test_a_record_stands_for_what_is_shown_and_gives_it_back(scripted_env, team)
         batch = replay.sample(1)
         for name in ("obs", "state", "available", "reward", "actions", "terminated"):
             np.testing.assert_array_equal(getattr(batch, name), other[name][: len(batch.filled)])
+
+
+def test_what_the_environment_says_of_an_episode_is_kept_from_its_last_step(scripted_env, team):
+    class Telling(scripted_env):
+        def _show(self, reward):
+            shown = super()._show(reward)
+            told = np.arange(self.batch_size) * 10 + self.t
+            info = {"time": told, "won": told > 12, "name": np.array(["x"] * self.batch_size), "map": 7}
+            return replace(shown, info=info)
+
+    played = Rollout(Telling([3, 1, 5], [False, True, False]), False, "cpu").play(team)
+    assert {name: values.tolist() for name, values in played.info.items()} == {"time": [3, 11, 25], "won": [0, 0, 1]}
