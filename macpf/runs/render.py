@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import copy
-import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
 from omegaconf import DictConfig
-from PIL import Image
 
 from macpf import yaml_files
+from macpf.envs.animation import Frame, as_gif
 from macpf.envs.base import Env, Step
 from macpf.experience.rollout import Rollout
 from macpf.learning.algorithm import Algorithm
@@ -24,13 +22,8 @@ from macpf.runs import checkpoint
 from macpf.runs.build import Parts, build, settle
 from macpf.runs.errors import ConfigError, RunRefused
 
-Frame: TypeAlias = UInt8[np.ndarray, "H W 3"]
 #: Joint actions [1, N] for what one environment shows.
 Team: TypeAlias = Callable[[Step], np.ndarray]
-#: Milliseconds that a frame is shown, and frames' time that the last one stays.
-FRAME_TIME, STAYS = 120, 16
-#: Colours of the palette taken from the first frame, and levels of red, green and blue for what comes later.
-FIRST_COLOURS, LATER_LEVELS = 131, (0, 64, 128, 192, 255)
 
 
 def render(cfg: DictConfig) -> None:
@@ -145,35 +138,3 @@ def _one_env(cfg: DictConfig) -> DictConfig:
         print(chosen)
     one.env.parallel = one.env.eval_parallel = one.budget.eval_episodes = 1
     return one
-
-
-def as_gif(frames: Iterable[Frame]) -> bytes:
-    """An animation that runs for ever and rests at its end; frames are taken one by one and not kept.
-
-    All frames share one palette: with palettes of their own, the ground would flicker and every frame be stored whole.
-    """
-    pictures = (Image.fromarray(frame) for frame in frames)
-    first = next(pictures)
-    palette = _palette(first)
-
-    def rest() -> Iterator[Image.Image]:
-        last = first
-        for picture in pictures:
-            last = picture.quantize(palette=palette, dither=Image.Dither.NONE)
-            yield last
-        for _ in range(STAYS):  # equal frames are stored once
-            yield last
-
-    file = io.BytesIO()
-    first.quantize(palette=palette, dither=Image.Dither.NONE).save(
-        file, format="GIF", save_all=True, append_images=rest(), duration=FRAME_TIME, loop=0
-    )
-    return file.getvalue()
-
-
-def _palette(first: Image.Image) -> Image.Image:
-    colours = first.quantize(FIRST_COLOURS, dither=Image.Dither.NONE).getpalette() or []
-    cube = [level for r in LATER_LEVELS for g in LATER_LEVELS for b in LATER_LEVELS for level in (r, g, b)]
-    palette = Image.new("P", (1, 1))
-    palette.putpalette(colours[: 3 * FIRST_COLOURS] + cube)
-    return palette

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from macpf.envs.animation import STAYS, as_gif
 from macpf.envs.base import Step
 from macpf.envs.smac.skirmish.env import Skirmish
 from macpf.method.learner import MACPF
@@ -14,7 +15,7 @@ from macpf.runs.command_line import with_quoted_folder
 from macpf.runs.errors import ConfigError, RunRefused
 from macpf.runs.identity import Identity
 from macpf.runs.job import run
-from macpf.runs.render import STAYS, as_gif, random_team, render
+from macpf.runs.render import random_team, render
 
 SMAC = ["env=smac", "env.backend=embedded", "map=3m"]
 SHORT = ["budget.env_steps=70", "budget.eval_interval=70", "budget.eval_episodes=2"]

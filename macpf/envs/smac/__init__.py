@@ -1,6 +1,7 @@
 """SMAC: the embedded engine and the real game behind one interface.
 
-For use without the rest of the suite, `make_vec` makes many battles at once, `parallel_env` a PettingZoo environment::
+For use without the rest of the suite, `StarCraft2Env` is SMAC's own interface, `make_vec` makes many battles at once,
+`parallel_env` a PettingZoo environment::
 
     from macpf.envs.smac import parallel_env
 
@@ -17,6 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from macpf.envs.smac.drop_in import StarCraft2Env as StarCraft2Env
     from macpf.envs.smac.pettingzoo import ParallelSkirmish
     from macpf.envs.smac.vector import VectorSkirmish
 
@@ -54,3 +56,12 @@ def make_vec(map_name: str, num_envs: int, **settings: Any) -> VectorSkirmish:
     from macpf.envs.smac.vector import VectorSkirmish
 
     return VectorSkirmish(map_name, num_envs, **settings)
+
+
+def __getattr__(name: str) -> Any:
+    """`StarCraft2Env`, which waits for the compiled engine only when it is asked for."""
+    if name == "StarCraft2Env":
+        from macpf.envs.smac.drop_in import StarCraft2Env
+
+        return StarCraft2Env
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from macpf.envs.smac.maps import map_names
+from macpf.envs.smac.stand_in import PATH as STAND_IN
 
 MYOPIC = "_myopic"
 INSTALL = "type: pip install '.[smac]' (docs/environments/starcraft.md)"
@@ -59,6 +60,9 @@ def package() -> Check:
     elif not any((Path(place) / "env" / "starcraft2").is_dir() for place in places):
         fix = f"type: pip uninstall smac; then {INSTALL}"
         return Check("package", False, "the installed package smac is not oxwhirl's but another project", fix)
+    elif any(STAND_IN in Path(place).parents for place in places):
+        found = "the package smac on the path is the stand-in for programs without the game"
+        return Check("package", False, found, f"take {STAND_IN} off PYTHONPATH; then {INSTALL}")
     elif importlib.util.find_spec("pysc2") is None:
         return Check("package", False, "the package pysc2 is not installed", "type: pip install pysc2")
     else:

@@ -137,9 +137,14 @@ class SmacMap:
         return units + self.n_agents * self.n_actions
 
     @property
+    def enemy_points(self) -> float:
+        """Health and shields of all enemies at the start."""
+        return sum(UNITS[unit].health + UNITS[unit].shield for unit, _, _ in self.enemies)
+
+    @property
     def max_reward(self) -> float:
-        """What a won battle pays before scaling: 200, 10 for each enemy, and all their health and shields."""
-        return 200 + sum(10 + UNITS[unit].health + UNITS[unit].shield for unit, _, _ in self.enemies)
+        """What a won battle pays by SMAC's defaults before scaling: 200, 10 for each enemy, and all their points."""
+        return 200 + 10 * self.n_enemies + self.enemy_points
 
 
 @functools.cache

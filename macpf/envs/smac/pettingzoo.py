@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -16,7 +17,7 @@ from macpf.envs.smac.skirmish.random import new_streams
 #: ``observation``: float32 [O]; ``action_mask``: int8 [A], 1 for available actions. Flat ones: the first alone.
 Observation: TypeAlias = dict[str, np.ndarray] | np.ndarray
 #: What `battles` hands on to the engine.
-SETTINGS = ("parameters", "reward_sparse", "reward_only_positive", "reward_scale", "zero_ally_block")
+SETTINGS = tuple(inspect.signature(Skirmish).parameters)[3:]
 
 
 def whole(seed: Any) -> int:

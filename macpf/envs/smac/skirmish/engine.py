@@ -23,8 +23,6 @@ from macpf.envs.smac.units import (
     SHIELD_RATE,
 )
 
-LOOPS_PER_STEP = 8
-
 
 @compiled
 def reset_battles(floats, ints, counts, streams, w, around, which, rows, obs, state, available):
@@ -50,8 +48,9 @@ def step_battles(floats, ints, counts, streams, w, around, actions, rows, obs, s
             continue
         f, n = floats[b], ints[b]
         give_orders(f, n, w, actions[b])
-        for loop in range(LOOPS_PER_STEP):
-            advance(f, n, w, streams, b, LOOPS_PER_STEP * counts[b, L.STEPS] + loop, around)
+        loops = int(w.rules[L.LOOPS])
+        for loop in range(loops):
+            advance(f, n, w, streams, b, loops * counts[b, L.STEPS] + loop, around)
         reward[b] = judge(f, n, counts[b], w)
         record(f, n, w, rows[b])
         show(rows[b], w, obs[b], state[b], available[b])

@@ -16,8 +16,6 @@ from macpf.envs.smac.skirmish.features import record_width, show_all, visibility
 from macpf.envs.smac.skirmish.parameters import Parameters
 from macpf.envs.smac.skirmish.random import new_streams
 
-REWARD_WIN, REWARD_DEATH, REWARD_DEFEAT, NEGATIVE_SCALE, SCALE_TO = 200.0, 10.0, 0.0, 0.5, 20.0
-
 
 class Skirmish(Env):
     """B battles of one SMAC map on the embedded engine.
@@ -32,8 +30,11 @@ class Skirmish(Env):
         parameters: guesses about the game, by name; missing ones keep their defaults.
         reward_sparse: pay 1 for a victory and -1 for a defeat (before SMAC's scaling), nothing else.
         reward_only_positive: SMAC's default: own losses cost nothing.
-        reward_scale: scale so that a victory pays 20, or a little more where enemies regrow.
+        reward_scale: scale so that a victory pays `reward_scale_rate`, or a little more where enemies regrow.
         zero_ally_block: whether myopic maps keep the place of the other agents in observations, filled with zeros.
+        reward_death_value, reward_win, reward_defeat, reward_negative_scale, reward_scale_rate: as in SMAC.
+        step_mul: game loops of an env step.
+        move_amount: cells that a move leads to.
 
     Raises:
         ValueError: no such map, no such parameter, or a value out of range.
@@ -49,7 +50,21 @@ class Skirmish(Env):
         reward_only_positive: bool = True,
         reward_scale: bool = True,
         zero_ally_block: bool = False,
+        reward_death_value: float = 10.0,
+        reward_win: float = 200.0,
+        reward_defeat: float = 0.0,
+        reward_negative_scale: float = 0.5,
+        reward_scale_rate: float = 20.0,
+        step_mul: int = 8,
+        move_amount: float = 2.0,
     ) -> None:
+        for name, value in (
+            ("reward_scale_rate", reward_scale_rate),
+            ("step_mul", step_mul),
+            ("move_amount", move_amount),
+        ):
+            if not 0 < value < 1e6:
+                raise ValueError(f"{name}={value} cannot be used; give a number above 0")
         self.map = load_map(map_name)
         self.parameters = Parameters(**(parameters or {}))
         self.provenance = {"engine_version": str(self.parameters.version)}
@@ -57,8 +72,10 @@ class Skirmish(Env):
         N, U = self.map.n_agents, self.map.n_agents + self.map.n_enemies
         zeros = not self.map.ally_block and zero_ally_block
         block = L.BLOCK_SHOWN if self.map.ally_block else L.BLOCK_ZERO if zeros else L.BLOCK_NONE
-        rules = [self.map.sight_range, SHOOT_RANGE, self.map.max_reward, reward_sparse, reward_only_positive]
-        rules += [REWARD_DEATH, REWARD_WIN, REWARD_DEFEAT, NEGATIVE_SCALE, SCALE_TO if reward_scale else 0]
+        self.max_reward = reward_win + self.map.n_enemies * reward_death_value + self.map.enemy_points
+        rules = [self.map.sight_range, SHOOT_RANGE, self.max_reward, reward_sparse, reward_only_positive]
+        rules += [reward_death_value, reward_win, reward_defeat, reward_negative_scale]
+        rules += [reward_scale_rate if reward_scale else 0, int(step_mul), move_amount]
         self.field = L.battlefield(self.map, self.parameters, np.array(rules, dtype=np.float64), block)
         self.spec = EnvSpec(
             n_agents=N,
@@ -89,7 +106,7 @@ class Skirmish(Env):
         return self._step(obs, state, available, np.zeros(self.batch_size, dtype=np.float32))
 
     def step(self, actions: Int[np.ndarray, "B N"]) -> Step:
-        """Play 8 game loops in each battle. Actions must be available ones; the compiled step does not look."""
+        """Play one env step in each battle. Actions must be available ones; the compiled step does not look."""
         self.units, obs, state, available = self._buffers()
         reward = np.zeros(self.batch_size, dtype=np.float32)
         step_battles(

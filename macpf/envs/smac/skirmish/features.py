@@ -18,7 +18,7 @@ from macpf.envs.smac.skirmish.compiled import compiled
 
 N_COLUMNS = 5
 PX, PY, PHEALTH, PSHIELD, PCOOLDOWN = range(N_COLUMNS)
-#: `can_move` looks at the cell this far away, to the north, south, east and west.
+#: `can_move` looks at the cell half a move away, to the north, south, east and west.
 LOOK_X, LOOK_Y = (0, 0, 1, -1), (1, -1, 0, 0)
 
 
@@ -64,7 +64,11 @@ def show_available(units, w, a, available):
     available[STOP] = True
     x, y = np.float64(units[PX, a]), np.float64(units[PY, a])
     for m in range(4):
-        i, j = int(x + LOOK_X[m]), int(y + LOOK_Y[m])  # int() rounds towards zero, at the south and west edge too
+        half = w.rules[L.MOVE_AMOUNT] / 2
+        i, j = (
+            int(x + half * LOOK_X[m]),
+            int(y + half * LOOK_Y[m]),
+        )  # int() rounds towards zero, at the south and west edge too
         available[NORTH + m] = 0 <= i < SIZE and 0 <= j < SIZE and w.pathing[i, j]
     heals = w.stats[L.KIND, a] == L.MEDIVAC
     for k in range(N if heals else E):

@@ -49,7 +49,8 @@ BLOCK_NONE, BLOCK_SHOWN, BLOCK_ZERO = range(3)
 # Entries of the rules vector.
 (
     SIGHT, SHOOT, MAX_REWARD, SPARSE, ONLY_POSITIVE, DEATH_VALUE, WIN_VALUE, DEFEAT_VALUE, NEGATIVE_SCALE, SCALE_TO,
-) = range(10)  # fmt: skip
+    LOOPS, MOVE_AMOUNT,
+) = range(12)  # fmt: skip
 
 KINDS = {"zealot": ZEALOT, "colossus": COLOSSUS, "baneling": BANELING, "medivac": MEDIVAC, "spine_crawler": SPINE}
 #: Stands in WAY_X for: no waypoint, walk straight.
@@ -63,7 +64,7 @@ class Battlefield(NamedTuple):
 
     Attributes:
         shape: [12] integers, see above.
-        rules: [10] sight, reward and scaling.
+        rules: [12] sight, reward and scaling, game loops of an env step, cells of a move.
         guesses: [P] the engine's parameters.
         stats: [23, U] properties of each unit.
         damage: [U, U] of one hit of the row's unit on the column's, before armour; 0 where it cannot attack.

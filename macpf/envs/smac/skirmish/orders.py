@@ -22,9 +22,6 @@ from macpf.envs.smac.units import (
     LOOPS_PER_SECOND,
 )
 
-#: SMAC orders moves to a point this far away.
-MOVE_AMOUNT = 2.0
-
 
 @compiled
 def give_orders(f, n, w, actions):
@@ -39,8 +36,8 @@ def give_orders(f, n, w, actions):
             obey(f, n, u, L.IDLE, -1)
         elif a < FIRST_ATTACK:
             obey(f, n, u, L.MOVE, -1)
-            f[L.GOAL_X, u] = f[L.X, u] + MOVE_AMOUNT * ((a == EAST) - (a == WEST))
-            f[L.GOAL_Y, u] = f[L.Y, u] + MOVE_AMOUNT * ((a == NORTH) - (a == SOUTH))
+            f[L.GOAL_X, u] = f[L.X, u] + w.rules[L.MOVE_AMOUNT] * ((a == EAST) - (a == WEST))
+            f[L.GOAL_Y, u] = f[L.Y, u] + w.rules[L.MOVE_AMOUNT] * ((a == NORTH) - (a == SOUTH))
         else:
             heals = w.stats[L.KIND, u] == L.MEDIVAC
             t = a - FIRST_ATTACK if heals else N + a - FIRST_ATTACK

@@ -1,0 +1,57 @@
+"""A battle as it was played, to be shown again: SMAC's replays as animated GIFs."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from macpf.envs.animation import as_gif
+from macpf.envs.smac.skirmish.env import Skirmish
+
+#: The same for the libraries that draw (see `macpf.envs.smac.skirmish`).
+QUIET = ("matplotlib", "PIL")
+
+
+class Replay:
+    """The moments of one battle; only numbers are kept, pictures are made when they are asked for."""
+
+    def __init__(self) -> None:
+        self._battle: Skirmish | None = None
+        self._moments: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+
+    def begin(self, battle: Skirmish) -> None:
+        """Forget the battle before."""
+        self._battle, self._moments = battle, []
+        self.add(battle)
+
+    def add(self, battle: Skirmish) -> None:
+        """Keep how battle 0 stands now."""
+        self._moments.append((battle.floats[0].copy(), battle.ints[0].copy(), battle.counts[0].copy()))
+
+    def gif(self) -> bytes:
+        """The battle as an animation.
+
+        Raises:
+            RuntimeError: no battle has begun.
+        """
+        from macpf.envs.smac.skirmish.render import Painter  # matplotlib, which playing need not wait for
+
+        if self._battle is None:
+            raise RuntimeError("no battle has begun; call reset() first")
+        for name in QUIET:
+            if logging.getLogger(name).level == logging.NOTSET:
+                logging.getLogger(name).setLevel(logging.WARNING)
+        painter = Painter(self._battle.map, self._battle.field)
+        return as_gif(painter.paint(*moment) for moment in self._moments)
+
+    @staticmethod
+    def write(gif: bytes, folder: str, prefix: str) -> Path:
+        """Write it to ``<folder>/<prefix>_<time>.gif``; the folder is made if it is not there."""
+        now = datetime.datetime.now().strftime("%Y-%m-%d-%H-%M-%S-%f")
+        path = Path(folder or ".") / f"{prefix}_{now}.gif"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(gif)
+        return path

@@ -1,0 +1,13 @@
+"""As in pysc2: maps by name."""
+
+from types import SimpleNamespace
+
+from . import lib
+
+
+def get(map_name: str) -> SimpleNamespace:
+    """Where a map would lie."""
+    return SimpleNamespace(name=map_name, path=f"{map_name}.SC2Map")
+
+
+__all__ = ["get", "lib"]

@@ -1,0 +1,5 @@
+"""As in pysc2: the class that tables of maps derive from."""
+
+
+class Map:
+    """A map."""

@@ -1,0 +1,5 @@
+"""As in oxwhirl's smac."""
+
+from macpf.envs.smac.drop_in_view import MultiAgentEnv
+
+__all__ = ["MultiAgentEnv"]
