@@ -154,9 +154,14 @@ def _on_disk(path: Path) -> Source:
 
 
 def _by_run(segments: Iterable[Segment]) -> dict[str, list[Segment]]:
-    """The attempts at each run. Two origins of one key are two runs, and each is called by its origin, too."""
+    """The attempts at each run, without evaluations made after it.
+
+    Two origins of one key are two runs, and each is called by its origin, too.
+    """
     by_key: dict[str, dict[str, list[Segment]]] = defaultdict(lambda: defaultdict(list))
     for segment in segments:
+        if segment.run_id.startswith(names.EVALUATE):
+            continue
         by_key[segment.run_key][segment.origin[:SHOWN]].append(segment)
     runs = {}
     for key, origins in by_key.items():

@@ -49,6 +49,9 @@ HOST, TORCH = "host", "torch"
 CONFIG = "config"
 #: Trainable numbers of each module that has some, by its path in the algorithm (``actor.trunk.gru``).
 PARAMETERS = "parameters"
+#: How W&B's ids of evaluations begin that were made after training (``mode=evaluate``), and the key of their config.
+#: They have no ``RUN_KEY``: no reader takes them for training.
+EVALUATE, EVALUATED = "evaluate-", "evaluated"
 #: Summary keys: how a run ended (``finished``, ``untrained``, ``diverged``), and why it diverged.
 END, WHY = "end", "why"
 #: Summary key that runs made before there was ``END`` set to 1 when they reached their budget.

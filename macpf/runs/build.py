@@ -82,8 +82,8 @@ def build(cfg: DictConfig, trains: bool = True) -> Parts:
     seeds = Seeds.of(cfg.seed)
     budget = check("budget", Budget, cfg.budget)
     device = choose_device(cfg.device)
-    env = _make_env(cfg, "env.parallel", cfg.env.parallel, seeds.env)
-    eval_env = _make_env(cfg, "env.eval_parallel", cfg.env.eval_parallel, seeds.eval_env)
+    env = make_env(cfg, "env.parallel", cfg.env.parallel, seeds.env)
+    eval_env = make_env(cfg, "env.eval_parallel", cfg.env.eval_parallel, seeds.eval_env)
     torch.manual_seed(seeds.networks)
     algorithm = _instantiate("algo.learner", cfg.algo.learner, sizes=env.spec, device=device, seed=seeds.algorithm)
     settings = _experience_settings(cfg, algorithm.on_policy)
@@ -128,7 +128,18 @@ def check_planned(cfg: DictConfig, thoroughly: bool, elsewhere: bool) -> None:
         check_run_settings(cfg)
 
 
-def _make_env(cfg: DictConfig, key: str, parallel: Any, seed: int) -> Env:
+def make_env(cfg: DictConfig, key: str, parallel: Any, seed: int) -> Env:
+    """The environments of a settled configuration, side by side.
+
+    Args:
+        cfg: of the run.
+        key: of the setting that says how many, for messages.
+        parallel: its value.
+        seed: of all episodes.
+
+    Raises:
+        ConfigError: names the key, its value and what would be accepted.
+    """
     batch_size = check(key, Parallel, parallel)
     env: Env = _instantiate("env.make", cfg.env.make, batch_size=batch_size, seed=seed)
     return env

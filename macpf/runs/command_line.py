@@ -38,7 +38,8 @@ def typed(arguments: Sequence[str]) -> list[str]:
         ConfigError: there is no such option, a folder is empty, or a choice is none.
         hydra.errors.HydraException: an argument is no override.
     """
-    quoted = [with_quoted_folder(argument) for argument in arguments]
+    many = "-m" in arguments or "--multirun" in arguments
+    quoted = [with_quoted_folder(argument, many) for argument in arguments]
     parser = get_args_parser()
     parser.error = _refuse_option  # type: ignore[method-assign]
     options = parser.parse_args(quoted)
@@ -53,22 +54,43 @@ def _refuse_option(message: str) -> NoReturn:
     raise ConfigError(f"{' '.join(message.split())}; `python run.py --help` shows what can be typed")
 
 
-def with_quoted_folder(argument: str) -> str:
+def with_quoted_folder(argument: str, many: bool = False) -> str:
     """A folder with the quotes that Hydra wants and ``~`` written out; the names of run folders have a ``=`` in them.
+
+    ``checkpoint=<name>`` is short for ``checkpoint.name=<name>``, and such names have a ``=`` in them, too.
+
+    Args:
+        argument: as it was typed.
+        many: in a sweep, where ``run=a,b`` are two.
 
     Raises:
         ConfigError: no folder is named.
     """
-    key, equals, folder = argument.partition("=")
+    key, equals, value = argument.partition("=")
+    if key == "checkpoint" and equals and value[:1] != "{":
+        return f"checkpoint.name={','.join(map(_as_value, value.split(',')))}"
     if key not in FOLDERS or not equals:
         return argument
-    if not folder.strip():
+    parts = value.split(",") if many and key == "run" and value[:1] not in ("'", '"') else [value]
+    if not all(part.strip() for part in parts):
         raise ConfigError(f"{key}= names no folder; type e.g. {key}=outputs")
-    if folder[0] == "$" or (len(folder) > 1 and folder[0] in "'\"" and folder[-1] == folder[0]):
-        return argument
-    folder = os.path.expanduser(folder)
-    plain = re.fullmatch(r"[\w./-]*", folder, re.ASCII)
-    return argument if plain and "~" not in argument else f"{key}={_quoted(folder)}"
+    return f"{key}={','.join(map(_as_value, parts))}"
+
+
+def _as_value(text: str) -> str:
+    """A text in Hydra's quotes if it needs any; one that has them, or stands for another value, as it is."""
+    if text[:1] == "$" or (len(text) > 1 and text[0] in "'\"" and text[-1] == text[0]):
+        return text
+    whole = os.path.expanduser(text)
+    plain = re.fullmatch(r"[\w./-]*", whole, re.ASCII)
+    return text if plain and "~" not in text else _quoted(whole)
+
+
+def runs_named(arguments: Sequence[str]) -> list[str]:
+    """The folders after ``run=`` among arguments that `typed` returned."""
+    for override in OverridesParser.create().parse_overrides([a for a in arguments if a.startswith("run=")]):
+        return [str(one.text if isinstance(one, QuotedString) else one) for one in _choices_in(override) if one]
+    return []
 
 
 def _quoted(text: str) -> str:

@@ -16,7 +16,19 @@ from omegaconf import DictConfig, OmegaConf
 from macpf.configuration import canonical_budget, neutral_values
 
 #: Settings that do not change results: how to start a run, where it goes, and the seed, which stands beside the hash.
-NOT_RESULTS = ("mode", "run", "policy", "seed", "device", "threads", "outputs", "tracking", "checkpoint", "profile")
+NOT_RESULTS = (
+    "mode",
+    "run",
+    "policy",
+    "seed",
+    "device",
+    "threads",
+    "outputs",
+    "tracking",
+    "checkpoint",
+    "profile",
+    "evaluate",
+)
 #: Labels and offers inside the groups that do: what something is called, and what could have been chosen.
 LABELS = {"algo": ("name", "labels"), "env": ("name", "auto", "budgets"), "map": ("name", "env"), "budget": ("name",)}
 

@@ -20,6 +20,7 @@ from macpf.configuration import CONF
 from macpf.envs.fault import EnvironmentFault
 from macpf.runs.command_line import check_additions, nearest, typed
 from macpf.runs.errors import NO_ROOM, NOT_WRITABLE, ConfigError, Interrupted, RunRefused, described
+from macpf.runs.trained import with_choices_of_the_run
 
 #: Errors of what was typed, which say themselves what is wrong.
 KNOWN = (ConfigError, HydraException, OmegaConfBaseException)
@@ -32,7 +33,7 @@ def main() -> None:
     """Run `python run.py ...`; ends the process with 0, 1 (failed or refused), 2 (bad input) or 128 + a signal."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors through to us instead of printing them over many lines
     with errors_in_one_line():
-        sys.argv[1:] = typed(sys.argv[1:])
+        sys.argv[1:] = with_choices_of_the_run(typed(sys.argv[1:]))
         _Begun.run = False
         try:
             _hydra_main()
@@ -55,12 +56,11 @@ class _Begun:
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
 def _hydra_main(cfg: DictConfig) -> float | None:
     _Begun.run = True
-    from macpf.runs.job import run  # imports torch, which `--help` need not wait for
     from macpf.runs.preemption import orphaned
 
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         try:
-            return run(cfg)
+            return _play(cfg)
         except Exception as error:  # the other runs go on; the sweep names this one at its end
             if not isinstance(error, Interrupted):
                 print(f"error: {in_one_line(error)}", file=sys.stderr)
@@ -69,12 +69,24 @@ def _hydra_main(cfg: DictConfig) -> float | None:
             return None
     with errors_in_one_line():
         check_additions(cfg, HydraConfig.get().overrides.task)
-        if cfg.mode == "render":
-            from macpf.runs.render import render
+        return _play(cfg)
 
-            render(cfg)
-            return None
-        return run(cfg)
+
+def _play(cfg: DictConfig) -> float | None:
+    """Train, evaluate or draw, as `cfg.mode` says; returns the score if there is one."""
+    changes = HydraConfig.get().overrides.task
+    if cfg.mode == "render":
+        from macpf.runs.render import render
+
+        render(cfg, changes)
+        return None
+    if cfg.mode == "evaluate":
+        from macpf.runs.evaluate import evaluate
+
+        return evaluate(cfg, changes)
+    from macpf.runs.job import run  # imports torch, which `--help` need not wait for
+
+    return run(cfg)
 
 
 @contextlib.contextmanager

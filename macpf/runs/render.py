@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -12,35 +12,49 @@ import numpy as np
 import torch
 from omegaconf import DictConfig
 
-from macpf import yaml_files
 from macpf.envs.animation import Frame, as_gif
 from macpf.envs.base import Env, Step
 from macpf.experience.rollout import Rollout
 from macpf.learning.algorithm import Algorithm
 from macpf.records.files import write_atomically
-from macpf.runs import checkpoint
-from macpf.runs.build import Parts, build, settle
-from macpf.runs.errors import ConfigError, RunRefused
+from macpf.runs.build import make_env, settle
+from macpf.runs.errors import ConfigError
+from macpf.runs.identity import Seeds
+from macpf.runs.settings import check_run_settings, choose_device
+from macpf.runs.team import known_policy, refuse_other_sizes, team_of
+from macpf.runs.trained import reopened
 
 #: Joint actions [1, N] for what one environment shows.
 Team: TypeAlias = Callable[[Step], np.ndarray]
 
 
-def render(cfg: DictConfig) -> None:
+def render(cfg: DictConfig, typed: Iterable[str] = ()) -> None:
     """Play one episode, write it as a GIF and say how it went.
 
     The team is that of the run folder `cfg.run`, acting greedily by `cfg.policy`, or a random one if no run is given.
+
+    Args:
+        cfg: as Hydra composed it.
+        typed: the command line's overrides.
 
     Raises:
         ConfigError: there is no such run or policy, or the environment has no pictures.
         RunRefused: the run's checkpoint cannot be used.
     """
+    check_run_settings(cfg)
     folder = None if cfg.run is None else Path(cfg.run)
-    parts = build(_one_env(cfg if folder is None else _trained_on(folder, cfg)), trains=False)
-    env, policies = parts.evaluator.rollout.env, parts.algorithm.policies
-    if cfg.policy not in policies:
-        raise ConfigError(f"policy={cfg.policy} is none of this algorithm; choose one of: {', '.join(policies)}")
-    team = random_team(cfg.seed) if folder is None else _trained_team(parts, folder, cfg.policy)
+    one = copy.deepcopy(cfg) if folder is None else reopened(cfg, typed)
+    if chosen := settle(one):
+        print(chosen)
+    env = make_env(one, "env.eval_parallel", 1, Seeds.of(cfg.seed).eval_env)
+    if folder is None:
+        refuse_policy_without_run(cfg)
+        team = random_team(cfg.seed)
+    else:
+        about, algorithm = team_of(one, choose_device(cfg.device))
+        refuse_other_sizes(about, env.spec)
+        policy = algorithm.policies[0] if cfg.policy is None else known_policy(algorithm, cfg.policy)
+        team = _greedy_team(algorithm, Rollout(env, True, algorithm.device), policy)
     path = Path(cfg.outputs) / f"random_{cfg.map.name}.gif" if folder is None else folder / "battle.gif"
     episode = Episode(env, team)
     try:
@@ -75,6 +89,17 @@ class Episode:
         self.score = float(self.env.score(np.array([self.total], dtype=np.float32), step)[0])
 
 
+def refuse_policy_without_run(cfg: DictConfig) -> None:
+    """A random team has neither policies nor checkpoints.
+
+    Raises:
+        ConfigError: one was asked for.
+    """
+    for key, value in (("policy", cfg.policy), ("checkpoint", cfg.checkpoint.name)):
+        if value is not None:
+            raise ConfigError(f"{key}={value} is of a trained run; type run=<its folder>, too, or leave {key} out")
+
+
 def random_team(seed: int) -> Team:
     """A team that chooses uniformly among the available actions."""
     generator = np.random.default_rng(seed)
@@ -92,21 +117,8 @@ def film(cfg: DictConfig, algorithm: Algorithm, policy: str) -> bytes:
     Raises:
         NotImplementedError: the environment has no pictures.
     """
-    rollout = build(_one_env(cfg), trains=False).evaluator.rollout
-    return as_gif(Episode(rollout.env, _greedy_team(algorithm, rollout, policy)))
-
-
-def _trained_team(parts: Parts, folder: Path, policy: str) -> Team:
-    try:
-        state = checkpoint.load(folder / "checkpoint.pt", None)
-        if state is None:
-            raise ConfigError(f"{folder} has no checkpoint yet; wait for the run to save one")
-        parts.algorithm.load_state_dict(state["algorithm"])
-    except checkpoint.Unreadable as error:
-        raise RunRefused(str(error)) from error
-    except (KeyError, RuntimeError, TypeError) as error:
-        raise RunRefused(f"the checkpoint in {folder} does not fit this code ({type(error).__name__})") from error
-    return _greedy_team(parts.algorithm, parts.evaluator.rollout, policy)
+    env = make_env(cfg, "env.eval_parallel", 1, Seeds.of(cfg.seed).eval_env)
+    return as_gif(Episode(env, _greedy_team(algorithm, Rollout(env, True, algorithm.device), policy)))
 
 
 def _greedy_team(algorithm: Algorithm, rollout: Rollout, policy: str) -> Team:
@@ -120,21 +132,3 @@ def _greedy_team(algorithm: Algorithm, rollout: Rollout, policy: str) -> Team:
         return chosen
 
     return choose
-
-
-def _trained_on(folder: Path, cfg: DictConfig) -> DictConfig:
-    """The configuration of a run, with the seed and device of this command."""
-    path = folder / "config.yaml"
-    if not path.exists():
-        raise ConfigError(f"run={folder} is no run folder; type run=outputs/<env>/<map>/<algo>/<hash>/seed=<k>")
-    trained = yaml_files.load(path)
-    trained.seed, trained.device = cfg.seed, cfg.device
-    return trained
-
-
-def _one_env(cfg: DictConfig) -> DictConfig:
-    one = copy.deepcopy(cfg)
-    if chosen := settle(one):
-        print(chosen)
-    one.env.parallel = one.env.eval_parallel = one.budget.eval_episodes = 1
-    return one

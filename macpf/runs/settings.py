@@ -92,9 +92,10 @@ class Budget:
 
 @checked(frozen=True, config=STRICT)
 class CheckpointSettings:
-    """How often a run saves by itself."""
+    """How often a run saves by itself, and which weights of a trained run play."""
 
     every_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    name: str | int | None
 
 
 @checked(frozen=True, config=STRICT)
@@ -128,7 +129,7 @@ def check_run_settings(cfg: DictConfig) -> None:
     Raises:
         ConfigError: names the key, its value and what would be accepted.
     """
-    check("mode", Literal["train", "render"], cfg.mode)
+    check("mode", Literal["train", "evaluate", "render"], cfg.mode)
     check("seed", Seed, cfg.seed)
     check("threads", Threads, cfg.threads)
     check("checkpoint", CheckpointSettings, cfg.checkpoint)

@@ -43,6 +43,7 @@ class Sweep(Callback):
     def __init__(self) -> None:
         self.console = Console(highlight=False)
         self.identities: list[Identity] = []
+        self.evaluations: list[Path] = []
         self._stopping = False
         self._started = time.time()
         self._over = threading.Event()
@@ -57,6 +58,9 @@ class Sweep(Callback):
             slurm = cluster.submits(config.hydra.launcher)
             if not config.hydra.sweeper._target_.endswith(".BasicSweeper"):
                 self._leave_to_the_sweeper(config, slurm)
+                return
+            if "mode=evaluate" in config.hydra.overrides.task:
+                self._check_evaluations(config, slurm)
                 return
             if config.hydra.launcher.get("n_jobs") == 0:
                 raise ConfigError(
@@ -83,6 +87,21 @@ class Sweep(Callback):
             for signum in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(signum, self._stop_workers)
         self._watcher.start()
+
+    def _check_evaluations(self, config: DictConfig, slurm: bool) -> None:
+        """Make every evaluation ready once, before the first is played."""
+        from macpf.runs.evaluate import Evaluation
+
+        if slurm:
+            raise ConfigError("mode=evaluate plays on this machine; leave hydra/launcher out")
+        for overrides in planned_overrides(config):
+            cfg = compose(config.hydra.job.config_name, [*search_path(config), *overrides])
+            check_additions(cfg, overrides)
+            folder = Evaluation.of(cfg, overrides).folder
+            if folder in self.evaluations:
+                raise ConfigError(f"an evaluation stands twice in this sweep; leave one out ({' '.join(overrides)})")
+            self.evaluations.append(folder)
+        self._say(f"{len(self.evaluations)} evaluations")
 
     def _leave_to_the_sweeper(self, config: DictConfig, slurm: bool) -> None:
         """Let a sweeper that searches choose the runs as it goes; what does not vary is checked now."""
@@ -117,6 +136,9 @@ class Sweep(Callback):
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Say how it ended, naming every run that is not finished; then the exit code is not 0."""
         self._stop_watching()
+        written = [(folder / "summary.json").stat().st_mtime for folder in self.evaluations if folder.exists()]
+        if sum(when >= self._started for when in written) < len(self.evaluations):
+            raise SystemExit(1)  # each has said why
         if not self.identities:
             return  # a sweeper that searches has said how it went
         stands = [(identity, standing(identity.folder)) for identity in self.identities]

@@ -16,7 +16,7 @@ LONGEST_TAG = 64
 #: W&B's limit for the name of an artefact.
 LONGEST_NAME = 128
 #: Parts of a configuration that say where a run is and how it is logged, not what it is; its manifest leaves them out.
-PLACES = ("outputs", "run", "mode", "policy", "tracking")
+PLACES = ("outputs", "run", "mode", "policy", "evaluate", "tracking")
 #: Of the environment, what could have been chosen.
 OFFERS = ("budgets", "auto")
 

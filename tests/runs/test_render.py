@@ -4,18 +4,19 @@ import io
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from macpf.envs.animation import STAYS, as_gif
 from macpf.envs.base import Step
 from macpf.envs.smac.skirmish.env import Skirmish
-from macpf.method.learner import MACPF
 from macpf.runs import checkpoint
 from macpf.runs.command_line import with_quoted_folder
 from macpf.runs.errors import ConfigError, RunRefused
 from macpf.runs.identity import Identity
 from macpf.runs.job import run
 from macpf.runs.render import random_team, render
+from macpf.runs.weights import Weights
 
 SMAC = ["env=smac", "env.backend=embedded", "map=3m"]
 SHORT = ["budget.env_steps=70", "budget.eval_interval=70", "budget.eval_episodes=2"]
@@ -64,18 +65,19 @@ def test_a_trained_team_is_drawn_with_each_of_its_policies(trained):
 
 
 def test_a_random_team_is_asked_for_no_policy_that_is_not_there(configured):
-    with pytest.raises(ConfigError, match="policy=foo is none of this algorithm; choose one of: independent"):
-        render(configured("mode=render", "policy=foo"))
+    for asked in ("policy=foo", "policy=independent"):
+        with pytest.raises(ConfigError, match=f"{asked} is of a trained run; type run="):
+            render(configured("mode=render", asked))
 
 
-def test_the_weights_are_those_of_the_checkpoint(trained, monkeypatch, assert_same):
+def test_the_weights_are_those_of_the_checkpoint(trained, monkeypatch):
     folder, command = trained
-    loaded = []
-    take = MACPF.load_state_dict
-    monkeypatch.setattr(MACPF, "load_state_dict", lambda self, state: (loaded.append(state), take(self, state))[1])
+    taken = []
+    put = Weights.put_into
+    monkeypatch.setattr(Weights, "put_into", lambda self, team: (put(self, team), taken.append(team))[0])
     render(command())
-    (state,) = loaded
-    assert_same(dict(state), dict(checkpoint.load(folder / "checkpoint.pt")["algorithm"]))
+    state = checkpoint.load(folder / "checkpoint.pt")["algorithm"]
+    assert all(torch.equal(state[name], tensor) for name, tensor in taken[0].named_parameters())
 
 
 def test_what_cannot_be_drawn_is_said_in_one_line(configured, trained, tmp_path):
