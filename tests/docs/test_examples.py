@@ -8,7 +8,7 @@ from pathlib import Path
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SMALL = ["budget.env_steps=60", "budget.eval_interval=60", "budget.eval_episodes=20", "env.parallel=2"]
-SMALL += ["env.eval_parallel=20", "algo.replay.burn_in=2", "algo.replay.batch=2"] 
+SMALL += ["env.eval_parallel=20", "algo.replay.burn_in=2", "algo.replay.batch=2"]
 
 
 def test_a_run_is_evaluated_and_played(tmp_path, capsys):
