@@ -11,7 +11,7 @@ from macpf.envs.smac.skirmish.combat import bury, land
 from macpf.envs.smac.skirmish.compiled import compiled
 from macpf.envs.smac.skirmish.features import record, show
 from macpf.envs.smac.skirmish.judge import judge
-from macpf.envs.smac.skirmish.movement import find_way, look_around, needs_way, push_apart, walk
+from macpf.envs.smac.skirmish.movement import find_way, look_around, needs_way, note_fighters, push_apart, walk
 from macpf.envs.smac.skirmish.orders import act, give_orders
 from macpf.envs.smac.skirmish.random import uniform
 from macpf.envs.smac.units import (
@@ -111,6 +111,7 @@ def advance(f, n, w, streams, b, loop, around):
                 elif needs_way(f, loop, u):
                     find_way(f, n, w, u)
     if anyone:
+        note_fighters(n, around)
         for k in range(U):
             u = first + k if first + k < U else first + k - U
             if n[L.ALIVE, u] and n[L.STANCE, u] == L.MOVING:

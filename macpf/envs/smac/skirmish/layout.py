@@ -98,20 +98,28 @@ class Neighbours(NamedTuple):
     """Room to note who is near whom. Filled anew before it is read, so it is no part of a battle's state.
 
     Attributes:
-        near: [U, U] for each unit the others it could touch before the next look.
+        near: [U, U] for each unit the others it could touch before the next look, in ascending order.
         n_near: [U] how many.
+        n_before: [U] how many of them have a lower index.
+        apart: [U] squared distances of the unit at hand.
+        fighters: [U + 1] who stands and fights in this loop, in ascending order, then -1.
         close: [3, U] x and y of those whom the walker at hand could run into now, and the squared distance below
             which it may not come.
     """
 
     near: np.ndarray
     n_near: np.ndarray
+    n_before: np.ndarray
+    apart: np.ndarray
+    fighters: np.ndarray
     close: np.ndarray
 
     @classmethod
     def of(cls, units: int) -> Neighbours:
         """For battles of that many units."""
-        return cls(np.zeros((units, units), np.int32), np.zeros(units, np.int32), np.zeros((3, units)))
+        near, counts = np.zeros((units, units), np.int32), np.zeros((2, units), np.int32)
+        apart, fighters = np.zeros(units, np.float32), np.zeros(units + 1, np.int32)
+        return cls(near, *counts, apart, fighters, np.zeros((3, units)))
 
 
 #: Units of one group start with another unit at most this far away.

@@ -26,19 +26,35 @@ TOUCH = 1e-4
 @compiled
 def look_around(f, n, w, around):
     """List for each unit the others it could touch before the next look."""
-    U, near, n_near = f.shape[1], around.near, around.n_near
+    U, near, n_near, apart = f.shape[1], around.near, around.n_near, around.apart
     n_near[:] = 0
     for u in range(U):
+        around.n_before[u] = n_near[u]
         if n[L.ALIVE, u] == 0:
             continue
         x, y = f[L.X, u], f[L.Y, u]
-        for v in range(u + 1, U):
+        for v in range(U):  # without branches, many at once
             dx, dy = x - f[L.X, v], y - f[L.Y, v]
-            if dx * dx + dy * dy < w.notice[u, v] and n[L.ALIVE, v]:
-                near[u, n_near[u]] = v
-                n_near[u] += 1
+            apart[v] = dx * dx + dy * dy
+        count = n_near[u]
+        for v in range(u + 1, U):
+            if apart[v] < w.notice[u, v] and n[L.ALIVE, v]:
+                near[u, count] = v
+                count += 1
                 near[v, n_near[v]] = u
                 n_near[v] += 1
+        n_near[u] = count
+
+
+@compiled
+def note_fighters(n, around):
+    """List who stands and fights."""
+    count = 0
+    for u in range(n.shape[1]):
+        if n[L.ALIVE, u] and n[L.STANCE, u] == L.FIGHTING:
+            around.fighters[count] = u
+            count += 1
+    around.fighters[count] = -1
 
 
 @inlined
@@ -181,9 +197,11 @@ def push_apart(f, n, w, around):
     """One symmetric pass over overlapping pairs. Who fights is not moved by who does not, nor enemies by enemies."""
     most = w.guesses[P.PUSH]
     for u in range(f.shape[1]):
-        for k in range(around.n_near[u]):
+        if n[L.ALIVE, u] == 0:
+            continue
+        for k in range(around.n_before[u], around.n_near[u]):
             v = around.near[u, k]
-            if v < u or n[L.ALIVE, u] == 0 or n[L.ALIVE, v] == 0:
+            if n[L.ALIVE, v] == 0:
                 continue
             dx, dy = f[L.X, u] - f[L.X, v], f[L.Y, u] - f[L.Y, v]
             apart, contact = dx * dx + dy * dy, w.contact[u, v]

@@ -22,8 +22,10 @@ def detour(f, n, w, around, u, dx, dy, length):
     right for the first direction that is not hidden, and takes the nearer one, or stays on its side if that costs
     little. Who is this far away already, or fights beyond where u wants to go, does not count.
     """
+    if around.fighters[0] < 0:
+        return 0.0
     lows, highs = around.close[0], around.close[1]
-    count = hidden_arcs(f, n, w, u, dx, dy, length, lows, highs)
+    count = hidden_arcs(f, n, w, around, u, dx, dy, length, lows, highs)
     left, right = 0.0, 0.0
     again = count > 0
     while again:
@@ -46,16 +48,18 @@ def detour(f, n, w, around, u, dx, dy, length):
 
 
 @compiled
-def hidden_arcs(f, n, w, u, dx, dy, length, lows, highs):
+def hidden_arcs(f, n, w, around, u, dx, dy, length, lows, highs):
     """Note the arcs, relative to (dx, dy), that fighting friends hide. Returns how many."""
     t = n[L.TARGET, u]
     if t >= 0 and f[L.WAY_X, u] == L.NO_WAY:  # in range is near enough
         length = max(length - w.stats[L.RANGE, u] - w.stats[L.RADIUS, u] - w.stats[L.RADIUS, t], 0.0)
     far, count = min(length, w.guesses[P.HORIZON]), 0
     first, end = own_side(f, w, u)
-    for v in range(first, end):
+    for v in around.fighters:
         contact = w.contact[u, v]
-        if v == u or n[L.STANCE, v] != L.FIGHTING or n[L.ALIVE, v] == 0 or contact == 0:
+        if v < 0 or v >= end:
+            break
+        if v < first or contact == 0:
             continue
         x, y = f[L.X, v] - f[L.X, u], f[L.Y, v] - f[L.Y, u]
         apart = np.sqrt(x * x + y * y)

@@ -161,16 +161,17 @@ def waypoint(walls, cells, hops, centres, x, y, to_x, to_y, margin):  # type: ig
     """Where to head for, from (x, y) to a point out of sight: as far along the shortest path as one can see."""
     goal = cell_of(cells, to_x, to_y)
     here = cell_of(cells, x, y)
+    to_goal = hops[goal]  # paths are as long in either direction, and a row lies together in memory
     best_x, best_y = centres[here]
     for k in range(FORESIGHT):
-        step, length = here, hops[here, goal]
+        step, length = here, to_goal[here]
         i, j = int(2 * centres[here, 0]), int(2 * centres[here, 1])
         for a in range(max(i - 1, 0), min(i + 2, COARSE)):
             for b in range(max(j - 1, 0), min(j + 2, COARSE)):
                 near = cells[a, b]
                 apart = abs(centres[near, 0] - centres[here, 0]) + abs(centres[near, 1] - centres[here, 1])
-                if apart <= 1.0 and hops[near, goal] < length:
-                    step, length = near, hops[near, goal]
+                if apart <= 1.0 and to_goal[near] < length:
+                    step, length = near, to_goal[near]
         if step == here:
             break
         here = step
