@@ -119,7 +119,7 @@ class Neighbours(NamedTuple):
         """For battles of that many units."""
         near, counts = np.zeros((units, units), np.int32), np.zeros((2, units), np.int32)
         apart, fighters = np.zeros(units, np.float32), np.zeros(units + 1, np.int32)
-        return cls(near, *counts, apart, fighters, np.zeros((3, units)))
+        return cls(near, counts[0], counts[1], apart, fighters, np.zeros((3, units)))
 
 
 #: Units of one group start with another unit at most this far away.
