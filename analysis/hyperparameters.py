@@ -10,7 +10,7 @@ import hydra
 import pandas as pd
 from omegaconf import OmegaConf
 
-from macpf.configuration import CONF, family
+from macpf.configuration import CONF
 
 HEAD = """# Hyperparameters
 
@@ -20,7 +20,7 @@ number comes from stands in the YAML files and on the page of its [algorithm](al
 #: Keys that stand together as one schedule.
 SCHEDULE = {"start", "end", "per", "duration", "factor"}
 #: Keys that are no settings.
-_LABELS = ("name", "labels", "_target_")
+_LABELS = ("name", "labels", "family", "_target_")
 
 
 def page() -> str:
@@ -43,8 +43,9 @@ def defaults() -> pd.DataFrame:
     """One column for each algorithm, one row for each setting."""
     columns = {}
     for algo in _algorithms():
-        if family(algo) == algo:
-            columns[algo] = _settings(_own(algo))
+        own = _own(algo)
+        if own.family == algo:
+            columns[algo] = _settings(own)
     return pd.DataFrame(columns).fillna("").rename_axis("setting")
 
 
@@ -52,19 +53,20 @@ def variants() -> pd.DataFrame:
     """One row for each variant of an algorithm; names are in backticks, as Markdown has them."""
     rows = []
     for algo in _algorithms():
-        if family(algo) != algo:
-            own, base = (_settings(_own(name)) for name in (algo, family(algo)))
-            rows.append([f"`{algo}`", _listed({k: v for k, v in own.items() if base.get(k) != v}), f"`{family(algo)}`"])
+        family = _own(algo).family
+        if family != algo:
+            own, base = (_settings(_own(name)) for name in (algo, family))
+            rows.append([f"`{algo}`", _listed({k: v for k, v in own.items() if base.get(k) != v}), f"`{family}`"])
     return pd.DataFrame(rows, columns=["`algo=`", "what is different", "from"])
 
 
 def overrides() -> pd.DataFrame:
     """One row for each file that changes settings for a task or a profile, with its source."""
     rows = []
-    for group in ("profiled", "tuned", "tuned_map", "variant"):
-        for path in sorted((CONF / group).rglob("*.yaml")):
+    for group in ("profile", "task"):
+        for path in sorted((CONF / group).glob("*/*.yaml")):
             algo, where = path.parent.name, path.stem
-            if group == "profiled":
+            if group == "profile":
                 algo, where = where, f"profile={algo}"
             changed = OmegaConf.load(path)
             settings = _settings(OmegaConf.select(changed, "algo", default={}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,16 +19,49 @@ from macpf import yaml_files
 CONF = Path(__file__).parents[1] / "conf"
 
 
-def family(algo: str) -> str:
-    """The algorithm of which `algo` is a variant: macpf of macpf_control; itself if it is none.
+def _options(group: str) -> set[str]:
+    """The names that a group has, here and wherever else Hydra looks."""
+    return {path.stem for folder in yaml_files.OPENED for path in (folder / group).glob("*.yaml")}
 
-    Variants share the algorithm's settings for tasks (the defaults list of conf/config.yaml).
+
+def family(algo: str) -> str:
+    """The algorithm of which `algo` is a variant, as its file says or the one it builds on; else itself.
+
+    Variants share the algorithm's settings for tasks and profiles.
     """
-    first = algo.split("_")[0]
-    return first if (CONF / "algo" / f"{first}.yaml").exists() else algo
+    for folder in yaml_files.OPENED:
+        path = folder / "algo" / f"{algo}.yaml"
+        if path.exists():
+            said = yaml_files.load(path)
+            base = next((str(name) for name in said.get("defaults", []) if name not in ("_self_", algo)), None)
+            return str(said.get("family", family(base) if base else algo))
+    return algo
+
+
+def task(algo: str, env: str, map: str) -> str:
+    """The file below conf/task that holds what a task changes: the most special that there is, or ``none``.
+
+    Args:
+        algo, env, map: the choices of a run.
+
+    Raises:
+        BrokenFile: the folder has a file that belongs to no environment and no map.
+    """
+    known = _options("env") | _options("map")
+    for name in dict.fromkeys((algo, family(algo))):
+        there = _options(f"task/{name}")
+        if lost := sorted(there - known):
+            close = difflib.get_close_matches(lost[0], known, n=1)
+            meant = f"; did you mean {close[0]}?" if close else "; rename it, or add that environment or map"
+            raise yaml_files.BrokenFile(f"task/{name}/{lost[0]}.yaml belongs to no environment and no map{meant}")
+        for place in (map, env):
+            if place in there:
+                return f"{name}/{place}"
+    return "none"
 
 
 OmegaConf.register_new_resolver("family", family, replace=True)
+OmegaConf.register_new_resolver("task", task, replace=True)
 #: An import path as a name, which becomes part of paths.
 OmegaConf.register_new_resolver("plain", lambda path: str(path).replace(":", "."), replace=True)
 

@@ -20,6 +20,8 @@ MOST_VALUES = 100_000
 TAGS = {"map", "seq", "str", "int", "float", "bool", "null", "merge", "timestamp"}
 #: What YAML 1.1 reads as another number than it seems to be: 010 is 8, 1:30 is 90.
 OTHER_NUMBER = re.compile(r"[-+]?(0[0-9_]+|[0-9][0-9_]*(:[0-5]?[0-9])+)")
+#: Folders in which Hydra has looked for files in this process, in its order: conf/, --config-dir, hydra.searchpath.
+OPENED: dict[Path, None] = {}
 
 
 class BrokenFile(HydraException):
@@ -28,6 +30,10 @@ class BrokenFile(HydraException):
 
 class FileConfigSource(file_config_source.FileConfigSource):
     """Hydra's source of files, which has a file checked before it takes it; named like it, so that it stays."""
+
+    def __init__(self, provider: str, path: str) -> None:
+        super().__init__(provider, path)
+        OPENED[Path(self.path)] = None
 
     def load_config(self, config_path: str) -> ConfigResult:
         """One file.

@@ -13,7 +13,6 @@ from typing import Any, Literal
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from macpf.configuration import family
 from macpf.experience import journal
 from macpf.experience.journal import Journal
 from macpf.experience.rollout import NotFinite
@@ -222,7 +221,7 @@ class Attempt:
             seed=self.identity.seed,
             score=parts.rollout.env.spec.score,
             labels=labels(cfg, parts.algorithm.policies),
-            family=family(self.identity.algo),
+            family=OmegaConf.select(cfg, "algo.family", default=self.identity.algo),
             evaluations=parts.budget.evaluations,
             env_steps=parts.budget.env_steps,
             config=described_config({str(key): value for key, value in config.items()}),

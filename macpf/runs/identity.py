@@ -30,7 +30,12 @@ NOT_RESULTS = (
     "evaluate",
 )
 #: Labels and offers inside the groups that do: what something is called, and what could have been chosen.
-LABELS = {"algo": ("name", "labels"), "env": ("name", "auto", "budgets"), "map": ("name", "env"), "budget": ("name",)}
+LABELS = {
+    "algo": ("name", "labels", "family"),
+    "env": ("name", "auto", "budgets"),
+    "map": ("name", "env"),
+    "budget": ("name",),
+}
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from macpf.envs.fault import EnvironmentFault
 from macpf.runs.command_line import check_additions, nearest, typed
 from macpf.runs.errors import NO_ROOM, NOT_WRITABLE, ConfigError, Interrupted, RunRefused, described
 from macpf.runs.trained import with_choices_of_the_run
+from macpf.yaml_files import BrokenFile
 
 #: Errors of what was typed, which say themselves what is wrong.
 KNOWN = (ConfigError, HydraException, OmegaConfBaseException)
@@ -33,6 +34,8 @@ def main() -> None:
     """Run `python run.py ...`; ends the process with 0, 1 (failed or refused), 2 (bad input) or 128 + a signal."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors through to us instead of printing them over many lines
     with errors_in_one_line():
+        if "--why" in sys.argv[1:]:
+            return print(why(sys.argv[1:]))
         sys.argv[1:] = with_choices_of_the_run(typed(sys.argv[1:]))
         _Begun.run = False
         try:
@@ -45,6 +48,24 @@ def main() -> None:
                     "what was typed, or the defaults of a file, never ends or is nested too deeply"
                 ) from error
             raise ConfigError(described(error)) from error  # Hydra cannot make a configuration of what was typed
+
+
+def why(arguments: list[str]) -> str:
+    """What ``--why KEY`` says; every other argument is an override.
+
+    Raises:
+        ConfigError: no key is named, or see `macpf.runs.why.explain`.
+    """
+    from macpf.runs.why import explain  # composes, which no other command needs it for
+
+    at = arguments.index("--why")
+    key, *after = arguments[at + 1 :] or [""]
+    if not key or "=" in key:
+        raise ConfigError("--why takes a key, e.g. --why algo.learner.lr algo=qmix env=mpe map=simple_spread")
+    overrides = typed([*arguments[:at], *after])
+    if flags := [argument for argument in overrides if argument.startswith("-")]:
+        raise ConfigError(f"--why explains one run and takes no {flags[0]}")
+    return explain(key, overrides)
 
 
 class _Begun:
@@ -115,6 +136,7 @@ def in_one_line(error: Exception) -> str:
     """An error's message; Hydra's and OmegaConf's shortened, with the nearest known key or choice."""
     if isinstance(error, OSError) and error.filename:
         return f"cannot write {error.filename}: {error.strerror}; choose another folder, or make room"
+    error = _of_a_file(error) or error
     text = " ".join(str(error).split())
     if found := re.search(r"Could not find '([^']+)' Available options in '([^']+)': (.*?) Config search", text):
         wanted, group, options = found.groups()
@@ -131,3 +153,10 @@ def in_one_line(error: Exception) -> str:
     )
     text = re.sub(r" (full_key|object_type|reference_type)[:=].*", "", text)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
+
+
+def _of_a_file(error: BaseException | None) -> BrokenFile | None:
+    """The complaint about a file behind an error of Hydra's, which only says that it could not go on."""
+    while error is not None and not isinstance(error, BrokenFile):
+        error = error.__cause__ or error.__context__
+    return error

@@ -124,8 +124,8 @@ def test_what_variants_tasks_and_profiles_change_is_listed(line, changed):
     ],
 )
 def test_comments_mean_nothing(tmp_path, monkeypatch, comments, said):
-    """A tuned file with any comments or none, also one that changes nothing of an algorithm."""
-    for folder, text in {"tuned/qmix/mpe": "algo:\n  learner:\n    lr: 0.1\n", "tuned_map/vdn/3m": "{}\n"}.items():
+    """A task's file with any comments or none, also one that changes nothing of an algorithm."""
+    for folder, text in {"task/qmix/mpe": "algo:\n  learner:\n    lr: 0.1\n", "task/vdn/3m": "{}\n"}.items():
         path = tmp_path / f"{folder}.yaml"
         path.parent.mkdir(parents=True)
         path.write_text(comments + text)

@@ -56,9 +56,9 @@ def test_the_release_is_the_same_on_every_map(algo, map):
 def test_no_file_for_a_map_changes_what_the_profile_sets():
     """On every map that has a file of its own."""
     for algo in ("macpf", "qplex"):
-        own = OmegaConf.load(CONF / "profiled" / "release" / f"{algo}.yaml")
+        own = OmegaConf.load(CONF / "profile" / "release" / f"{algo}.yaml")
         for map in MAPS:
-            if (CONF / "tuned_map" / algo / f"{map}.yaml").exists():
+            if (CONF / "task" / algo / f"{map}.yaml").exists():
                 cfg = compose(f"algo={algo}", "env=smac", f"map={map}", "profile=release")
                 assert OmegaConf.merge(cfg, own) == cfg, (algo, map)
 

@@ -1,0 +1,146 @@
+"""`python run.py --why KEY ...`: the value of a setting, the file and line it comes from, and what it overrode."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from macpf.configuration import CONF, compose
+from macpf.runs.command_line import nearest
+from macpf.runs.errors import ConfigError
+from macpf.yaml_files import OPENED
+
+_COMMAND_LINE = "the command line"
+
+
+@dataclass(frozen=True)
+class Said:
+    """One place that gives a setting a value.
+
+    Attributes:
+        key: the setting's whole path, as in ``algo.learner.alpha.start``.
+        value: as it is written there, which may refer to other settings.
+        where: file and line, or the command line.
+        comment: what the file says about it: the nearest comment above, or else the file's first line.
+    """
+
+    key: str
+    value: str
+    where: str
+    comment: str
+
+
+def explain(key: str, overrides: Sequence[str]) -> str:
+    """Where a setting, or every setting of a section, comes from, as lines to print.
+
+    Args:
+        key: a setting (``algo.learner.lr``) or a section (``algo.learner``).
+        overrides: what one would type after ``python run.py`` to start the run.
+
+    Raises:
+        ConfigError: there is no such setting.
+        hydra.errors.HydraException: an override does not fit, or a file is broken.
+    """
+    cfg = compose(*overrides)
+    if key.split(".")[0] == "hydra" or not _there(cfg, key):
+        raise ConfigError(f"there is no key {key}; {nearest(key)}")
+    files, layers = [], []
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        for default in loader.compute_defaults_list("config", list(overrides), RunMode.RUN).defaults:
+            path = next((f for folder in OPENED if (f := folder / f"{default.config_path}.yaml").exists()), None)
+            if path is not None and not str(default.config_path).startswith("hydra"):
+                files.append(str(default.config_path))
+                layers.append(list(_said_in(path, default.package or "")))
+    layers.append(list(_typed(overrides)))
+    lines = [f"Composed in this order, the last one wins: {', '.join(dict.fromkeys(files))}, then {_COMMAND_LINE}."]
+    for leaf, value in _leaves(OmegaConf.select(cfg, key), key):
+        lines += ["", *_history(leaf, value, layers)]
+    return "\n".join(lines)
+
+
+def _there(cfg: DictConfig, key: str) -> bool:
+    parent, _, last = key.rpartition(".")
+    node = OmegaConf.select(cfg, parent, throw_on_resolution_failure=False) if parent else cfg
+    return isinstance(node, DictConfig) and last in node
+
+
+def _history(leaf: str, value: Any, layers: list[list[Said]]) -> Iterator[str]:
+    """The value, where it was set last, and where it had been set before."""
+    told = [said for layer in layers for said in layer if leaf == said.key or leaf.startswith(f"{said.key}.")]
+    yield f"{leaf} = {_shown(value)}"
+    for number, said in enumerate(reversed(told)):
+        refers = f"{said.value}, " if "${" in said.value and number == 0 else ""
+        before = f"  overrides {said.value} of" if number else f"  {refers}set in" if refers else "  set in"
+        yield f"{before} {said.where}{f'  # {said.comment}' if said.comment else ''}"
+
+
+def _leaves(node: Any, key: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(node, DictConfig) and len(node):
+        for name in node:
+            yield from _leaves(node[name], f"{key}.{name}")
+    else:
+        yield key, node
+
+
+def _shown(value: Any) -> str:
+    return (
+        yaml.safe_dump(
+            OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value,
+            default_flow_style=True,
+            width=10_000,
+        )
+        .removesuffix("...\n")
+        .strip()
+    )
+
+
+def _said_in(path: Path, package: str) -> Iterator[Said]:
+    """Every setting of a file."""
+    text = path.read_text(encoding="utf-8")
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    if isinstance(root, yaml.MappingNode):
+        lines = text.splitlines()
+        head = next((line.lstrip("# ") for line in lines if line.startswith("#") and "@package" not in line), "")
+        shown = os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+        yield from _walk(root, package, shown, lines, head, text)
+
+
+def _walk(node: yaml.MappingNode, above: str, path: str, lines: list[str], comment: str, text: str) -> Iterator[Said]:
+    for name, value in node.value:
+        if not above and name.value in ("defaults", "hydra"):
+            continue
+        key = f"{above}.{name.value}" if above else str(name.value)
+        line = name.start_mark.line
+        own = _comment_above(lines, line) or comment
+        if isinstance(value, yaml.MappingNode) and value.value:
+            yield from _walk(value, key, path, lines, own, text)
+        else:
+            written = text[value.start_mark.index : value.end_mark.index].strip()
+            yield Said(key, " ".join(written.split()), f"{path}:{line + 1}", own)
+
+
+def _comment_above(lines: list[str], line: int) -> str:
+    """The comment that ends right above a line and is as far to the right."""
+    indent = len(lines[line]) - len(lines[line].lstrip())
+    found: list[str] = []
+    while line > 0 and lines[line - 1].startswith(" " * indent + "#") and "@package" not in lines[line - 1]:
+        line -= 1
+        found.insert(0, lines[line].strip().lstrip("# "))
+    return " ".join(found)
+
+
+def _typed(overrides: Sequence[str]) -> Iterator[Said]:
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        if not (CONF / override.key_or_group).is_dir():  # else it chose a file
+            yield Said(override.key_or_group, override.input_line.partition("=")[2], _COMMAND_LINE, "")
