@@ -119,3 +119,11 @@ def test_a_misspelt_file_is_refused_and_a_variant_elsewhere_keeps_its_family(tmp
     with pytest.raises(KNOWN) as refused:
         compose(path, "algo=mine", "env=smac", "map=MMM2")
     assert in_one_line(refused.value) == ("task/mine/MM2.yaml belongs to no environment and no map; did you mean MMM2?")
+
+
+def test_a_task_without_a_file_adds_nothing():
+    """Not even an empty section, which would change the run's key."""
+    alone = compose("algo=central", "env=smac", "map=3m")
+    assert alone == compose("algo=central", "env=smac", "map=3m", "task=none")
+    assert "task" not in alone
+    assert alone.algo == compose("algo=central", "env=smac", "map=MMM2").algo
