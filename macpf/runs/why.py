@@ -87,7 +87,7 @@ def _history(leaf: str, value: Any, layers: list[list[Said]]) -> Iterator[str]:
 
 def _leaves(node: Any, key: str) -> Iterator[tuple[str, Any]]:
     if isinstance(node, DictConfig) and len(node):
-        for name in node:
+        for name in map(str, node):
             yield from _leaves(node[name], f"{key}.{name}")
     else:
         yield key, node
@@ -143,4 +143,4 @@ def _comment_above(lines: list[str], line: int) -> str:
 def _typed(overrides: Sequence[str]) -> Iterator[Said]:
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         if not (CONF / override.key_or_group).is_dir():  # else it chose a file
-            yield Said(override.key_or_group, override.input_line.partition("=")[2], _COMMAND_LINE, "")
+            yield Said(override.key_or_group, str(override.input_line).partition("=")[2], _COMMAND_LINE, "")
