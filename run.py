@@ -1,6 +1,13 @@
 """Train one run, or a sweep with -m. Start with `python run.py --help`."""
 
-from macpf.runs.launch import main
+import sys
 
 if __name__ == "__main__":
-    main()
+    if {"--help", "-h"} & set(sys.argv[1:]):
+        from macpf.runs.help import text
+
+        print(text())
+    else:
+        from macpf.runs.launch import main
+
+        main()

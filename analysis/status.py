@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.table import Table
 
 from analysis.errors import AnalysisError
+from macpf.records.outlook import duration, outlook
 from macpf.records.standing import (
     FINISHED,
     PLANS,
@@ -74,10 +75,10 @@ def look(outputs: Path, plan: str | None) -> list[Standing]:
 
 
 def page(runs: list[Standing]) -> Group:
-    """The whole picture: counts for each task and algorithm, then what runs, then what needs somebody's eye."""
+    """The whole picture: counts and the time left, a table of tasks, what runs, and what needs somebody's eye."""
     counts = Counter(run.state for run in runs)
     states = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
-    parts: list[str | Table] = [f"{len(runs)} runs: {states}", _tasks(runs)]
+    parts: list[str | Table] = [f"{len(runs)} runs: {states}", str(outlook(runs)), _tasks(runs)]
     if running := [run for run in runs if run.state == RUNNING]:
         parts.append(_running(running))
     troubled = [run for run in runs if run.state in TROUBLED or not run.is_logged]
@@ -123,16 +124,9 @@ def _running(runs: list[Standing]) -> Table:
             f"{run.progress:.0%}",
             " ".join(f"{value:.2f}" for value in score.values()) or "-",
             f"{run.status.get('steps_per_second', 0):,.0f}",
-            _duration(run.status.get("seconds_left")),
+            duration(run.status.get("seconds_left")),
             str(run.status.get("host", "")),
         )
     if len(runs) > SHOWN:
         table.add_row(f"... and {len(runs) - SHOWN} more")
     return table
-
-
-def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return "?"
-    minutes = round(seconds / 60)
-    return f"{minutes // 60}:{minutes % 60:02d} h"

@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from macpf import yaml_files
 from macpf.configuration import CONF
 from macpf.runs.errors import ConfigError
+from macpf.runs.help import choices
 
 #: Keys that hold a folder.
 FOLDERS = ("run", "outputs")
@@ -135,11 +136,6 @@ def _choices_in(override: Override) -> Iterable[Any]:
     if isinstance(value, ChoiceSweep):
         return value.list
     return [] if override.is_sweep_override() else [value]  # a pattern of names (glob) is Hydra's
-
-
-def choices(group: str) -> list[str]:
-    """The names that a group has in this repository."""
-    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
 def check_additions(cfg: DictConfig, overrides: Iterable[str]) -> None:

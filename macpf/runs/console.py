@@ -9,17 +9,31 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-#: Seconds between lines where there is no terminal to draw a bar on.
-LINE_EVERY = 10.0
+from macpf.records.outlook import duration
+
+#: Seconds between lines where there is no terminal to draw a bar on: at first; then a share of the time that has
+#: passed, so that a day has some hundred lines; twice as long each time that a line says nothing new, up to an hour.
+LINE_EVERY, SHARE, LONGEST = 10.0, 0.05, 3600.0
 
 
-def duration(seconds: float | None) -> str:
-    """Seconds as ``m:ss`` or ``h:mm:ss``."""
-    if seconds is None:
-        return "?"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+class Lines:
+    """Says when the next line of a log that nobody may be watching is due."""
+
+    def __init__(self) -> None:
+        self._begun = time.monotonic()
+        self._said = float("-inf")
+        self._wait = 0.0
+        self._last = ""
+
+    def due(self, line: str) -> bool:
+        """Whether to print this line now; it then counts as printed."""
+        now = time.monotonic()
+        if now - self._said < self._wait:
+            return False
+        wait = max(LINE_EVERY, SHARE * (now - self._begun), 2 * self._wait if line == self._last else 0.0)
+        self._wait = min(wait, LONGEST)
+        self._said, self._last = now, line
+        return True
 
 
 def describe_score(status: dict[str, Any]) -> str:
@@ -44,7 +58,7 @@ class RunConsole:
         self.title, self.quiet = title, quiet
         self.console = Console(highlight=False)
         self._bar: Progress | None = None
-        self._last = float("-inf")
+        self._lines: Lines | None = Lines()
 
     def __enter__(self) -> RunConsole:
         if not self.quiet and self.console.is_terminal:
@@ -78,6 +92,10 @@ class RunConsole:
         step, total = status["env_step"], status["total_env_steps"]
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], total=total, completed=step, score=score, pace=pace)
-        elif time.monotonic() - self._last >= LINE_EVERY or (step >= total and self._last < float("inf")):
-            self._last = float("inf") if step >= total else time.monotonic()
-            self.say(f"{self.title}: {step:,}/{total:,} env steps, {score}, {pace}")
+        elif self._lines is not None:
+            line = f"{self.title}: {step:,}/{total:,} env steps, {score}, {pace}"
+            if step >= total:
+                self._lines = None  # that was the last one
+                self.say(line)
+            elif self._lines.due(line):
+                self.say(line)

@@ -21,18 +21,20 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from macpf.records.standing import FAILED, FINISHED, MISSING, OVER, RUNNING, standing
+from macpf.records.outlook import outlook
+from macpf.records.standing import FAILED, FINISHED, MISSING, RUNNING, Standing, standing
 from macpf.runs import cluster
 from macpf.runs.build import check_planned, settle
 from macpf.runs.command_line import check_additions
-from macpf.runs.console import LINE_EVERY, describe_pace, describe_score, duration
+from macpf.runs.console import LINE_EVERY, Lines, describe_pace, describe_score
 from macpf.runs.errors import ConfigError
-from macpf.runs.folder import RunFolder
 from macpf.runs.identity import Identity
 from macpf.runs.launch import in_one_line
 from macpf.runs.plan import Needed, expanded, standings
 from macpf.runs.preemption import SWEEP_PID, StopRequests
 
+#: Seconds between two looks at the runs for the live table.
+LOOK_EVERY = 0.5
 #: What joblib's process that tidies up behind a stopped sweep would say of each thing that it finds.
 TIDIED = "ignore:resource_tracker:UserWarning"
 
@@ -44,8 +46,8 @@ class Sweep(Callback):
         self.console = Console(highlight=False)
         self.identities: list[Identity] = []
         self.evaluations: list[Path] = []
+        self._known: dict[str, Standing] = {}
         self._stopping = False
-        self._started = time.time()
         self._over = threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True)
 
@@ -159,10 +161,6 @@ class Sweep(Callback):
     def _say(self, line: str) -> None:
         self.console.print(line, soft_wrap=True, markup=False)
 
-    @staticmethod
-    def _status(identity: Identity) -> dict[str, Any]:
-        return RunFolder(identity.folder).status()
-
     def _stop_watching(self) -> None:
         """End the live table, which gives the terminal its cursor back."""
         self._over.set()
@@ -181,7 +179,7 @@ class Sweep(Callback):
         asked: set[int] = set()
         said = float("-inf")
         pids = {worker.pid for worker in workers}
-        while saving := {status["pid"]: identity for identity, status in self._running() if status["pid"] in pids}:
+        while saving := {status["pid"]: i for i, status in self._running() if status["pid"] in pids}:
             for pid in saving.keys() - asked:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGTERM)
@@ -205,49 +203,49 @@ class Sweep(Callback):
     # --- the live table -----------------------------------------------------------------------------------------
 
     def _watch(self) -> None:
-        started, first = time.monotonic(), self._fraction()
         if self.console.is_terminal:
             with Live(console=self.console, refresh_per_second=2, transient=True) as live:
-                while not self._over.wait(0.5):
-                    live.update(self._table(started, first))
-        else:
-            while not self._over.wait(LINE_EVERY):
-                self._say(self._line(started, first))
+                while not self._over.wait(LOOK_EVERY):
+                    live.update(self._table())
+            return
+        lines = Lines()
+        while not self._over.wait(LINE_EVERY):
+            if lines.due(line := self._line()):
+                self._say(line)
 
-    def _fraction(self) -> float:
-        """Share of all env steps that have been played."""
-        return sum(map(_progress, map(self._status, self.identities))) / len(self.identities)
-
-    def _overall(self, started: float, first: float) -> str:
-        done = self._fraction()
-        gained, elapsed = done - first, time.monotonic() - started
-        left = duration(elapsed * (1 - done) / gained) if gained > 0 else "?"
-        return f"{done:.0%} done, about {left} left"
+    def _stands(self) -> list[tuple[Identity, Standing]]:
+        for identity in self.identities:
+            if not (known := self._known.get(identity.key)) or not known.is_over:
+                self._known[identity.key] = standing(identity.folder)
+        return [(identity, self._known[identity.key]) for identity in self.identities]
 
     def _running(self) -> list[tuple[Identity, dict[str, Any]]]:
-        statuses = [(identity, self._status(identity)) for identity in self.identities]
-        # A status that says "running" but is older than this sweep was left by a run that was killed.
-        return [(i, s) for i, s in statuses if s.get("state") == RUNNING and s["updated"] > self._started]
+        return [(identity, stand.status) for identity, stand in self._stands() if stand.state == RUNNING]
 
-    def _shown(self) -> list[tuple[Identity, dict[str, Any]]]:
-        """The running ones that have said how far they are."""
-        return [(identity, status) for identity, status in self._running() if "env_step" in status]
-
-    def _table(self, started: float, first: float) -> Table:
-        table = Table(title=self._overall(started, first), title_justify="left", box=None)
+    def _table(self) -> Table:
+        stands = self._stands()
+        table = Table(title=str(outlook([stand for _, stand in stands])), title_justify="left", box=None)
         for column in ("run", "progress", "score", "pace"):
             table.add_column(column)
-        for identity, status in self._shown()[:20]:
-            table.add_row(
-                str(identity), f"{_progress(status):.0%}", describe_score(status), f"[dim]{describe_pace(status)}"
-            )
+        for identity, stand in _shown(stands)[:20]:
+            status = stand.status
+            pace = f"[dim]{describe_pace(status)}"
+            table.add_row(str(identity), f"{stand.progress:.0%}", describe_score(status), pace)
         return table
 
-    def _line(self, started: float, first: float) -> str:
+    def _line(self) -> str:
+        stands = self._stands()
         runs = "; ".join(
-            f"{i.algo} seed={i.seed} {_progress(s):.0%}, {describe_score(s)}" for i, s in self._shown()[:4]
+            f"{i.algo} seed={i.seed} {stand.progress:.0%}, {describe_score(stand.status)}"
+            for i, stand in _shown(stands)[:4]
         )
-        return f"{self._overall(started, first)} | {runs}"
+        together = str(outlook([stand for _, stand in stands]))
+        return f"{together} | {runs}" if runs else together
+
+
+def _shown(stands: list[tuple[Identity, Standing]]) -> list[tuple[Identity, Standing]]:
+    """The running ones that have said how far they are."""
+    return [(i, stand) for i, stand in stands if stand.state == RUNNING and "env_step" in stand.status]
 
 
 def _plays(child: psutil.Process) -> bool:
@@ -290,9 +288,3 @@ def check_all(
             raise ConfigError(f"{identity} stands twice in this sweep; leave one out ({' '.join(overrides)})")
         runs[identity.key] = Needed((*search_path, *overrides), identity, int(cfg.budget.env_steps))
     return list(runs.values())
-
-
-def _progress(status: dict[str, Any]) -> float:
-    if status.get("state") in OVER:
-        return 1.0
-    return min(1.0, float(status.get("env_step", 0)) / float(status.get("total_env_steps", 1)))

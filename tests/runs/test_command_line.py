@@ -3,6 +3,8 @@
 import json
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -75,8 +77,20 @@ def test_a_file_where_the_folder_of_runs_should_be_is_named(command, tmp_path):
         assert re.search(f"^error: cannot write (in )?{outputs}", done.stderr.splitlines()[-1])
 
 
-def test_help_names_the_groups_and_the_commands(command):
+def test_help_names_every_choice_one_may_type(command):
     done = command("--help")
     assert done.returncode == 0
-    for word in ("algo: central, fop, macpf", "MMM2", "python run.py -m +experiment=figure4", "tracking="):
+    for word in ("central, fop, macpf", "python run.py -m +experiment=figure4", "tracking=", "slurm_preemptible"):
         assert word in done.stdout
+    (smac,) = re.findall(r"^smac:.*?(?=^$)", done.stdout, re.M | re.S)
+    for name in (path.stem for path in (ROOT / "conf" / "map").glob("*.yaml")):
+        assert name in done.stdout
+        assert (f" {name}" in smac) == ("env: smac" in (ROOT / "conf" / "map" / f"{name}.yaml").read_text())
+    assert "tuned" not in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 120
+
+
+def test_help_loads_nothing_that_takes_long():
+    loaded = "import sys; from macpf.runs.help import text; text(); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", loaded], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert {"hydra", "omegaconf", "torch", "numpy", "pandas", "wandb"}.isdisjoint(done.stdout.split())

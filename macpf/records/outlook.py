@@ -1,0 +1,98 @@
+"""How far a set of runs is, all together, and when it will be done."""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from macpf.records.standing import RUNNING, Standing
+
+#: Runs are alike if they share these parts of their folders, the first that some run was measured for.
+_ALIKE = (("env", "map", "algo"), ("env", "algo"), ("env", "map"), ("env",), ())
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """How a set of runs stands together.
+
+    Attributes:
+        progress: share of all their env steps that have been played, 0 to 1.
+        seconds_left: until all are over if as many are played at once as now; None if none is being played, or none
+            has said how fast it is.
+        at_once: how many are being played.
+    """
+
+    progress: float
+    seconds_left: float | None
+    at_once: int
+
+    def __str__(self) -> str:
+        if self.progress >= 1:
+            return "100% done"
+        left = (
+            f"about {duration(self.seconds_left)} left with {self.at_once} at once"
+            if self.at_once
+            else "none is being played"
+        )
+        return f"{int(100 * self.progress)}% done, {left}"
+
+
+def outlook(runs: Sequence[Standing]) -> Outlook:
+    """How runs stand together.
+
+    What runs have not said is taken from the median of those that are most alike: one that was not begun has no
+    length, and one that waits no speed. The rest is a simulation: whoever is done first takes the next run.
+    """
+    lengths = _medians(runs, "total_env_steps")
+    speeds = _medians(runs, "steps_per_second")
+    played = total = 0.0
+    busy, waiting = list[float](), list[float]()
+    for run in runs:
+        length = run.status.get("total_env_steps") or _of(lengths, run) or 1.0
+        total += length
+        played += run.progress * length
+        if run.is_over:
+            continue
+        own = run.status.get("steps_per_second") if run.state == RUNNING else None
+        speed = own or _of(speeds, run)
+        seconds = (1 - run.progress) * length / speed if speed else None
+        if seconds is not None:
+            (busy if run.state == RUNNING else waiting).append(seconds)
+        elif run.state == RUNNING:
+            return Outlook(played / total, None, sum(run.state == RUNNING for run in runs))
+    at_once = len(busy)
+    if busy:
+        heapq.heapify(busy)
+        for seconds in waiting:
+            heapq.heapreplace(busy, busy[0] + seconds)
+    return Outlook(played / total if total else 1.0, max(busy, default=None), at_once)
+
+
+def _medians(runs: Sequence[Standing], what: str) -> dict[tuple[tuple[str, str], ...], float]:
+    found: dict[tuple[tuple[str, str], ...], list[float]] = defaultdict(list)
+    for run in runs:
+        if value := run.status.get(what):
+            for alike in _kinds(run):
+                found[alike].append(float(value))
+    return {alike: median(values) for alike, values in found.items()}
+
+
+def _of(medians: dict[tuple[tuple[str, str], ...], float], run: Standing) -> float | None:
+    return next((medians[alike] for alike in _kinds(run) if alike in medians), None)
+
+
+def _kinds(run: Standing) -> list[tuple[tuple[str, str], ...]]:
+    parts = dict(zip(("env", "map", "algo"), run.folder.parts[-5:-2], strict=True))
+    return [tuple((key, parts[key]) for key in keys) for keys in _ALIKE]
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as ``m:ss`` or ``h:mm:ss``."""
+    if seconds is None:
+        return "?"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
