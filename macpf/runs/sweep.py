@@ -48,6 +48,7 @@ class Sweep(Callback):
         self.evaluations: list[Path] = []
         self._known: dict[str, Standing] = {}
         self._stopping = False
+        self._started = time.time()
         self._over = threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True)
 
