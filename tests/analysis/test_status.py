@@ -40,8 +40,8 @@ def test_every_state_is_counted_and_every_trouble_named(tmp_path):
     assert "0/2 (1 failed, 1 stale)" in page
     (line,) = (line for line in page.splitlines() if line.strip().startswith("smac/3m/macpf seed=1"))
     assert line.split()[2:] == ["50%", "0.25", "71", "1:01:00", "far"]
-    # One of five runs of 1,000 steps is done and half of another; three and a half are left at 71 steps a second.
-    assert "30% done, about 0:49 left with 1 at once" in page
+    # 300 and 1,000 steps are known, so the other three runs are taken to be 650 long; 2,450 of 3,250 are left.
+    assert "24% done, about 0:35 left with 1 at once" in page
     assert f"failed: smac/3m/qmix seed=0: ValueError: no room (see {failed}/error.txt)" in page.replace("\n", " ")
     assert "killed: smac/3m/qmix seed=1: process 12 on far is gone or silent" in page
     assert "2 runs: 1 finished, 1 missing" in shown(tmp_path, "table2-paper")
