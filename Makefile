@@ -36,6 +36,11 @@ plan-%: install ## the same, but only say what is finished and missing, and what
 	$(BIN)/python -m macpf.runs.reproduce $* --dry-run --runs "$(RUNS)" --budget $(BUDGET) \
 	  $(if $(LAUNCHER),--launcher $(LAUNCHER)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(BACKEND),--backend $(BACKEND)) $(ARGS)
 
+verify-%: install ## table1-best or another claim: train what it lacks and judge it; exit code 0, 1, or 3 for undecided
+	@$(BIN)/python -m analysis verify $* --runs "$(RUNS)" --budget $(BUDGET) $(if $(BACKEND),--backend $(BACKEND)) \
+	  $(if $(LAUNCHER),--launcher $(LAUNCHER)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(YES),--yes) $(if $(WAIT),--wait) \
+	  --out "$(FIGURES)" $(ARGS)
+
 report: install ## everything the runs say, as one HTML page: figures/report.html
 	$(BIN)/python -m analysis report --runs "$(RUNS)" --out "$(FIGURES)/report.html"
 

@@ -1,29 +1,48 @@
 """``python -m analysis``: figures and reports from the runs in a folder."""
 
+from __future__ import annotations
+
 import argparse
 import sys
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from analysis.errors import AnalysisError
-from analysis.runs import Runs, load_runs
-from analysis.selection import select
-from analysis.server_source import PREFIX
 from macpf import names
 from macpf.arguments import Parser, filled, folder
-from macpf.yaml_files import BrokenFile
+
+if TYPE_CHECKING:
+    from analysis.runs import Runs
+
+# pandas, matplotlib and all that reads them are imported by the commands, so that --help comes at once.
+
+#: How ``--runs`` begins for runs on a server.
+SERVER = "wandb:"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code, 2 for a request that cannot be answered."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options, more = parser.parse_known_args(arguments)
+    options.training = more
+    if more and options.command is not _verify:
+        parser.error(f"unrecognized arguments: {' '.join(options.training)}")
     try:
-        options.command(options)
-    except (AnalysisError, BrokenFile, OSError) as error:  # a file that cannot be written or read, with its name
+        return options.command(options) or 0
+    except Exception as error:
+        from macpf.yaml_files import BrokenFile  # only now: it loads Hydra
+
+        if not isinstance(error, AnalysisError | BrokenFile | OSError):  # files that cannot be read or written
+            raise
         print(f"analysis: {error}", file=sys.stderr)
         return 2
-    return 0
+
+
+def load_runs(where: Path | str) -> Runs:
+    """See `analysis.runs.load_runs`."""
+    from analysis.runs import load_runs as load
+
+    return load(where)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -158,6 +177,29 @@ def _parser() -> argparse.ArgumentParser:
     claims.add_argument("--map", help="the payoff matrix to judge the matrix game by (default: figure4's)")
     claims.set_defaults(command=_claims)
 
+    calibration = commands.add_parser(
+        "calibration",
+        help="how often the claims' verdicts err, and what they can show",
+        description="Print, for each claim on a table, how often its test supports and contradicts it in tables drawn "
+        "from the paper's, and in tables of methods that are all like MACPF; and the seeds that show it in 80 %.",
+    )
+    calibration.add_argument("--seeds", type=_count, default=5, help="runs of each cell (default: %(default)s)")
+    calibration.add_argument("--draws", type=_count, default=2000, help="tables drawn (default: %(default)s)")
+    calibration.set_defaults(command=_calibration)
+
+    verify = commands.add_parser(
+        "verify",
+        parents=[runs],
+        help="train what one claim still needs, and judge it",
+        description="Train the runs that a claim still lacks, as `make reproduce-...` does, and judge it: exit code 0 "
+        "if it is supported, 1 if it is contradicted, 3 if it is undecided. Other arguments go to the training: "
+        "--launcher, --seeds, --yes, --wait, and changes for run.py.",
+    )
+    verify.add_argument("claim", help="its id: `python -m analysis claims` lists them")
+    verify.add_argument("--budget", default="paper", help="default: %(default)s")
+    verify.add_argument("--backend", help="of SMAC")
+    verify.set_defaults(command=_verify)
+
     hyperparameters = commands.add_parser(
         "hyperparameters",
         help="every algorithm's settings, as the page of the docs",
@@ -222,7 +264,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def _runs(text: str) -> Path | str:
     """A folder, or what says where on a server the runs are."""
-    return text if text.startswith(PREFIX) else folder(text)
+    return text if text.startswith(SERVER) else folder(text)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 2 <= int(text[:9]) <= 100_000:
+        raise argparse.ArgumentTypeError(f"{text} is no number from 2 to 100,000")
+    return int(text)
 
 
 def _status(options: argparse.Namespace) -> None:
@@ -251,8 +299,10 @@ def _completeness(options: argparse.Namespace) -> None:
 
 
 def _figure4(options: argparse.Namespace) -> None:
-    # Imported here because only figures need matplotlib, which is slow to load.
+    import pandas as pd
+
     from analysis.figures.figure4 import ENV, write_figure4
+    from analysis.selection import select
 
     runs = _load(options)
     chosen = select(runs, ENV, options.map, options.budget, options.backend)
@@ -273,6 +323,7 @@ def _outcomes(options: argparse.Namespace) -> None:
 def _figure1(options: argparse.Namespace) -> None:
     from analysis.figures.figure1 import write_figure1
     from analysis.figures.figure1_data import ENV
+    from analysis.selection import select
 
     selection = select(_load(options), ENV, None, options.budget, options.backend)
     paths, table = write_figure1(selection, options.out)
@@ -281,6 +332,7 @@ def _figure1(options: argparse.Namespace) -> None:
 
 def _figure2(options: argparse.Namespace) -> None:
     from analysis.figures.figure2 import ENV, MAP, write_figure2
+    from analysis.selection import select
 
     chosen = select(_load(options), ENV, MAP, options.budget, options.backend)
     print(*write_figure2(chosen, options.out, options.macpf), sep="\n")
@@ -349,6 +401,22 @@ def _claims(options: argparse.Namespace) -> None:
     evidence = gather(runs, options.budget, options.backend, options.map)
     table = ledger(evidence)
     print(*write_ledger(table, options.out), "", readable(table), sep="\n")
+
+
+def _calibration(options: argparse.Namespace) -> None:
+    from analysis.claims import tables
+    from analysis.claims.simulation import calibration
+
+    print(calibration(tables.CLAIMS, options.seeds, options.draws).to_string(index=False, float_format="{:.3f}".format))
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from analysis.claims.verify import claim_of, verify
+
+    if not isinstance(options.runs, Path):
+        raise AnalysisError("verify trains into a folder: --runs DIR; `claims` judges runs on a server")
+    claim = claim_of(options.claim)
+    return verify(claim, options.runs, options.budget, options.backend, options.training, load_runs)
 
 
 def _report(options: argparse.Namespace) -> None:

@@ -146,30 +146,10 @@ def improvement(ours: Sample, theirs: Sample, replicates: int = REPLICATES, seed
     return _estimate(probability(ours.weights, theirs.weights), drawn, ours, theirs)
 
 
-def difference(ours: Array, theirs: Array) -> Estimate:
-    """The mean of `ours` less that of `theirs`, runs of one map, with Welch's t interval."""
-    return _student(np.asarray(ours.mean() - theirs.mean()), ours, theirs)
-
-
-def paired_difference(gaps: Array) -> Estimate:
-    """The mean of differences within runs of one map, with Student's t interval."""
-    return _student(np.asarray(gaps.mean()), gaps)
-
-
 def share_interval(count: int, of: int) -> tuple[float, float]:
     """The interval of a share, Wilson's."""
     low, high = stats.binomtest(count, of).proportion_ci(LEVEL, method="wilson")
     return float(low), float(high)
-
-
-def _student(point: Array, *samples: Array) -> Estimate:
-    """An interval from the samples' variances, which a bootstrap of few runs takes for too small."""
-    errors = np.array([sample.var(ddof=1) / len(sample) for sample in samples])
-    if not errors.any():  # runs that are all alike, e.g. never won
-        return Estimate(point, point, point)
-    freedom = errors.sum() ** 2 / sum(error**2 / (len(s) - 1) for error, s in zip(errors, samples, strict=True))
-    half = np.sqrt(errors.sum()) * stats.t.ppf((1 + LEVEL) / 2, freedom)
-    return Estimate(point, point - half, point + half)
 
 
 def _estimate(point: Array, drawn: Array, *samples: Sample) -> Estimate:

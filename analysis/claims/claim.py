@@ -1,12 +1,13 @@
-"""A claim: one sentence of the paper, the runs it speaks of, and the rule that decides."""
+"""A claim: one sentence of the paper, the runs it speaks of, and what decides."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import pandas as pd
 
 from analysis import paper, style
+from analysis.claims.calibrated import PValues
 from macpf import names
 
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
@@ -17,10 +18,18 @@ NOTHING = "no finished runs"
 
 
 class Judgement(NamedTuple):
-    """What a rule says, and in one line the numbers it looked at."""
+    """What a rule or a test says, and in one line the numbers it looked at; a test's two p-values."""
 
     verdict: str
     numbers: str
+    none: float = float("nan")
+    true: float = float("nan")
+
+
+#: How the paper's own numbers are read, as they stand.
+Rule = Callable[[pd.DataFrame], Judgement]
+#: The test of our lines, and the numbers in words.
+Comparison = Callable[[pd.DataFrame], tuple[PValues, str]]
 
 
 @dataclass(frozen=True)
@@ -28,7 +37,7 @@ class Evidence:
     """What the finished runs of an experiment came to.
 
     Attributes:
-        lines: what `Claim.judge` reads. Each line is a run, or stands for as many as its ``seeds`` says; it has the
+        lines: what `Claim.judged` reads. Each line is a run, or stands for as many as its ``seeds`` says; it has the
             method's label and, as a run, its ``seed``, and the map in experiments that have several.
         budget, backend: of all these runs.
         refused: why nothing could be read of the runs there are; empty if it could.
@@ -42,7 +51,7 @@ class Evidence:
     report: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Claim:
     """One sentence of the paper.
 
@@ -50,10 +59,12 @@ class Claim:
         id: short and lasting, for reference.
         where: section, figure or table of the paper.
         text: the claim, in our words where the paper's are long.
-        rule: what decides, in words.
-        judge: the rule; it is only asked where no run is missing.
+        rule: what the paper's own numbers must be, in words.
+        judge: the rule.
         experiment: whose runs it needs (`analysis.claims.evidence`).
-        methods, maps: the labels of the methods and the maps that the rule looks at; no maps where there is only one.
+        methods, maps: the labels of the methods and the maps that the claim is about; no maps where there is only one.
+        compared: the test of our runs, in words.
+        compare: the test.
         figure_only: the paper gives no number for it.
     """
 
@@ -61,11 +72,38 @@ class Claim:
     where: str
     text: str
     rule: str
-    judge: Callable[[pd.DataFrame], Judgement]
+    judge: Rule
     experiment: str
     methods: tuple[str, ...]
     maps: tuple[str, ...] = ()
+    compared: str = ""
+    compare: Comparison | None = None
     figure_only: bool = False
+
+    def test(self, lines: pd.DataFrame) -> tuple[PValues, str]:
+        """The test of our lines, and the numbers in words; only asked where no run is missing."""
+        assert self.compare is not None
+        return self.compare(lines)
+
+    def power(self, seeds: int) -> float:
+        """How often so many seeds support it if the paper's numbers are exact; NaN where it prints none."""
+        return float("nan")
+
+    def seeds_needed(self) -> str:
+        """With how many seeds the power is 80 %, in words."""
+        return ""
+
+    def judged(self, lines: pd.DataFrame) -> Judgement:
+        """The verdict of our lines: undecided where one has a NaN, as nobody is ahead of it, or behind."""
+        lines = self.about(lines)
+        lost = lines[lines.select_dtypes("number").drop(columns=_MAY_BE_NAN, errors="ignore").isna().any(axis=1)]
+        if len(lost):
+            where = [f" on {map_}" if self.maps else "" for map_ in lost.get(names.MAP, pd.Series("", lost.index))]
+            cells = dict.fromkeys(f"{method}{on}" for method, on in zip(lost["method"], where, strict=True))
+            return Judgement(UNDECIDED, f"NaN: {', '.join(cells)}")
+        test, numbers = self.test(lines)
+        verdict = SUPPORTED if test.supported[0] else CONTRADICTED if test.contradicted[0] else UNDECIDED
+        return Judgement(verdict, numbers, float(test.none[0]), float(test.true[0]))
 
     def about(self, lines: pd.DataFrame) -> pd.DataFrame:
         """The lines that this claim is about."""
@@ -82,16 +120,24 @@ class Claim:
         """Runs: five, the paper's number of seeds, of each method on each map; MACPF's two policies share a run."""
         return paper.SEEDS * len({played_by(method) for method in self.methods}) * max(len(self.maps), 1)
 
-    def missing(self, lines: pd.DataFrame) -> int:
-        """Runs that are needed and not there; one seed too many never stands in for another method's."""
+    def seeds(self, lines: pd.DataFrame) -> dict[tuple[str, str], int]:
+        """The seeds of each run that is needed: by method that plays it and map ("" where there is only one)."""
         there: dict[tuple[str, str], int] = {}
         for method in self.methods:
             for map_ in self.maps or ("",):
                 cell = lines[(lines["method"] == method) & (not map_ or lines[names.MAP] == map_)]
                 seeds = int(cell["seeds"].sum() if "seeds" in lines else cell[names.SEED].nunique())
                 run = (played_by(method), map_)
-                there[run] = min(there.get(run, paper.SEEDS), seeds)
-        return self.needed - sum(there.values())
+                there[run] = min(there.get(run, seeds), seeds)
+        return there
+
+    def missing(self, lines: pd.DataFrame) -> int:
+        """Runs that are needed and not there; one seed too many never stands in for another method's."""
+        return self.needed - sum(min(seeds, paper.SEEDS) for seeds in self.seeds(lines).values())
+
+
+#: Columns of evidence that are no score.
+_MAY_BE_NAN = ["gap", "gap_in_errors", "paper_mean", "paper_std", "mean final return", "return"]
 
 
 def played_by(method: str) -> str:
@@ -99,26 +145,11 @@ def played_by(method: str) -> str:
     return method.replace("_DEP", "")
 
 
-def unless_nan(
-    columns: Sequence[str], judge: Callable[[pd.DataFrame], Judgement]
-) -> Callable[[pd.DataFrame], Judgement]:
-    """The rule, undecided where one of these columns has a NaN: nobody is ahead of it, or behind."""
-
-    def judged(lines: pd.DataFrame) -> Judgement:
-        lost = lines[lines[list(columns)].isna().any(axis=1)]
-        cells = dict.fromkeys(
-            f"{method} on {map_}" for method, map_ in zip(lost["method"], lost[names.MAP], strict=True)
-        )
-        return Judgement(UNDECIDED, f"NaN: {', '.join(cells)}") if cells else judge(lines)
-
-    return judged
-
-
-def three_way(supported: bool, contradicted: bool, numbers: str) -> Judgement:
-    """Undecided where an interval leaves both open."""
-    return Judgement(SUPPORTED if supported else CONTRADICTED if contradicted else UNDECIDED, numbers)
-
-
 def two_way(supported: bool, numbers: str) -> Judgement:
-    """For claims that every run, or the numbers of a table, either bear out or not."""
-    return three_way(supported, not supported, numbers)
+    """What a rule says of the paper's own numbers."""
+    return Judgement(SUPPORTED if supported else CONTRADICTED, numbers)
+
+
+def more_seeds(needed: int | None, tried: int) -> str:
+    """How many seeds are needed, in words."""
+    return f"more than {tried:,}" if needed is None else str(needed)

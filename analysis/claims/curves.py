@@ -2,21 +2,18 @@
 
 Lines are runs: map, method, seed, and scores: final (mean of the last five evaluations), training (mean of all
 evaluations, the normalised area under the curve: how fast and how far) and early, middle, late (those of each third).
-Intervals are of 95 %, of each comparison by itself (`analysis.aggregates`): a bootstrap's over maps, Student's on one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
 from analysis import style
-from analysis.aggregates import Estimate, Sample, difference, improvement, paired_difference
-from analysis.claims.claim import Claim, Judgement, three_way, unless_nan
+from analysis.claims.calibrated import Cells, Estimate, PValues, all_of, at_least, combined, paired, positive
+from analysis.claims.claim import FIGURE_ONLY, Claim, Comparison, Judgement
 from analysis.claims.tables import METHODS
 from analysis.experiments import Experiment
 from macpf import names
-
-Rule = Callable[[pd.DataFrame], Judgement]
 
 THIRDS = ("early", "middle", "late")
 #: Win rates this close are the same for two policies of the same run, similar for two methods; and a large margin.
@@ -27,98 +24,101 @@ _BASELINES = tuple(method for method in METHODS if method != "MACPF")
 _CONTROL, _NONLINEAR, _ATT = (style.label(f"macpf_{variant}") for variant in ("control", "nonlinear", "att"))
 
 
-def sample(runs: pd.DataFrame, method: str, column: str) -> Sample:
-    """One score of each run of a method, map by map in order of name."""
-    own = runs[runs["method"] == method].sort_values([names.MAP, names.SEED])
-    return Sample.of(*(part.to_numpy(dtype=float) for _, part in own.groupby(names.MAP)[column]))
+def ahead(columns: Sequence[str]) -> Comparison:
+    """Over all maps MACPF's mean is higher than each baseline's, in one of these scores."""
 
-
-def more_likely_ahead(columns: Sequence[str]) -> Rule:
-    """For each baseline, a run of MACPF is likelier than not to be ahead in one of the scores, over all maps."""
-
-    def judge(runs: pd.DataFrame) -> Judgement:
-        chances = {
-            other: {c: improvement(sample(runs, "MACPF", c), sample(runs, other, c)) for c in columns}
+    def compare(runs: pd.DataFrame) -> tuple[PValues, str]:
+        maps = list(dict.fromkeys(runs[names.MAP]))
+        cells = {column: Cells.of(runs, maps, METHODS, column) for column in columns}
+        leads = {
+            (other, column): combined(
+                cells[column],
+                [(sign / len(maps), map_, m) for map_ in maps for sign, m in ((1, "MACPF"), (-1, other))],
+            )
             for other in _BASELINES
+            for column in columns
         }
-        words = (
-            f"{other} " + ", ".join(f"{column} {_shown(chance)}" for column, chance in by_column.items())
-            for other, by_column in chances.items()
-        )
-        return three_way(
-            all(any(chance.low > 0.5 for chance in by_column.values()) for by_column in chances.values()),
-            any(all(chance.high < 0.5 for chance in by_column.values()) for by_column in chances.values()),
-            f"P(MACPF better): {'; '.join(words)}",
-        )
+        tests = (at_least(1, [positive(leads[other, column]) for column in columns]) for other in _BASELINES)
+        return all_of(tests), _list({" ".join(key): lead for key, lead in leads.items()})
 
-    return judge
+    return compare
 
 
-def apart(pairs: Sequence[tuple[str, str]], by: float) -> Rule:
+def apart(pairs: Sequence[tuple[str, str]], by: float) -> Comparison:
     """On each map the first of each pair has a mean win rate in training that is higher by more than so much."""
 
-    def judge(runs: pd.DataFrame) -> Judgement:
+    def compare(runs: pd.DataFrame) -> tuple[PValues, str]:
         gaps = _gaps(runs, pairs)
-        return three_way(
-            all(gap.low > by for gap in gaps.values()), any(gap.high < by for gap in gaps.values()), _list(gaps)
-        )
+        return all_of(positive(gap.shifted(-by)) for gap in gaps.values()), _list(gaps)
 
-    return judge
+    return compare
 
 
-def close(pair: tuple[str, str], within: float) -> Rule:
+def close(pair: tuple[str, str], within: float) -> Comparison:
     """On each map two methods' mean win rates in training differ by less than so much."""
 
-    def judge(runs: pd.DataFrame) -> Judgement:
-        return _close(_gaps(runs, [pair]), within)
+    def compare(runs: pd.DataFrame) -> tuple[PValues, str]:
+        gaps = _gaps(runs, [pair])
+        return _within(gaps.values(), within), _list(gaps)
 
-    return judge
+    return compare
 
 
-def _same_level(runs: pd.DataFrame) -> Judgement:
+def _same_level(runs: pd.DataFrame) -> tuple[PValues, str]:
     gaps = {}
     for map_, part in runs.groupby(names.MAP, sort=False):
         for third in THIRDS:
             wide = part.pivot(index=names.SEED, columns="method", values=third)
-            gaps[f"{map_} {third}"] = paired_difference((wide["MACPF_DEP"] - wide["MACPF"]).to_numpy())
-    return _close(gaps, _SAME)
+            gaps[f"{map_} {third}"] = paired((wide["MACPF_DEP"] - wide["MACPF"]).to_numpy())
+    return _within(gaps.values(), _SAME), _list(gaps)
 
 
-def _close(gaps: dict[str, Estimate], within: float) -> Judgement:
-    return three_way(
-        all(-within < gap.low and gap.high < within for gap in gaps.values()),
-        any(gap.low > within or gap.high < -within for gap in gaps.values()),
-        _list(gaps),
-    )
+def _within(gaps: Iterable[Estimate], limit: float) -> PValues:
+    """Two one-sided tests for each."""
+    return all_of(positive(end.shifted(limit)) for gap in gaps for end in (gap, -gap))
 
 
 def _gaps(runs: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> dict[str, Estimate]:
+    maps, methods = (tuple(dict.fromkeys(runs[key])) for key in (names.MAP, "method"))
+    cells = Cells.of(runs, maps, methods, "training")
     return {
-        f"{map_} {first} - {second}" if len(pairs) > 1 else str(map_): difference(
-            sample(part, first, "training").values, sample(part, second, "training").values
+        f"{map_} {first} - {second}" if len(pairs) > 1 else map_: combined(
+            cells, [(1, map_, first), (-1, map_, second)]
         )
-        for map_, part in runs.groupby(names.MAP, sort=False)
+        for map_ in maps
         for first, second in pairs
     }
 
 
 def _list(gaps: dict[str, Estimate]) -> str:
-    return "; ".join(f"{what} {_shown(gap, '+')}" for what, gap in gaps.items())
+    """Each difference with its 90 % interval, whose ends are each beyond the truth in 5 %."""
+    words = []
+    for what, gap in gaps.items():
+        low, high = gap.interval()
+        words.append(f"{what} {gap.value[0]:+.2f} [{low[0]:+.2f}, {high[0]:+.2f}]")
+    return "; ".join(words)
 
 
-def _shown(result: Estimate, sign: str = "") -> str:
-    return f"{result.point:{sign}.2f} [{result.low:{sign}.2f}, {result.high:{sign}.2f}]"
-
-
-_AHEAD = "against each baseline the interval of the probability that a run of MACPF is better"
-_GAP = "on each map the interval of the difference in mean win rate over training"
+_EACH = "every comparison by itself at 5 %; contradicted at 5 % over all of them together"
+_GAP = "on each map the mean win rates over training"
 
 
 def _of_curves(
-    figure: str, id: str, where: str, text: str, rule: str, judge: Rule, methods: tuple[str, ...], maps: tuple[str, ...]
+    figure: str,
+    id: str,
+    where: str,
+    text: str,
+    rule: str,
+    compare: Comparison,
+    methods: tuple[str, ...],
+    maps: tuple[str, ...],
 ) -> Claim:
-    judge = unless_nan(("final", "training", *THIRDS), judge)
-    return Claim(f"{figure}-{id}", where, text, rule, judge, figure, methods, maps, figure_only=True)
+    compared = f"{rule}: {_EACH}"
+    return Claim(f"{figure}-{id}", where, text, rule, _no_numbers, figure, methods, maps, compared, compare, True)
+
+
+def _no_numbers(_: pd.DataFrame) -> Judgement:
+    return Judgement(FIGURE_ONLY, "")
 
 
 CLAIMS = [
@@ -127,8 +127,8 @@ CLAIMS = [
         id="hard",
         where="5.2, Figure 5",
         text="On the two hard maps MACPF converges faster than the baselines",
-        rule=f"{_AHEAD} in mean win rate over training, over both maps, is above 0.5",
-        judge=more_likely_ahead(["training"]),
+        rule="over both maps MACPF's mean win rate over training is above each baseline's",
+        compare=ahead(["training"]),
         methods=METHODS,
         maps=_HARD,
     ),
@@ -137,8 +137,8 @@ CLAIMS = [
         id="super-hard",
         where="5.2, Figure 5",
         text="On the two super-hard maps MACPF outperforms the baselines in convergence speed or performance",
-        rule=f"{_AHEAD}, in mean win rate over training or in final win rate, over both maps, is above 0.5",
-        judge=more_likely_ahead(["training", "final"]),
+        rule="over both maps MACPF's mean win rate over training, or its final one, is above each baseline's",
+        compare=ahead(["training", "final"]),
         methods=METHODS,
         maps=_SUPER_HARD,
     ),
@@ -147,8 +147,8 @@ CLAIMS = [
         id="same",
         where="5.2, Figure 6",
         text="The dependent and the independent policy stay at the same level throughout training",
-        rule=f"on each map and in each third of training the interval of their difference in a run is inside ±{_SAME}",
-        judge=_same_level,
+        rule=f"on each map and in each third of training they differ in a run by less than {_SAME}, in the mean",
+        compare=_same_level,
         methods=("MACPF", "MACPF_DEP"),
         maps=Experiment.read("figure6").maps,
     ),
@@ -157,8 +157,8 @@ CLAIMS = [
         id="control",
         where="5.2, Figure 7",
         text="MACPF outperforms MACPF_CONTROL, without dependency, in all four maps",
-        rule=f"{_GAP} is above 0",
-        judge=apart([("MACPF", _CONTROL)], by=0),
+        rule=f"{_GAP} differ by more than 0",
+        compare=apart([("MACPF", _CONTROL)], by=0),
         methods=("MACPF", _CONTROL),
         maps=Experiment.read("figure7").maps,
     ),
@@ -167,8 +167,8 @@ CLAIMS = [
         id="similar",
         where="E, Figure 9",
         text="MACPF_NONLINEAR performs like MACPF in the easy and the hard map",
-        rule=f"{_GAP} is inside ±{_SIMILAR}",
-        judge=close(("MACPF", _NONLINEAR), _SIMILAR),
+        rule=f"{_GAP} differ by less than {_SIMILAR}",
+        compare=close(("MACPF", _NONLINEAR), _SIMILAR),
         methods=("MACPF", _NONLINEAR),
         maps=_EASY_AND_HARD,
     ),
@@ -177,8 +177,8 @@ CLAIMS = [
         id="super-hard",
         where="E, Figure 9",
         text="In the super-hard maps MACPF outperforms MACPF_NONLINEAR",
-        rule=f"{_GAP} is above 0",
-        judge=apart([("MACPF", _NONLINEAR)], by=0),
+        rule=f"{_GAP} differ by more than 0",
+        compare=apart([("MACPF", _NONLINEAR)], by=0),
         methods=("MACPF", _NONLINEAR),
         maps=_SUPER_HARD,
     ),
@@ -187,8 +187,8 @@ CLAIMS = [
         id="attention",
         where="E, Figure 9",
         text="MACPF and MACPF_NONLINEAR outperform MACPF_ATT by a large margin in all maps",
-        rule=f"{_GAP} is above {_LARGE}, for both",
-        judge=apart([("MACPF", _ATT), (_NONLINEAR, _ATT)], by=_LARGE),
+        rule=f"{_GAP} differ by more than {_LARGE}, of both",
+        compare=apart([("MACPF", _ATT), (_NONLINEAR, _ATT)], by=_LARGE),
         methods=("MACPF", _NONLINEAR, _ATT),
         maps=Experiment.read("figure9").maps,
     ),

@@ -31,14 +31,8 @@ _GAMES = {"figure4": _MATRIX_GAME, "figure1": figure1_data.ENV}
 def published(experiment: str) -> pd.DataFrame | None:
     """The paper's numbers as lines of evidence; None where it only has a figure."""
     if experiment in _TABLES:
-        table = paper.table(experiment).assign(seeds=paper.SEEDS)
-        marks = [paper.bold(part["mean"], part["std"]) for _, part in table.groupby(names.MAP, sort=False)]
-        return table.assign(method=table[names.ALGO].map(style.label), bold=pd.concat(marks))
-    if experiment == "figure4":
-        ends = paper.outcomes().mul(paper.SEEDS / 100).fillna(0)  # that some of MAPPO's are worse it does not say
-        between = paper.SEEDS - ends["optimum"] - ends["worse"]
-        return ends.assign(suboptimal=between, nan=0, seeds=paper.SEEDS).reset_index()
-    return None
+        return tables.published(experiment)
+    return games.published() if experiment == "figure4" else None
 
 
 def gather(

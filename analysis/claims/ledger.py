@@ -1,11 +1,13 @@
 """All claims with their verdicts, as a table."""
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
+from analysis import paper
 from analysis.claims import curves, games, tables
 from analysis.claims.claim import FIGURE_ONLY, NOTHING, UNDECIDED, Claim, Evidence, Judgement
 from analysis.claims.evidence import published
@@ -26,28 +28,34 @@ _NUMBERS, _EVIDENCE, _OURS = "paper's numbers", "paper's evidence", "our verdict
 VERDICT_COLUMNS = (_NUMBERS, _OURS)
 
 
-def ledger(evidence: Mapping[str, Evidence]) -> pd.DataFrame:
+def ledger(evidence: Mapping[str, Evidence], claims: Sequence[Claim] = CLAIMS) -> pd.DataFrame:
     """Every claim with the verdict of the paper's own numbers and of our runs.
 
     Args:
         evidence: by experiment, as of `analysis.claims.evidence.gather`; claims of an experiment that is missing stay
             undecided.
+        claims: to be judged.
 
     Returns:
-        id, where, claim, rule, paper's numbers (a verdict, or that there is only a figure), paper's evidence, our
-        verdict (with the budget, where it is not the paper's), evidence (and which runs are not whole), runs missing.
+        id, where, claim, rule, paper's numbers (a verdict, or that there is only a figure), paper's evidence, test, our
+        verdict (with the budget, where it is not the paper's), evidence (and which runs are not whole), p if no
+        difference and p if true (`analysis.claims.calibrated.PValues`; NaN without a verdict), runs missing, seeds (of
+        the cell that has fewest), power (with so many, or five where runs are missing; NaN where the paper prints no
+        number), seeds needed (for a power of 80 %).
     """
     lines = []
-    for claim in CLAIMS:
+    for claim in claims:
         of_paper = _published(claim)
         found = evidence.get(claim.experiment)
-        ours, missing = _judged(claim, found)
+        ours, missing, seeds = _judged(claim, found)
         told = [] if found is None or found.report.empty else sentences(claim.runs(found.report))
         lines.append(
             {
                 **{"id": claim.id, "where": claim.where, "claim": claim.text, "rule": claim.rule},
                 **{_NUMBERS: of_paper.verdict, _EVIDENCE: of_paper.numbers},
-                **{_OURS: ours.verdict, "evidence": ". ".join([ours.numbers, *told]), "runs missing": missing},
+                **{"test": claim.compared, _OURS: ours.verdict, "evidence": ". ".join([ours.numbers, *told])},
+                **{"p if no difference": ours.none, "p if true": ours.true, "runs missing": missing, "seeds": seeds},
+                **{"power": claim.power(max(seeds, paper.SEEDS)), "seeds needed": claim.seeds_needed()},
             }
         )
     return pd.DataFrame(lines)
@@ -58,16 +66,17 @@ def _published(claim: Claim) -> Judgement:
     return Judgement(FIGURE_ONLY, "") if lines is None else claim.judge(claim.about(lines))
 
 
-def _judged(claim: Claim, evidence: Evidence | None) -> tuple[Judgement, int]:
-    if evidence is None:
-        return Judgement(UNDECIDED, NOTHING), claim.needed
-    if evidence.refused:
-        return Judgement(UNDECIDED, evidence.refused), claim.needed
+def _judged(claim: Claim, evidence: Evidence | None) -> tuple[Judgement, int, int]:
+    """The verdict, the runs that are missing, and the seeds of the cell that has fewest."""
+    if evidence is None or evidence.refused:
+        return Judgement(UNDECIDED, NOTHING if evidence is None else evidence.refused), claim.needed, 0
+    seeds = min(claim.seeds(evidence.lines).values())
     if missing := claim.missing(evidence.lines):
-        return Judgement(UNDECIDED, f"{claim.needed - missing} of {claim.needed} runs"), missing
-    verdict, numbers = claim.judge(claim.about(evidence.lines))
+        return Judgement(UNDECIDED, f"{claim.needed - missing} of {claim.needed} runs"), missing, seeds
+    judged = claim.judged(evidence.lines)
     budget = "" if evidence.budget == _PAPER else f" ({evidence.budget})"
-    return Judgement(verdict + budget, f"{numbers} (backend {evidence.backend})" if evidence.backend else numbers), 0
+    numbers = f"{judged.numbers} (backend {evidence.backend})" if evidence.backend else judged.numbers
+    return judged._replace(verdict=judged.verdict + budget, numbers=numbers), 0, seeds
 
 
 def write_ledger(table: pd.DataFrame, out: Path) -> list[Path]:
@@ -85,11 +94,15 @@ def readable(table: pd.DataFrame, width: int = 110) -> str:
     for line in table.to_dict("records"):
         missing = f", {line['runs missing']} runs missing" if line["runs missing"] else ""
         published = f" ({line[_EVIDENCE]})" if line[_EVIDENCE] else ""
+        power = "" if np.isnan(line["power"]) else f"; if the paper is right, {max(line['seeds'], paper.SEEDS)} seeds "
+        power += f"show it in {line['power']:.0%}, 80 % need {line['seeds needed']}" if power else ""
+        p = "" if np.isnan(line["p if true"]) else f"; p = {line['p if no difference']:.2g} if there is no difference, "
+        p += f"{line['p if true']:.2g} if it is true" if p else ""
         rows = [
             f"{line['id']} ({line['where']}): {line['claim']}",
             f"  paper: {line[_NUMBERS]}{published}",
-            f"  ours:  {line['our verdict']} ({line['evidence']}{missing})",
+            f"  ours:  {line['our verdict']} ({line['evidence']}{missing}{p}{power})",
         ]
         blocks.append("\n".join(textwrap.fill(row, width, subsequent_indent=" " * 9) for row in rows))
     counts = ", ".join(f"{count} {verdict}" for verdict, count in table["our verdict"].value_counts().items())
-    return "\n\n".join([*blocks, f"{len(table)} claims: {counts}."])
+    return "\n\n".join([*blocks, f"{len(table)} claim{'' if len(table) == 1 else 's'}: {counts}."])

@@ -7,16 +7,15 @@ from scipy import stats
 from analysis.aggregates import (
     Sample,
     curve,
-    difference,
     estimate,
     improvement,
     iqm,
     mean,
     median,
     optimality_gap,
-    paired_difference,
     profile,
 )
+from analysis.claims.calibrated import Cells, combined, paired
 
 RANDOM = np.random.default_rng(3)
 STATISTICS = (mean, median, iqm, optimality_gap)
@@ -122,28 +121,33 @@ PAIRS = {
 }
 
 
+def difference(ours, theirs):
+    """Of R pairs of samples [R, runs]."""
+    samples = [np.atleast_2d(scores) for scores in (ours, theirs)]
+    mean_, std = (np.stack([getattr(s, what)(axis=1) for s in samples], axis=1)[:, None] for what in ("mean", "std"))
+    sizes = np.array([[s.shape[1] for s in samples]])
+    return combined(Cells(("m",), ("a", "b"), mean_, std, sizes), [(1, "m", "a"), (-1, "m", "b")])
+
+
 @pytest.mark.parametrize("runs", [3, 5])
 @pytest.mark.parametrize("pair", PAIRS)
 def test_intervals_of_differences_on_one_map_cover(pair, runs):
     first, second, truth = PAIRS[pair]
-    random, hits = np.random.default_rng(0), np.zeros(2)
-    for _ in range(2000):
-        ours, theirs = first(random, runs), second(random, runs)
-        for k, ends in enumerate((difference(ours, theirs), paired_difference(ours - theirs))):
-            hits[k] += bool(ends.low <= truth <= ends.high)
-    assert (hits / 2000 > 0.92).all()
+    random = np.random.default_rng(0)
+    ours, theirs = first(random, (2000, runs)), second(random, (2000, runs))
+    gaps = [paired(own - other) for own, other in zip(ours, theirs, strict=True)]
+    low, high = difference(ours, theirs).interval()
+    assert ((low <= truth) & (truth <= high)).mean() > 0.86  # of 90 %
+    assert np.mean([gap.interval()[0][0] <= truth <= gap.interval()[1][0] for gap in gaps]) > 0.86
 
 
 def test_intervals_of_differences_are_scipys():
     ours, theirs = RANDOM.random(5), RANDOM.random(4)
-    welch = stats.ttest_ind(ours, theirs, equal_var=False).confidence_interval(0.95)
-    found = difference(ours, theirs)
-    assert (found.low, found.high) == pytest.approx((welch.low, welch.high))
-    paired = stats.ttest_rel(ours[:4], theirs).confidence_interval(0.95)
-    found = paired_difference(ours[:4] - theirs)
-    assert (found.low, found.high) == pytest.approx((paired.low, paired.high))
-    alike = difference(np.zeros(5), np.zeros(5))
-    assert (alike.low, alike.high) == (0, 0)
+    welch = stats.ttest_ind(ours, theirs, equal_var=False).confidence_interval(0.9)
+    assert np.ravel(difference(ours, theirs).interval()) == pytest.approx((welch.low, welch.high))
+    student = stats.ttest_rel(ours[:4], theirs).confidence_interval(0.9)
+    assert np.ravel(paired(ours[:4] - theirs).interval()) == pytest.approx((student.low, student.high))
+    assert np.ravel(difference(np.zeros(5), np.zeros(5)).interval()).tolist() == [0, 0]
 
 
 def test_fewer_than_three_runs_of_a_map_have_no_interval():

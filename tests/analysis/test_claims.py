@@ -1,14 +1,31 @@
 """The paper's own numbers go through the rules first; every rule can support, contradict and leave undecided."""
 
+import subprocess
+import sys
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import analysis.__main__ as command
 from analysis import paper
-from analysis.claims import CLAIMS, CONTRADICTED, FIGURE_ONLY, SUPPORTED, UNDECIDED, Evidence, ledger
+from analysis.claims import (
+    CLAIMS,
+    CONTRADICTED,
+    FIGURE_ONLY,
+    SUPPORTED,
+    UNDECIDED,
+    Evidence,
+    ledger,
+    simulation,
+    tables,
+)
+from analysis.claims.calibrated import PValues, all_of, at_least
 from analysis.claims.claim import Claim
 from analysis.claims.evidence import gather, published
+from analysis.claims.tables import METHODS
+from analysis.claims.verify import sweep
 from analysis.experiments import Experiment
 from analysis.lengths import full_length
 from macpf import names
@@ -18,14 +35,20 @@ from tests.analysis.synthetic import make_runs
 BY_ID = {claim.id: claim for claim in CLAIMS}
 
 
-def table(name, **means):
+def table(name, seeds=5, spread=1.0, **means):
     """The paper's table as if it were ours, with some means changed: ``MACPF__MMM2=0.1``."""
     lines = published(name)
+    lines = lines.assign(seeds=seeds, std=lines["std"] * spread)
     for key, mean in means.items():
         method, _, map_ = key.partition("__")
         lines.loc[(lines["method"] == method) & (lines["map"] == map_), "mean"] = mean
     lines["bold"] = pd.concat([paper.bold(part["mean"], part["std"]) for _, part in lines.groupby("map")])
     return lines
+
+
+def surely(name, **means):
+    """The same, of a hundred runs that hardly differ."""
+    return table(name, 100, 0.01, **means)
 
 
 def one_seed_less(lines, claim):
@@ -84,53 +107,91 @@ def policies_that_differ_by_run(claim):
     return pd.concat([narrow[narrow["method"] == "MACPF"], wide[wide["method"] == "MACPF_DEP"]])
 
 
-#: By claim: lines that support it, and lines that contradict it.
-TWO_WAY = {
-    "figure1-central": (goals("CENTRAL", 4, 4, 2, 3, 4), goals("CENTRAL", 4, 4, 1, 4, 4)),
-    "figure1-fop-modes": (goals("FOP", 0, 1, 0, 0, 1), goals("FOP", 0, 1, 0, 0, 2)),
-    "figure1-macpf": (goals("MACPF_DEP", 2, 2, 4, 4, 4), goals("MACPF_DEP", 2, 2, 4, 4, 0)),
-    "figure4-both-optima": (ends("MACPF_DEP", both=5), ends("MACPF_DEP", optimum=5, both=3)),
-    "figure5-best": (table("table2"), table("table2", MACPF__MMM2=0.1)),
-    "figure5-corridor": (table("table2", MACPF__corridor=0.65), table("table2", QMIX__corridor=0.3)),
-    "figure5-myopic": (table("table2"), table("table2", MACPF__8m_vs_9m_myopic=0.5)),
-    "table2-macpf": (table("table2"), table("table2", MACPF__MMM2=0.1)),
-    "table2-qmix": (table("table2"), table("table2", QMIX__corridor=1.0)),
-    "table2-qplex": (table("table2"), table("table2", QPLEX__corridor=1.0)),
-    "table2-mappo": (table("table2"), table("table2", MAPPO__MMM2=1.0)),
-    "table2-fop": (table("table2"), table("table2", FOP__corridor=1.0)),
-    "figure8-matches": (table("table2", MACPF__3s_vs_3z=0.998, MACPF__3s_vs_5z=0.99), table("table2")),
-    "smac-fop": (table("table2", MACPF__3s_vs_3z=0.998), table("table2")),
-    "mpe-fop": (table("table1"), table("table1", FOP__line_control=-19.0)),
-    "table1-best": (table("table1"), table("table1", MACPF__simple_spread=-123.0)),
-    "table1-margin": (table("table1"), table("table1", MACPF__simple_spread=-121.0)),
-}
 C = BY_ID
-#: The same, and lines that are complete and leave it open.
-THREE_WAY = {
-    "figure1-fop": (lost(20, 11, 15, 12, 20), lost(0, 3, 3, 0, 2), lost(20, 11, 15, 12, 9), lost(0, 3, 3, 0, 10)),
-    "matrix-fop": (
-        both_end({"optimum": 5}, {"optimum": 4}),
-        both_end({"optimum": 5}, {"optimum": 5}),
-        both_end({"optimum": 5}, {"optimum": 4, "nan": 1}),
-        both_end({"optimum": 3, "nan": 2}, {"optimum": 4}),
+#: Every method of Table 2 at 0.5 on every map, but those named here.
+EVEN = {f"{method}__{map_}": 0.5 for method in METHODS for map_ in Experiment.read("table2").maps}
+#: By claim: lines that support it, lines that contradict it, and lines that are complete and leave it open.
+CASES = {
+    "figure1-central": (
+        goals("CENTRAL", 4, 4, 2, 3, 4),
+        goals("CENTRAL", 1, 0, 1, 1, 1),
+        goals("CENTRAL", 4, 4, 1, 4, 4),
     ),
-    "figure4-macpf": (ends("MACPF", optimum=5), ends("MACPF", optimum=4), ends("MACPF", optimum=4, nan=1)),
+    "figure1-fop-modes": (goals("FOP", 0, 1, 0, 0, 1), goals("FOP", 2, 2, 2, 3, 2), goals("FOP", 0, 1, 0, 0, 2)),
+    "figure1-macpf": (
+        goals("MACPF_DEP", 2, 2, 4, 4, 4),
+        goals("MACPF_DEP", 1, 1, 1, 1, 0),
+        goals("MACPF_DEP", 2, 2, 4, 4, 0),
+    ),
+    "figure1-fop": (lost(20, 11, 15, 12, 20), lost(0, 3, 3, 0, 2), lost(20, 11, 15, 12, 9), lost(0, 3, 3, 0, 10)),
+    "figure4-both-optima": (ends("MACPF_DEP", both=5), ends("MACPF_DEP", 20, both=3), ends("MACPF_DEP", both=3)),
+    "figure5-best": (surely("table2"), surely("table2", MACPF__MMM2=0.1), table("table2")),
+    "figure5-corridor": (
+        surely("table2", MACPF__corridor=0.66),
+        surely("table2", QMIX__corridor=0.3),
+        surely("table2", MACPF__corridor=0.6),  # less than 0.65, and what the paper's 0.69 ± 0.35 leaves open
+        table("table2"),
+    ),
+    "figure5-myopic": (
+        surely("table2"),
+        surely("table2", MACPF__8m_vs_9m_myopic=0.5, MACPF__10m_vs_11m_myopic=0.3),
+        table("table2"),
+    ),
+    "table2-macpf": (table("table2"), table("table2", **{key: 0.5 for key in EVEN if "MACPF" in key})),
+    "table2-qmix": (surely("table2"), table("table2", **EVEN)),
+    "table2-qplex": (table("table2", **{key: 0.0 for key in EVEN if "QPLEX" in key}), table("table2", **EVEN)),
+    "table2-mappo": (table("table2", **{key: 0.0 for key in EVEN if "MAPPO" in key}), table("table2", **EVEN)),
+    "table2-fop": (surely("table2"), table("table2", **EVEN)),
+    "figure8-matches": (
+        surely(
+            "table2", **{key: 0.6 for key in EVEN if "MACPF" in key} | {key: 0.5 for key in EVEN if "MACPF" not in key}
+        ),
+        surely("table2", MACPF__8m=0.5),
+        surely("table2"),  # the paper's own numbers do not bear it out, and so ours need not
+    ),
+    "smac-fop": (table("table2", MACPF__3s_vs_3z=0.9995), surely("table2", MACPF__8m=0.5), surely("table2")),
+    "mpe-fop": (
+        surely("table1"),
+        surely("table1", FOP__line_control=-15.0),
+        table("table1", MACPF__simple_spread=-126.0),
+    ),
+    "table1-best": (surely("table1"), surely("table1", MACPF__simple_spread=-135.0), table("table1")),
+    "table1-margin": (
+        table("table1", 1000),
+        surely("table1", MACPF__simple_spread=-135.0),
+        table("table1"),
+    ),
+    "matrix-fop": (
+        both_end({"optimum": 5}, {"optimum": 1}),
+        both_end({"optimum": 1}, {"optimum": 5}),
+        both_end({"optimum": 5}, {"optimum": 4}),
+        both_end({"optimum": 5}, {"optimum": 1, "nan": 1}),
+        both_end({"optimum": 1, "nan": 1}, {"optimum": 5}),
+    ),
+    "figure4-macpf": (
+        ends("MACPF", optimum=5),
+        ends("MACPF", 50, optimum=17),
+        ends("MACPF", optimum=4),
+        ends("MACPF", optimum=4, nan=1),
+    ),
     "figure4-macpf-dep": (
         ends("MACPF_DEP", optimum=5),
+        ends("MACPF_DEP", optimum=1, worse=4),
         ends("MACPF_DEP", optimum=3, worse=1, nan=1),
         ends("MACPF_DEP", nan=5),
     ),
     "figure4-most": (
-        three_end(QMIX=2, QPLEX=1),
+        three_end(),
+        pd.concat([ends("QMIX", 8, optimum=8), *(ends(method) for method in ("QPLEX", "FOP"))]),
         three_end(QPLEX=3),
         three_end().assign(nan=[3, 0, 0], suboptimal=[2, 5, 5]),
     ),
-    "figure4-qmix": (ends("QMIX"), ends("QMIX", seeds=50, optimum=1), ends("QMIX", nan=1)),
+    "figure4-qmix": (ends("QMIX"), ends("QMIX", seeds=50, optimum=31), ends("QMIX", optimum=1), ends("QMIX", nan=1)),
     "figure4-mappo": (ends("MAPPO"), ends("MAPPO", worse=5), ends("MAPPO", nan=5)),
-    "figure4-qtran-safe": (ends("QTRAN", optimum=2), ends("QTRAN", worse=1), ends("QTRAN", optimum=2, nan=1)),
+    "figure4-qtran-safe": (ends("QTRAN", optimum=2), ends("QTRAN", worse=4), ends("QTRAN", optimum=2, nan=1)),
     "figure4-qplex": (ends("QPLEX", optimum=3), ends("QPLEX", 50, optimum=0), ends("QPLEX", optimum=5)),
     "figure4-qtran": (
-        ends("QTRAN", optimum=2),
+        ends("QTRAN", optimum=1),
         ends("QTRAN", 50, optimum=50),
         ends("QTRAN", optimum=0),
         ends("QTRAN", 50, optimum=32),
@@ -143,7 +204,7 @@ THREE_WAY = {
         ends("FOP", 50, optimum=40, nan=10),
     ),
     "figure4-qplex-worse": (ends("QPLEX", worse=1), ends("QPLEX", 50, worse=50), ends("QPLEX", worse=0)),
-    "figure4-fop-worse": (ends("FOP", worse=1), ends("FOP", 50, worse=0), ends("FOP", worse=0)),
+    "figure4-fop-worse": (ends("FOP", worse=2), ends("FOP", 50, worse=0), ends("FOP", worse=0)),
     "figure5-hard": (
         against_all(C["figure5-hard"], 0.8),
         against_all(C["figure5-hard"], 0.8, QMIX=0.9),
@@ -183,18 +244,17 @@ THREE_WAY = {
 
 
 def line(claim: Claim, lines: pd.DataFrame, **facts) -> dict:
-    found = ledger({claim.experiment: Evidence(lines, **facts)}).set_index("id")
-    return found.loc[claim.id].to_dict()
+    return ledger({claim.experiment: Evidence(lines, **facts)}, [claim]).iloc[0].to_dict()
 
 
 def test_every_claim_has_its_cases():
-    assert sorted(BY_ID) == sorted(TWO_WAY | THREE_WAY)
+    assert sorted(BY_ID) == sorted(CASES)
     assert len(BY_ID) == len(CLAIMS)
 
 
-@pytest.mark.parametrize("id", TWO_WAY | THREE_WAY)
+@pytest.mark.parametrize("id", CASES)
 def test_a_claim_is_supported_contradicted_or_undecided(id):
-    claim, (yes, no, *open_) = BY_ID[id], (TWO_WAY | THREE_WAY)[id]
+    claim, (yes, no, *open_) = BY_ID[id], CASES[id]
     assert line(claim, yes)["our verdict"] == SUPPORTED
     assert line(claim, no)["our verdict"] == CONTRADICTED
     short = line(claim, one_seed_less(yes, claim))
@@ -203,6 +263,96 @@ def test_a_claim_is_supported_contradicted_or_undecided(id):
         complete = line(claim, lines)
         assert (complete["our verdict"], complete["runs missing"]) == (UNDECIDED, 0)
         assert complete["evidence"]
+        assert complete["test"]
+
+
+@pytest.mark.parametrize("claim", tables.CLAIMS, ids=lambda claim: claim.id)
+def test_both_errors_of_a_verdict_stay_below_five_percent(claim):
+    """Tables drawn from the paper's are seldom contradicted, and those of methods that are alike seldom supported."""
+    truth = claim.published()
+    for seeds, draws in ((5, 500), (12, 150)):
+        noise = 3 * (0.05 * 0.95 / draws) ** 0.5
+        exact = claim.verdicts(simulation.drawn(truth, seeds, np.random.default_rng(10), draws))
+        assert exact.contradicted.mean() <= 0.05
+        for method in ("MACPF", "FOP"):  # whichever all others are like
+            alike = simulation.drawn(simulation.alike(truth, method), seeds, np.random.default_rng(11), draws)
+            assert claim.verdicts(alike).supported.mean() <= 0.05 + noise
+
+
+@pytest.mark.parametrize(
+    "claim", [claim for claim in CLAIMS if claim.experiment == "figure4"], ids=lambda claim: claim.id
+)
+def test_counts_of_seeds_drawn_from_the_papers_shares_are_seldom_contradicted(claim):
+    random, truth = np.random.default_rng(0), published("figure4")
+    ways, verdicts = ["optimum", "suboptimal", "worse"], []
+    for _ in range(150):
+        drawn = np.stack([random.multinomial(5, shares / 5) for shares in truth[ways].to_numpy()])
+        lines = truth.assign(**dict(zip(ways, drawn.T, strict=True)), both=truth["optimum"])
+        verdicts.append(claim.judged(lines).verdict)
+    assert verdicts.count(CONTRADICTED) <= 0.05 * len(verdicts)
+
+
+def test_power_is_what_a_simulation_gives_and_the_seeds_needed_reach_it():
+    claim = BY_ID["mpe-fop"]
+    drawn = simulation.drawn(claim.published(), 5, np.random.default_rng(1), 2000)
+    assert claim.power(5) == pytest.approx(claim.verdicts(drawn).supported.mean(), abs=0.05)
+    needed = int(claim.seeds_needed())
+    assert claim.power(needed) >= 0.8 > claim.power(needed - 1)
+    assert BY_ID["smac-fop"].seeds_needed() == "no number is enough"  # the paper's table is against it
+    assert BY_ID["figure5-best"].seeds_needed().startswith("more than")
+    assert np.isnan(BY_ID["figure7-control"].power(5))
+    assert BY_ID["figure4-macpf"].power(5) == 1.0
+
+
+def test_a_tree_of_comparisons_has_the_p_values_of_partial_conjunctions():
+    tests = [PValues(np.array([p]), np.array([1 - p])) for p in (0.01, 0.02, 0.3)]
+    assert (all_of(tests).none[0], at_least(1, tests).none[0]) == pytest.approx((0.3, 0.03))
+    assert at_least(2, tests).none[0] == pytest.approx(0.04)
+    assert at_least(2, tests).true[0] == 1.0
+    assert all_of(tests).true[0] == 1.0  # three times 0.7, cut
+
+
+def test_the_calibration_command_prints_every_table_claim(capsys):
+    assert command.main(["calibration", "--draws", "20"]) == 0
+    printed = capsys.readouterr().out
+    assert all(claim.id in printed for claim in tables.CLAIMS)
+
+
+@pytest.mark.parametrize(("verdict", "code"), [(SUPPORTED, 0), (CONTRADICTED, 1), (UNDECIDED, 3)])
+def test_verify_says_the_verdict_with_its_exit_code(verdict, code, monkeypatch, tmp_path, capsys):
+    trained = []
+    monkeypatch.setattr(
+        subprocess, "run", lambda command, **_: trained.append(command) or SimpleNamespace(returncode=0)
+    )
+    end = {SUPPORTED: 0.0, CONTRADICTED: 8.0, UNDECIDED: 8.0}[verdict]
+    runs = make_runs(*(matrix_run("qmix", seed, end if seed or verdict == CONTRADICTED else 0.0) for seed in range(5)))
+    if verdict == UNDECIDED:
+        runs = make_runs(*(matrix_run("qmix", seed, 0.0) for seed in range(4)))
+    monkeypatch.setattr(command, "load_runs", lambda _: runs)
+    assert command.main(["verify", "figure4-qmix", "--runs", str(tmp_path), "--yes", "threads=1"]) == code
+    assert trained[0][2:] == [
+        *("macpf.runs.reproduce", "figure4", "--runs", str(tmp_path), "--budget", "paper"),
+        *("algo=qmix", "--yes", "threads=1"),
+    ]
+    assert f"ours:  {verdict}" in capsys.readouterr().out
+
+
+def test_verify_knows_what_there_is(tmp_path, capsys):
+    assert command.main(["verify", "table1-bst", "--runs", str(tmp_path)]) == 2
+    assert "did you mean table1-best" in capsys.readouterr().err
+    assert sweep(BY_ID["smac-fop"])[0] == "algo=macpf,fop"
+    assert sweep(BY_ID["figure5-corridor"]) == ["algo=macpf,fop,qmix,qplex", "map=corridor"]
+    assert sweep(BY_ID["figure1-macpf"]) == ["algo=macpf"]
+
+
+def test_the_smoke_form_of_verify_trains_and_leaves_the_claim_undecided(tmp_path):
+    arguments = ["verify", "figure4-qmix", "--budget", "smoke", "--runs", tmp_path, "--out", tmp_path, "--yes"]
+    done = subprocess.run(
+        [sys.executable, "-m", "analysis", *map(str, arguments), "--launcher", "local"], capture_output=True, text=True
+    )
+    assert done.returncode == 3, done.stderr
+    assert len(list(tmp_path.rglob("ledger.jsonl"))) == 1
+    assert "undecided (no finished runs" in done.stdout
 
 
 def test_the_papers_numbers_bear_out_its_counts_but_not_three_sentences():
@@ -379,7 +529,7 @@ def test_a_mean_that_is_nan_decides_nothing(methods):
     judged = found.loc[["table2-macpf", "table2-qmix", "figure5-best"]]
     assert set(judged["our verdict"]) == {UNDECIDED}
     assert set(judged["evidence"]) == {"NaN: " + ", ".join(f"{method} on MMM2" for method in methods)}
-    assert found.loc["figure8-matches", "our verdict"] == CONTRADICTED  # MMM2 is not one of its maps
+    assert "NaN" not in found.loc["figure8-matches", "evidence"]  # MMM2 is not one of its maps
 
 
 def test_the_command_prints_the_ledger_and_writes_it(monkeypatch, tmp_path, capsys):

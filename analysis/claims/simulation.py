@@ -1,0 +1,106 @@
+"""What the verdicts do when the truth is known: tables drawn from the paper's, and from methods that do not differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.claims.calibrated import Cells
+
+if TYPE_CHECKING:
+    from analysis.claims.tables import TableClaim
+
+Counts = NDArray[np.int64]
+
+#: Tables that a distribution of counts is made of, and that a power is worked out from.
+TABLES, DRAWS = 4_000, 500
+#: The power that a study should have.
+POWER = 0.8
+#: Numbers of seeds that are tried, four of them for each doubling, up to 1,280.
+SEEDS = sorted({round(5 * 2 ** (k / 4)) for k in range(33)})
+
+
+def tables(truth: Cells, seeds: NDArray[np.int64], random: np.random.Generator, draws: int) -> Cells:
+    """Means and standard deviations of so many normal runs of each cell, whose truth is known."""
+    shape = (draws, *truth.mean.shape[1:])
+    mean = truth.mean + truth.std / np.sqrt(seeds) * random.standard_normal(shape)
+    std = truth.std * np.sqrt(random.chisquare(seeds - 1, size=shape) / seeds)
+    return Cells(truth.maps, truth.methods, mean, std, seeds)
+
+
+def possible(of_paper: Cells, random: np.random.Generator, draws: int) -> Cells:
+    """Truths of which the paper's means and standard deviations may be a sample (of normal runs, a flat prior)."""
+    shape = (draws, *of_paper.mean.shape[1:])
+    std = of_paper.std * np.sqrt(of_paper.seeds / random.chisquare(of_paper.seeds - 1, size=shape))
+    mean = of_paper.mean + std / np.sqrt(of_paper.seeds) * random.standard_normal(shape)
+    return Cells(of_paper.maps, of_paper.methods, mean, std, of_paper.seeds)
+
+
+def alike(of_paper: Cells, method: str = "MACPF") -> Cells:
+    """The same table, but all methods are as good as one."""
+    k = of_paper.methods.index(method)
+    mean, std = (np.repeat(part[..., k : k + 1], len(of_paper.methods), -1) for part in (of_paper.mean, of_paper.std))
+    return Cells(of_paper.maps, of_paper.methods, mean, std, of_paper.seeds)
+
+
+def counts_of_paper(of_paper: Cells, seeds: NDArray[np.int64]) -> Counts:
+    """[2, R, K], on how many maps methods are bold: if the paper's table is exact, and if it is a sample of five."""
+    return _counts_of_paper(of_paper, seeds.tobytes())
+
+
+@cache
+def _counts_of_paper(of_paper: Cells, seeds: bytes) -> Counts:
+    random, sizes = np.random.default_rng(0), np.frombuffer(seeds, np.int64).reshape(of_paper.seeds.shape)
+    truths = (of_paper, possible(of_paper, random, TABLES))
+    return np.stack([tables(truth, sizes, random, TABLES).bold().sum(axis=1) for truth in truths])
+
+
+@cache
+def power(claim: TableClaim, seeds: int) -> float:
+    """How often the claim is supported with so many seeds, if the paper's table is exact."""
+    truth = claim.published()
+    drawn = tables(truth, np.full_like(truth.seeds, seeds), np.random.default_rng(2), DRAWS)
+    return float(claim.verdicts(drawn).supported.mean())
+
+
+@cache
+def seeds_needed(claim: TableClaim) -> int | None:
+    """The least number of seeds, of those tried, with which the power is 80 %; None if the most are too few."""
+    low, high = 0, len(SEEDS)
+    while low < high:  # power grows with seeds
+        middle = (low + high) // 2
+        low, high = (low, middle) if power(claim, SEEDS[middle]) >= POWER else (middle + 1, high)
+    return SEEDS[low] if low < len(SEEDS) else None
+
+
+def calibration(claims: Iterable[TableClaim], seeds: int, draws: int) -> pd.DataFrame:
+    """What each claim's verdict is where the truth is known, in shares of so many tables of so many runs a cell.
+
+    Two truths: the paper's table is exact, and every method has MACPF's mean and standard deviation. Runs are normal,
+    and win rates end at 0 and 1.
+
+    Returns:
+        id; exact: supported, exact: contradicted; alike: supported, alike: contradicted; seeds for 80 %.
+    """
+    lines = []
+    for claim in claims:
+        line: dict[str, object] = {"id": claim.id}
+        for world, truth in (("exact", claim.published()), ("alike", alike(claim.published()))):
+            test = claim.verdicts(drawn(truth, seeds, np.random.default_rng(3), draws))
+            line[f"{world}: supported"] = float(test.supported.mean())
+            line[f"{world}: contradicted"] = float(test.contradicted.mean())
+        lines.append({**line, "seeds for 80 %": claim.seeds_needed()})
+    return pd.DataFrame(lines)
+
+
+def drawn(truth: Cells, seeds: int, random: np.random.Generator, draws: int) -> Cells:
+    """As `tables`, from runs, of which win rates end at 0 and 1."""
+    runs = truth.mean[..., None] + truth.std[..., None] * random.standard_normal((draws, *truth.mean.shape[1:], seeds))
+    if (truth.mean >= 0).all():
+        runs = np.clip(runs, 0, 1)
+    return Cells(truth.maps, truth.methods, runs.mean(-1), runs.std(-1), np.full(truth.seeds.shape, seeds))

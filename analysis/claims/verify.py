@@ -1,0 +1,74 @@
+"""``python -m analysis verify table1-best``: train what a claim still needs, and judge it."""
+
+from __future__ import annotations
+
+import difflib
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from analysis import style
+from analysis.claims.claim import CONTRADICTED, SUPPORTED, Claim, played_by
+from analysis.claims.evidence import gather
+from analysis.claims.ledger import CLAIMS, ledger, readable
+from analysis.errors import AnalysisError
+from analysis.runs import Runs
+from macpf.configuration import CONF, sweep_params
+
+#: Of the command; 2 is for what cannot be asked.
+EXIT = {SUPPORTED: 0, CONTRADICTED: 1}
+UNDECIDED_EXIT = 3
+
+
+def claim_of(id: str) -> Claim:
+    """The claim with an id.
+
+    Raises:
+        AnalysisError: there is none.
+    """
+    by_id = {claim.id: claim for claim in CLAIMS}
+    if id not in by_id:
+        near = difflib.get_close_matches(id, by_id, 3)
+        hint = f"did you mean {', '.join(near)}?" if near else "`python -m analysis claims` lists them"
+        raise AnalysisError(f"the paper has no claim {id}: {hint}")
+    return by_id[id]
+
+
+def sweep(claim: Claim) -> list[str]:
+    """What the claim needs of its experiment, as changes of its sweep."""
+    params = sweep_params(claim.experiment)
+    wanted = {played_by(method) for method in claim.methods}
+    algos = [algo for algo in params["algo"].split(",") if style.label(algo) in wanted]
+    changes = {"algo": algos, "map": [map_ for map_ in params.get("map", "").split(",") if map_ in claim.maps]}
+    return [f"{key}={','.join(values)}" for key, values in changes.items() if values]
+
+
+def verify(
+    claim: Claim,
+    runs: Path,
+    budget: str,
+    backend: str | None,
+    training: Sequence[str],
+    load: Callable[[Path], Runs],
+) -> int:
+    """Train and judge; returns 0 (supported), 1 (contradicted) or 3 (undecided).
+
+    Args:
+        claim: to be judged.
+        runs: folder of all runs.
+        budget, backend: of the runs.
+        training: more arguments of ``python -m macpf.runs.reproduce``, and of ``run.py``.
+        load: `analysis.runs.load_runs`.
+
+    Raises:
+        AnalysisError: the training was refused.
+    """
+    command = [sys.executable, "-m", "macpf.runs.reproduce", claim.experiment, "--runs", str(runs), "--budget", budget]
+    command += ["--backend", backend] if backend else []
+    done = subprocess.run([*command, *sweep(claim), *training], cwd=CONF.parent, check=False).returncode
+    if done not in (0, 1):  # 1: some runs failed, and were named
+        raise AnalysisError(f"the runs of {claim.id} could not be planned (exit code {done}); see the lines above")
+    table = ledger(gather(load(runs), budget, backend), [claim])
+    print(readable(table))
+    return EXIT.get(table["our verdict"].iloc[0].split(" ")[0], UNDECIDED_EXIT)
