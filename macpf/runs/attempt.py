@@ -30,7 +30,7 @@ from macpf.runs.folder import RunFolder
 from macpf.runs.identity import Identity, commit
 from macpf.runs.preemption import StopRequests
 from macpf.runs.render import film
-from macpf.runs.settings import TrackingSettings, check
+from macpf.runs.settings import CheckpointSettings, TrackingSettings, check
 from macpf.runs.tracking import Tracker, newest_attempt, write_again
 from macpf.runs.trainer import Trainer, train
 from macpf.runs.wandb_page import described_config, picture_of
@@ -53,6 +53,7 @@ class Attempt:
         console: RunConsole,
     ) -> None:
         self.cfg, self.identity, self.folder, self.parts = cfg, identity, folder, parts
+        self.checkpoints: CheckpointSettings = check("checkpoint", CheckpointSettings, cfg.checkpoint)
         self.stop, self.console = stop, console
         self.tracking = check("tracking", TrackingSettings, cfg.tracking)
         self.logs = Logs(folder.path, {})
@@ -129,7 +130,7 @@ class Attempt:
         episodes = self._journal(ledger.manifest.owner)
         self.trainer = trainer = Trainer(
             *(parts, ledger, tracker, self.stop, folder.checkpoint),
-            *(episodes, cfg.checkpoint.every_seconds, self._report),
+            *(episodes, cfg.checkpoint.every_seconds, self._report, self.checkpoints.due),
         )
         if state is not None:
             trainer.resume(state)

@@ -20,11 +20,13 @@ from macpf.runs.evaluation import Evaluator
 from macpf.runs.identity import Seeds
 from macpf.runs.settings import (
     Budget,
+    CheckpointSettings,
     Name,
     Parallel,
     ReplaySettings,
     RolloutSettings,
     check,
+    check_kept,
     check_numbers,
     check_profile,
     check_run_settings,
@@ -32,6 +34,7 @@ from macpf.runs.settings import (
     choose_device,
     one_line,
 )
+from macpf.runs.weights import Unusable, to_begin_with
 
 
 @dataclass
@@ -81,11 +84,14 @@ def build(cfg: DictConfig, trains: bool = True) -> Parts:
     check_profile(cfg)
     seeds = Seeds.of(cfg.seed)
     budget = check("budget", Budget, cfg.budget)
+    check_kept(check("checkpoint", CheckpointSettings, cfg.checkpoint), budget)
     device = choose_device(cfg.device)
     env = make_env(cfg, "env.parallel", cfg.env.parallel, seeds.env)
     eval_env = make_env(cfg, "env.eval_parallel", cfg.env.eval_parallel, seeds.eval_env)
     torch.manual_seed(seeds.networks)
     algorithm = _instantiate("algo.learner", cfg.algo.learner, sizes=env.spec, device=device, seed=seeds.algorithm)
+    if cfg.init_from is not None:
+        _begin_with(algorithm, cfg.init_from)
     settings = _experience_settings(cfg, algorithm.on_policy)
     if trains:
         check_that_it_learns(settings, budget, env.batch_size, env.spec.episode_limit)
@@ -103,6 +109,13 @@ def build(cfg: DictConfig, trains: bool = True) -> Parts:
         settings=settings,
         budget=budget,
     )
+
+
+def _begin_with(algorithm: Algorithm, place: str) -> None:
+    try:
+        to_begin_with(place).put_into(algorithm)
+    except Unusable as error:
+        raise ConfigError(f"init_from: {error}") from error
 
 
 def check_planned(cfg: DictConfig, thoroughly: bool, elsewhere: bool) -> None:

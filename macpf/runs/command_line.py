@@ -21,7 +21,7 @@ from macpf.runs.errors import ConfigError
 from macpf.runs.help import choices
 
 #: Keys that hold a folder.
-FOLDERS = ("run", "outputs")
+FOLDERS = ("run", "outputs", "init_from")
 #: Names of choices, of which some become parts of paths and of W&B ids.
 NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
 #: The groups of which every run has one choice.

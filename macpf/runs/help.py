@@ -37,6 +37,8 @@ seed=0                      every random stream grows from it
 budget=paper|laptop|smoke   how long to train; budget.env_steps=5000 changes one number
 tracking=offline            W&B log on this disk only; online, disabled; tracking.tags=[a,b] and more: docs/wandb.md
 algo.learner.lr=0.001       any setting of the algorithm; --cfg job shows them all
+checkpoint.keep=[1000]      keep the weights at an env step; checkpoint.keep_every=1000: again and again
+init_from=<folder>          begin with the weights of a trained run
 outputs=outputs             the root of all run folders
 device=auto                 cpu, cuda
 checkpoint.every_seconds=60 seconds of work that a power cut may cost

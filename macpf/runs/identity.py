@@ -14,6 +14,7 @@ import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
 from macpf.configuration import canonical_budget, neutral_values
+from macpf.runs.errors import ConfigError
 
 #: Settings that do not change results: how to start a run, where it goes, and the seed, which stands beside the hash.
 NOT_RESULTS = (
@@ -97,13 +98,16 @@ def result_settings(cfg: DictConfig) -> dict[str, Any]:
     """The settings of a composed configuration that change results, as plain values; the run key follows from them.
 
     Left out are `NOT_RESULTS`, `LABELS`, and every setting that has its neutral value of conf/neutral.yaml, which was
-    declared there when the setting was added: runs made before then keep their keys.
+    declared there when the setting was added: runs made before then keep their keys. In the place of `init_from`
+    stands a checksum of the weights, wherever they lie.
     """
     plain = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(plain, dict)
     settings = {str(key): value for key, value in plain.items() if key not in NOT_RESULTS}
     for group, labels in LABELS.items():
         settings[group] = {key: value for key, value in settings[group].items() if key not in labels}
+    if settings.get("init_from") is not None:
+        settings["init_from"] = _digest_of_weights(settings["init_from"])
     for path, neutral in neutral_values().items():
         *parents, last = path.split(".")
         inner: Any = settings
@@ -112,6 +116,20 @@ def result_settings(cfg: DictConfig) -> dict[str, Any]:
         if isinstance(inner, dict) and last in inner and inner[last] == neutral:
             del inner[last]
     return settings
+
+
+def _digest_of_weights(place: str) -> str:
+    """What the weights that a run begins with are, wherever they lie.
+
+    Raises:
+        ConfigError: there are none.
+    """
+    from macpf.runs.weights import Unusable, to_begin_with  # imports torch, which other identities need not wait for
+
+    try:
+        return to_begin_with(place).about.digest
+    except Unusable as error:
+        raise ConfigError(f"init_from: {error}") from error
 
 
 @dataclass(frozen=True)

@@ -92,10 +92,28 @@ class Budget:
 
 @checked(frozen=True, config=STRICT)
 class CheckpointSettings:
-    """How often a run saves by itself, and which weights of a trained run play."""
+    """What a run saves by itself.
+
+    Attributes:
+        every_seconds: between two checkpoints.
+        keep: env steps at which its weights are kept.
+        keep_every: env steps after which they are kept, again and again; None: never.
+        keep_replay: whether a finished run can be continued to a larger budget.
+        name: which weights of a trained run play (``mode=evaluate``, ``mode=render``); None: the newest.
+    """
 
     every_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    keep: tuple[Annotated[int, Field(ge=0, lt=BEYOND)], ...]
+    keep_every: PositiveInt | None
+    keep_replay: bool
     name: str | int | None
+
+    def due(self, before: int, now: int) -> list[int]:
+        """The env steps at which weights are kept and that were passed since `before`, `now` included, in order."""
+        steps = {step for step in self.keep if before < step <= now}
+        if self.keep_every is not None:
+            steps |= {*range((max(before, 0) // self.keep_every + 1) * self.keep_every, now + 1, self.keep_every)}
+        return sorted(steps)
 
 
 @checked(frozen=True, config=STRICT)
@@ -134,13 +152,14 @@ def check_run_settings(cfg: DictConfig) -> None:
     check("threads", Threads, cfg.threads)
     check("checkpoint", CheckpointSettings, cfg.checkpoint)
     check("tracking", TrackingSettings, cfg.tracking)
+    check("init_from", Annotated[str, AfterValidator(_folder)] | None, cfg.init_from)
     check("outputs", Annotated[str, AfterValidator(_folder)], cfg.outputs)
     choose_device(cfg.device)
 
 
 def _folder(path: str) -> str:
     if not path.strip() or path.startswith("~") or "\0" in path:
-        raise ValueError(f"outputs={path} names no folder; type e.g. outputs=outputs, or the whole path")
+        raise ValueError(f"{path!r} names no folder; type e.g. outputs, or the whole path")
     return path
 
 
@@ -163,6 +182,20 @@ def _leaves(node: Any, key: str) -> Iterator[tuple[str, Any]]:
             yield from _leaves(value, f"{key}.{name}" if key else str(name))
     else:
         yield key, node
+
+
+def check_kept(checkpoints: CheckpointSettings, budget: Budget) -> None:
+    """Refuse to promise weights that would never be kept.
+
+    Raises:
+        ConfigError: names an env step beyond the budget.
+    """
+    wanted = [*checkpoints.keep, *([checkpoints.keep_every] if checkpoints.keep_every else [])]
+    if beyond := [step for step in wanted if step > budget.env_steps]:
+        raise ConfigError(
+            f"checkpoint.keep: env step {beyond[0]} lies beyond budget.env_steps={budget.env_steps}, so its weights "
+            "would never be kept; type a smaller one"
+        )
 
 
 def check_profile(cfg: DictConfig) -> None:

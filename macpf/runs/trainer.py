@@ -27,6 +27,7 @@ from macpf.runs.health import Health, check_parameters
 from macpf.runs.identity import commit
 from macpf.runs.preemption import StopRequests
 from macpf.runs.tracking import Tracker
+from macpf.runs.weights import FOLDER, SUFFIX, Weights, name_of
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ def train(run: Trainer) -> None:
         train_off_policy(run, run.parts.settings)
     else:
         train_on_policy(run, run.parts.settings)
+    run.keep_weights()
 
 
 def train_off_policy(run: Trainer, settings: ReplaySettings) -> None:
@@ -131,6 +133,7 @@ class Trainer:
         journal: where its episodes are written as they are played.
         save_every: seconds between periodic checkpoints.
         report: called with the run's standing (env steps, score, speed, time left) at least at every evaluation.
+        due: which kept weights fall due between two env steps, by the env steps that name them.
     """
 
     def __init__(
@@ -143,12 +146,15 @@ class Trainer:
         journal: Journal,
         save_every: float,
         report: Callable[[dict[str, Any]], None],
+        due: Callable[[int, int], list[int]] = lambda before, now: [],
     ) -> None:
         self.parts, self.ledger, self.tracker, self.stop = parts, ledger, tracker, stop
         self.path, self.journal, self.save_every, self.report = path, journal, save_every, report
+        self.due = due
         self.clock, self.meter = Clock(), Meter()
         self.health = Health(deferred=parts.rollout.device != "cpu")
         self.evaluated = -1  # number of the newest evaluation
+        self.kept = -1  # env steps up to which weights have been kept
         self.score: dict[str, float] = {}
         self.seconds_before = 0.0
         self.started = self.saved = self.reported = time.monotonic()
@@ -210,6 +216,7 @@ class Trainer:
 
     def safe_point(self) -> None:
         """Between two rounds of episodes: save if it is time, stop if somebody asked for it, say how it goes."""
+        self.keep_weights()
         now = time.monotonic()
         if self.stop.pending():
             self.save()
@@ -218,6 +225,15 @@ class Trainer:
             self.save()
         if now - self.reported >= 1.0:
             self.tell()
+
+    def keep_weights(self) -> None:
+        """Write the weights that fell due since the last call."""
+        now = self.clock.env_steps
+        for step in self.due(self.kept, now):
+            manifest, spec = self.ledger.manifest, self.parts.rollout.env.spec
+            kept = Weights.of(self.parts.algorithm.state_dict(), manifest, spec, now)
+            kept.save(self.path.parent / FOLDER / f"{name_of(step)}{SUFFIX}")
+        self.kept = now
 
     @property
     def seconds(self) -> float:
@@ -297,6 +313,7 @@ class Trainer:
         self.parts.rollout.env.load_state_dict(state["env"])
         self.parts.evaluator.rollout.env.load_state_dict(state["eval_env"])
         self.meter = Meter(*state["meter"])
+        self.kept = self.clock.env_steps
         self.evaluated = state["rows"][-1]["number"] if state["rows"] else -1
         self.score = state["score"]
         self.seconds_before, self.first_step = state["seconds"], self.clock.env_steps

@@ -26,6 +26,7 @@ from macpf.records import ledger as records
 from macpf.records.files import Damaged, complaint, write_atomically
 from macpf.records.ledger import Ledger, Manifest
 from macpf.records.owner import Foreign
+from macpf.records.standing import FINISHED, standing
 from macpf.runs import checkpoint
 
 #: Where a run keeps weights, and how their files end.
@@ -180,6 +181,24 @@ def load(place: Path, name: str | int | None = None) -> Weights:
         raise Unusable(f"{place} has no checkpoint yet; wait for the run to save one")
     spec = EnvSpec(**state["spec"]) if "spec" in state else _spec_by_playing(manifest)
     return Weights.of(state["algorithm"], manifest, spec, state["clock"]["env_steps"])
+
+
+def to_begin_with(place: str) -> Weights:
+    """The weights of a finished run, or in a file.
+
+    Raises:
+        Unusable: there are none, they are damaged, or they may still change.
+    """
+    path = Path(place)
+    if path.is_dir() and (state := standing(path).state) != FINISHED and (path / records.NAME).exists():
+        raise Unusable(
+            f"{place} is {state}, and its weights may still change; name weights that it kept "
+            f"({FOLDER}/step=<n>{SUFFIX} in its folder), or wait until it is finished"
+        )
+    try:
+        return load(path)
+    except (checkpoint.Unreadable, Damaged) as error:
+        raise Unusable(str(error)) from error
 
 
 def kept(folder: Path) -> list[str]:

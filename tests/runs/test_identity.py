@@ -69,7 +69,8 @@ def test_a_setting_added_later_changes_no_key_while_it_is_neutral(configured, mo
     assert plain["algo"]["learner"].pop("clip") == 10.0
     old = hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:8]
     assert old != before.config_hash
-    monkeypatch.setattr("macpf.runs.identity.neutral_values", lambda: {"algo.learner.clip": 10.0, "no.such.key": 1})
+    more = {**neutral_values(), "algo.learner.clip": 10.0, "no.such.key": 1}
+    monkeypatch.setattr("macpf.runs.identity.neutral_values", lambda: more)
     assert Identity.of(configured()).config_hash == old
     assert Identity.of(configured("algo.learner.clip=5.0")).config_hash != old
 
