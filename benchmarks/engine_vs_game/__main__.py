@@ -30,6 +30,12 @@ def _policies(options: argparse.Namespace) -> None:
     print(policies.report(policies.play_all(options.weights, tuple(options.maps), options.episodes, 0, settings)))
 
 
+def _learning(options: argparse.Namespace) -> None:
+    from benchmarks.engine_vs_game import learning  # pandas, likewise
+
+    print(learning.main(options.runs))
+
+
 def _fit(options: argparse.Namespace) -> None:
     found = fit.fit(parameters(options.set), options.guesses, options.episodes, lambda line: print(line, flush=True))
     print(" ".join(f"{name}={value}" for name, value in found.items()) or "nothing is better than the defaults")
@@ -51,6 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--episodes", type=int, default=100)
     command.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="other guesses about the game")
     command.set_defaults(run=_policies)
+    command = commands.add_parser("learning", help="finished QMIX runs beside those in the real game")
+    command.add_argument("runs", type=Path, help="folder of runs (outputs)")
+    command.set_defaults(run=_learning)
     command = commands.add_parser("fit", help="guesses that the training maps prefer")
     command.add_argument("--guesses", nargs="+", default=tuple(fit.CHOICES), choices=tuple(fit.CHOICES), metavar="NAME")
     command.add_argument("--episodes", type=int, default=50, help="battles for each map and engine seed")
