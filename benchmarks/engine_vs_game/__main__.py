@@ -8,8 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.engine_vs_game import fit, random_play
+from analysis.errors import AnalysisError
+from benchmarks.engine_vs_game import fit, random_play, scripted_play
 from benchmarks.engine_vs_game.real_game import POLICY_MAPS, TEST, TRAINING
+from macpf.envs.smac.maps import map_names
+from macpf.envs.smac.scripted import POLICIES
 
 
 def parameters(settings: Sequence[str]) -> dict[str, Any]:
@@ -28,6 +31,14 @@ def _policies(options: argparse.Namespace) -> None:
 
     settings = parameters(options.set)
     print(policies.report(policies.play_all(options.weights, tuple(options.maps), options.episodes, 0, settings)))
+
+
+def _scripted(options: argparse.Namespace) -> None:
+    what = options.maps, options.policies, options.episodes, options.seed, parameters(options.set)
+    if options.ensemble:
+        print(scripted_play.ensemble(*what))
+    else:
+        print(scripted_play.table_of_scores(scripted_play.play_all(*what), options.policies))
 
 
 def _learning(options: argparse.Namespace) -> None:
@@ -57,6 +68,14 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--episodes", type=int, default=100)
     command.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="other guesses about the game")
     command.set_defaults(run=_policies)
+    command = commands.add_parser("scripted", help="teams that learn nothing, and the range of their scores")
+    command.add_argument("--maps", nargs="+", default=map_names(), choices=map_names(), metavar="MAP")
+    command.add_argument("--policies", nargs="+", default=tuple(POLICIES), choices=tuple(POLICIES), metavar="POLICY")
+    command.add_argument("--episodes", type=int, default=200, help="battles for each policy and map")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="other guesses about the game")
+    command.add_argument("--ensemble", action="store_true", help="the range of scores over other guesses")
+    command.set_defaults(run=_scripted)
     command = commands.add_parser("learning", help="finished QMIX runs beside those in the real game")
     command.add_argument("runs", type=Path, help="folder of runs (outputs)")
     command.set_defaults(run=_learning)
@@ -77,7 +96,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
-    except ValueError as error:
+    except (AnalysisError, ValueError) as error:
         print(f"engine_vs_game: {error}", file=sys.stderr)
         return 2
     return 0

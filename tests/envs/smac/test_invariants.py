@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from macpf.envs.smac.believability import battles
+from benchmarks.engine_vs_game.scripted_play import battles
 from macpf.envs.smac.maps import map_names
 from macpf.envs.smac.scripted import POLICIES, Random
 from macpf.envs.smac.skirmish import layout as L

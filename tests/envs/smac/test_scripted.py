@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from macpf.envs.smac.believability import Score, battles, main, play_all, table_of_ranges
+from benchmarks.engine_vs_game.__main__ import main
+from benchmarks.engine_vs_game.scripted_play import Score, battles, play_all, table_of_ranges
 from macpf.envs.smac.maps import map_names
 from macpf.envs.smac.scripted import POLICIES, Field, plays
 from macpf.envs.smac.skirmish import layout as L
@@ -87,14 +88,14 @@ def test_players_differ_as_expected():
 
 
 def test_the_command_prints_its_table(capsys):
-    assert main(["--maps", "3m", "2s_vs_1sc", "--policies", "stop", "heuristic", "--episodes", "1"]) == 0
+    assert main(["scripted", "--maps", "3m", "2s_vs_1sc", "--policies", "stop", "heuristic", "--episodes", "1"]) == 0
     out = capsys.readouterr().out
     assert "| map | stop | heuristic |" in out
     assert "| 2s_vs_1sc | 0 / 0.0 |" in out
 
 
 def test_the_command_refuses_unknown_parameters(capsys):
-    assert main(["--maps", "3m", "--set", "pushh=1"]) == 2
+    assert main(["scripted", "--maps", "3m", "--set", "pushh=1"]) == 2
     assert "pushh" in capsys.readouterr().err
 
 

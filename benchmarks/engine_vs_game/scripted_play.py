@@ -1,20 +1,14 @@
-"""Scripted players on every map of the embedded engine, beside what is known of the real game.
-
-`python -m macpf.envs.smac.believability` prints the tables of docs/environments/smac_believability.md; ``--set`` tries
-other guesses, for example ``--maps corridor --set widest_turn=90``.
-"""
+"""Scripted teams on the embedded engine, and how far their scores hang on guesses that nobody can check here."""
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from macpf.envs.smac.maps import map_names
+from benchmarks.engine_vs_game.tables import table
 from macpf.envs.smac.scripted import POLICIES, plays
 from macpf.envs.smac.skirmish.env import Skirmish
 
@@ -79,12 +73,6 @@ def play_all(
     return scores
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def table_of_scores(scores: Mapping[str, Mapping[str, Score]], policies: Sequence[str]) -> str:
     """Win rate in % and mean return of each policy on each map."""
 
@@ -112,35 +100,7 @@ def _flips(a: Sequence[float], b: Sequence[float]) -> bool:
     return max(apart) > CLEARLY and min(apart) < -CLEARLY
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Play, and print the tables.
-
-    Returns:
-        The exit code: 0, or 2 for a map, policy or parameter that does not exist.
-    """
-    parser = argparse.ArgumentParser(description="Scripted players on the embedded engine.")
-    parser.add_argument("--maps", nargs="+", default=map_names(), choices=map_names(), metavar="MAP")
-    parser.add_argument("--policies", nargs="+", default=tuple(POLICIES), choices=tuple(POLICIES), metavar="POLICY")
-    parser.add_argument("--episodes", type=int, default=200, help="battles for each policy and map")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="other guesses about the game")
-    parser.add_argument("--ensemble", action="store_true", help="also the range of scores over other guesses")
-    options = parser.parse_args(arguments)
-    parameters = dict(item.partition("=")[::2] for item in options.set)
-    try:
-        scores = play_all(options.maps, options.policies, options.episodes, options.seed, parameters)
-    except ValueError as error:
-        print(f"believability: {error}", file=sys.stderr)
-        return 2
-    print(table_of_scores(scores, options.policies))
-    if options.ensemble:
-        others = [
-            play_all(options.maps, options.policies, options.episodes, options.seed, parameters | member)
-            for member in ENSEMBLE
-        ]
-        print("", table_of_ranges([scores, *others]), sep="\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def ensemble(maps: Sequence[str], policies: Sequence[str], episodes: int, seed: int, given: Mapping[str, Any]) -> str:
+    """Play the defaults and every member of `ENSEMBLE`, and report the ranges."""
+    members = ({}, *ENSEMBLE)
+    return table_of_ranges([play_all(maps, policies, episodes, seed, {**given, **member}) for member in members])
