@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import torch
@@ -9,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor
 
-from macpf.learning.algorithm import Memory, OffPolicyAlgorithm, Sizes, checked
+from macpf.learning.algorithm import Memory, Number, OffPolicyAlgorithm, Sizes, checked
 from macpf.learning.networks import AgentNetwork, gumbel, mask_unavailable, pick
 from macpf.learning.optimisation import Optimiser, TargetUpdates, target_of
 from macpf.learning.returns import masked_mean, td_lambda
@@ -101,9 +102,13 @@ class Central(OffPolicyAlgorithm):
     def _actions(self, joint: Int[Tensor, "B"]) -> Int[Tensor, "B N"]:
         return joint.unsqueeze(-1) // self.weights % self.sizes.n_actions
 
-    def learn(self, batch: EpisodeBatch, clock: Clock) -> dict[str, Tensor]:
-        """One gradient step on the squared soft Bellman error, then the target update if it is due."""
-        alpha = self.alpha(clock)
+    def numbers(self, clock: Clock) -> dict[str, float]:
+        """The temperature."""
+        return {"alpha": self.alpha(clock)}
+
+    def update(self, batch: EpisodeBatch, numbers: Mapping[str, Number]) -> dict[str, Tensor]:
+        """One gradient step on the squared soft Bellman error."""
+        alpha = numbers["alpha"]
         inputs = batch.obs.flatten(1).unsqueeze(1)
         q, _ = self.q(inputs, batch.sizes)
         chosen = pick(q.squeeze(1), (batch.actions * self.weights).sum(dim=-1))
@@ -114,9 +119,12 @@ class Central(OffPolicyAlgorithm):
             target = td_lambda(batch, batch.next(value), self.gamma, lambda_=0.0)
         loss = masked_mean((chosen - target) ** 2, batch.filled)
         norms = self.optimiser.step(loss)
+        return {"train/loss/td": loss.detach(), "train/alpha": self.logged(alpha)} | norms
+
+    def after_update(self, clock: Clock) -> None:
+        """The target update, if it is due."""
         if self.target_updates.due(clock.episodes):
             self.target.load_state_dict(self.q.state_dict())
-        return {"train/loss/td": loss.detach(), "train/alpha": torch.tensor(alpha, device=self.device)} | norms
 
 
 def joint_availability(available: Bool[Tensor, "R N A"]) -> Bool[Tensor, "R J"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import torch
@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from macpf.learning.algorithm import Memory, OffPolicyAlgorithm, Sizes, checked
+from macpf.learning.algorithm import Memory, Number, OffPolicyAlgorithm, Sizes, checked
 from macpf.learning.attention import DuplexMixer, mean_regulariser, soft_values
 from macpf.learning.networks import AgentNetwork, gumbel, joint_of, mask_unavailable, pick
 from macpf.learning.optimisation import Optimiser, TargetUpdates, target_of
@@ -34,7 +34,7 @@ class FOPCritic(nn.Module):
         self.agents, self.mixer = agents, mixer
 
     def forward(
-        self, inputs: Float[Tensor, "R N I"], batch: EpisodeBatch, actions: Int[Tensor, "R N"], alpha: float
+        self, inputs: Float[Tensor, "R N I"], batch: EpisodeBatch, actions: Int[Tensor, "R N"], alpha: Number
     ) -> tuple[Float[Tensor, "R N A"], Float[Tensor, "R"], Float[Tensor, "R"]]:
         """Values, joint values of the actions, and the attention's regulariser."""
         q, _ = self.agents(inputs, batch.sizes)
@@ -143,18 +143,25 @@ class FOP(OffPolicyAlgorithm):
         logits, hidden = self.actor(inputs, (len(inputs),), memory.hidden)
         return mask_unavailable(logits, observation.available), hidden
 
-    def learn(self, batch: EpisodeBatch, clock: Clock) -> dict[str, Tensor]:
-        """The steps of the plan on the losses of the actor and of both critics, then the target update if it is due."""
-        alpha, inputs = self.alpha(clock), self.inputs_of(batch)
+    def numbers(self, clock: Clock) -> dict[str, float]:
+        """The temperature."""
+        return {"alpha": self.alpha(clock)}
+
+    def update(self, batch: EpisodeBatch, numbers: Mapping[str, Number]) -> dict[str, Tensor]:
+        """The steps of the plan on the losses of the actor and of both critics."""
+        alpha, inputs = numbers["alpha"], self.inputs_of(batch)
         logged = follow(self.plan, self.optimiser, lambda step: self.losses(batch, alpha, step.losses, inputs))
+        return logged | {"train/alpha": self.logged(alpha)}
+
+    def after_update(self, clock: Clock) -> None:
+        """The target update, if it is due."""
         if self.target_updates.due(clock.episodes):
             self.targets.load_state_dict(self.critics.state_dict())
-        return logged | {"train/alpha": torch.tensor(alpha, device=self.device)}
 
     def losses(
         self,
         batch: EpisodeBatch,
-        alpha: float,
+        alpha: Number,
         wanted: Sequence[str] = LOSSES,
         inputs: Float[Tensor, "R N I"] | None = None,
     ) -> dict[str, Float[Tensor, ""]]:
@@ -193,7 +200,7 @@ class FOP(OffPolicyAlgorithm):
 
     @torch.no_grad()
     def goals(
-        self, batch: EpisodeBatch, inputs: Float[Tensor, "R N I"], log_policy: Float[Tensor, "R N A"], alpha: float
+        self, batch: EpisodeBatch, inputs: Float[Tensor, "R N I"], log_policy: Float[Tensor, "R N A"], alpha: Number
     ) -> Float[Tensor, "R"]:
         """TD(lambda) of the smaller target value, then the entropy bonus: mean over agents, as both releases do."""
         sampled = (log_policy + gumbel(log_policy.shape, self.generator)).argmax(dim=-1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
@@ -13,18 +13,19 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from macpf.learning.algorithm import Algorithm, Memory, Sizes, checked
+from macpf.learning.algorithm import Algorithm, Memory, Number, Sizes, checked
 from macpf.learning.central import CentralInputs, CentralLinear
-from macpf.learning.chunks import Chunks, stack_frames
+from macpf.learning.chunks import Chunks, Part, stack_frames
 from macpf.learning.networks import gumbel, joint_of, mask_unavailable, pick
 from macpf.learning.normalisation import ValueNorm
 from macpf.learning.optimisation import AdamOptimiser
-from macpf.learning.recurrence import recur
+from macpf.learning.recurrence import by_agent, recur
 from macpf.learning.returns import gae, masked_mean
 from macpf.learning.schedules import Clock
 
 if TYPE_CHECKING:
     from macpf.experience.batch import EpisodeBatch, Observation
+    from macpf.experience.packing import Packing
 
 Module = TypeVar("Module", bound=nn.Module)
 #: Layers and the gains of the weights before them.
@@ -63,7 +64,10 @@ class PPONetwork(nn.Module):
         self.head = orthogonal(nn.Linear(hidden_dim, output_dim), gain)
 
     def forward(
-        self, inputs: Float[Tensor, "E I"] | CentralInputs, sizes: Sequence[int], start: Float[Tensor, "M H"] | None
+        self,
+        inputs: Float[Tensor, "E I"] | CentralInputs,
+        sizes: Sequence[int] | Packing,
+        start: Float[Tensor, "M H"] | None,
     ) -> tuple[Float[Tensor, "E X"], Float[Tensor, "E H"] | None]:
         """Outputs and recurrent states after every entry of M sequences (order and `sizes` as in `recur`)."""
         x, states = self.body(inputs), None
@@ -130,6 +134,14 @@ class Samples:
     values: Float[Tensor, "E"]  # normalised
     returns: Float[Tensor, "E"]
     advantages: Float[Tensor, "E"]
+
+
+@dataclass(frozen=True)
+class Dealt:
+    """Episodes, and the pieces of them for each gradient step."""
+
+    episodes: EpisodeBatch
+    parts: tuple[Part, ...]
 
 
 class MAPPO(Algorithm):
@@ -242,14 +254,18 @@ class MAPPO(Algorithm):
         logits, hidden = self.actor(inputs.flatten(0, 1), (B * N,), memory.hidden)
         return mask_unavailable(logits.view(B, N, -1), observation.available), hidden, frames
 
-    def learn(self, batch: EpisodeBatch, clock: Clock) -> dict[str, Tensor]:
+    def prepared(self, batch: EpisodeBatch) -> Dealt:
+        """The batch, and into which pieces all epochs deal it."""
+        chunks = Chunks.of(batch, self.chunk_length)
+        if self.num_minibatches == 1:
+            return Dealt(batch, (chunks.on(self.device),) * self.ppo_epochs)
+        epochs = (chunks.deal(self.num_minibatches, self.generator) for _ in range(self.ppo_epochs))
+        return Dealt(batch, tuple(part.on(self.device) for parts in epochs for part in parts))
+
+    def update(self, batch: Dealt, numbers: Mapping[str, Number]) -> dict[str, Tensor]:
         """All epochs of PPO on freshly played episodes; metrics are means over the gradient steps."""
-        samples, chunks = self.samples_of(batch), Chunks.of(batch, self.chunk_length)
-        steps = [
-            self._step(samples, part)
-            for _ in range(self.ppo_epochs)
-            for part in chunks.deal(self.num_minibatches, self.generator)
-        ]
+        samples = self.samples_of(batch.episodes)
+        steps = [self._step(samples, part) for part in batch.parts]
         return {name: torch.stack([step[name] for step in steps]).mean() for name in steps[0]}
 
     @torch.no_grad()
@@ -264,7 +280,7 @@ class MAPPO(Algorithm):
         active = (batch.available.sum(dim=-1) > 1) & (batch.filled > 0).unsqueeze(-1)
         actor_inputs = stack_frames(batch, own, self.stacked_frames).flatten(0, 1)
         critic_inputs = self._central(batch, own)
-        sizes = [N * size for size in batch.sizes]
+        sizes = by_agent(batch.sizes, N)
         logits, actor_states = self.actor(actor_inputs, sizes, None)
         values, critic_states = self.critic(critic_inputs, sizes, None)
         expected = self.value_norm.denormalise(values.view(-1, N))
@@ -295,7 +311,7 @@ class MAPPO(Algorithm):
             own=stack_frames(batch, seen, self.stacked_frames).flatten(0, 1),
         )
 
-    def _step(self, samples: Samples, part: Chunks) -> dict[str, Tensor]:
+    def _step(self, samples: Samples, part: Part) -> dict[str, Tensor]:
         """One gradient step of actor and critic on some of the chunks."""
         s, e, sizes = samples, part.entries, part.sizes
         logits, _ = self.actor(s.actor_inputs[e], sizes, _before(s.actor_states, part))
@@ -331,5 +347,5 @@ class MAPPO(Algorithm):
         self.optimiser.rule.load_state_dict(state["optimiser"])
 
 
-def _before(states: Float[Tensor, "EN H"] | None, part: Chunks) -> Float[Tensor, "M H"] | None:
+def _before(states: Float[Tensor, "EN H"] | None, part: Part) -> Float[Tensor, "M H"] | None:
     return None if states is None else states[part.before]

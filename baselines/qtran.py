@@ -8,11 +8,10 @@ import torch
 from jaxtyping import Float, Int
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from macpf.learning.algorithm import Sizes, checked
 from macpf.learning.hypernetworks import two_layers
-from macpf.learning.networks import mask_unavailable, pick
+from macpf.learning.networks import mask_unavailable, one_hot, pick
 from macpf.learning.returns import masked_mean, td_lambda
 from macpf.learning.value_based import ValueBased
 
@@ -37,7 +36,7 @@ class JointValue(nn.Module):
         self, features: Float[Tensor, "R N H"], actions: Int[Tensor, "R N"], state: Float[Tensor, "R S"]
     ) -> Float[Tensor, "R"]:
         """Q(s, a) of the joint actions."""
-        encoded = self.encode(torch.cat([features, F.one_hot(actions, self.n_actions).to(features.dtype)], dim=-1))
+        encoded = self.encode(torch.cat([features, one_hot(actions, self.n_actions).to(features.dtype)], dim=-1))
         return self.q(torch.cat([state, encoded.sum(dim=-2)], dim=-1)).squeeze(-1)
 
 

@@ -19,6 +19,9 @@ from torch import Tensor
 from macpf.envs.base import EnvSpec
 from macpf.experience.batch import EpisodeBatch
 
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"  # kernels run on the CPU; read when Triton is first imported
+
 settings.register_profile("quick", deadline=None, database=None, derandomize=True, max_examples=50)
 settings.load_profile("quick")
 

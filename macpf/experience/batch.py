@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
-import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
+
+from macpf.experience.packing import LEAST_ROWS, LEAST_TIMES, Neighbours, Packing, bucket, neighbours
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ class EpisodeBatch:
     seen after its last action, with `filled` 0. For algorithms with `reads_after_end` so has every other episode.
 
     Attributes:
-        sizes: how many episodes have a row at time 0, 1, ...; their sum is R.
+        sizes: how many episodes have a row at time 0, 1, ...; their sum is R. Of a padded batch, the same as numbers on
+            its device (see `padded`): learners hand it on to what understands both.
         obs: [R, N, O] observations.
         state: [R, S] global states.
         available: [R, N, A] available actions.
@@ -51,7 +53,7 @@ class EpisodeBatch:
         visible: [R, N, N] whether agent i sees agent j, for algorithms that read it.
     """
 
-    sizes: tuple[int, ...]
+    sizes: tuple[int, ...] | Packing
     obs: Float[Tensor, "R N O"]
     state: Float[Tensor, "R S"]
     available: Bool[Tensor, "R N A"]
@@ -64,42 +66,40 @@ class EpisodeBatch:
     @property
     def size(self) -> int:
         """Number of episodes B."""
-        return self.sizes[0]
+        return self.sizes.size if isinstance(self.sizes, Packing) else self.sizes[0]
 
     @cached_property
     def last_actions(self) -> Int[Tensor, "R N"]:
         """The actions of the step before, -1 at the first."""
         return F.pad(self.actions, (0, 0, 0, 1), value=-1)[self.previous]
 
-    def next(self, values: Float[Tensor, "R"]) -> Float[Tensor, "R"]:
+    def next(self, values: Float[Tensor, "R *N"]) -> Float[Tensor, "R *N"]:
         """Each row's value at the following env step of its episode, 0 where the batch has none."""
-        return F.pad(values, (0, 1))[self._later]
+        return F.pad(values, (0, 0) * (values.dim() - 1) + (0, 1))[self.later]
 
     @cached_property
-    def _later(self) -> Int[Tensor, "R"]:
-        """The row one env step later, R where there is none."""
-        has_earlier = self.previous < len(self.reward)
-        later = torch.full_like(self.previous, len(self.reward))
-        later[self.previous[has_earlier]] = has_earlier.nonzero().squeeze(-1)
-        return later
+    def _neighbours(self) -> Neighbours:
+        return neighbours(self.sizes, len(self.reward))
 
-    @cached_property
+    @property
     def time(self) -> Int[Tensor, "R"]:
-        """Each row's env step within its episode, on the CPU."""
-        return torch.repeat_interleave(torch.arange(len(self.sizes)), torch.tensor(self.sizes))
+        """Each row's env step within its episode; of a batch that is not padded, on the CPU."""
+        return self._neighbours.time
 
-    @cached_property
+    @property
     def episode(self) -> Int[Tensor, "R"]:
-        """Each row's episode, on the CPU."""
-        sizes = torch.tensor(self.sizes)
-        return torch.arange(len(self.time)) - (sizes.cumsum(0) - sizes)[self.time]
+        """Each row's episode; of a batch that is not padded, on the CPU."""
+        return self._neighbours.episode
 
     @cached_property
     def previous(self) -> Int[Tensor, "R"]:
         """The row one env step earlier, R where there is none."""
-        rows = torch.arange(len(self.time))
-        earlier = rows - torch.tensor(self.sizes)[self.time - 1]
-        return torch.where(self.time > 0, earlier, len(rows)).to(self.actions.device)
+        return self._neighbours.previous.to(self.actions.device)
+
+    @cached_property
+    def later(self) -> Int[Tensor, "R"]:
+        """The row one env step later, R where there is none."""
+        return self._neighbours.later.to(self.actions.device)
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
         """Names and tensors, in the order of the class."""
@@ -108,5 +108,26 @@ class EpisodeBatch:
 
     def to(self, device: str) -> EpisodeBatch:
         """The same episodes on another device."""
-        moved: dict[str, Any] = {name: tensor.to(device) for name, tensor in self.tensors()}
-        return replace(self, **moved)
+        return self.each(lambda tensor: tensor.to(device))
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> EpisodeBatch:
+        """The same batch with every tensor changed, those of its packing, too."""
+        changed: dict[str, Any] = {name: change(tensor) for name, tensor in self.tensors()}
+        if isinstance(self.sizes, Packing):
+            changed["sizes"] = replace(self.sizes, starts=change(self.sizes.starts))
+        return replace(self, **changed)
+
+    def padded(self) -> EpisodeBatch:
+        """The same episodes in one of a few numbers of rows, packed on their device.
+
+        The rows that are added belong to no episode: nothing was played in them and nothing follows, every action is
+        available, all else is 0. Learners make of them what they make of the row after an episode's end: nothing.
+        """
+        assert not isinstance(self.sizes, Packing)
+        extra = bucket(len(self.reward), LEAST_ROWS) - len(self.reward)
+        longer: dict[str, Any] = {
+            name: F.pad(x, (0, 0) * (x.dim() - 1) + (0, extra), value=float(name in ("available", "terminated")))
+            for name, x in self.tensors()
+        }
+        times = max(1 << (len(self.sizes) - 1).bit_length(), LEAST_TIMES)
+        return replace(self, **longer, sizes=Packing.of(self.sizes, times))

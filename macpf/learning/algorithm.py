@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from macpf.experience.batch import EpisodeBatch, Observation
 
 Constructor = TypeVar("Constructor", bound=Callable[..., None])
+#: One number: known to the processor, or on a device.
+Number: TypeAlias = float | Float[Tensor, ""]
 
 
 def checked(constructor: Constructor) -> Constructor:
@@ -95,9 +97,38 @@ class Algorithm(nn.Module, ABC):
     def act_greedily(self, observation: Observation, memory: Memory, policy: str) -> tuple[Int[Tensor, "B N"], Memory]:
         """Choose the greedy actions of one of `policies`; draws no random number."""
 
-    @abstractmethod
     def learn(self, batch: EpisodeBatch, clock: Clock) -> dict[str, Tensor]:
-        """One update from a batch of episodes; returns scalar metrics, still on the device."""
+        """One update from a batch of episodes, and what follows it; returns scalar metrics, still on the device."""
+        metrics = self.update(self.prepared(batch), self.numbers(clock))
+        self.after_update(clock)
+        return metrics
+
+    def numbers(self, clock: Clock) -> dict[str, float]:
+        """What an update at this time needs to know beside its batch."""
+        return {}
+
+    def prepared(self, batch: EpisodeBatch) -> Any:
+        """What of a batch the processor has to work out before an update."""
+        return batch
+
+    def update(self, batch: Any, numbers: Mapping[str, Number]) -> dict[str, Tensor]:
+        """One update, a plain function of a batch, some numbers and what is in this object; returns scalar metrics.
+
+        It never waits for the device: it asks for no tensor's value and makes no tensor's shape depend on one. So what
+        it does can be recorded once and played again, on other rows and numbers in the same places (`capture.py`).
+
+        Args:
+            batch: what `prepared` returned.
+            numbers: what `numbers` returned, each a number or, on the device, a scalar.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no update")
+
+    def after_update(self, clock: Clock) -> None:
+        """What happens now and then between two updates."""
+
+    def logged(self, number: Number) -> Float[Tensor, ""]:
+        """A number among metrics, without a wait for the device."""
+        return number.clone() if isinstance(number, Tensor) else torch.full((), number, device=self.device)
 
     def joint_policies(self, observation: Observation) -> dict[str, Float[Tensor, "B *A"]]:
         """Joint action probabilities at the first step of an episode, one axis per agent, by policy name.

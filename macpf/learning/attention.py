@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from macpf.learning.algorithm import Sizes
+from macpf.learning.algorithm import Number, Sizes
 from macpf.learning.hypernetworks import two_layers
+from macpf.learning.networks import one_hot
 from macpf.learning.returns import masked_mean, padded_mean
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class DuplexMixer(nn.Module):
     ) -> tuple[Float[Tensor, "R"], Float[Tensor, "R"]]:
         """Joint values of the actions' `values` Q_i, given the V_i as `baselines`; and the attention's regulariser."""
         weights, regulariser = self._weights(values, state, obs)
-        joint_actions = F.one_hot(actions, self.n_actions).flatten(-2).to(state.dtype)
+        joint_actions = one_hot(actions, self.n_actions).flatten(-2).to(state.dtype)
         advantages = (weights * (values - baselines)).detach()
         correction = ((self.kernels(state, joint_actions) - 1.0) * advantages).sum(dim=-1)
         return (weights * values).sum(dim=-1) + self.value(state).sum(dim=-1) + correction, regulariser
@@ -140,7 +140,7 @@ class DuplexMixer(nn.Module):
         return self.attention(state, features)
 
 
-def soft_values(q: Float[Tensor, "R N A"], alpha: float) -> Float[Tensor, "R N"]:
+def soft_values(q: Float[Tensor, "R N A"], alpha: Number) -> Float[Tensor, "R N"]:
     """V_i = alpha log sum exp(Q_i / alpha), eq. 4 with its logarithm; over all actions, as in the release."""
     return alpha * torch.logsumexp(q.detach() / alpha, dim=-1)
 

@@ -29,10 +29,19 @@ def stack_frames(batch: EpisodeBatch, inputs: Float[Tensor, "R *N I"], n_frames:
 
 
 @dataclass(frozen=True)
+class Part:
+    """Pieces for one gradient step, on the learner's device: see `Chunks`."""
+
+    entries: Int[Tensor, "E"]
+    before: Int[Tensor, "M"]
+    sizes: list[int]
+
+
+@dataclass(frozen=True)
 class Chunks:
     """M pieces, each of one agent in one episode and of at most C played steps, from the longest to the shortest.
 
-    Agent i in row r of a batch is entry r N + i.
+    Agent i in row r of a batch is entry r N + i. Chunks are cut and dealt on the CPU, wherever the batch lies.
 
     Attributes:
         steps: [M, C] entries of the pieces' steps, -1 behind a piece's end.
@@ -46,18 +55,18 @@ class Chunks:
     def of(cls, batch: EpisodeBatch, length: int) -> Chunks:
         """Cut every episode of every agent after each `length` steps."""
         R, N = batch.actions.shape
-        time, episode = batch.time, batch.episode
-        pieces = (len(batch.sizes) - 1) // length + 1  # of the longest episode
+        time, episode = batch.time.cpu(), batch.episode.cpu()
+        pieces = int(time.max()) // length + 1  # of the longest episode, at most
         played = batch.filled.cpu().bool()
         rows = torch.full((batch.size * pieces, length), -1)
         rows[(episode * pieces + time // length)[played], (time % length)[played]] = torch.arange(R)[played]
         n_steps = (rows >= 0).sum(dim=1)
         order = n_steps.argsort(descending=True, stable=True)[: int((n_steps > 0).sum())]
-        rows = rows[order].to(batch.actions.device).repeat_interleave(N, dim=0)
-        agents = torch.arange(N, device=rows.device).repeat(len(order))
+        rows = rows[order].repeat_interleave(N, dim=0)
+        agents = torch.arange(N).repeat(len(order))
         return cls(
             steps=torch.where(rows >= 0, rows * N + agents.unsqueeze(-1), -1),
-            before=batch.previous[rows[:, 0]] * N + agents,
+            before=batch.previous.cpu()[rows[:, 0]] * N + agents,
         )
 
     @property
@@ -72,6 +81,10 @@ class Chunks:
         sizes: list[int] = (self.steps >= 0).sum(dim=0).tolist()
         return [size for size in sizes if size]
 
+    def on(self, device: str) -> Part:
+        """These pieces as a learner on that device reads them."""
+        return Part(self.entries.to(device), self.before.to(device), self.sizes)
+
     def deal(self, n_parts: int, generator: torch.Generator) -> Iterator[Chunks]:
         """Random parts of equal size, up to one piece; all pieces as they are if there is one part."""
         if n_parts == 1:
@@ -80,5 +93,5 @@ class Chunks:
         M = len(self.steps)
         for part in torch.randperm(M, generator=generator, device=generator.device).tensor_split(n_parts):
             if len(part):
-                longest_first = part.sort().values
+                longest_first = part.cpu().sort().values
                 yield Chunks(self.steps[longest_first], self.before[longest_first])

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from macpf.learning.recurrence import recur
+from macpf.learning.recurrence import by_agent, recur
+
+if TYPE_CHECKING:
+    from macpf.experience.packing import Packing
 
 #: Stands for minus infinity in logits and values of unavailable actions, but keeps 0 * x finite.
 UNAVAILABLE = -1e10
@@ -38,20 +42,23 @@ class Trunk(nn.Module):
         self.gru = nn.GRU(hidden_dim, hidden_dim) if recurrent else None
 
     def forward(
-        self, inputs: Float[Tensor, "R N I"], sizes: Sequence[int], hidden: Float[Tensor, "BN H"] | None = None
+        self,
+        inputs: Float[Tensor, "R N I"],
+        sizes: Sequence[int] | Packing,
+        hidden: Float[Tensor, "BN H"] | None = None,
     ) -> tuple[Float[Tensor, "R N H"], Float[Tensor, "BN H"] | None]:
         """Features of every agent in every row, and the recurrent states after each episode's last.
 
         Args:
             inputs: rows ordered as in an `EpisodeBatch`.
-            sizes: rows of each time, so (B,) for a single step of B episodes.
+            sizes: rows of each time, so (B,) for a single step of B episodes; or a batch's packing.
             hidden: recurrent states before the first row, zeros if None.
         """
         x = F.relu(self.input(inputs))
         if self.gru is None:
             return x, None
         N = x.shape[1]
-        features, hidden = recur(self.gru, x.flatten(0, 1), [N * size for size in sizes], hidden)
+        features, hidden = recur(self.gru, x.flatten(0, 1), by_agent(sizes, N), hidden)
         return features.view_as(x), hidden
 
 
@@ -64,7 +71,10 @@ class AgentNetwork(nn.Module):
         self.head = nn.Linear(hidden_dim, n_actions)
 
     def forward(
-        self, inputs: Float[Tensor, "R N I"], sizes: Sequence[int], hidden: Float[Tensor, "BN H"] | None = None
+        self,
+        inputs: Float[Tensor, "R N I"],
+        sizes: Sequence[int] | Packing,
+        hidden: Float[Tensor, "BN H"] | None = None,
     ) -> tuple[Float[Tensor, "R N A"], Float[Tensor, "BN H"] | None]:
         """Outputs of every agent in every row, and the recurrent states after each episode's last (see `Trunk`)."""
         features, hidden = self.trunk(inputs, sizes, hidden)
@@ -81,6 +91,11 @@ def mask_unavailable(
 def pick(values: Float[Tensor, "*batch A"], actions: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
     """Values of the given actions."""
     return values.gather(-1, actions.unsqueeze(-1)).squeeze(-1)
+
+
+def one_hot(actions: Int[Tensor, "*batch"], n_actions: int) -> Bool[Tensor, "*batch A"]:
+    """True at each action's place; PyTorch's own looks at the actions first, for which a processor has to wait."""
+    return actions.unsqueeze(-1) == torch.arange(n_actions, device=actions.device)
 
 
 def gumbel(shape: torch.Size | tuple[int, ...], generator: torch.Generator) -> Tensor:

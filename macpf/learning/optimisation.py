@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -85,7 +85,8 @@ class Optimiser:
         return parts
 
     def _rule(self, parameters: list[nn.Parameter], lr: float) -> torch.optim.Optimizer:
-        return torch.optim.RMSprop(parameters, lr=lr, alpha=0.99, eps=1e-5, foreach=False)
+        own: dict[str, Any] = {"lr": lr, "eps": 1e-5, "foreach": False, "capturable": on_cuda(parameters)}
+        return torch.optim.RMSprop(parameters, alpha=0.99, **own)
 
     def step(self, loss: Tensor, moves: Sequence[str] | None = None) -> dict[str, Tensor]:
         """Minimise the loss by one step; returns the gradient norms before clipping, for logging.
@@ -113,7 +114,12 @@ class AdamOptimiser(Optimiser):
     """The same with Adam, which works element by element too (eps 1e-5, as in marlbenchmark/on-policy)."""
 
     def _rule(self, parameters: list[nn.Parameter], lr: float) -> torch.optim.Optimizer:
-        return torch.optim.Adam(parameters, lr=lr, eps=1e-5, foreach=False)
+        return torch.optim.Adam(parameters, lr=lr, eps=1e-5, foreach=False, capturable=on_cuda(parameters))
+
+
+def on_cuda(parameters: Sequence[Tensor]) -> bool:
+    """Whether an optimiser's step may be recorded (`capture.py`), so must not ask for a tensor's value."""
+    return any(parameter.is_cuda for parameter in parameters)
 
 
 def flatten(module: nn.Module) -> nn.Parameter:

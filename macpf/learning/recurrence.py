@@ -3,47 +3,68 @@
 PyTorch's own GRU takes such rows as a PackedSequence, but on the CPU its backward pass is then 4 to 10 times slower
 than with padding: every step's gradient is added to a tensor as large as the whole batch. Here the backward pass is
 written out: one small matrix product for each step, and one large one for each weight at the end. What a step does
-element by element is compiled: as separate operations on slices of columns it took longer than the products. On CUDA,
-cuDNN does all this already, and is used.
+element by element is compiled: as separate operations on slices of columns it took longer than the products. On CUDA
+the whole recurrence is one kernel (`recurrence_kernel.py`), or cuDNN's where rows come with sizes on the processor.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float
 from numba import njit
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence
+from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from macpf.experience.packing import Packing
 
 
 def recur(
-    gru: nn.GRU, x: Float[Tensor, "R I"], sizes: Sequence[int], start: Float[Tensor, "M H"] | None
+    gru: nn.GRU, x: Float[Tensor, "R I"], sizes: Sequence[int] | Packing, start: Float[Tensor, "M H"] | None
 ) -> tuple[Float[Tensor, "R H"], Float[Tensor, "M H"]]:
     """Run one GRU layer over M sequences.
 
     Args:
         gru: holds the weights.
         x: inputs, ordered by time first; the rows of one time are ordered as the sequences, longest sequence first.
-        sizes: how many sequences have a first, second, ... step: M = sizes[0] >= sizes[1] >= ..., with sum R.
+        sizes: how many sequences have a first, second, ... step: M = sizes[0] >= sizes[1] >= ..., with sum R. Or the
+            same as a packing; the states of rows that belong to no sequence are 0.
         start: states before the first step, zeros if None.
 
     Returns:
         The states after every step, and those after each sequence's last one.
     """
+    weights: Any = (gru.weight_ih_l0, gru.weight_hh_l0, gru.bias_ih_l0, gru.bias_hh_l0)
+    if not isinstance(sizes, Sequence):
+        start = x.new_zeros(sizes.size, gru.hidden_size) if start is None else start
+        if sizes.kernels:
+            from macpf.learning.recurrence_kernel import recur_in_one_kernel  # Triton comes with CUDA builds only
+
+            return recur_in_one_kernel(x, start, weights, sizes)
+        of_rows = sizes.sizes()
+        states, last = recur(gru, x[: sum(of_rows)], of_rows, start)
+        return F.pad(states, (0, 0, 0, len(x) - len(states))), last
     if start is None:
         start = x.new_zeros(sizes[0], gru.hidden_size)
     if not x.is_cpu:
-        packed, last = gru(PackedSequence(x, torch.tensor(sizes)), start.unsqueeze(0))
-        return packed.data, last.squeeze(0)
-    weights: Any = (gru.weight_ih_l0, gru.weight_hh_l0, gru.bias_ih_l0, gru.bias_hh_l0)
+        # In one piece of memory of their own, as cuDNN wants them, and else says at every call that it copies them.
+        joined = torch.cat([w.flatten() for w in weights]).split([w.numel() for w in weights])
+        views = [part.view_as(w) for part, w in zip(joined, weights, strict=True)]
+        states, last = torch.gru(x, torch.tensor(sizes), start.unsqueeze(0), views, True, 1, 0.0, True, False)
+        return states, last.squeeze(0)
     if len(sizes) == 1:
         return (states := torch.gru_cell(x, start, *weights)), states
     states = _Recurrence.apply(x, start, *weights, tuple(sizes))
     return states, last_states(states, sizes)
+
+
+def by_agent(sizes: Sequence[int] | Packing, n_agents: int) -> Sequence[int] | Packing:
+    """The same for rows of which each is one of every agent, behind one another."""
+    return [n_agents * size for size in sizes] if isinstance(sizes, Sequence) else sizes.times(n_agents)
 
 
 def last_states(states: Float[Tensor, "R H"], sizes: Sequence[int]) -> Float[Tensor, "M H"]:

@@ -23,10 +23,12 @@ def td_lambda(batch: EpisodeBatch, next_value: Float[Tensor, "R"], gamma: float,
     """
     discount = gamma * (1.0 - batch.terminated)
     one_step = (batch.reward + discount * next_value) * batch.filled
-    if lambda_ == 0.0 or len(batch.sizes) == 1:
+    if lambda_ == 0.0 or batch.sizes == (batch.size,):
         return one_step
     # For a step whose successor was not played there is nothing to look further into.
     trace = lambda_ * discount * batch.next(batch.filled)
+    if not isinstance(batch.sizes, tuple):
+        return accumulated(one_step - trace * next_value, trace, batch)
     returns = list(one_step.split(batch.sizes))
     traces, values = trace.split(batch.sizes), next_value.split(batch.sizes)
     for t in range(len(returns) - 2, -1, -1):
@@ -42,6 +44,10 @@ def gae(batch: EpisodeBatch, values: Float[Tensor, "R N"], gamma: float, lambda_
     Nothing is added after a terminal step; after a step at which an episode was cut comes the value of its last row.
     Where `filled` is 0 the result is 0. Source: Schulman et al., 2016, eq. 16.
     """
+    if not isinstance(batch.sizes, tuple):
+        filled, discount = batch.filled.unsqueeze(-1), gamma * (1.0 - batch.terminated).unsqueeze(-1)
+        surprise = batch.reward.unsqueeze(-1) + discount * batch.next(values) - values
+        return accumulated(surprise * filled, lambda_ * discount * filled, batch)
     reward, discount, filled = (
         rows.unsqueeze(-1).split(batch.sizes) for rows in (batch.reward, gamma * (1.0 - batch.terminated), batch.filled)
     )
@@ -58,6 +64,24 @@ def gae(batch: EpisodeBatch, values: Float[Tensor, "R N"], gamma: float, lambda_
     return torch.cat(advantages[::-1])
 
 
+def accumulated(
+    values: Float[Tensor, "R *N"], factors: Float[Tensor, "R *1"], batch: EpisodeBatch
+) -> Float[Tensor, "R *N"]:
+    """x_t = v_t + f_t x_{t+1} in every row, without a step for each time.
+
+    Each round adds what lies as far ahead as all rounds before have looked, so their number is the logarithm of the
+    length (Hillis and Steele, 1986).
+    """
+    assert not isinstance(batch.sizes, tuple)
+    later = F.pad(batch.later, (0, 1), value=len(batch.later))  # with a row of zeros behind all others
+    x, reach = (F.pad(rows, (0, 0) * (rows.dim() - 1) + (0, 1)) for rows in (values, factors))
+    for _ in range((len(batch.sizes.starts) - 2).bit_length()):
+        x = x + reach * x[later]
+        reach = reach * reach[later]
+        later = later[later]
+    return x[:-1]
+
+
 def masked_mean(values: Float[Tensor, "R"], mask: Float[Tensor, "R"]) -> Float[Tensor, ""]:
     """Mean of the values where the mask is 1, and 0 where it keeps nothing."""
     return (values * mask).sum() / mask.sum().clamp(min=1.0)
@@ -69,6 +93,12 @@ def padded_mean(values: Float[Tensor, "R"], batch: EpisodeBatch) -> Float[Tensor
     The row after an episode's end counts if T has room for it, as in QPLEX's and REL's code, which take the plain mean
     of padded tensors.
     """
+    if not isinstance(batch.sizes, tuple):
+        n_times = (batch.sizes.starts.diff() > 0).sum()
+        at_last = batch.time == n_times - 1
+        played = (batch.filled * at_last).amax()
+        counts = torch.where(at_last, played, (batch.time < n_times).to(values.dtype))
+        return (values * counts).sum() / (batch.size * (n_times - 1 + played))
     whole, last = values[: -batch.sizes[-1]], values[-batch.sizes[-1] :]
     # The last rows are either steps of the longest episodes or what was seen after them.
     played = batch.filled[-batch.sizes[-1] :].amax()
@@ -76,7 +106,7 @@ def padded_mean(values: Float[Tensor, "R"], batch: EpisodeBatch) -> Float[Tensor
 
 
 def entropy_bonus(
-    batch: EpisodeBatch, log_prob: Float[Tensor, "R N"], alpha: float, at_the_end: bool
+    batch: EpisodeBatch, log_prob: Float[Tensor, "R N"], alpha: float | Tensor, at_the_end: bool
 ) -> Float[Tensor, "R"]:
     """-alpha times the agents' mean log-probability one step later, not discounted, as REL adds it to its returns.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import torch
@@ -10,7 +11,7 @@ from jaxtyping import Float, Int
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from macpf.learning.algorithm import Memory, OffPolicyAlgorithm, Sizes, checked
+from macpf.learning.algorithm import Memory, Number, OffPolicyAlgorithm, Sizes, checked
 from macpf.learning.exploration import epsilon_greedy
 from macpf.learning.networks import AgentNetwork, mask_unavailable
 from macpf.learning.optimisation import Optimiser, TargetUpdates, target_of
@@ -96,14 +97,21 @@ class ValueBased(OffPolicyAlgorithm):
         actions = mask_unavailable(q, observation.available).argmax(dim=-1)
         return actions, Memory(actions, hidden)
 
-    def learn(self, batch: EpisodeBatch, clock: Clock) -> dict[str, Tensor]:
-        """One gradient step on the sum of the losses, then the target update if it is due."""
+    def numbers(self, clock: Clock) -> dict[str, float]:
+        """Epsilon, which is only logged."""
+        return {"epsilon": self.epsilon(clock)}
+
+    def update(self, batch: EpisodeBatch, numbers: Mapping[str, Number]) -> dict[str, Tensor]:
+        """One gradient step on the sum of the losses."""
         losses = self.losses(batch)
         norms = self.optimiser.step(torch.stack(list(losses.values())).sum())
+        logged = {f"train/loss/{name}": loss.detach() for name, loss in losses.items()}
+        return logged | norms | {"train/epsilon": self.logged(numbers["epsilon"])}
+
+    def after_update(self, clock: Clock) -> None:
+        """The target update, if it is due."""
         if self.target_updates.due(clock.episodes):
             self.target.load_state_dict(self.live.state_dict())
-        logged = {f"train/loss/{name}": loss.detach() for name, loss in losses.items()}
-        return logged | norms | {"train/epsilon": torch.tensor(self.epsilon(clock), device=self.device)}
 
     def losses(self, batch: EpisodeBatch) -> dict[str, Float[Tensor, ""]]:
         """The squared TD error, and what the mixer adds."""

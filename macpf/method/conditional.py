@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float, Int
@@ -20,6 +21,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from macpf.learning.networks import Trunk
+
+if TYPE_CHECKING:
+    from macpf.experience.packing import Packing
 
 #: The two halves of everything, and the names of the two greedy policies.
 INDEPENDENT, DEPENDENT = "independent", "dependent"
@@ -34,12 +38,14 @@ class Factors:
         own: [R, N, A] the share of the correction that depends on the agent's own trajectory.
         table: [N, A, A] the share that agent j's action a adds to the corrections of the agents that depend on it.
         depends: [R, N, N] on whose actions each agent's correction depends, or None: on all that come before it.
+        kernels: see `macpf.experience.packing.Packing`.
     """
 
     independent: Float[Tensor, "R N A"]
     own: Float[Tensor, "R N A"]
     table: Float[Tensor, "N A A"]
     depends: Float[Tensor, "R N N"] | None = None
+    kernels: bool = False
 
     @property
     def base(self) -> Float[Tensor, "R N A"]:
@@ -86,7 +92,7 @@ class ConditionalNetwork(nn.Module):
     def forward(
         self,
         inputs: Float[Tensor, "R N I"],
-        sizes: Sequence[int],
+        sizes: Sequence[int] | Packing,
         hidden: Float[Tensor, "BN H"] | None = None,
         depends: Float[Tensor, "R N N"] | None = None,
         table: Float[Tensor, "N A A"] | None = None,
@@ -103,7 +109,8 @@ class ConditionalNetwork(nn.Module):
         of_trunk = features if self.trunk_gradient else features.detach()
         own = F.linear(of_trunk, for_features, self.correction.bias)
         table = self.table() if table is None else table
-        return Factors(self.independent(features), own, table, depends), hidden
+        kernels = not isinstance(sizes, Sequence) and sizes.kernels
+        return Factors(self.independent(features), own, table, depends, kernels), hidden
 
     def table(self) -> Float[Tensor, "N A A"]:
         """What each agent's actions add to the corrections of others, for these weights."""

@@ -8,7 +8,7 @@ which losses step what is data (`plans` in conf/algo/macpf.yaml).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from macpf.learning.algorithm import Memory, OffPolicyAlgorithm, Sizes, checked
+from macpf.learning.algorithm import Memory, Number, OffPolicyAlgorithm, Sizes, checked
 from macpf.learning.attention import mean_regulariser
 from macpf.learning.networks import gumbel, mask_unavailable, pick
 from macpf.learning.optimisation import Optimiser, TargetUpdates, target_of
@@ -217,19 +217,26 @@ class MACPF(OffPolicyAlgorithm):
 
     # --- learning -----------------------------------------------------------------------------------------------
 
-    def learn(self, batch: EpisodeBatch, clock: Clock) -> dict[str, Tensor]:
-        """The steps of the plan on the losses of equations 16 to 19, then the target update if it is due."""
-        alpha, mixing, passes = self.alpha(clock), self.mixing(clock), self.passes(batch)
+    def numbers(self, clock: Clock) -> dict[str, float]:
+        """The temperature, and the share of a uniform policy."""
+        return {"alpha": self.alpha(clock), "uniform": 0.0 if self.epsilon_mixing == "none" else self.epsilon(clock)}
+
+    def update(self, batch: EpisodeBatch, numbers: Mapping[str, Number]) -> dict[str, Tensor]:
+        """The steps of the plan on the losses of equations 16 to 19."""
+        alpha, passes = numbers["alpha"], self.passes(batch)
+        mixing = UNMIXED if self.epsilon_mixing == "none" else Mixing(numbers["uniform"], self.epsilon_mixing)
 
         def losses_of(step: UpdateStep) -> dict[str, Tensor]:
             losses = self.losses(batch, alpha, mixing, step.losses, passes)
             passes.will_move(step.moves)
             return losses
 
-        logged = follow(self.plan, self.optimiser, losses_of)
+        return follow(self.plan, self.optimiser, losses_of) | {"train/alpha": self.logged(alpha)}
+
+    def after_update(self, clock: Clock) -> None:
+        """The target update, if it is due."""
         if self.target_updates.due(clock.episodes):
             self.target.load_state_dict(self.critic.state_dict())
-        return logged | {"train/alpha": torch.tensor(alpha, device=self.device)}
 
     def passes(self, batch: EpisodeBatch) -> Passes:
         """The passes through the networks that losses on this batch share."""
@@ -239,7 +246,7 @@ class MACPF(OffPolicyAlgorithm):
     def losses(
         self,
         batch: EpisodeBatch,
-        alpha: float,
+        alpha: Number,
         mixing: Mixing = UNMIXED,
         wanted: Sequence[str] | None = None,
         passes: Passes | None = None,
@@ -283,7 +290,7 @@ class MACPF(OffPolicyAlgorithm):
         targets: tuple[Factors, Mix],
         sampled: Int[Tensor, "R N"],
         log_pi: Float[Tensor, "R N A"],
-        alpha: float,
+        alpha: Number,
     ) -> Float[Tensor, "R"]:
         """The targets of eq. 16 or 17, given the target critic's values and sampled a' with their log-probabilities."""
         q, mix = targets
@@ -296,7 +303,7 @@ class MACPF(OffPolicyAlgorithm):
         return td_lambda(batch, batch.next(value), self.gamma, self.td_lambda) + bonus
 
     def _critic_loss(
-        self, half: str, batch: EpisodeBatch, values: tuple[Factors, Mix], goal: Float[Tensor, "R"], alpha: float
+        self, half: str, batch: EpisodeBatch, values: tuple[Factors, Mix], goal: Float[Tensor, "R"], alpha: Number
     ) -> Float[Tensor, ""]:
         """The critic at the actions that were played (eq. 13 to 15), and what its mixer adds."""
         q, mix = values
@@ -311,7 +318,7 @@ class MACPF(OffPolicyAlgorithm):
         values: tuple[Factors, Any],
         sampled: Int[Tensor, "R N"],
         log_pi: Float[Tensor, "R N A"],
-        alpha: float,
+        alpha: Number,
     ) -> Float[Tensor, ""]:
         """The policies follow the critics; with alpha_i = alpha / k_i both sides are multiplied by k_i."""
         q, mix = values

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.nn import functional as F
 
-from macpf.learning.networks import mask_unavailable
+from macpf.learning.algorithm import Number
+from macpf.learning.networks import mask_unavailable, one_hot
 from macpf.learning.returns import masked_mean
 
 #: By how much the imitated action's logit should exceed the others': finite, so that corrections can undo it.
 LOGIT_GAP = 4.0
 
 
-def soft_value(target_q: Float[Tensor, "R"], joint_log_prob: Float[Tensor, "R"], alpha: float) -> Float[Tensor, "R"]:
+def soft_value(target_q: Float[Tensor, "R"], joint_log_prob: Float[Tensor, "R"], alpha: Number) -> Float[Tensor, "R"]:
     """Q_jt(s', a') - alpha log pi_jt(a' | s'), the bracket inside eq. 16 and 17, at sampled a'."""
     return target_q - alpha * joint_log_prob
 
@@ -26,7 +26,7 @@ def td_error(q: Float[Tensor, "R"], target: Float[Tensor, "R"], filled: Float[Te
 def policy_loss(
     log_policy: Float[Tensor, "R N A"],
     q: Float[Tensor, "R N A"],
-    alpha: float,
+    alpha: Number,
     filled: Float[Tensor, "R"],
 ) -> Float[Tensor, ""]:
     """E_pi[alpha_i log pi_i - Q_i] in closed form over the agent's own actions (eq. 18 and 19).
@@ -53,6 +53,6 @@ def imitation_loss(
 
     Not in the paper's losses; see `independent_target` in `learner.py`.
     """
-    wanted = F.one_hot(actions, log_policy.shape[-1]) * LOGIT_GAP
+    wanted = one_hot(actions, log_policy.shape[-1]) * LOGIT_GAP
     wanted = mask_unavailable(wanted, available).softmax(dim=-1)
     return masked_mean(-(wanted * log_policy).sum(dim=-1).mean(dim=-1), filled)

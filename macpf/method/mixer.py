@@ -11,7 +11,7 @@ from typing import Protocol
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from macpf.learning.algorithm import Sizes
+from macpf.learning.algorithm import Number, Sizes
 from macpf.learning.attention import DuplexMixer, soft_values
 from macpf.learning.hypernetworks import MixingWeights, mix_monotonically
 from macpf.learning.networks import pick
@@ -21,7 +21,7 @@ class Mix(Protocol):
     """A mixer that has seen the states of R rows."""
 
     def __call__(
-        self, q: Float[Tensor, "R N A"], actions: Int[Tensor, "R N"], alpha: float
+        self, q: Float[Tensor, "R N A"], actions: Int[Tensor, "R N"], alpha: Number
     ) -> tuple[Float[Tensor, "R"], Float[Tensor, "R"] | None]:
         """Joint values of the actions (eq. 14 and 15), and what a row adds to the loss, if anything."""
 
@@ -39,7 +39,7 @@ class LinearMix:
     constant: Float[Tensor, "R"]
 
     def __call__(
-        self, q: Float[Tensor, "R N A"], actions: Int[Tensor, "R N"], alpha: float
+        self, q: Float[Tensor, "R N A"], actions: Int[Tensor, "R N"], alpha: Number
     ) -> tuple[Float[Tensor, "R"], None]:
         """See `Mix`."""
         return (self.gains * pick(q, actions)).sum(dim=-1) + self.constant, None
@@ -69,7 +69,7 @@ class NonlinearMixer(nn.Module):
         """One pass through the hypernetworks for however many mixes."""
         weights = self.weights(state)
 
-        def mix(q: Tensor, actions: Tensor, alpha: float) -> tuple[Tensor, None]:
+        def mix(q: Tensor, actions: Tensor, alpha: Number) -> tuple[Tensor, None]:
             return mix_monotonically(pick(q, actions), weights), None
 
         return mix
@@ -85,7 +85,7 @@ class AttentionMixer(nn.Module):
     def forward(self, state: Float[Tensor, "R S"], obs: Float[Tensor, "R N O"]) -> Mix:
         """Nothing can be shared between two mixes but the states."""
 
-        def mix(q: Tensor, actions: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+        def mix(q: Tensor, actions: Tensor, alpha: Number) -> tuple[Tensor, Tensor]:
             joint, regulariser = self.duplex(pick(q, actions), soft_values(q, alpha), actions, state, obs)
             return joint, 1e-3 * regulariser
 

@@ -8,9 +8,8 @@ from typing import Literal
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.nn import functional as F
 
-from macpf.learning.networks import mask_unavailable, pick
+from macpf.learning.networks import mask_unavailable, one_hot, pick
 from macpf.method.conditional import DEPENDENT, Factors
 from macpf.method.sampling import compiled_choice
 
@@ -23,19 +22,24 @@ class Mixing:
     """A uniform policy that is mixed into each agent's softmax (the authors' code; none in the paper).
 
     Attributes:
-        share: its weight, 0 for none.
+        share: its weight, 0 for none; a tensor counts as some.
         over: `available`: uniform over the available actions, so every one of them gets share / their number.
             `all`: uniform over all A actions, as in the authors' code; then the unavailable ones are removed and the
             rest is divided by its sum. What the uniform policy weighs in the end depends on how much of the softmax,
             which is over all actions there, lies on available ones.
     """
 
-    share: float = 0.0
+    share: float | Tensor = 0.0
     over: Literal["available", "all"] = "available"
+
+    @property
+    def none(self) -> bool:
+        """Whether nothing is mixed in."""
+        return not isinstance(self.share, Tensor) and self.share == 0.0
 
     def log_policy(self, scores: Float[Tensor, "*batch A"], available: Bool[Tensor, "*batch A"]) -> Tensor:
         """Log-probabilities of the actions, given logits; unavailable ones have probability 0."""
-        if self.share == 0.0:
+        if self.none:
             return mask_unavailable(scores, available).log_softmax(dim=-1)
         if self.over == "all":
             mixed = (1.0 - self.share) * scores.softmax(dim=-1) + self.share / scores.shape[-1]
@@ -106,8 +110,7 @@ def _scores(
     """What is largest for the chosen action. A sample needs log-probabilities up to a constant, so logits will do."""
     if noise is None:
         return mask_unavailable(logits, available)
-    plain = mixing.share == 0.0
-    return (mask_unavailable(logits, available) if plain else mixing.log_policy(logits, available)) + noise
+    return (mask_unavailable(logits, available) if mixing.none else mixing.log_policy(logits, available)) + noise
 
 
 @torch.no_grad()
@@ -121,17 +124,18 @@ def choose_in_order(
     """Let the agents choose one after the other, each knowing its predecessors' choices.
 
     With Gumbel noise this samples pi_dep (eq. 11); without, each agent takes its best action given a_<i. What needs
-    more than table rows and a running sum was done for all agents at once before; on the CPU the rest is compiled.
+    more than table rows and a running sum was done for all agents at once before; on the CPU the rest is compiled, on
+    CUDA it is one kernel, or a handful of operations for each agent.
     """
-    mixed = noise is not None and mixing.share > 0.0
+    mixed = noise is not None and not mixing.none
     base = factors.base
     scores = base if mixed else _scores(base, available, noise, UNMIXED)
-    if scores.device.type == CPU:
-        if mixed:
-            assert noise is not None
-            mixture = (available, noise, mixing.share, mixing.over == "all")
-            return compiled_choice(scores, factors.table, factors.depends, forced, mixture)
-        return compiled_choice(scores, factors.table, factors.depends, forced)
+    if scores.device.type == CPU or factors.kernels:
+        choice = compiled_choice
+        if factors.kernels:
+            from macpf.method.choice_kernel import choose_in_one_kernel as choice  # Triton comes with CUDA builds only
+        mixture = (available, noise, mixing.share, mixing.over == "all") if noise is not None and mixed else None
+        return choice(scores, factors.table, factors.depends, forced, mixture)
     chosen, shares = [], torch.zeros_like(scores)
     before = torch.zeros_like(scores[:, 0])
     for i in range(scores.shape[1]):
@@ -163,7 +167,7 @@ def greedy_joint_action(
     Where several joint actions are equally good, all agents must mean the same one, and go on meaning it while the
     estimates wander: values within `tie` of the best count as equal, and pi_ind's present choice wins.
     """
-    present = F.one_hot(log_ind.detach().argmax(dim=-1), log_ind.shape[-1])
+    present = one_hot(log_ind.detach().argmax(dim=-1), log_ind.shape[-1])
     return choose_in_order(q, available, noise=tie * present)
 
 

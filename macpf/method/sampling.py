@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 #: Availability [R, N, A], Gumbel noise [R, N, A], weight of a uniform policy, and whether it is over all actions.
-Mixture: TypeAlias = tuple[Bool[Tensor, "R N A"], Float[Tensor, "R N A"], float, bool]
+Mixture: TypeAlias = tuple[Bool[Tensor, "R N A"], Float[Tensor, "R N A"], float | Float[Tensor, ""], bool]
 
 
 def compiled_choice(
@@ -41,7 +41,7 @@ def compiled_choice(
     logits = scores.detach().numpy()
     available, noise, share, over_all = np.zeros((0, 0, 0), dtype=np.bool_), logits[:0], 0.0, False
     if mixture is not None:
-        available, noise, share, over_all = mixture[0].numpy(), mixture[1].numpy(), *mixture[2:]
+        available, noise, share, over_all = mixture[0].numpy(), mixture[1].numpy(), float(mixture[2]), mixture[3]
     _choose(logits, table.detach().numpy(), some, fixed, available, noise, share, over_all, chosen)
     return torch.from_numpy(chosen)
 
