@@ -130,4 +130,7 @@ class EpisodeBatch:
             for name, x in self.tensors()
         }
         times = max(1 << (len(self.sizes) - 1).bit_length(), LEAST_TIMES)
-        return replace(self, **longer, sizes=Packing.of(self.sizes, times))
+        packing = Packing.of(self.sizes, times)
+        if self.reward.is_cuda:  # without waiting for it
+            packing = replace(packing, starts=packing.starts.pin_memory().to(self.reward.device, non_blocking=True))
+        return replace(self, **longer, sizes=packing)

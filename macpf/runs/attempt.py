@@ -135,7 +135,7 @@ class Attempt:
         if state is not None:
             trainer.resume(state)
         verb = "starts" if state is None else f"goes on at env step {trainer.clock.env_steps:,}"
-        self.console.say(f"{self.identity}: {verb} on {parts.rollout.device}, in {folder.path}")
+        self.console.say(f"{self.identity}: {verb} on {parts.placement.device}, in {folder.path}")
         trainer.tell()
         train(trainer)
         trainer.save()
@@ -164,9 +164,10 @@ class Attempt:
         """Write a GIF of one episode of each policy into the folder, if the log is to have them."""
         if not self.tracking.media or self.tracking.mode == "disabled":
             return
-        for policy in self.parts.algorithm.policies:
+        player = self.parts.placement.player
+        for policy in player.policies:
             try:
-                write_atomically(picture_of(self.folder.path, policy), film(self.cfg, self.parts.algorithm, policy))
+                write_atomically(picture_of(self.folder.path, policy), film(self.cfg, player, policy))
             except Exception as error:  # the run has its results, with or without a picture
                 log.warning("%s: no picture of an episode (%s)", self.identity, " ".join(str(error).split()))
 
@@ -237,7 +238,7 @@ class Attempt:
             commit=commit(),
             torch=torch.__version__,
             python=platform.python_version(),
-            device=self.parts.rollout.device,
+            device=self.parts.placement.device,
             threads=torch.get_num_threads(),
             host=f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
             started=self.standing["started"],

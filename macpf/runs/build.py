@@ -18,6 +18,7 @@ from macpf.learning.algorithm import Algorithm
 from macpf.runs.errors import ConfigError, described
 from macpf.runs.evaluation import Evaluator
 from macpf.runs.identity import Seeds
+from macpf.runs.placement import PLACES, Acceleration, Placement
 from macpf.runs.settings import (
     Budget,
     CheckpointSettings,
@@ -39,9 +40,13 @@ from macpf.runs.weights import Unusable, to_begin_with
 
 @dataclass
 class Parts:
-    """Everything a run trains with; the replay of an on-policy algorithm stays empty."""
+    """Everything a run trains with; the replay of an on-policy algorithm stays empty.
+
+    `algorithm` is the one that learns; `placement` knows which one plays.
+    """
 
     algorithm: Algorithm
+    placement: Placement
     rollout: Rollout
     evaluator: Evaluator
     replay: Replay
@@ -85,25 +90,33 @@ def build(cfg: DictConfig, trains: bool = True) -> Parts:
     seeds = Seeds.of(cfg.seed)
     budget = check("budget", Budget, cfg.budget)
     check_kept(check("checkpoint", CheckpointSettings, cfg.checkpoint), budget)
-    device = choose_device(cfg.device)
     env = make_env(cfg, "env.parallel", cfg.env.parallel, seeds.env)
     eval_env = make_env(cfg, "env.eval_parallel", cfg.env.eval_parallel, seeds.eval_env)
-    torch.manual_seed(seeds.networks)
-    algorithm = _instantiate("algo.learner", cfg.algo.learner, sizes=env.spec, device=device, seed=seeds.algorithm)
-    if cfg.init_from is not None:
-        _begin_with(algorithm, cfg.init_from)
+
+    def make(device: str) -> Algorithm:
+        torch.manual_seed(seeds.networks)
+        made: Algorithm = _instantiate(
+            "algo.learner", cfg.algo.learner, sizes=env.spec, device=device, seed=seeds.algorithm
+        )
+        if cfg.init_from is not None:
+            _begin_with(made, cfg.init_from)
+        return made
+
+    placement = Placement(choose_device(cfg.device), make, cfg.accelerate)
+    algorithm, plays_on = placement.learner, placement.place.plays_on
     settings = _experience_settings(cfg, algorithm.on_policy)
     if trains:
         check_that_it_learns(settings, budget, env.batch_size, env.spec.episode_limit)
     capacity = settings.capacity if isinstance(settings, ReplaySettings) else 1
     bootstrap = check("env.bootstrap_at_limit", bool, cfg.env.bootstrap_at_limit)
     try:
-        evaluator = Evaluator(Rollout(eval_env, bootstrap, device), budget.eval_episodes)
+        evaluator = Evaluator(Rollout(eval_env, bootstrap, plays_on), budget.eval_episodes)
     except ValueError as error:
         raise ConfigError(str(error)) from error
     return Parts(
         algorithm=algorithm,
-        rollout=Rollout(env, bootstrap, device),
+        placement=placement,
+        rollout=Rollout(env, bootstrap, plays_on),
         evaluator=evaluator,
         replay=Replay(capacity, seeds.replay, env),
         settings=settings,
@@ -132,9 +145,9 @@ def check_planned(cfg: DictConfig, thoroughly: bool, elsewhere: bool) -> None:
     """
     if cfg.mode == "render":
         raise ConfigError("mode=render draws one episode and sweeps nothing; leave -m out")
-    if elsewhere and cfg.device == "cuda":
+    if elsewhere and cfg.device in PLACES:
         cfg = cfg.copy()
-        cfg.device = "cpu"
+        cfg.device, cfg.accelerate = "cpu", check("accelerate", Acceleration, cfg.accelerate) and "auto"
     if thoroughly:
         build(cfg)
     else:

@@ -30,6 +30,7 @@ from macpf.records.files import write_atomically
 from macpf.runs.build import make_env, settle
 from macpf.runs.errors import ConfigError, RunRefused
 from macpf.runs.identity import Seeds, commit
+from macpf.runs.placement import PLACES
 from macpf.runs.settings import STRICT, check, check_run_settings, choose_device
 from macpf.runs.team import known_policy, refuse_other_sizes, team_of
 from macpf.runs.trained import reopened
@@ -89,7 +90,7 @@ class Evaluation:
         run = reopened(cfg, typed)
         if chosen := settle(run):
             print(chosen)
-        device = choose_device(cfg.device)
+        device = PLACES[choose_device(cfg.device)].plays_on
         about, algorithm = team_of(run, device)
         policies = algorithm.policies if cfg.policy is None else (known_policy(algorithm, cfg.policy),)
         env = make_env(run, "env.eval_parallel", run.env.eval_parallel, Seeds.of(cfg.seed).eval_env)

@@ -40,7 +40,7 @@ algo.learner.lr=0.001       any setting of the algorithm; --cfg job shows them a
 checkpoint.keep=[1000]      keep the weights at an env step; checkpoint.keep_every=1000: again and again
 init_from=<folder>          begin with the weights of a trained run
 outputs=outputs             the root of all run folders
-device=auto                 cpu, cuda
+device=auto                 cpu, cuda (plays on the CPU, learns on the GPU), cuda-only
 checkpoint.every_seconds=60 seconds of work that a power cut may cost
 hydra.launcher.n_jobs=2     processes of a sweep (default: all cores)
 

@@ -23,6 +23,7 @@ NOT_RESULTS = (
     "policy",
     "seed",
     "device",
+    "accelerate",
     "threads",
     "outputs",
     "tracking",

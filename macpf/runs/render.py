@@ -20,6 +20,7 @@ from macpf.records.files import write_atomically
 from macpf.runs.build import make_env, settle
 from macpf.runs.errors import ConfigError
 from macpf.runs.identity import Seeds
+from macpf.runs.placement import PLACES
 from macpf.runs.settings import check_run_settings, choose_device
 from macpf.runs.team import known_policy, refuse_other_sizes, team_of
 from macpf.runs.trained import reopened
@@ -51,7 +52,7 @@ def render(cfg: DictConfig, typed: Iterable[str] = ()) -> None:
         refuse_policy_without_run(cfg)
         team = random_team(cfg.seed)
     else:
-        about, algorithm = team_of(one, choose_device(cfg.device))
+        about, algorithm = team_of(one, PLACES[choose_device(cfg.device)].plays_on)
         refuse_other_sizes(about, env.spec)
         policy = algorithm.policies[0] if cfg.policy is None else known_policy(algorithm, cfg.policy)
         team = _greedy_team(algorithm, Rollout(env, True, algorithm.device), policy)

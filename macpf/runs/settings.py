@@ -13,6 +13,7 @@ from pydantic.dataclasses import dataclass as checked
 
 from macpf.runs.command_line import NAME
 from macpf.runs.errors import ConfigError
+from macpf.runs.placement import PLACES, Acceleration
 
 STRICT = ConfigDict(extra="forbid")
 
@@ -155,6 +156,7 @@ def check_run_settings(cfg: DictConfig) -> None:
     check("init_from", Annotated[str, AfterValidator(_folder)] | None, cfg.init_from)
     check("outputs", Annotated[str, AfterValidator(_folder)], cfg.outputs)
     choose_device(cfg.device)
+    check("accelerate", Acceleration, cfg.accelerate)
 
 
 def _folder(path: str) -> str:
@@ -219,11 +221,13 @@ def choose_device(device: str) -> str:
     Raises:
         ConfigError: for a device that is not known or not there.
     """
-    if device not in ("auto", "cpu", "cuda"):
-        raise ConfigError(f"device={device} is not known; use auto, cpu or cuda")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device=cuda, but this machine shows no CUDA device; use device=auto or device=cpu")
-    return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device not in PLACES:
+        raise ConfigError(f"device={device} is not known; use auto, cpu or cuda, or cuda-only")
+    if device != "cpu" and not torch.cuda.is_available():
+        raise ConfigError(f"device={device}, but this machine shows no CUDA device; use device=auto or device=cpu")
+    return device
 
 
 def check_that_it_learns(

@@ -48,15 +48,14 @@ def train_off_policy(run: Trainer, settings: ReplaySettings) -> None:
     run.evaluate_if_due()
     while not run.reached_budget:
         run.safe_point()
-        played = parts.rollout.play(parts.algorithm, clock)
+        played = parts.rollout.play(parts.placement.player, clock)
         run.count(played)
         parts.replay.add(played.episodes)
         run.journal.append(played.episodes)
         if len(parts.replay) >= max(settings.burn_in, settings.batch):
             for _ in range(len(played.episodes) * settings.updates_per_episode):
                 reads = parts.algorithm.reads_visibility, parts.algorithm.reads_after_end
-                batch = parts.replay.sample(settings.batch, *reads).to(parts.rollout.device)
-                run.learned(parts.algorithm.learn(batch, clock))
+                run.learned(parts.placement.learn(parts.replay.sample(settings.batch, *reads), clock))
         run.evaluate_if_due()
 
 
@@ -72,13 +71,13 @@ def train_on_policy(run: Trainer, settings: RolloutSettings) -> None:
         enough = clock.env_steps + settings.env_steps
         while clock.env_steps < enough and not run.reached_budget:
             run.evaluate_if_due()
-            played = parts.rollout.play(parts.algorithm, clock)
+            played = parts.rollout.play(parts.placement.player, clock)
             run.count(played)
             episodes += played.episodes
         if clock.env_steps < enough:
             break  # the budget ends within a collection, and too few episodes would do harm
-        batch = as_batch(episodes, parts.rollout.env, parts.algorithm.reads_visibility).to(parts.rollout.device)
-        run.learned(parts.algorithm.learn(batch, clock))
+        batch = as_batch(episodes, parts.rollout.env, parts.algorithm.reads_visibility)
+        run.learned(parts.placement.learn(batch, clock))
     run.evaluate_if_due()
 
 
@@ -152,7 +151,7 @@ class Trainer:
         self.path, self.journal, self.save_every, self.report = path, journal, save_every, report
         self.due = due
         self.clock, self.meter = Clock(), Meter()
-        self.health = Health(deferred=parts.rollout.device != "cpu")
+        self.health = Health(deferred=parts.placement.place.learns_on != "cpu")
         self.evaluated = -1  # number of the newest evaluation
         self.kept = -1  # env steps up to which weights have been kept
         self.score: dict[str, float] = {}
@@ -195,9 +194,9 @@ class Trainer:
         if number == before:
             return
         self.check_health()
-        results = self.parts.evaluator(self.parts.algorithm)
+        results = self.parts.evaluator(self.parts.placement.player)
         if self.reached_budget:
-            results |= self.parts.evaluator.sample(self.parts.algorithm, self.clock)
+            results |= self.parts.evaluator.sample(self.parts.placement.player, self.clock)
         score = self.parts.rollout.env.spec.score
         self.score = {policy: results[names.score(policy, score)] for policy in self.parts.algorithm.policies}
         self.evaluated = number
@@ -269,10 +268,10 @@ class Trainer:
         if self.reached_budget:
             replay["first"] = replay["added"]  # nobody will sample any more
         state = {
-            "made_with": made_with(self.parts.rollout.device),
+            "made_with": made_with(self.parts.placement.device),
             "spec": dataclasses.asdict(self.parts.rollout.env.spec),
             "clock": self.clock.state_dict(),
-            "algorithm": self.parts.algorithm.state_dict(),
+            **self.parts.placement.state_dict(),
             "replay": replay,
             "env": self.parts.rollout.env.state_dict(),
             "eval_env": self.parts.evaluator.rollout.env.state_dict(),
@@ -299,7 +298,7 @@ class Trainer:
             ) from error
 
     def _warn_of_changes(self, before: dict[str, Any]) -> None:
-        now = made_with(self.parts.rollout.device)
+        now = made_with(self.parts.placement.device)
         if before["device"] != now["device"]:
             raise RunRefused(f"{self.path} was made on {before['device']}; go on with device={before['device']}")
         for what in ("threads", "commit"):
@@ -308,7 +307,7 @@ class Trainer:
 
     def _restore(self, state: dict[str, Any]) -> None:
         self.clock.load_state_dict(state["clock"])
-        self.parts.algorithm.load_state_dict(state["algorithm"])
+        self.parts.placement.load_state_dict(state)
         self.parts.replay.load_state_dict(state["replay"])
         self.parts.rollout.env.load_state_dict(state["env"])
         self.parts.evaluator.rollout.env.load_state_dict(state["eval_env"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import hydra
 import pytest
@@ -68,10 +68,12 @@ def make_learner() -> Callable[..., Algorithm]:
 def episodes(ragged_batch: Callable[..., EpisodeBatch]) -> Callable[..., EpisodeBatch]:
     """Episodes that terminate or are cut, as the case reads them."""
 
-    def make(algorithm: Algorithm, seed: int = 0, sizes: EnvSpec = SIZES) -> EpisodeBatch:
+    def make(
+        algorithm: Algorithm, seed: int = 0, lengths: Sequence[int] = (9, 8, 5, 3, 1), sizes: EnvSpec = SIZES
+    ) -> EpisodeBatch:
         # With the row after the end everywhere for those who read it: the helper leaves it out where not cut.
         cut = range(5) if getattr(algorithm, "reads_after_end", False) else (1, 3)
-        return ragged_batch(sizes, [9, 8, 5, 3, 1], cut=cut, seed=seed)
+        return ragged_batch(sizes, lengths, cut=cut, seed=seed)
 
     return make
 

@@ -12,6 +12,7 @@ from macpf.experience.journal import Journal
 from macpf.runs import checkpoint
 from macpf.runs.build import build
 from macpf.runs.errors import Interrupted, RunRefused
+from macpf.runs.placement import PLACES, Place
 from macpf.runs.tracking import Tracker
 from macpf.runs.trainer import Trainer
 from macpf.runs.trainer import train as train_run
@@ -194,6 +195,46 @@ def test_evaluating_more_often_changes_nothing_else(configured, train, tmp_path)
         for key in (*TIMES, "meter", "rows"):
             del state[key]
     assert_equal(rarely, often)
+
+
+def test_a_run_with_two_copies_goes_on_bit_for_bit(configured, train, tmp_path, monkeypatch):
+    """As on a GPU, where one copy plays on the CPU; here both are there."""
+    monkeypatch.setitem(PLACES, "cpu", Place("cpu", "cpu", twice=True))
+    cfg = configured("algo=macpf", *SMAC, "algo.replay.batch=4", "algo.replay.burn_in=8")
+    whole, rows = train(cfg, tmp_path / "whole.pt")
+    _, before = train(cfg, tmp_path / "parts.pt", safe_points=4)
+    parts, after = train(cfg, tmp_path / "parts.pt")
+    assert_equal({k: v for k, v in whole.items() if k not in TIMES}, {k: v for k, v in parts.items() if k not in TIMES})
+    assert_equal(rows, [*before, *after])
+    assert whole["clock"]["updates"] > 0
+    assert not torch.equal(whole["player"], whole["algorithm"]["_extra_state"]["generator"])
+
+
+def test_one_copy_saves_what_it_always_saved(configured, train, tmp_path):
+    assert "player" not in train(configured("algo=qmix"), tmp_path / "c.pt", safe_points=1)[0]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here")
+@pytest.mark.parametrize("device", ["cuda", "cuda-only"])
+def test_a_run_on_a_gpu_goes_on_from_the_very_state_it_was_killed_in(configured, train, tmp_path, device, caplog):
+    """Not bit for bit from there: libraries may add in another order, and recordings are made anew."""
+    cfg = configured("algo=macpf", *SMAC, "algo.replay.batch=4", "algo.replay.burn_in=8", f"device={device}")
+    whole, rows = train(cfg, tmp_path / "whole.pt")
+    state, before = train(cfg, tmp_path / "parts.pt", safe_points=4)
+    resumed = build(cfg).placement
+    resumed.load_state_dict(state)
+    now = resumed.state_dict()
+    for name, value in state["algorithm"].items():
+        if isinstance(value, torch.Tensor):
+            assert torch.equal(now["algorithm"][name].cpu(), value)
+    assert torch.equal(now["algorithm"]["_extra_state"]["generator"], state["algorithm"]["_extra_state"]["generator"])
+    parts, after = train(cfg, tmp_path / "parts.pt")
+    assert parts["clock"]["updates"] > state["clock"]["updates"]
+    assert parts["clock"]["env_steps"] >= 1500
+    assert [row["env_step"] for row in rows][:1] == [row["env_step"] for row in before][:1] == [0]
+    assert len([*before, *after]) == len(rows)
+    assert whole["made_with"]["device"] == device
+    assert not [r for r in caplog.records if "recorded" in r.message], "the recording gave up"
 
 
 def test_every_row_has_the_step_at_which_it_was_measured(configured, train, tmp_path):

@@ -1,0 +1,127 @@
+"""What of a run lives where: the one place that knows of devices.
+
+A network this small has chosen an env step's actions on a processor before a GPU is asked for them, and learns from a
+batch much faster on a GPU. So with `device=cuda` an algorithm is there twice: one copy plays and is evaluated on the
+CPU, the other learns on the GPU, and its parameters are copied when the first plays again, so once for each round.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from macpf.experience.batch import EpisodeBatch
+from macpf.learning.algorithm import Algorithm
+from macpf.learning.capture import Recorder, can_be_recorded
+from macpf.learning.schedules import Clock
+from macpf.runs.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+#: `auto`: recorded where that is possible, so never on the CPU.
+Acceleration = Literal["auto", "eager", "graph"]
+
+
+class Place(NamedTuple):
+    """On which devices an algorithm plays and learns, and whether two copies of it do."""
+
+    plays_on: str
+    learns_on: str
+    twice: bool
+
+
+#: What `device` may name.
+PLACES = {
+    "cpu": Place("cpu", "cpu", twice=False),
+    "cuda": Place("cpu", "cuda", twice=True),
+    "cuda-only": Place("cuda", "cuda", twice=False),
+}
+
+
+class Placement:
+    """An algorithm, where it plays and where it learns.
+
+    Args:
+        device: one of `PLACES`.
+        make: makes the algorithm on a device; every time with the same parameters.
+        accelerate: whether updates are recorded (`macpf.learning.capture`).
+
+    Raises:
+        ConfigError: `accelerate=graph` where no update can be recorded.
+    """
+
+    def __init__(self, device: str, make: Callable[[str], Algorithm], accelerate: Acceleration) -> None:
+        self.device, self.place = device, PLACES[device]
+        on_gpu = self.place.learns_on == "cuda"
+        if on_gpu:
+            torch.backends.cudnn.allow_tf32 = False  # as exact as on the CPU
+        self.learner = make(self.place.learns_on)
+        self._player = make(self.place.plays_on) if self.place.twice else self.learner
+        self._stale = False
+        self._sending: torch.cuda.Stream | None = None
+        self.recorder: Recorder | None = None
+        if accelerate == "graph" and not (on_gpu and can_be_recorded(self.learner)):
+            where = "this algorithm's updates have no fixed shape" if on_gpu else "it needs device=cuda"
+            raise ConfigError(f"accelerate=graph cannot be: {where}; type accelerate=auto")
+        if accelerate != "eager" and on_gpu and can_be_recorded(self.learner):
+            self.recorder = Recorder(self.learner, log.warning)
+
+    @property
+    def player(self) -> Algorithm:
+        """The algorithm that plays, as far as it has learnt."""
+        if self.place.twice and self._stale:
+            copy_tensors(self.learner, self._player)
+            self._stale = False
+        return self._player
+
+    def learn(self, batch: EpisodeBatch, clock: Clock) -> Mapping[str, Tensor]:
+        """One update from a batch on the CPU; the metrics stay on the learner's device until the next one."""
+        self._stale = True
+        learner = self.recorder or self.learner
+        return learner.learn(self._sent(batch), clock)
+
+    def _sent(self, batch: EpisodeBatch) -> EpisodeBatch:
+        """The batch on the learner's device; it gets there while the update before is still going on."""
+        if self.place.learns_on == "cpu":
+            return batch
+        self._sending = self._sending or torch.cuda.Stream()
+        with torch.cuda.stream(self._sending):
+            sent = batch.each(lambda tensor: tensor.pin_memory().to("cuda", non_blocking=True))
+        here = torch.cuda.current_stream()
+        here.wait_stream(self._sending)
+        for _, tensor in sent.tensors():
+            tensor.record_stream(here)  # its memory is not given away before `here` has read it
+        return sent
+
+    def state_dict(self) -> dict[str, Any]:
+        """The learner's whole state; of a player of its own, the random stream."""
+        state: dict[str, Any] = {"algorithm": self.learner.state_dict()}
+        return state | {"player": self._player.generator.get_state()} if self.place.twice else state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Put back what `state_dict` returned."""
+        self.learner.load_state_dict(state["algorithm"])
+        if self.place.twice:
+            self._player.generator.set_state(state["player"])
+        self._stale = True
+
+
+@torch.no_grad()
+def copy_tensors(source: nn.Module, to: nn.Module) -> None:
+    """Copy parameters and buffers between equal modules, all of a kind in one go."""
+    kinds: dict[torch.dtype, list[tuple[Tensor, Tensor]]] = defaultdict(list)
+    for theirs, ours in zip(_tensors(source), _tensors(to), strict=True):
+        kinds[theirs.dtype].append((theirs, ours))
+    for pairs in kinds.values():
+        joined = torch.cat([theirs.flatten() for theirs, _ in pairs]).to(pairs[0][1].device)
+        for (_, ours), part in zip(pairs, joined.split([ours.numel() for _, ours in pairs]), strict=True):
+            ours.copy_(part.view_as(ours))
+
+
+def _tensors(module: nn.Module) -> list[Tensor]:
+    return [*module.parameters(), *module.buffers()]
