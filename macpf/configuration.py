@@ -70,6 +70,7 @@ OmegaConf.register_new_resolver("plain", lambda path: str(path).replace(":", "."
 class SlurmJobs(SlurmQueueConf):
     """What conf/hydra/launcher/slurm*.yaml may set: Hydra's own settings of a job, and how many runs share one."""
 
+    _target_: str = "hydra_plugins.macpf_launchers.SlurmLauncher"
     runs_per_job: int = 1
     at_once: int = 1
 

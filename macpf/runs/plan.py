@@ -8,12 +8,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import chain, repeat
+from itertools import chain, product, repeat
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, RangeSweep
@@ -125,7 +124,15 @@ def expanded(arguments: Sequence[str]) -> list[list[str]]:
         runs *= _how_many(override) if override.is_sweep_override() else 1
     if runs > MOST_RUNS:
         raise ConfigError(f"this sweep has {runs:.3g} runs, more than {MOST_RUNS:,}; type fewer values, e.g. of seed")
-    return [list(run) for batch in BasicSweeper.split_arguments(parsed, None) for run in batch]
+    return [list(run) for run in product(*map(_values, parsed))]
+
+
+def _values(override: Override) -> list[str]:
+    """One argument of a sweep, as an override for each value that it goes through."""
+    key = override.get_key_element()
+    if override.is_sweep_override():
+        return [f"{key}={value}" for value in override.sweep_string_iterator()]
+    return [key if override.is_delete() else f"{key}={override.get_value_element_as_str()}"]
 
 
 def _how_many(override: Override) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import signal
@@ -21,6 +22,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from macpf import yaml_files
 from macpf.records.outlook import outlook
 from macpf.records.standing import FAILED, FINISHED, MISSING, RUNNING, Standing, standing
 from macpf.runs import cluster
@@ -30,7 +32,7 @@ from macpf.runs.console import LINE_EVERY, Lines, describe_pace, describe_score
 from macpf.runs.errors import ConfigError
 from macpf.runs.identity import Identity
 from macpf.runs.launch import in_one_line
-from macpf.runs.plan import Needed, expanded, standings
+from macpf.runs.plan import Needed, expanded
 from macpf.runs.preemption import SWEEP_PID, StopRequests
 
 #: Seconds between two looks at the runs for the live table.
@@ -51,12 +53,13 @@ class Sweep(Callback):
         self._started = time.time()
         self._over = threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True)
+        atexit.register(self._stop_watching)
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
         return Sweep, ()  # Hydra sends its callbacks to the workers, where this one has nothing to do
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Compose and check every run; end the process if one is wrong (2) or all are finished (0)."""
+        """Compose and check every run; end the process (2) if one is wrong."""
         try:
             slurm = cluster.submits(config.hydra.launcher)
             if not config.hydra.sweeper._target_.endswith(".BasicSweeper"):
@@ -69,7 +72,7 @@ class Sweep(Callback):
                 raise ConfigError(
                     "hydra.launcher.n_jobs=0 plays nothing; use -1 for as many at once as there are cores"
                 )
-            runs = check_all(planned_overrides(config), config.hydra.job.config_name, search_path(config), slurm)
+            runs = check_all(planned_overrides(config), config, slurm)
         except Exception as error:  # Hydra would turn it into a warning and start the runs unchecked
             print(f"error: {in_one_line(error)}", file=sys.stderr)
             raise SystemExit(2) from error
@@ -80,16 +83,16 @@ class Sweep(Callback):
         self._say(f"{len(stands)} runs: {over} finished already, {begun} begun before, {new} new")
         if over == len(stands):
             self._say("Nothing to do.")
-            self.on_multirun_end(config)
-            raise SystemExit(0)
-        if slurm:
-            self._play_on_slurm(runs, config)
-        if "joblib" in str(config.hydra.launcher.get("_target_", "")).lower():
-            os.environ[SWEEP_PID] = str(os.getpid())
-            os.environ["PYTHONWARNINGS"] = ",".join(filter(None, (os.environ.get("PYTHONWARNINGS"), TIDIED)))
-            for signum in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(signum, self._stop_workers)
+        if not slurm:
+            self._pass_signals_on()
         self._watcher.start()
+
+    def _pass_signals_on(self) -> None:
+        """Let this machine's runs save when the sweep is asked to stop; joblib would not."""
+        os.environ[SWEEP_PID] = str(os.getpid())
+        os.environ["PYTHONWARNINGS"] = ",".join(filter(None, (os.environ.get("PYTHONWARNINGS"), TIDIED)))
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signum, self._stop_workers)
 
     def _check_evaluations(self, config: DictConfig, slurm: bool) -> None:
         """Make every evaluation ready once, before the first is played."""
@@ -108,33 +111,14 @@ class Sweep(Callback):
 
     def _leave_to_the_sweeper(self, config: DictConfig, slurm: bool) -> None:
         """Let a sweeper that searches choose the runs as it goes; what does not vary is checked now."""
-        if slurm:
-            raise ConfigError("a sweeper that searches waits for its runs; use hydra/launcher=local or basic")
         parsed = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
         fixed = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
-        check_all([fixed], config.hydra.job.config_name, search_path(config))
+        check_all([fixed], config, slurm)
         self._say("The sweeper chooses the runs as it goes; each is checked when it begins.")
-
-    def _play_on_slurm(self, runs: list[Needed], config: DictConfig) -> NoReturn:
-        """Submit what is missing, watch until no run is queued, then end the process as `on_multirun_end` does."""
-        outputs = Path(config.outputs)
-        try:
-            with cluster.alone(outputs):
-                left = cluster.to_launch(standings(runs), outputs)
-                arrays = cluster.submit(left, config.hydra.launcher, outputs) if left else []
-            self._say(f"submitted {len(left)} runs as job array {', '.join(arrays)}" if left else "nothing to submit")
-            self._say("Ctrl-C ends the watching only: the jobs go on, and `python -m analysis status` shows them.")
-            self._watcher.start()
-            cluster.wait(outputs, runs)
-        except KeyboardInterrupt:
-            self._stop_watching()
-            raise SystemExit(128 + signal.SIGINT) from None
-        except Exception as error:  # Hydra would turn it into a warning and submit the runs its own way
-            self._stop_watching()
-            print(f"error: {in_one_line(error)}", file=sys.stderr)
-            raise SystemExit(1) from error
-        self.on_multirun_end(config)
-        raise SystemExit(0)
+        if str(config.hydra.sweeper.get("direction", "maximize")) == "minimize":
+            self._say("It looks for LOW scores; type hydra.sweeper.direction=maximize for high ones.")
+        if not slurm:
+            self._pass_signals_on()
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Say how it ended, naming every run that is not finished; then the exit code is not 0."""
@@ -143,7 +127,8 @@ class Sweep(Callback):
         if sum(when >= self._started for when in written) < len(self.evaluations):
             raise SystemExit(1)  # each has said why
         if not self.identities:
-            return  # a sweeper that searches has said how it went
+            self._say_what_was_found(config)
+            return
         stands = [(identity, standing(identity.folder)) for identity in self.identities]
         left = [(identity, stand) for identity, stand in stands if stand.state != FINISHED]
         self._say(f"{len(stands) - len(left)} of {len(stands)} runs are finished.")
@@ -158,6 +143,13 @@ class Sweep(Callback):
             raise SystemExit(128 + StopRequests.received)
         if left:
             raise SystemExit(1)
+
+    def _say_what_was_found(self, config: DictConfig) -> None:
+        """What a sweeper that searches has written down."""
+        path = Path(config.hydra.sweep.dir) / "optimization_results.yaml"
+        if path.exists() and path.stat().st_mtime >= self._started:
+            found = yaml_files.load(path)
+            self._say(f"best: {found.get('best_value')} with {found.get('best_params')} ({path})")
 
     def _say(self, line: str) -> None:
         self.console.print(line, soft_wrap=True, markup=False)
@@ -268,24 +260,44 @@ def search_path(config: DictConfig) -> list[str]:
     return [override for override in config.hydra.overrides.hydra if override.startswith("hydra.searchpath=")]
 
 
-def check_all(
-    planned: list[list[str]], config_name: str, search_path: list[str], elsewhere: bool = False
-) -> list[Needed]:
+def check_all(planned: list[list[str]], config: DictConfig, elsewhere: bool = False) -> list[Needed]:
     """Compose every run, and build one of each configuration (seeds do not change what fits).
+
+    Args:
+        planned: the overrides of each.
+        config: the sweep's.
+        elsewhere: see `check_planned`.
 
     Raises:
         ConfigError: of the first run that cannot be, or stands twice; nothing was started.
     """
     runs: dict[str, Needed] = {}
-    built: set[str] = set()
     for overrides in planned:
-        cfg = compose(config_name, [*search_path, *overrides])
+        run = checked(tuple(overrides), config, elsewhere)
+        if run.identity.key in runs:
+            raise ConfigError(f"{run.identity} stands twice in this sweep; leave one out ({' '.join(overrides)})")
+        runs[run.identity.key] = run
+    return list(runs.values())
+
+
+#: What this process has checked, by all that was typed for it, and the configurations that were built for it.
+_checked: dict[tuple[str, ...], Needed] = {}
+_built: set[str] = set()
+
+
+def checked(overrides: tuple[str, ...], config: DictConfig, elsewhere: bool) -> Needed:
+    """Compose one run of a sweep and check it; once for the same overrides.
+
+    Raises:
+        ConfigError: it cannot be.
+    """
+    everything = (*search_path(config), *overrides)
+    if everything not in _checked:
+        cfg = compose(config.hydra.job.config_name, list(everything))
         check_additions(cfg, overrides)
         settle(cfg)
         identity = Identity.of(cfg)
-        check_planned(cfg, identity.config_hash not in built, elsewhere)
-        built.add(identity.config_hash)
-        if identity.key in runs:
-            raise ConfigError(f"{identity} stands twice in this sweep; leave one out ({' '.join(overrides)})")
-        runs[identity.key] = Needed((*search_path, *overrides), identity, int(cfg.budget.env_steps))
-    return list(runs.values())
+        check_planned(cfg, identity.config_hash not in _built, elsewhere)
+        _built.add(identity.config_hash)
+        _checked[everything] = Needed(everything, identity, int(cfg.budget.env_steps))
+    return _checked[everything]

@@ -1,5 +1,11 @@
 """The short form of the tests beside this one, for every run of the test suite where SLURM is installed."""
 
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
 
 def test_an_array_is_submitted_once_and_a_requeued_run_goes_on(launch, until):
     launch.settings |= {"hydra.launcher.runs_per_job": 2, "hydra.launcher.at_once": 2, "budget.env_steps": 4000}
@@ -13,3 +19,13 @@ def test_an_array_is_submitted_once_and_a_requeued_run_goes_on(launch, until):
     assert launch.states() == ["finished"] * 3
     assert launch.standing(first).status["attempt"] == 2
     assert "3 runs: 3 finished" in launch.status()
+
+
+def test_a_sweep_of_ones_own_waits_for_its_runs_and_plays_none_twice(slurm, tmp_path):
+    command = [sys.executable, ROOT / "run.py", "-m", "hydra/launcher=slurm", "algo=qmix", "budget=smoke", "seed=0,1"]
+    command += ["hydra.launcher.mem_gb=2", "tracking=disabled", f"outputs={tmp_path}"]
+    for said in ("submitted 2 runs as job array", "nothing to submit"):
+        done = subprocess.run(command, env=slurm.environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert said in done.stdout
+        assert "2 of 2 runs are finished." in done.stdout

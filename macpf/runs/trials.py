@@ -1,0 +1,71 @@
+"""What Hydra's launchers do with the runs of a sweep or a search: check, play what is not over, read the scores."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from macpf.records.standing import FINISHED, standing
+from macpf.runs import cluster
+from macpf.runs.launch import in_one_line
+from macpf.runs.plan import Needed, standings
+from macpf.runs.sweep import checked
+
+Jobs = Sequence[Sequence[str]]
+
+
+def scores(jobs: Jobs, config: DictConfig, play: Callable[[Jobs], None]) -> list[float | None]:
+    """The final score of each job's run, None where there is none; those that are not over are played first.
+
+    A job that cannot be played says so in one line and has no score; the others go on.
+    """
+    runs = [_checked(job, config, elsewhere=False) for job in jobs]
+    left: dict[str, Sequence[str]] = {}
+    for run, job in zip(runs, jobs, strict=True):
+        if run is not None and not standing(run.identity.folder).is_over:
+            left.setdefault(run.identity.key, job)
+    if left:
+        play(list(left.values()))
+    return [score_of(run) for run in runs]
+
+
+def submitted(jobs: Jobs, config: DictConfig) -> list[float | None]:
+    """The final score of each job's run; those that are missing and not queued are submitted to SLURM, and waited for.
+
+    Raises:
+        ConfigError: the launcher's settings cannot be used.
+        RunRefused: SLURM did not take them, or does not answer.
+    """
+    settings, outputs = config.hydra.launcher, Path(config.outputs)
+    cluster.submits(settings)
+    runs = [_checked(job, config, elsewhere=True) for job in jobs]
+    needed = list({run.identity.key: run for run in runs if run is not None}.values())
+    with cluster.alone(outputs):
+        left = cluster.to_launch(standings(needed), outputs)
+        arrays = cluster.submit(left, settings, outputs) if left else []
+    print(f"submitted {len(left)} runs as job array {', '.join(arrays)}" if left else "nothing to submit", flush=True)
+    if left:
+        print("Ctrl-C ends the watching only: the jobs go on, and `python -m analysis status` shows them.", flush=True)
+    cluster.wait(outputs, needed)
+    return [score_of(run) for run in runs]
+
+
+def score_of(run: Needed | None) -> float | None:
+    """The final score of a run's first policy; None if it is not finished."""
+    if run is None:
+        return None
+    stands = standing(run.identity.folder)
+    if stands.state != FINISHED:
+        return None
+    return next(iter((stands.status.get("score") or {}).values()), None)
+
+
+def _checked(job: Sequence[str], config: DictConfig, elsewhere: bool) -> Needed | None:
+    try:
+        return checked(tuple(job), config, elsewhere)
+    except Exception as error:  # one trial of a search that does not fit; a sweep was checked before
+        print(f"error: {in_one_line(error)}", file=sys.stderr)
+        return None
