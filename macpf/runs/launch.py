@@ -37,11 +37,11 @@ def main() -> None:
         if "--why" in sys.argv[1:]:
             return print(why(sys.argv[1:]))
         sys.argv[1:] = with_choices_of_the_run(typed(sys.argv[1:]))
-        _Begun.run = False
+        Begun.run = False
         try:
             _hydra_main()
         except Exception as error:
-            if _Begun.run or isinstance(error, KNOWN):
+            if Begun.run or isinstance(error, KNOWN):
                 raise
             if isinstance(error, RecursionError):
                 raise ConfigError(
@@ -68,15 +68,15 @@ def why(arguments: list[str]) -> str:
     return explain(key, overrides)
 
 
-class _Begun:
-    """Whether Hydra has composed a configuration and handed it over."""
+class Begun:
+    """Whether Hydra has composed a configuration and handed it over, to a run or to a sweep."""
 
     run = False
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
 def _hydra_main(cfg: DictConfig) -> float | None:
-    _Begun.run = True
+    Begun.run = True
     from macpf.runs.preemption import orphaned
 
     if HydraConfig.get().mode == RunMode.MULTIRUN:

@@ -31,7 +31,7 @@ from macpf.runs.command_line import check_additions
 from macpf.runs.console import LINE_EVERY, Lines, describe_pace, describe_score
 from macpf.runs.errors import ConfigError
 from macpf.runs.identity import Identity
-from macpf.runs.launch import in_one_line
+from macpf.runs.launch import Begun, in_one_line
 from macpf.runs.plan import Needed, expanded
 from macpf.runs.preemption import SWEEP_PID, StopRequests
 
@@ -60,6 +60,7 @@ class Sweep(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Compose and check every run; end the process (2) if one is wrong."""
+        Begun.run = True
         try:
             slurm = cluster.submits(config.hydra.launcher)
             if not config.hydra.sweeper._target_.endswith(".BasicSweeper"):
