@@ -9,7 +9,7 @@ import pandas as pd
 from analysis import style
 from analysis.aggregates import Sample
 from analysis.errors import AnalysisError
-from analysis.experiments import Found
+from analysis.evidence import Evidence
 from analysis.normalisation import WIN_RATE, bounds
 from macpf import names
 
@@ -35,7 +35,7 @@ class Comparison:
     left_out: str
 
 
-def compare(found: Found, policies: tuple[str, ...] = (names.INDEPENDENT,)) -> Comparison:
+def compare(found: Evidence, policies: tuple[str, ...] = (names.INDEPENDENT,)) -> Comparison:
     """The scores of an experiment's runs, method by method.
 
     Args:
@@ -73,12 +73,12 @@ def compare(found: Found, policies: tuple[str, ...] = (names.INDEPENDENT,)) -> C
     )
 
 
-def _scaled(scores: _Scores, found: Found, map: str) -> _Scores:
-    low, high = bounds(found.experiment.score, map)
+def _scaled(scores: _Scores, found: Evidence, map: str) -> _Scores:
+    low, high = bounds(found.score, map)
     return (scores - low) / (high - low)
 
 
-def _left_out(found: Found, methods: list[str], maps: tuple[str, ...]) -> str:
+def _left_out(found: Evidence, methods: list[str], maps: tuple[str, ...]) -> str:
     others = [map_ for map_ in found.experiment.maps if map_ not in maps]
     return " ".join(
         f"{what}: {', '.join(names_)}."
@@ -87,9 +87,9 @@ def _left_out(found: Found, methods: list[str], maps: tuple[str, ...]) -> str:
     )
 
 
-def scale(found: Found) -> str:
+def scale(found: Evidence) -> str:
     """What the scores of `compare` mean, in words."""
-    if found.experiment.score == WIN_RATE:
+    if found.score == WIN_RATE:
         return "Scores are test win rates."
     return "Scores are returns on a scale from 0, a random team, to 1, a planner that knows everything."
 

@@ -16,7 +16,7 @@ import pandas as pd
 
 from analysis import style
 from analysis.errors import AnalysisError
-from analysis.experiments import LAST
+from analysis.evidence import LAST
 from analysis.lengths import of_budget
 from analysis.runs import Runs
 from macpf import names

@@ -28,3 +28,8 @@ def bold(mean: "pd.Series[float]", std: "pd.Series[float]") -> "pd.Series[bool]"
         return mean.notna()
     best = int(mean.fillna(-float("inf")).to_numpy().argmax())
     return mean >= mean.iloc[best] - std.iloc[best] - _TOLERANCE
+
+
+def digits(means: "pd.Series[float]") -> int:
+    """Decimal places of a table: three of win rates, two of returns."""
+    return 3 if means.between(0, 1).all() else 2

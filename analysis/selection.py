@@ -2,40 +2,20 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from analysis.completeness import describe
 from analysis.errors import AnalysisError
+from analysis.evidence import Evidence, Experiment
 from analysis.identity import configuration_of
 from analysis.lengths import canonical
 from analysis.runs import DIVERGED, NO_DATA, UNTRAINED, Runs
 from macpf import names
-from macpf.configuration import compose
+from macpf.configuration import compose, sweep_params
 
 _CHOICES = (names.MAP, names.BUDGET, names.BACKEND)
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Runs that may share a figure.
-
-    Attributes:
-        map, budget, backend: the ones chosen.
-        frame, configs: as of ``Runs``, of the chosen runs that count.
-        report: as of ``Runs``, also of the runs of this kind that do not count, so that a caption can name them.
-        excluded: what was left out on request.
-    """
-
-    map: str
-    budget: str
-    backend: str
-    frame: pd.DataFrame
-    report: pd.DataFrame
-    configs: dict[str, dict[str, Any]]
-    excluded: tuple[str, ...] = ()
 
 
 def select(
@@ -44,7 +24,8 @@ def select(
     map: str | None = None,
     budget: str | None = None,
     backend: str | None = None,
-) -> Selection:
+    plan: str | None = None,
+) -> Evidence:
     """The runs of one environment, map, budget and backend.
 
     Args:
@@ -52,6 +33,7 @@ def select(
         env: name of the environment.
         map, budget, backend: wanted value; None takes the only one there is, and of several maps the one that the
             environment's own settings name.
+        plan: the experiment that says which runs there should be; None takes every seed of every algorithm there is.
 
     Raises:
         AnalysisError: no such runs, several values to choose from, different lengths or games, or several
@@ -81,14 +63,14 @@ def select(
     others = report[~report["counts"] & (report[names.MAP] == values[names.MAP])]
     for key in (names.BUDGET, names.BACKEND):
         others = others[others[key].isin([values[key], ""])]
-    kept = runs.only(chosen)
-    return Selection(
-        **values,
-        frame=kept.frame,
-        report=pd.concat([chosen, others], ignore_index=True),
-        configs=kept.configs,
-        excluded=runs.excluded,
-    )
+    kept, everything = runs.only(chosen), pd.concat([chosen, others])
+    algos, seeds = (dict.fromkeys(sorted(everything[key])) for key in (names.ALGO, names.SEED))
+    if plan is not None:
+        params = sweep_params(plan)
+        algos |= dict.fromkeys(params["algo"].split(","))
+        seeds |= dict.fromkeys(int(seed) for seed in params["seed"].split(","))
+    experiment = Experiment(plan or env, env, (values[names.MAP],), tuple(algos), tuple(sorted(seeds)))
+    return Evidence(experiment, chosen, others, kept.frame, kept.configs, runs.excluded)
 
 
 def nothing_counts(report: pd.DataFrame, what: str, experiment: str) -> str:

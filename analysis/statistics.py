@@ -19,6 +19,7 @@ class Curve:
         mean: [S], over runs.
         std: [S], population standard deviation (divided by K) over runs; 0 for a single run.
         final: value of each run at the last env step, by run, in order of seed.
+        seeds: [S, K], the values of each run.
         ragged: runs that lack env steps which other runs have, so that the curve had to leave those out.
     """
 
@@ -26,6 +27,7 @@ class Curve:
     mean: NDArray[np.float64]
     std: NDArray[np.float64]
     final: dict[str, float]
+    seeds: NDArray[np.float64]
     ragged: tuple[str, ...]
 
 
@@ -54,5 +56,6 @@ def over_seeds(frame: pd.DataFrame) -> Curve:
         mean=values.mean(axis=1),
         std=values.std(axis=1),
         final={str(run): float(value) for run, value in shared.iloc[-1].items()},
+        seeds=values,
         ragged=ragged,
     )

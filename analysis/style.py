@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from itertools import cycle
+from pathlib import Path
 from typing import Any
 
 from macpf import names
@@ -11,12 +13,14 @@ from macpf import names
 RC: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 9,
-    "axes.titlesize": 10,
-    "axes.labelsize": 9,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
+    "font.size": 8,
+    "axes.titlesize": 8.5,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
     "legend.fontsize": 8,
+    "legend.handlelength": 2.4,
+    "legend.columnspacing": 1.4,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": "#4d4d4d",
@@ -27,8 +31,13 @@ RC: dict[Any, Any] = {
     "ytick.labelcolor": "black",
     "pdf.fonttype": 42,
 }
-PNG_DPI = 200
+PNG_DPI = 220
+#: Points of the smallest letters, as they are printed: figures are as wide as a column or a page.
+SMALLEST = 7.0
 INK, FAINT = "#1a1a1a", "#6b6b6b"
+
+
+_ALGORITHMS = Path(__file__).parents[1] / "conf" / "algo"
 
 
 @dataclass(frozen=True)
@@ -62,12 +71,18 @@ _SPARE = [
 ]
 
 
+@cache
 def label(algo: str, policy: str = names.INDEPENDENT) -> str:
     """What a method is called: as in the paper, ``_DEP`` for the dependent policy, a variant of ours in brackets.
 
     A variant of MACPF always says that it is one: ``MACPF_CONTROL``, ``MACPF_DEP (tempered)``.
     """
-    base, _, variant = (algo, "", "") if algo.upper() in _LINES else algo.partition("_")
+    algo, _, settings = algo.partition("|")  # `analysis.differences`
+    if settings:
+        return f"{label(algo, policy)} ({settings})"
+    base, _, variant = algo.partition("_")
+    if algo.upper() in _LINES or not (_ALGORITHMS / f"{base}.yaml").exists():
+        base, variant = algo, ""  # ow_qmix is no variant of anything
     dependent = "_DEP" if policy == names.DEPENDENT else ""
     return base.upper() + dependent + (f" ({variant})" if variant else "")
 
@@ -81,6 +96,12 @@ def order(labels: Iterable[str]) -> list[str]:
     """Labels in the order of the paper, unknown ones after them by name."""
     known = list(_LINES)
     return sorted(labels, key=lambda text: (known.index(_base(text)) if _base(text) in known else len(known), text))
+
+
+def depth(text: str) -> tuple[bool, int]:
+    """By what lines are drawn, the first below: the baselines, then MACPF's, each in the order of the paper."""
+    known, base = list(_LINES), _base(text)
+    return base.startswith("MACPF"), known.index(base) if base in known else len(known)
 
 
 def lines(labels: Iterable[str]) -> dict[str, Line]:

@@ -11,12 +11,14 @@ from analysis.claims.claim import NOTHING, Evidence
 from analysis.claims.curves import THIRDS
 from analysis.claims.games import CAPTURED
 from analysis.errors import AnalysisError
-from analysis.experiments import SMOKE, Experiment, Found, find
+from analysis.evidence import SMOKE, Experiment
+from analysis.evidence import Evidence as Found
+from analysis.experiments import find
 from analysis.figures import figure1_data
 from analysis.figures.figure4_data import MACPF, joint_policy, payoff_of
 from analysis.lengths import full_length, of_budget
 from analysis.runs import Runs
-from analysis.selection import Selection, select
+from analysis.selection import select
 from analysis.tables.beside_paper import cells
 from analysis.tables.outcomes import final_returns, outcome_table
 from macpf import names
@@ -114,7 +116,7 @@ def _tracked(runs: Runs) -> set[str]:
     return set(runs.frame["run"][runs.frame["metric"] == names.sampled(0, 0, "x")])
 
 
-def _goal_lines(selection: Selection) -> pd.DataFrame:
+def _goal_lines(selection: Found) -> pd.DataFrame:
     return figure1_data.reached(figure1_data.episodes_of(selection), figure1_data.Game.of(selection))
 
 
@@ -139,14 +141,14 @@ def curve_lines(found: Found) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def outcome_lines(selection: Selection) -> pd.DataFrame:
+def outcome_lines(selection: Found) -> pd.DataFrame:
     """One line for each method: seeds, optimum, suboptimal, worse, nan, and both.
 
     ``both`` counts the runs whose dependent policy keeps every optimum; of other methods it is 0.
     """
     payoff = payoff_of(selection)
     table = outcome_table(final_returns(selection), payoff.tolist()).assign(both=0)
-    own = selection.report[(selection.report[names.ALGO] == MACPF) & selection.report["counts"]]
+    own = selection.all[(selection.all[names.ALGO] == MACPF) & selection.all["counts"]]
     joints = [joint_policy(selection, own.iloc[[k]], payoff.shape) for k in range(len(own))]
     optimal = payoff == payoff.max()
     both = sum(joint is not None and bool((joint.probabilities[optimal] >= CAPTURED).all()) for joint in joints)

@@ -1,21 +1,19 @@
 """An experiment's statistics as figures: intervals, performance profile, improvement, sample efficiency."""
 
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from analysis import style
 from analysis.aggregates import Estimate, curve, estimate, profile
 from analysis.comparison import Comparison
-from analysis.experiments import Found
+from analysis.evidence import Evidence
+from analysis.figures.saved import COLUMN, PAGE, blank, save, save_tables
 from analysis.tables.aggregates import IMPROVEMENT, OURS, caption
 from macpf import names
 
@@ -24,44 +22,37 @@ LEVELS = np.linspace(0, 1, 101)
 _INTERVALS = ("IQM", "mean", "optimality gap")
 
 
-def write_figures(table: pd.DataFrame, comparison: Comparison, found: Found, out: Path) -> list[Path]:
+def write_figures(
+    table: pd.DataFrame, comparison: Comparison, found: Evidence, out: Path, below: bool = True
+) -> list[Path]:
     """Write the four figures as PDF and PNG, and the numbers behind the two that are curves as CSV.
 
     Args:
         table: as of `analysis.tables.aggregates.aggregates`.
         comparison, found: what it was made of.
         out: folder for the files, made if need be.
+        below: whether captions stand below the figures.
     """
-    out.mkdir(parents=True, exist_ok=True)
     stem = out / f"statistics_{found.experiment.name}"
     profiles = {method: estimate(profile(LEVELS), sample) for method, sample in comparison.final.items()}
     efficiency = {method: curve(sample) for method, sample in comparison.curves.items()}
-    text = caption(comparison, found)
-    paths = [Path(f"{stem}_{kind}.csv") for kind in ("profile", "efficiency")]
-    tables = [
-        _curve_table(profiles, "score", LEVELS),
-        _curve_table(efficiency, names.ENV_STEP, comparison.steps.to_numpy()),
-    ]
-    for numbers, path in zip(tables, paths, strict=True):
-        numbers.assign(not_whole=found.not_whole).to_csv(path, index=False)
-    drawn = {
-        "intervals": lambda: _intervals(table, list(_INTERVALS), text, {}),
-        "profile": lambda: _curves(profiles, LEVELS, text, "score", "share of runs with a higher score"),
-        "efficiency": lambda: _curves(efficiency, comparison.steps.to_numpy(), text, "env steps", "IQM of scores"),
+    tables = {
+        "profile": _curve_table(profiles, "score", LEVELS),
+        "efficiency": _curve_table(efficiency, names.ENV_STEP, comparison.steps.to_numpy()),
+    }
+    paths = save_tables(
+        {Path(f"{stem}_{kind}.csv"): table.assign(not_whole=found.not_whole) for kind, table in tables.items()}
+    )
+    steps = comparison.steps.to_numpy()
+    drawn: dict[str, Callable[[str], Figure]] = {
+        "intervals": lambda text: _intervals(table, list(_INTERVALS), text, {}),
+        "profile": lambda text: _curves(profiles, LEVELS, text, "score", "share of runs with a higher score"),
+        "efficiency": lambda text: _curves(efficiency, steps, text, "env steps", "IQM of scores"),
     }
     if (table["statistic"] == IMPROVEMENT).any():
-        drawn["improvement"] = lambda: _intervals(table, [IMPROVEMENT], text, {IMPROVEMENT: 0.5})
+        drawn["improvement"] = lambda text: _intervals(table, [IMPROVEMENT], text, {IMPROVEMENT: 0.5})
     for kind, draw in drawn.items():
-        paths += _saved(draw, Path(f"{stem}_{kind}"))
-    return paths
-
-
-def _saved(draw: Callable[[], Figure], stem: Path) -> list[Path]:
-    paths = [Path(f"{stem}.{suffix}") for suffix in ("pdf", "png")]
-    with mpl.rc_context(style.RC):
-        figure = draw()
-        figure.savefig(paths[0], metadata={"CreationDate": None})
-        figure.savefig(paths[1], dpi=style.PNG_DPI)
+        paths += save(Path(f"{stem}_{kind}"), draw, caption(comparison, found), below)
     return paths
 
 
@@ -73,23 +64,12 @@ def _curve_table(curves: dict[str, Estimate], axis: str, x: np.ndarray) -> pd.Da
     return pd.concat(parts, ignore_index=True)
 
 
-def _figure(width: float, height: float, text: str) -> tuple[Figure, float]:
-    """A figure with its caption below, and the share of its height that the caption takes."""
-    lines = textwrap.wrap(text, int(17 * width))
-    below = 0.14 * len(lines) + 0.25
-    figure = Figure(figsize=(width, height + below))
-    FigureCanvasAgg(figure)
-    share = below / (height + below)
-    figure.text(0.02, share - 0.1 / (height + below), "\n".join(lines), fontsize=7, va="top", color=style.FAINT)
-    return figure, share
-
-
 def _intervals(table: pd.DataFrame, statistics: list[str], text: str, marks: dict[str, float]) -> Figure:
     """A panel for each statistic, a line for each method: its interval as a bar, its value as a stroke."""
     shown = table[table["statistic"].isin(statistics)]
     methods = list(dict.fromkeys(shown["method"]))
     colours = style.lines(methods)
-    figure, below = _figure(2.4 * len(statistics) + 1.6, 0.32 * len(methods) + 0.8, text)
+    figure, below = blank(PAGE if len(statistics) > 1 else COLUMN, 0.22 * len(methods) + 0.6, text)
     panels = figure.subplots(1, len(statistics), sharey=True, squeeze=False)[0]
     for axes, statistic in zip(panels, statistics, strict=True):
         part = shown[shown["statistic"] == statistic].set_index("method")
@@ -114,10 +94,10 @@ def _intervals(table: pd.DataFrame, statistics: list[str], text: str, marks: dic
 
 def _curves(curves: dict[str, Estimate], x: np.ndarray, text: str, xlabel: str, ylabel: str) -> Figure:
     """A line and a band for each method; MACPF on top."""
-    figure, below = _figure(6.0, 3.2, text)
+    figure, below = blank(5.2, 2.4, text)
     axes = figure.subplots()
     lines = style.lines(curves)
-    for method in sorted(curves, key=lambda method: method.startswith(OURS)):
+    for method in sorted(curves, key=style.depth):
         result, line = curves[method], lines[method]
         axes.fill_between(x, result.low, result.high, color=line.color, alpha=0.15, linewidth=0)
         axes.plot(x, result.point, color=line.color, linestyle=line.style, linewidth=line.width, label=method)

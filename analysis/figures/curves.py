@@ -1,118 +1,175 @@
-"""Figures 5 to 9 of the paper: win rates while training, one panel for each map."""
+"""Learning curves, one panel for each map: Figures 5 to 9 of the paper, and those of any other experiment.
 
-import textwrap
+A mean is one of all seeds of its method, so a curve ends at the last evaluation that all of them have. What single
+seeds did beyond is drawn thin, with how many are left.
+"""
+
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from analysis import style
-from analysis.completeness import by_cell
-from analysis.experiments import Found
+from analysis.evidence import Evidence
+from analysis.figures.saved import PAGE, blank, save, save_tables
 from macpf import names
 
 #: The moving average over evaluations (paper, section 5).
 SMOOTHING = 5
-#: Standard deviations on each side of a curve (paper, section 5: half of one in SMAC).
-BAND = {"smac": 0.5}
+#: Standard deviations on each side of a curve of win rates (paper, section 5: half of one in SMAC) and of returns.
+BAND = {"win_rate": 0.5, "return": 1.0}
+_COLUMNS = ["map", "method", names.ENV_STEP, "mean", "std", "seeds", "of", "not_whole"]
 
 
-def write_curves(found: Found, out: Path, policies: tuple[str, ...] = (names.INDEPENDENT,)) -> list[Path]:
+@dataclass(frozen=True)
+class CellCurve:
+    """One method on one map.
+
+    Attributes:
+        seeds: smoothed scores, a column for each seed, a row for each env step.
+        mean, std: over seeds (population), NaN where a seed is missing and from the first step on that one never
+            reached.
+        not_whole: what is wrong with its runs.
+    """
+
+    seeds: pd.DataFrame
+    mean: "pd.Series[float]"
+    std: "pd.Series[float]"
+    not_whole: str
+
+    @property
+    def beyond(self) -> pd.DataFrame:
+        """What single seeds did from the last step on that all share; empty if they end together."""
+        last = self.mean.last_valid_index()
+        rest = self.seeds if last is None else self.seeds.loc[last:]
+        return rest if len(rest) > 1 or last is None else rest.iloc[:0]
+
+
+def cell_curve(found: Evidence, map: str, algo: str, policy: str, smoothing: int = SMOOTHING) -> CellCurve:
+    """The curve of one policy on one map."""
+    scores = found.scores(map, algo, policy)
+    smooth = scores.rolling(smoothing, min_periods=1).mean().where(scores.notna())
+    seeds = found.report.set_index("run")[names.SEED]
+    smooth.columns = pd.Index(seeds.reindex(smooth.columns), name="seed")
+    shared = smooth.notna().all(axis=1)
+    mean, std = smooth.mean(axis=1).where(shared), smooth.std(axis=1, ddof=0).where(shared)
+    return CellCurve(smooth.sort_index(axis=1), mean, std, found.flaws.get((map, algo), ""))
+
+
+def curve_table(found: Evidence, policies: tuple[str, ...], smoothing: int = SMOOTHING) -> pd.DataFrame:
+    """map, method, env_step, mean and std over seeds of smoothed scores, seeds that have that step, of how many.
+
+    Mean and std are NaN where not all seeds have the step. The column not_whole says what is wrong with a cell's runs;
+    a cell without any run has one line, which says so.
+    """
+    parts = []
+    for map_ in found.experiment.maps:
+        for algo in found.experiment.algos:
+            for policy in policies:
+                curve = cell_curve(found, map_, algo, policy, smoothing)
+                part = pd.DataFrame(
+                    {"mean": curve.mean, "std": curve.std, "seeds": curve.seeds.notna().sum(axis=1)}
+                ).rename_axis(names.ENV_STEP)
+                part = part.reset_index().assign(of=curve.seeds.shape[1], not_whole=curve.not_whole)
+                parts.append(part.assign(map=map_, method=style.label(algo, policy)))
+    return pd.concat(parts, ignore_index=True)[_COLUMNS]
+
+
+def write_curves(
+    found: Evidence, out: Path, policies: tuple[str, ...] = (names.INDEPENDENT,), caption: bool = True
+) -> list[Path]:
     """Write an experiment's learning curves as PDF, PNG and CSV (the numbers behind them).
 
     Args:
         found: its runs.
         out: folder for the files, made if need be.
         policies: Figure 6 shows both policies of MACPF.
+        caption: whether it stands below the figure.
     """
-    table = curve_table(found, policies)
-    out.mkdir(parents=True, exist_ok=True)
-    paths = [out / f"{found.experiment.name}.{suffix}" for suffix in ("pdf", "png", "csv")]
-    with mpl.rc_context(style.RC):
-        figure = draw(table, found)
-        figure.savefig(paths[0], metadata={"CreationDate": None})
-        figure.savefig(paths[1], dpi=style.PNG_DPI)
-    table.to_csv(paths[2], index=False)
-    return paths
-
-
-def curve_table(found: Found, policies: tuple[str, ...], smoothing: int = SMOOTHING) -> pd.DataFrame:
-    """map, method, env_step, mean and std over seeds of smoothed scores, how many seeds have that step, not_whole."""
-    parts = []
-    flaws = by_cell(pd.concat([found.report, found.others]), [names.MAP, names.ALGO])
-    for map_ in found.experiment.maps:
-        for algo in found.experiment.algos:
-            for policy in policies:
-                scores = found.scores(map_, algo, policy)
-                smooth = scores.rolling(smoothing, min_periods=1).mean().where(scores.notna())
-                part = pd.DataFrame(
-                    {
-                        "mean": smooth.mean(axis=1),
-                        "std": smooth.std(axis=1, ddof=0),
-                        "seeds": smooth.notna().sum(axis=1),
-                    }
-                )
-                part = part.rename_axis(names.ENV_STEP).reset_index()
-                told = flaws.get((map_, algo), "")
-                parts.append(part.assign(map=map_, method=style.label(algo, policy), not_whole=told))
-    table = pd.concat(parts, ignore_index=True)
-    return table[["map", "method", names.ENV_STEP, "mean", "std", "seeds", "not_whole"]]
-
-
-def draw(table: pd.DataFrame, found: Found) -> Figure:
-    """One panel for each map, those without runs empty; the caption below."""
-    maps = found.experiment.maps
-    columns = min(len(maps), 3 if len(maps) != 4 else 4)
-    rows = -(-len(maps) // columns)
-    caption = textwrap.wrap(
-        f"Mean over seeds, moving average of {SMOOTHING} evaluations; band: {_band(found):g} standard deviation. "
-        + found.caption,
-        40 * columns + 20,
+    stem = out / found.experiment.name
+    text = found.caption_after(
+        f"Mean over seeds, moving average of {SMOOTHING} evaluations",
+        f"Band: {_band(found):g} standard deviation. A mean ends where its first seed ends; thin lines: single seeds "
+        "beyond, with how many are left",
     )
-    below = 0.15 * len(caption) + 0.35
-    figure = Figure(figsize=(3.3 * columns, 2.5 * rows + below + 0.3))
-    FigureCanvasAgg(figure)
+    paths = save(stem, lambda below: draw(found, policies, below), text, caption)
+    return paths + save_tables({Path(f"{stem}.csv"): curve_table(found, policies)})
+
+
+def draw(found: Evidence, policies: tuple[str, ...], caption: str) -> Figure:
+    """One panel for each map, those without runs empty; methods in the paper's order."""
+    maps, methods = found.experiment.maps, _methods(found, policies)
+    columns = min(len(maps), 3 if len(maps) != 4 else 2)
+    rows = -(-len(maps) // columns)
+    width = max(PAGE * columns / 3, 3.4)
+    lines = style.lines(methods)
+    legend = -(-len(lines) // max(int(width / 1.3), 1)) * 0.17 + 0.08
+    figure, below = blank(width, 1.75 * rows + legend, caption)
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    lines = style.lines(table["method"].unique())
-    for axes, map_ in zip(panels, maps, strict=False):
-        _panel(axes, table[table["map"] == map_], lines, found, map_)
+    for k, (axes, map_) in enumerate(zip(panels, maps, strict=False)):
+        curves = {label: cell_curve(found, map_, *who) for label, who in methods.items()}
+        _panel(axes, curves, lines, found, map_)
+        axes.set_xlabel("env steps" if k + columns >= len(maps) else "")
+        axes.set_ylabel(f"test {found.score.replace('_', ' ')}" if k % columns == 0 else "")
     for axes in panels[len(maps) :]:
         axes.set_axis_off()
     handles = [
         mpl.lines.Line2D([], [], color=line.color, linestyle=line.style, linewidth=line.width)
         for line in lines.values()
     ]
-    figure.legend(handles, list(lines), loc="upper center", ncols=len(lines), frameon=False)
-    height = figure.get_size_inches()[1]
-    figure.text(0.02, (below - 0.15) / height, "\n".join(caption), fontsize=7, va="top", color=style.FAINT)
-    figure.tight_layout(rect=(0, below / height, 1, 1 - 0.3 / height))
+    figure.legend(handles, list(lines), loc="upper center", ncols=min(len(lines), int(width / 1.3)), frameon=False)
+    figure.tight_layout(rect=(0, below, 1, 1 - legend / figure.get_size_inches()[1]), pad=0.4)
     return figure
 
 
-def _band(found: Found) -> float:
-    return BAND.get(found.experiment.env, 1.0)
+def _methods(found: Evidence, policies: tuple[str, ...]) -> dict[str, tuple[str, str]]:
+    """Algorithm and policy of every method that has runs, by its label, in the paper's order."""
+    there = set(found.report[names.ALGO])
+    named = {style.label(algo, policy): (algo, policy) for algo in found.experiment.algos for policy in policies}
+    has = {label for label, (algo, policy) in named.items() if algo in there and _evaluated(found, algo, policy)}
+    return {label: named[label] for label in style.order(has)}
 
 
-def _panel(axes: Axes, table: pd.DataFrame, lines: dict[str, style.Line], found: Found, map_: str) -> None:
+def _evaluated(found: Evidence, algo: str, policy: str) -> bool:
+    return any(len(found.lines(map_, algo, policy)) for map_ in found.experiment.maps)
+
+
+def _band(found: Evidence) -> float:
+    return BAND.get(found.score, 1.0)
+
+
+def _panel(axes: Axes, curves: dict[str, CellCurve], lines: dict[str, style.Line], found: Evidence, map_: str) -> None:
     axes.set_title(map_)
-    for method in sorted(table["method"].unique(), key=lambda method: method.startswith("MACPF")):
-        curve, line = table[table["method"] == method], lines[method]
-        x, mean, spread = (curve[key].to_numpy(dtype=np.float64) for key in (names.ENV_STEP, "mean", "std"))
-        axes.fill_between(
-            x, mean - _band(found) * spread, mean + _band(found) * spread, color=line.color, alpha=0.15, linewidth=0
-        )
-        axes.plot(x, mean, color=line.color, linestyle=line.style, linewidth=line.width)
-    if table.empty or table["mean"].isna().all():
+    for method in sorted(curves, key=style.depth):
+        curve, line = curves[method], lines[method]
+        x, mean, spread = (np.asarray(v, dtype=np.float64) for v in (curve.mean.index, curve.mean, curve.std))
+        spread = _band(found) * spread
+        axes.fill_between(x, mean - spread, mean + spread, color=line.color, alpha=0.15, linewidth=0)
+        marker = "o" if np.isfinite(mean).sum() == 1 else None
+        axes.plot(x, mean, color=line.color, linestyle=line.style, linewidth=line.width, marker=marker, markersize=3)
+        _beyond(axes, curve, line)
+    if all(curve.seeds.empty for curve in curves.values()):
         axes.set_xticks([])
         axes.text(0.5, 0.5, "no runs", ha="center", va="center", color=style.FAINT, transform=axes.transAxes)
-    if found.experiment.score == "win_rate":
+    if found.score == "win_rate":
         axes.set_ylim(-0.02, 1.02)
-    axes.set_xlabel("env steps")
-    axes.set_ylabel(f"test {found.experiment.score.replace('_', ' ')}")
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.grid(alpha=0.25)
+
+
+def _beyond(axes: Axes, curve: CellCurve, line: style.Line) -> None:
+    """Single seeds after the last step that all of them share."""
+    rest = curve.beyond
+    for _, seed in rest.items():
+        axes.plot(rest.index, seed, color=line.color, linewidth=0.5, alpha=0.7)
+    if len(rest):
+        last = rest.dropna(how="all").iloc[-1].dropna()
+        of = f"{len(last)} of {curve.seeds.shape[1]}"
+        axes.annotate(
+            of, (rest.dropna(how="all").index[-1], last.mean()), fontsize=style.SMALLEST, color=line.color, ha="right"
+        )

@@ -1,31 +1,26 @@
 """Figure 1 of the paper: where sampled episodes of the multi-goal game go, under three kinds of joint policy."""
 
-import textwrap
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from analysis import style
-from analysis.completeness import by_cell
-from analysis.completeness import sentences as sentences_of
 from analysis.errors import AnalysisError
-from analysis.experiments import SMOKE
+from analysis.evidence import Evidence
 from analysis.figures.figure1_data import PANELS, Game, episodes_of, reached
-from analysis.runs import short_commits
-from analysis.selection import Selection
+from analysis.figures.saved import PAGE, blank, save, save_tables
 from macpf import names
 
 #: A colour for each seed.
 _SEEDS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#8C6D31", "#56B4E9", "#5D3A9B", "#9C9C00"]
 
 
-def write_figure1(selection: Selection, out: Path) -> tuple[list[Path], pd.DataFrame]:
+def write_figure1(selection: Evidence, out: Path, below: bool = True) -> tuple[list[Path], pd.DataFrame]:
     """Write Figure 1 as PDF and PNG, its episodes and the goals they reach as CSV; returns the paths and `reached`.
 
     Raises:
@@ -39,41 +34,32 @@ def write_figure1(selection: Selection, out: Path) -> tuple[list[Path], pd.DataF
         )
     game = Game.of(selection)
     table = reached(episodes, game)
-    out.mkdir(parents=True, exist_ok=True)
-    paths = [out / name for name in ("figure1.pdf", "figure1.png", "figure1.csv", "figure1_goals.csv")]
-    with mpl.rc_context(style.RC):
-        figure = draw(episodes, game, caption(selection, episodes, table))
-        figure.savefig(paths[0], metadata={"CreationDate": None})
-        figure.savefig(paths[1], dpi=style.PNG_DPI)
-    flaws = by_cell(selection.report, [names.ALGO]).to_dict()
-    episodes.to_csv(paths[2], index=False)
-    table.assign(not_whole=[flaws.get(algo, "") for algo in table.pop(names.ALGO)]).to_csv(paths[3], index=False)
+    text = caption(selection, episodes, table)
+    paths = save(out / "figure1", partial(draw, episodes, game), text, below)
+    flaws = {algo: words for (_, algo), words in selection.flaws.items()}
+    goals = table.assign(not_whole=[flaws.get(algo, "") for algo in table.pop(names.ALGO)])
+    paths += save_tables({out / "figure1.csv": episodes, out / "figure1_goals.csv": goals})
     return paths, table
 
 
-def caption(selection: Selection, episodes: pd.DataFrame, table: pd.DataFrame) -> str:
+def caption(selection: Evidence, episodes: pd.DataFrame, table: pd.DataFrame) -> str:
     """What a reader has to know besides."""
-    report = selection.report[selection.report[names.ALGO].isin(PANELS)]
     seeds = ", ".join(f"{method} {len(group)}" for method, group in table.groupby("method", sort=False))
-    commits = short_commits(report["commit"])
     per_run = episodes.groupby([names.ALGO, names.SEED])["episode"].nunique().max()
-    sentences = [
+    return selection.of(list(PANELS)).caption_after(
         f"Sampled (not greedy) episodes of the final behaviour policy, {per_run} for each run, a colour for each seed",
+        "Contours: reward; stars: goals",
         f"Seeds: {seeds}",
-        *sentences_of(report),
-        f"Budget {selection.budget} ({int(report['total'].max()):,} env steps)",
-        "THIS IS A SMOKE RUN, which says nothing about the methods" if selection.budget == SMOKE else "",
-        f"Commits {', '.join(commits)}" if commits else "",
-    ]
-    return ". ".join(sentence for sentence in sentences if sentence) + "."
+    )
 
 
 def draw(episodes: pd.DataFrame, game: Game, text: str) -> Figure:
     """One panel for each kind of joint policy: contours of the reward, goals, paths."""
-    figure = Figure(figsize=(9.6, 3.75))
-    FigureCanvasAgg(figure)
+    figure, below = blank(PAGE, 2.5, text)
+    height = figure.get_size_inches()[1]
     for k, (algo, (title, _)) in enumerate(PANELS.items()):
-        axes = figure.add_axes((0.035 + 0.325 * k, 0.13, 0.29, 0.74))
+        place = ((0.42 + 2.2 * k) / PAGE, below + 0.4 / height, 1.9 / PAGE, 1.9 / height)
+        axes = figure.add_axes(place, xlabel="x", ylabel="y" if k == 0 else "")
         _draw_game(axes, game)
         own = episodes[episodes[names.ALGO] == algo]
         for number, (_, run) in enumerate(own.groupby(names.SEED)):
@@ -83,8 +69,7 @@ def draw(episodes: pd.DataFrame, game: Game, text: str) -> Figure:
                 axes.plot(episode["x"].iloc[-1], episode["y"].iloc[-1], "o", markersize=2.2, **look)
         if own.empty:
             axes.text(0, 0, "no runs", ha="center", va="center", color=style.FAINT)
-        axes.set_title(title, loc="left", fontsize=9.5, fontweight="bold", color=style.INK)
-    figure.text(0.035, 0.02, textwrap.fill(text, 170), fontsize=6.8, color=style.FAINT)
+        axes.set_title(title, loc="left", fontsize=8.5, fontweight="bold", color=style.INK)
     return figure
 
 

@@ -7,8 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.errors import AnalysisError
+from analysis.evidence import Evidence
 from analysis.figures.figure4_data import runs_to_show
-from analysis.selection import Selection
 from macpf import names
 
 ENV = "multigoal"
@@ -34,7 +34,7 @@ class Game:
     width: float
 
     @classmethod
-    def of(cls, selection: Selection) -> "Game":
+    def of(cls, selection: Evidence) -> "Game":
         """The game that all of these runs played; that it is one `select` has seen to.
 
         Raises:
@@ -55,9 +55,9 @@ class Game:
         return total
 
 
-def episodes_of(selection: Selection) -> pd.DataFrame:
+def episodes_of(selection: Evidence) -> pd.DataFrame:
     """Every place that the panels' runs logged last: algo, seed, episode, t, x, y, in this order."""
-    shown = [runs_to_show(selection, algo) for algo in PANELS if (selection.report[names.ALGO] == algo).any()]
+    shown = [runs_to_show(selection, algo) for algo in PANELS if (selection.all[names.ALGO] == algo).any()]
     runs = {run for report in shown for run in report["run"]}
     lines = selection.frame[selection.frame["metric"].str.startswith(_FOLDER) & selection.frame["run"].isin(runs)]
     lines = lines[lines[names.ENV_STEP] == lines.groupby("run")[names.ENV_STEP].transform("max")]

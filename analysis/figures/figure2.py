@@ -3,23 +3,21 @@
 The paper draws made-up numbers. Here MACPF learnt both policies in a game that pays two agents for doing the same.
 """
 
-import textwrap
+from functools import partial
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from analysis import style
-from analysis.completeness import sentences
 from analysis.errors import AnalysisError
+from analysis.evidence import Evidence
 from analysis.figures.figure4_data import MACPF, joint_policy, payoff_of, runs_to_show
 from analysis.figures.matrix import draw_matrix
-from analysis.selection import Selection
+from analysis.figures.saved import PAGE, blank, save, save_tables
 from macpf import names
 
 ENV, MAP = "matrix_game", "coordination"
@@ -27,13 +25,14 @@ _POLICY = LinearSegmentedColormap.from_list("policy", ["#f7f7f7", "#f3c27a", "#d
 _CORRECTION = LinearSegmentedColormap.from_list("correction", ["#5b9bd0", "#f7f7f7", "#d55e00"])
 
 
-def write_figure2(selection: Selection, out: Path, macpf: str = MACPF) -> list[Path]:
+def write_figure2(selection: Evidence, out: Path, macpf: str = MACPF, caption: bool = True) -> list[Path]:
     """Write Figure 2 as PDF, PNG and CSV.
 
     Args:
         selection: runs of the coordination game.
         out: folder for the files, made if need be.
         macpf: the variant of MACPF to show.
+        caption: whether it stands below the figure.
 
     Raises:
         AnalysisError: no run of it has logged its joint policies.
@@ -46,37 +45,30 @@ def write_figure2(selection: Selection, out: Path, macpf: str = MACPF) -> list[P
     if not found or found[0] is None or found[1] is None:
         raise AnalysisError(f"no run of {macpf} on {MAP} has logged its joint policies; type: python run.py map={MAP}")
     dependent, independent = (joint.probabilities for joint in found if joint is not None)
-    not_whole = sentences(selection.report[selection.report[names.ALGO] == macpf])
-    caption = (
-        f"{style.label(macpf)} on a game that pays for choosing the same, seed {found[0].seed}, "
-        f"step {found[0].env_step:,}, budget {selection.budget}."
+    own = selection.of([macpf])
+    caption_text = own.caption_after(
+        f"{style.label(macpf)} on a game that pays for choosing the same, seed {found[0].seed}, step "
+        f"{found[0].env_step:,}"
     )
-    caption = " ".join([caption, *(f"{sentence}." for sentence in not_whole)])
-    out.mkdir(parents=True, exist_ok=True)
-    paths = [out / f"figure2.{suffix}" for suffix in ("pdf", "png", "csv")]
-    with mpl.rc_context(style.RC):
-        figure = draw(dependent, independent, caption)
-        figure.savefig(paths[0], metadata={"CreationDate": None})
-        figure.savefig(paths[1], dpi=style.PNG_DPI)
+    paths = save(out / "figure2", partial(draw, dependent, independent), caption_text, caption)
     columns = ["action_1", "action_2", "dependent", "independent", "correction"]
     rows = [(i + 1, j + 1, p, independent[i, j], p - independent[i, j]) for (i, j), p in np.ndenumerate(dependent)]
-    table = pd.DataFrame(rows, columns=columns).assign(not_whole="; ".join(not_whole))
-    table.to_csv(paths[2], index=False, float_format="%.6f")
-    return paths
+    table = pd.DataFrame(rows, columns=columns).assign(not_whole=own.not_whole)
+    return paths + save_tables({out / "figure2.csv": table}, float_format="%.6f")
 
 
 def draw(dependent: NDArray[np.float64], independent: NDArray[np.float64], caption: str) -> Figure:
     """Both joint policies [rows, columns] and their difference."""
-    figure = Figure(figsize=(8.4, 3.4))
-    FigureCanvasAgg(figure)
+    figure, below = blank(PAGE, 2.3, caption)
+    height = figure.get_size_inches()[1]
     panels = [
-        ("(a) dependent joint policy", dependent, _POLICY, Normalize(0, 1)),
-        ("(b) independent joint policy", independent, _POLICY, Normalize(0, 1)),
-        ("(c) dependency correction, (a) - (b)", dependent - independent, _CORRECTION, Normalize(-1, 1)),
+        ("(a) dependent policy", dependent, _POLICY, Normalize(0, 1)),
+        ("(b) independent policy", independent, _POLICY, Normalize(0, 1)),
+        ("(c) correction, (a) - (b)", dependent - independent, _CORRECTION, Normalize(-1, 1)),
     ]
     for k, (title, values, colours, norm) in enumerate(panels):
-        axes = figure.add_axes((0.06 + 0.325 * k, 0.16, 0.24, 0.62))
+        axes = figure.add_axes(((0.4 + 2.28 * k) / PAGE, below + 0.15 / height, 1.6 / PAGE, 1.6 / height))
         draw_matrix(axes, values, colours, norm, lambda p: f"{p:.2f}".replace("-", "\N{MINUS SIGN}"), values > 0.25)
-        figure.text(0.035 + 0.325 * k, 0.97, title, fontsize=9.5, fontweight="bold", va="top", color=style.INK)
-    figure.text(0.035, 0.02, textwrap.fill(caption, 140), fontsize=7.5, color=style.FAINT)
+        x, y = (0.1 + 2.28 * k) / PAGE, below + 2.25 / height
+        figure.text(x, y, title, fontsize=8.5, fontweight="bold", va="top", color=style.INK)
     return figure

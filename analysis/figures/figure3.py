@@ -2,15 +2,14 @@
 
 from pathlib import Path
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from analysis import style
 from analysis.errors import AnalysisError
 from analysis.figures.figure4_data import MACPF
+from analysis.figures.saved import blank, save
 from analysis.identity import parameters
 from analysis.runs import Runs
 from macpf import names
@@ -28,7 +27,7 @@ _ACTOR = ("independent local policy  $\\pi_i^{ind}$", "dependency policy correct
 _CRITIC = ("independent local critic  $Q_i^{ind}$", "dependency critic correction  $c_i^{dep}$")
 
 
-def write_figure3(runs: Runs, out: Path, macpf: str = MACPF) -> list[Path]:
+def write_figure3(runs: Runs, out: Path, macpf: str = MACPF, caption: bool = True) -> list[Path]:
     """Write Figure 3 as PDF and PNG, with the parameter counts that the first run of `macpf` logged.
 
     Raises:
@@ -41,45 +40,40 @@ def write_figure3(runs: Runs, out: Path, macpf: str = MACPF) -> list[Path]:
             break
     else:
         raise AnalysisError(f"no run of {macpf} says its parameter counts; type: python run.py algo={macpf}")
-    out.mkdir(parents=True, exist_ok=True)
-    paths = [out / f"figure3.{suffix}" for suffix in ("pdf", "png")]
-    with mpl.rc_context(style.RC):
-        figure = draw(counts, f"{config[names.ENV]}, map {config[names.MAP]}")
-        figure.savefig(paths[0], metadata={"CreationDate": None})
-        figure.savefig(paths[1], dpi=style.PNG_DPI)
-    return paths
+    task = f"{config[names.ENV]}, map {config[names.MAP]}"
+    return save(out / "figure3", lambda text: draw(counts, text), _caption(counts, task), caption)
 
 
-def draw(counts: dict[str, int], task: str) -> Figure:
+def _caption(counts: dict[str, int], task: str) -> str:
+    return (
+        f"Parameters on {task}: {sum(counts.values()):,} in all; one policy and one critic network for all agents. "
+        "Dashed: no gradient goes back. The sum of both heads is the dependent policy's logits (eq. 10) or value (13)."
+    )
+
+
+def draw(counts: dict[str, int], caption: str) -> Figure:
     """Actor, critic and mixer; counts by the module's path in the algorithm."""
-    figure = Figure(figsize=(10.6, 4.9))
-    FigureCanvasAgg(figure)
+    figure, below = blank(9.2, 4.3, caption)  # a page across
     for left, title, owner, heads in (
         (0.0, "policy of agent i", "actor", _ACTOR),
         (0.4, "critic of agent i", "critic.agents", _CRITIC),
     ):
-        axes = _panel(figure, left, 0.4, title)
+        axes = _panel(figure, left, 0.4, below, title)
         _network(
             axes, {path.removeprefix(f"{owner}."): n for path, n in counts.items() if path.startswith(owner)}, heads
         )
-    axes = _panel(figure, 0.8, 0.2, "mixer, one for both")
+    axes = _panel(figure, 0.8, 0.2, below, "mixer, one for both")
     mixer = sum(n for path, n in counts.items() if path.startswith("critic.mixer"))
     _box(axes, 0.14, 0.60, "hypernetworks\nof the state", mixer, width=0.72, height=0.14)
     _arrow(axes, (0.5, 0.42), (0.5, 0.60))
     _arrow(axes, (0.5, 0.74), (0.5, 0.86))
     axes.text(0.5, 0.36, "$Q_1, \\ldots, Q_N$\n(all ind or all dep)", ha="center", va="center")
     axes.text(0.5, 0.90, "$Q_{jt}^{ind}$ or $Q_{jt}^{dep}$", ha="center", va="center")
-    total = sum(counts.values())
-    text = (
-        f"Parameters on {task}: {total:,} in all; one policy and one critic network for all agents. Dashed: no "
-        "gradient goes back.\nThe sum of both heads is the dependent policy's logits (eq. 10) or value (eq. 13)."
-    )
-    figure.text(0.012, 0.015, text, fontsize=7.5, color=style.FAINT)
     return figure
 
 
-def _panel(figure: Figure, left: float, width: float, title: str) -> Axes:
-    axes = figure.add_axes((left, 0.05, width, 0.9), xlim=(0, 1), ylim=(0, 1))
+def _panel(figure: Figure, left: float, width: float, below: float, title: str) -> Axes:
+    axes = figure.add_axes((left, below, width, 0.98 - below), xlim=(0, 1), ylim=(0, 1))
     axes.set_axis_off()
     axes.text(0.03, 0.99, title, fontsize=10, fontweight="bold", color=style.INK, va="top")
     return axes

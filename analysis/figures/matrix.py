@@ -31,9 +31,9 @@ def draw_matrix(
     rows, columns = values.shape
     axes.imshow(values, cmap=cmap, norm=norm, aspect="equal")
     axes.set_anchor("N")  # matrices with few rows hang below their titles
-    # Cells are about 155 / columns points wide, a digit in bold 0.7 of the font size.
     longest = max(len(text(value)) for value in values.flat)
-    size = float(np.clip(110 / max(rows, columns) / (0.7 * longest), 4, 11))
+    wide = axes.bbox.width / axes.figure.dpi * 72 / max(rows, columns)  # points of a cell
+    size = float(np.clip(0.75 * wide / (0.7 * longest), style.SMALLEST, 11))  # a digit in bold is 0.7 of it wide
     for (i, j), value in np.ndenumerate(values):
         red, green, blue, _ = cmap(norm(value)) if np.isfinite(value) else (1.0, 1.0, 1.0, 1.0)
         dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.55  # perceived brightness, ITU-R BT.601

@@ -10,8 +10,10 @@ import pandas as pd
 
 from analysis import style
 from analysis.completeness import sentences
+from analysis.differences import apart
 from analysis.errors import AnalysisError
-from analysis.experiments import SCORES, Experiment, Found, find
+from analysis.evidence import Evidence, Experiment, score_of
+from analysis.experiments import find
 from analysis.figures.curves import BAND, SMOOTHING, curve_table
 from analysis.figures.figure4_data import MACPF
 from analysis.report.strata import Stratum
@@ -84,9 +86,11 @@ def charts(parted: Sequence[Stratum]) -> list[Chart]:
 
 
 def _chart(stratum: Stratum, map_: str) -> Chart:
-    runs, notes = _apart(stratum.on(map_))
+    runs = apart(stratum.on(map_))
+    notes: list[str] = []
     algos = tuple(sorted(runs.report[names.ALGO].unique()))
-    smoothing = SMOOTHING if stratum.env in BAND else 1  # the paper smooths where it narrows the band: in SMAC
+    score = score_of(runs.frame, runs.configs)
+    smoothing = SMOOTHING if score == "win_rate" else 1  # the paper smooths where it narrows the band: in SMAC
     try:
         found = find(runs, Experiment(map_, stratum.env, (map_,), algos, ()))
     except AnalysisError as error:
@@ -99,8 +103,8 @@ def _chart(stratum: Stratum, map_: str) -> Chart:
     return Chart(
         stratum=stratum,
         map=map_,
-        score=f"test {SCORES.get(stratum.env, 'return').replace('_', ' ')}",
-        band=BAND.get(stratum.env, 1.0),
+        score=f"test {score.replace('_', ' ')}",
+        band=BAND.get(score, 1.0),
         smoothing=smoothing,
         lines=[replace(line, points=line.points.iloc[_kept(len(line.points), POINTS)]) for line in lines],
         thinned=max((_stride(len(line.points), POINTS) for line in lines), default=1),
@@ -108,20 +112,7 @@ def _chart(stratum: Stratum, map_: str) -> Chart:
     )
 
 
-def _apart(runs: Runs) -> tuple[Runs, list[str]]:
-    """Several configurations of one algorithm become methods of their own, named after their hashes."""
-    report, notes = runs.report.copy(), []
-    hashes = report["run"].str.rsplit("-", n=2).str[-2].fillna("")
-    for algo, group in runs.report.groupby(names.ALGO):
-        kinds = hashes[group.index]
-        if kinds.nunique() > 1:
-            report.loc[group.index, names.ALGO] = f"{algo}_" + kinds
-            method = style.label(str(algo))
-            notes.append(f"{method} ran in {kinds.nunique()} configurations, named here by their hashes.")
-    return Runs(runs.frame, report, runs.configs), notes
-
-
-def _lines(found: Found, algo: str, smoothing: int) -> Iterable[Line]:
+def _lines(found: Evidence, algo: str, smoothing: int) -> Iterable[Line]:
     alone = replace(found, experiment=replace(found.experiment, algos=(algo,)))
     for policy in (names.INDEPENDENT, names.DEPENDENT):
         table = curve_table(alone, (policy,), smoothing)
@@ -129,7 +120,7 @@ def _lines(found: Found, algo: str, smoothing: int) -> Iterable[Line]:
             yield Line(style.label(algo, policy), algo, policy, table.drop(columns=[names.MAP, "method"]))
 
 
-def _flaws(runs: Runs, found: Found) -> list[str]:
+def _flaws(runs: Runs, found: Evidence) -> list[str]:
     """One sentence for each way in which the runs are not what one would wish."""
     damaged = found.report[found.report["gaps"] > 0].groupby(names.ALGO).size()
     who = ", ".join(f"{style.label(str(algo))} {count}" for algo, count in damaged.items())

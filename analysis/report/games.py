@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from analysis import style
 from analysis.errors import AnalysisError
+from analysis.evidence import Evidence
 from analysis.figures.figure4 import ENV
 from analysis.figures.figure4_data import MACPF, JointPolicy, collect, joint_policy, runs_to_show, variants
 from analysis.report.strata import Stratum
 from analysis.runs import Runs
-from analysis.selection import Selection, select
+from analysis.selection import select
 from analysis.tables.outcomes import outcomes
 from macpf import names
 
@@ -68,7 +69,7 @@ def _outcomes(runs: Runs) -> pd.DataFrame:
     return outcomes(runs, ENV).drop(columns=names.MAP).rename(columns=columns).round(1)
 
 
-def _policies(selection: Selection, shape: tuple[int, ...]) -> dict[str, JointPolicy]:
+def _policies(selection: Evidence, shape: tuple[int, ...]) -> dict[str, JointPolicy]:
     found = {}
     for variant in variants(selection):
         runs = runs_to_show(selection, variant)

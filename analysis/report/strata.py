@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from analysis.experiments import SMOKE
+from analysis.evidence import SMOKE
 from analysis.lengths import full_length
 from analysis.runs import NO_DATA, Runs
 from macpf import names

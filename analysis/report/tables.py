@@ -9,7 +9,8 @@ import pandas as pd
 
 from analysis import paper
 from analysis.errors import AnalysisError
-from analysis.experiments import Experiment, Found, find
+from analysis.evidence import Evidence, Experiment
+from analysis.experiments import find
 from analysis.report.strata import Stratum
 from analysis.tables.beside_paper import cells
 from macpf import names
@@ -47,8 +48,8 @@ def paper_tables(parted: Sequence[Stratum]) -> list[PaperTable]:
 
 
 def _of(experiment: Experiment, parted: Sequence[Stratum]) -> list[PaperTable]:
-    digits = 3 if experiment.score == "win_rate" else 2
     published, tables = paper.table(experiment.name), []
+    digits = paper.digits(published["mean"])
     for stratum in parted:
         report = stratum.runs.report
         wanted = report[names.MAP].isin(experiment.maps) & report[names.ALGO].isin(experiment.algos)
@@ -57,16 +58,17 @@ def _of(experiment: Experiment, parted: Sequence[Stratum]) -> list[PaperTable]:
         try:
             found = find(stratum.runs, experiment)
         except AnalysisError as error:  # two configurations of one algorithm, which no table may pool
-            found = _nothing(experiment, stratum, f"Runs are not shown: {error}.")
-        tables.append(PaperTable(experiment.name, stratum, cells(found, published), found.caption, digits))
+            alone = cells(_nothing(experiment), published)
+            tables.append(PaperTable(experiment.name, stratum, alone, f"Runs are not shown: {error}.", digits))
+        else:
+            tables.append(PaperTable(experiment.name, stratum, cells(found, published), found.caption, digits))
     if not tables:
-        alone = _nothing(experiment, None, "")
-        tables.append(PaperTable(experiment.name, None, cells(alone, published), "", digits))
+        tables.append(PaperTable(experiment.name, None, cells(_nothing(experiment), published), "", digits))
     return tables
 
 
-def _nothing(experiment: Experiment, stratum: Stratum | None, caption: str) -> Found:
-    columns = [names.MAP, names.ALGO, names.BUDGET, names.SEED, "run", "state", "counts"]
+def _nothing(experiment: Experiment) -> Evidence:
+    columns = [names.MAP, names.ALGO, names.BUDGET, names.BACKEND, names.SEED, "run", "state", "counts", "gaps"]
     report = pd.DataFrame(columns=columns)
     frame = pd.DataFrame(columns=["run", "metric", names.ENV_STEP, "value"])
-    return Found(experiment, report, report, frame, {}, caption)
+    return Evidence(experiment, report, report, frame, {})

@@ -21,7 +21,7 @@ from analysis.aggregates import (
     optimality_gap,
 )
 from analysis.comparison import Comparison, runs_per_map, scale
-from analysis.experiments import LAST, Found
+from analysis.evidence import LAST, Evidence
 
 #: The method that all others are compared with.
 OURS = "MACPF"
@@ -49,7 +49,7 @@ def _line(statistic: str, method: str, result: Estimate, runs: int) -> dict[str,
     return {"statistic": statistic, "method": method, **ends, "runs": runs}
 
 
-def write_aggregates(table: pd.DataFrame, comparison: Comparison, found: Found, out: Path) -> list[Path]:
+def write_aggregates(table: pd.DataFrame, comparison: Comparison, found: Evidence, out: Path) -> list[Path]:
     """Write `aggregates` as CSV and Markdown."""
     out.mkdir(parents=True, exist_ok=True)
     paths = [out / f"statistics_{found.experiment.name}.{suffix}" for suffix in ("csv", "md")]
@@ -71,7 +71,7 @@ def _cell(line: "pd.Series[float]") -> str:
     return f"{line['point']:.3f}{ends}"
 
 
-def caption(comparison: Comparison, found: Found) -> str:
+def caption(comparison: Comparison, found: Evidence) -> str:
     """What a reader of a table or figure of aggregates has to know."""
     few = any(sample.sizes.min() < LEAST for sample in comparison.final.values())
     sentences = [
@@ -81,6 +81,5 @@ def caption(comparison: Comparison, found: Found) -> str:
         f"There is none where a map has fewer than {LEAST} runs." if few else "",
         f"Maps: {len(comparison.maps)}; runs of each map: {runs_per_map(comparison)}.",
         comparison.left_out,
-        found.caption,
     ]
-    return " ".join(sentence for sentence in sentences if sentence)
+    return found.caption_after(*sentences)

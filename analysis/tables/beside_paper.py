@@ -6,17 +6,16 @@ import numpy as np
 import pandas as pd
 
 from analysis import paper, style
-from analysis.completeness import by_cell
-from analysis.experiments import LAST, SMOKE, Found
+from analysis.evidence import LAST, SMOKE, Evidence
 from analysis.runs import FINISHED
 from macpf import names
 
 
-def write_table(found: Found, out: Path) -> list[Path]:
-    """Write an experiment's table as CSV, Markdown and LaTeX."""
+def write_table(found: Evidence, out: Path, published: pd.DataFrame | None = None) -> list[Path]:
+    """Write an experiment's table as CSV, Markdown and LaTeX; `published` are the paper's lines, None for its own."""
     name = found.experiment.name
-    frame = cells(found, paper.table(name))
-    caption = f"Mean ± standard deviation over seeds of the mean of the last {LAST} evaluations. {found.caption}"
+    frame = cells(found, paper.table(name) if published is None else published)
+    caption = found.caption_after(f"Mean ± standard deviation over seeds of the mean of the last {LAST} evaluations")
     out.mkdir(parents=True, exist_ok=True)
     paths = [out / f"{name}.{suffix}" for suffix in ("csv", "md", "tex")]
     frame.to_csv(paths[0], index=False)
@@ -26,7 +25,7 @@ def write_table(found: Found, out: Path) -> list[Path]:
     return paths
 
 
-def cells(found: Found, published: pd.DataFrame) -> pd.DataFrame:
+def cells(found: Evidence, published: pd.DataFrame) -> pd.DataFrame:
     """One line for each map and method: ours and the paper's mean and std, bold or not, and how far they are apart.
 
     Only cells with all planned seeds, each finished (`whole`), can be bold: one lucky run has no deviation. `gap` is
@@ -52,8 +51,7 @@ def cells(found: Found, published: pd.DataFrame) -> pd.DataFrame:
     frame["paper_bold"] = pd.concat([paper.bold(part["paper_mean"], part["paper_std"]) for part in parts])
     if (found.report[names.BUDGET] == SMOKE).any():
         frame["bold"] = False  # it says nothing about a method
-    flaws = by_cell(pd.concat([report, found.others]), [names.MAP, names.ALGO])
-    frame["not_whole"] = [flaws.get(place, "") for place in zip(frame[names.MAP], frame[names.ALGO], strict=True)]
+    frame["not_whole"] = [found.flaws.get(place, "") for place in zip(frame[names.MAP], frame[names.ALGO], strict=True)]
     frame["gap"] = frame["mean"] - frame["paper_mean"]
     variances = frame["std"] ** 2 / (frame["seeds"] - 1).clip(lower=0), frame["paper_std"] ** 2 / (paper.SEEDS - 1)
     error = np.sqrt(sum(variances))
@@ -61,9 +59,9 @@ def cells(found: Found, published: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def _page(frame: pd.DataFrame, found: Found, strong: str) -> pd.DataFrame:
+def _page(frame: pd.DataFrame, found: Evidence, strong: str) -> pd.DataFrame:
     """Maps down the side; for each method ours, and the paper's in brackets."""
-    digits = 3 if found.experiment.score == "win_rate" else 2
+    digits = 3 if found.score == "win_rate" else 2
 
     def shown(line: pd.Series) -> str:
         ours, theirs = "–", ""

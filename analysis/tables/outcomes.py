@@ -10,10 +10,11 @@ from analysis import paper, style
 from analysis.aggregates import share_interval
 from analysis.completeness import by_cell
 from analysis.errors import AnalysisError
+from analysis.evidence import Evidence
 from analysis.figures.figure4_data import payoff_of
 from analysis.lengths import canonical
 from analysis.runs import Runs
-from analysis.selection import Selection, nothing_counts, select
+from analysis.selection import nothing_counts, select
 from macpf import names
 
 #: What the row of networks before their first update is called.
@@ -74,13 +75,13 @@ def outcomes(runs: Runs, env: str, budget: str | None = None) -> pd.DataFrame:
     return together[[names.MAP, *COLUMNS, "low", "high", "not_whole"]]
 
 
-def outcomes_of(selection: Selection) -> pd.DataFrame:
+def outcomes_of(selection: Evidence) -> pd.DataFrame:
     """`outcome_table` of one payoff's runs, and in its last row the same networks before their first update.
 
     That row shows what chance is worth: the first evaluation of every run that counts. The column ``not_whole`` names
     the runs of a method that are not whole; a method without any run that counts has a row with no seeds.
     """
-    table = _lines(final_returns(selection), selection.report, payoff := payoff_of(selection).tolist())
+    table = _lines(final_returns(selection), selection.all, payoff := payoff_of(selection).tolist())
     return pd.concat([table, outcome_table(untrained(selection), payoff).assign(not_whole="")], ignore_index=True)
 
 
@@ -113,16 +114,16 @@ _CAPTION = (
 )
 
 
-def untrained(selection: Selection) -> dict[str, list[float]]:
+def untrained(selection: Evidence) -> dict[str, list[float]]:
     """By the name of their row, the return of every run that counts at its evaluation before any update, if any has."""
     lines = selection.frame[selection.frame["metric"] == names.score(names.INDEPENDENT, "return")]
     first = lines[lines[names.ENV_STEP] == 0].sort_values("run")["value"].tolist()
     return {UNTRAINED: first} if first else {}
 
 
-def final_returns(selection: Selection) -> dict[str, list[float]]:
+def final_returns(selection: Evidence) -> dict[str, list[float]]:
     """Per method, the return of every run that counts at its last evaluation."""
-    finished = selection.report[selection.report["counts"]]
+    finished = selection.all[selection.all["counts"]]
     lines = selection.frame.merge(finished[["run", names.ENV_STEP]], on=["run", names.ENV_STEP])
     metrics = {names.score(policy, "return"): policy for policy in (names.INDEPENDENT, names.DEPENDENT)}
     lines = lines[lines["metric"].isin(metrics)].sort_values(names.SEED)

@@ -7,7 +7,7 @@ import pytest
 from analysis import paper, style
 from analysis.__main__ import main
 from analysis.experiments import Experiment, find
-from analysis.figures.curves import curve_table
+from analysis.figures.curves import cell_curve, curve_table, draw
 from analysis.runs import load_runs
 from analysis.tables.beside_paper import cells, write_table
 from tests.analysis.synthetic import numbered
@@ -132,9 +132,26 @@ def test_a_lost_evaluation_shows_in_the_number_of_seeds_where_the_run_counts(wri
     np.testing.assert_allclose(table["mean"], 0.1)
     assert table["seeds"].tolist() == [1, 1, 1, 1]
     table = curve_table(find(runs.with_incomplete(), experiment), ("independent",))
-    np.testing.assert_allclose(table["mean"], [0.3, 0.3, 0.1, 0.3])
+    np.testing.assert_allclose(table["mean"], [0.3, 0.3, np.nan, 0.3])  # no mean of those that are left
     assert table["seeds"].tolist() == [2, 2, 1, 2]
+    assert set(table["of"]) == {2}
     assert set(table["not_whole"]) == {"seed 0: incomplete, 3 of 4 evaluations (counted)"}
+
+
+def test_a_curve_ends_with_its_first_seed_and_the_others_go_on_thin(write_smac, tmp_path):
+    """Five runs that crashed one after the other: the mean of those that are left would climb."""
+    for seed in range(5):
+        write_smac([0.2 * seed] * (2 * seed + 3), seed=seed, done=False, total=1000)
+    found = find(load_runs(tmp_path).with_incomplete(), Experiment("x", "smac", ("MMM",), ("qmix",), tuple(range(5))))
+    table = curve_table(found, ("independent",))
+    np.testing.assert_allclose(table["mean"].dropna(), [0.4] * 3)
+    assert table["seeds"].tolist() == [5, 5, 5, 4, 4, 3, 3, 2, 2, 1, 1]
+    beyond = cell_curve(found, "MMM", "qmix", "independent").beyond
+    assert beyond.index.tolist() == list(range(200, 1100, 100))
+    (axes,) = (a for a in draw(found, ("independent",), "").axes if a.get_title() == "MMM")
+    assert len(axes.lines[0].get_xdata()) == 11  # the mean, NaN from the fourth on
+    assert len(axes.lines) == 6
+    assert [text.get_text() for text in axes.texts] == ["1 of 5"]
 
 
 def test_ablations_and_variants_are_told_from_what_they_vary():

@@ -57,16 +57,19 @@ def test_figures_and_their_numbers(outputs: Path, tmp_path: Path, capsys: pytest
     assert ["untrained", "networks", "6", "0", "4", "2", "0", "-3.333"] in [
         line.split() for line in printed.splitlines()
     ]
-    assert set(table.loc["QMIX", "not_whole"]) == {"seed 0: short at 0 of 300 env steps"}
+    (told,) = set(table.loc["QMIX", "not_whole"])
+    assert told == "seed 0: short at 0 of 300 env steps; seed 3: missing; seed 4: missing"
 
 
 def test_the_caption_names_what_is_missing(outputs: Path) -> None:
-    figure4 = collect(select(load_runs(outputs), "matrix_game"), "macpf")
+    figure4 = collect(select(load_runs(outputs), "matrix_game", plan="figure4"), "macpf")
     for words in (
         "MACPF 3, QMIX 2",
+        "5 of 30 planned runs are finished. Missing: QPLEX on p4_12; QTRAN on p4_12; FOP on p4_12; MAPPO on p4_12; "
+        "MACPF on p4_12 (seeds 3, 4); QMIX on p4_12 (seeds 0, 3, 4).",
         "Left out: QMIX seed 0 (short at 0 of 300 env steps).",
         "32 episodes",
-        "budget paper (300 env steps)",
+        "Map p4_12. Budget paper (300 env steps)",
         "012345678",
     ):
         assert words in figure4.caption
@@ -74,7 +77,7 @@ def test_the_caption_names_what_is_missing(outputs: Path) -> None:
     assert (figure4.joint.seed, figure4.joint.env_step) == (0, 300)
     np.testing.assert_allclose(figure4.joint.probabilities, [[0, 0.1, 0.2], [0.1, 0.2, 0.3]])
     tempered = collect(select(load_runs(outputs), "matrix_game"), "macpf_tempered")
-    assert "Missing: MACPF (tempered) seed 1, MACPF (tempered) seed 2" in tempered.caption
+    assert "Missing: MACPF (tempered) on p4_12 (seeds 1, 2); QMIX on p4_12 (seed 0)" in tempered.caption
     assert list(tempered.curves)[:2] == ["MACPF (tempered)", "MACPF_DEP (tempered)"]  # never as MACPF itself
     assert tempered.macpf == "MACPF_DEP (tempered)"
 

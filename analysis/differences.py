@@ -1,0 +1,143 @@
+"""One's own experiments: any file of conf/experiment, or any runs, told apart by the settings in which they differ."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from analysis.errors import AnalysisError
+from analysis.evidence import Evidence, Experiment
+from analysis.experiments import find
+from analysis.identity import configuration_of
+from analysis.runs import Runs
+from macpf import names
+from macpf.configuration import sweep_params
+
+#: Between an algorithm and the settings that tell it from others of its name.
+MARK = "|"
+#: Settings that are no part of a method.
+_NO_METHOD = ("seed", "map", "env.make.task", "outputs", "tracking", "mode", "device", "threads", "hydra")
+#: What chooses runs by their identity.
+_IDENTITY = {"env": names.ENV, "map": names.MAP, "algo": names.ALGO, "budget": names.BUDGET, "seed": names.SEED}
+
+
+def settings(config: Mapping[str, Any]) -> dict[str, str]:
+    """All settings of a run by their dotted names, as text."""
+    return _flat(config.get(names.CONFIG) or {}, "")
+
+
+def _flat(node: Mapping[str, Any], prefix: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for key, value in node.items():
+        if isinstance(value, Mapping) and value:
+            found |= _flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = json.dumps(value, sort_keys=True, default=str).strip('"')
+    return found
+
+
+def apart(runs: Runs) -> Runs:
+    """The same runs, but several configurations of one algorithm become methods named by the settings that differ.
+
+    A setting that differs only from map to map (what conf/ has for a task) names nothing. Where no logged setting
+    differs, the configuration's hash does.
+    """
+    report = runs.report.copy()
+    of_run = {run: settings(runs.configs.get(run, {})) for run in report["run"]}
+    hashes = report["run"].map(lambda run: configuration_of(run).rsplit("-", 1)[-1])
+    called: dict[str, str] = {}
+    for (_, algo), group in report.assign(kind=hashes).groupby([names.ENV, names.ALGO]):
+        if group.groupby(names.MAP)["kind"].nunique().max() < 2:
+            continue
+        keys = _differing(group, of_run)
+        for run, kind in zip(group["run"], group["kind"], strict=True):
+            words = ", ".join(f"{short}={of_run[run].get(key, 'unset')}" for key, short in keys.items())
+            called[run] = f"{algo}{MARK}{words or kind}"
+    if not called:
+        return runs
+    report[names.ALGO] = [called.get(run, algo) for run, algo in zip(report["run"], report[names.ALGO], strict=True)]
+    renamed = runs.frame["run"].map(called)
+    return replace(runs, report=report, frame=runs.frame.assign(algo=renamed.fillna(runs.frame[names.ALGO])))
+
+
+def _differing(group: pd.DataFrame, of_run: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """The settings in which runs on one map differ, with the shortest names that tell them from each other."""
+    differing: set[str] = set()
+    for _, on_map in group.groupby(names.MAP):
+        values: dict[str, set[str | None]] = defaultdict(set)
+        keys = {key for run in on_map["run"] for key in of_run[run]}
+        for run in on_map["run"]:
+            for key in keys:
+                values[key].add(of_run[run].get(key))
+        differing |= {key for key, found in values.items() if len(found) > 1 and not key.startswith(_NO_METHOD)}
+    ends = [key.rsplit(".", 1)[-1] for key in differing]
+    short = {key: key.rsplit(".", 1)[-1] for key in sorted(differing)}
+    return {key: end if ends.count(end) == 1 else key for key, end in short.items()}
+
+
+def chosen(
+    runs: Runs,
+    name: str | None,
+    where: Mapping[str, str],
+    budget: str | None = None,
+    backend: str | None = None,
+) -> Evidence:
+    """The runs of an experiment of conf/experiment, or of any, as far as settings are what they should be.
+
+    Args:
+        runs: all there are.
+        name: of the experiment; None for any runs.
+        where: values by setting (``map``, ``algo.learner.lr``), several with commas.
+        budget, backend: see `find`.
+
+    Raises:
+        AnalysisError: no run is like that, or of several environments, or see `find`.
+    """
+    params = sweep_params(name) if name else {}
+    wanted = {key.lstrip("+"): _values(text) for key, text in {**params, **where}.items()}
+    report = runs.report[[_fits(run, runs, wanted) for run in runs.report.to_dict("records")]]
+    if report.empty:
+        asked = ", ".join(f"{key}={','.join(map(str, values))}" for key, values in wanted.items())
+        raise AnalysisError(f"no run with {asked or 'any settings'}; `python -m analysis completeness` lists them")
+    if report[names.ENV].nunique() > 1:
+        envs = sorted(report[names.ENV].unique())
+        raise AnalysisError(f"runs of several environments, {', '.join(envs)}: choose one, e.g. env={envs[0]}")
+    told = apart(runs.only(report))
+    found = told.report
+    asked_for = [str(algo) for algo in wanted.get("algo", []) if not (report[names.ALGO] == algo).any()]
+    maps = [str(map_) for map_ in wanted.get("map", [])] or sorted(found[names.MAP].unique())
+    seeds = [int(seed) for seed in wanted.get("seed", [])] or sorted(found[names.SEED].unique().tolist())
+    algos = [*dict.fromkeys(found[names.ALGO]), *asked_for]
+    experiment = Experiment(name or "curves", str(report[names.ENV].iloc[0]), tuple(maps), tuple(algos), tuple(seeds))
+    return find(told, experiment, budget, backend)
+
+
+def _fits(run: Mapping[Any, Any], runs: Runs, wanted: Mapping[str, list[Any]]) -> bool:
+    own = None
+    for key, values in wanted.items():
+        if key in _IDENTITY:
+            if str(run[_IDENTITY[key]]) not in map(str, values):
+                return False
+            continue
+        own = own if own is not None else settings(runs.configs.get(run["run"], {}))
+        told = own.get(key)
+        if told is not None and told not in (_text(value) for value in values):
+            return False
+    return True
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, default=str).strip('"')
+
+
+def _values(text: str) -> list[Any]:
+    """What a sweep tries: values between commas that are in no brackets."""
+    parts = re.findall(r"(?:\{[^{}]*\}|\[[^\[\]]*\]|[^,])+", text)
+    return [yaml.safe_load(part) for part in parts]
