@@ -17,7 +17,7 @@ from macpf.experience import journal
 from macpf.experience.journal import Journal
 from macpf.experience.rollout import NotFinite
 from macpf.records import ledger as records
-from macpf.records.files import Damaged, write_atomically
+from macpf.records.files import Damaged, previous, write_atomically
 from macpf.records.ledger import End, Ledger, Manifest
 from macpf.records.owner import Foreign, Owner, refuse_foreign
 from macpf.records.standing import DIVERGED, FAILED, FINISHED, INTERRUPTED, RUNNING, STATUS, UNTRAINED, standing
@@ -25,6 +25,7 @@ from macpf.records.wandb_log import Logs
 from macpf.runs import checkpoint
 from macpf.runs.build import Parts
 from macpf.runs.console import RunConsole
+from macpf.runs.continuation import adopt, shorter_run
 from macpf.runs.errors import NO_ROOM, Diverged, ForeignFiles, Interrupted, RunRefused, Untrained
 from macpf.runs.folder import RunFolder
 from macpf.runs.identity import Identity, commit
@@ -91,6 +92,7 @@ class Attempt:
         try:
             self._look_at_status()
             ledger, problem = self._read_ledger()
+            adopted = ledger is None and not problem and self._adopt_shorter()
             owner = ledger.manifest.owner if ledger else None
             state = checkpoint.load(self.folder.checkpoint, owner, self._journal)
             if state is not None:
@@ -105,7 +107,7 @@ class Attempt:
         if ledger is not None:
             ledger.go_on_from(rows)
         else:
-            if problem or state is not None:
+            if problem or (state is not None and not adopted):
                 log.warning("%s; writing it again from the checkpoint", problem or f"{self.folder.ledger} is gone")
             manifest = self._manifest(state["owner"] if state else Owner.new(self.identity.key))
             ledger = Ledger.begin(self.folder.ledger, manifest, rows)
@@ -115,6 +117,23 @@ class Attempt:
             "attempt": 1 + max(self.folder.status().get("attempt", 0), newest_attempt(self.logs, ledger)),
         }
         return ledger, state
+
+    def _adopt_shorter(self) -> bool:
+        """Go on from a finished run that differs by its smaller budget only; says why not if there is one."""
+        if any(path.exists() for path in (self.folder.checkpoint, previous(self.folder.checkpoint))):
+            return False
+        shorter = shorter_run(self.cfg, self.identity, self.parts.placement.device)
+        if shorter is None:
+            return False
+        why_not = shorter.why_not
+        if not why_not:
+            try:
+                adopt(shorter, self.folder, Owner.new(self.identity.key), self.parts.rollout.row)
+            except (checkpoint.Unreadable, Damaged) as error:
+                why_not = str(error)
+        verb = f"begins anew and not from {shorter}: {why_not}" if why_not else f"goes on from {shorter}"
+        self.console.say(f"{self.identity}: {verb}")
+        return not why_not
 
     def _play(self, ledger: Ledger, state: dict[str, Any] | None) -> None:
         cfg, parts, folder = self.cfg, self.parts, self.folder
@@ -130,7 +149,7 @@ class Attempt:
         episodes = self._journal(ledger.manifest.owner)
         self.trainer = trainer = Trainer(
             *(parts, ledger, tracker, self.stop, folder.checkpoint),
-            *(episodes, cfg.checkpoint.every_seconds, self._report, self.checkpoints.due),
+            *(episodes, cfg.checkpoint.every_seconds, self._report, self.checkpoints),
         )
         if state is not None:
             trainer.resume(state)
@@ -157,7 +176,8 @@ class Attempt:
             self.tracker.finish(int(state == DIVERGED), end=state, why=why)
         finish_log(self.tracking, ledger)
         self._report({"error": why} if why else {}, state)
-        journal.delete(self.folder.episodes)
+        if state != FINISHED or not self.checkpoints.keep_replay:
+            journal.delete(self.folder.episodes)
         say_how_it_ended(state, f"{self.identity}: {why}")
 
     def _film(self) -> None:

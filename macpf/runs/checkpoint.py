@@ -31,17 +31,19 @@ class Unreadable(Exception):
     """A checkpoint that is cut short, altered, of another version, or without its episodes."""
 
 
-def save(path: Path, owner: Owner, state: dict[str, Any], journal: Journal) -> None:
+def save(path: Path, owner: Owner, state: dict[str, Any], journal: Journal, keep_previous: bool = True) -> None:
     """Write an owner's state (tensors, numbers, strings and containers of them) with a checksum in front.
 
-    The journal comes to the disk first, so that no checkpoint ever points to episodes that are not there.
+    The journal comes to the disk first, so that no checkpoint ever points to episodes that are not there. Without
+    `keep_previous` the file has no predecessor, and the journal keeps what it had to keep before.
     """
     journal.sync()
     buffer = io.BytesIO()
     torch.save(state | {"owner": [owner.key, owner.origin]}, buffer)
     payload = buffer.getvalue()
-    write_atomically(path, MAGIC + hashlib.sha256(payload).digest() + payload, keep_previous=True)
-    journal.checkpointed(state["replay"]["first"])
+    write_atomically(path, MAGIC + hashlib.sha256(payload).digest() + payload, keep_previous)
+    if keep_previous:
+        journal.checkpointed(state["replay"]["first"])
 
 
 def load(

@@ -30,6 +30,11 @@ class RunFolder:
         return self.path / "checkpoint.pt"
 
     @property
+    def continuable(self) -> Path:
+        """What a finished run goes on from to a larger budget, if it kept that."""
+        return self.path / "continuable.pt"
+
+    @property
     def ledger(self) -> Path:
         """The run's own account of its results."""
         return self.path / NAME

@@ -58,7 +58,8 @@ def _is_over(folder: RunFolder) -> bool:
 
 def _leave_alone(cfg: DictConfig, identity: Identity, folder: RunFolder, console: RunConsole) -> float | None:
     """Say that a run is over and how; see that its log is whole."""
-    journal.delete(folder.episodes)  # in case it ended between saying so and deleting them
+    if not folder.continuable.exists():
+        journal.delete(folder.episodes)  # in case it ended between saying so and deleting them
     stands = standing(folder.path)
     ledger = Ledger.read(folder.ledger)
     logged = stands.is_logged and ledger.end is not None and ledger.end.log

@@ -23,9 +23,11 @@ from macpf.records.ledger import Evaluation, Ledger
 from macpf.runs import checkpoint
 from macpf.runs.build import Parts, ReplaySettings, RolloutSettings
 from macpf.runs.errors import RunRefused
+from macpf.runs.folder import RunFolder
 from macpf.runs.health import Health, check_parameters
 from macpf.runs.identity import commit
 from macpf.runs.preemption import StopRequests
+from macpf.runs.settings import CheckpointSettings
 from macpf.runs.tracking import Tracker
 from macpf.runs.weights import FOLDER, SUFFIX, Weights, name_of
 
@@ -56,6 +58,8 @@ def train_off_policy(run: Trainer, settings: ReplaySettings) -> None:
             for _ in range(len(played.episodes) * settings.updates_per_episode):
                 reads = parts.algorithm.reads_visibility, parts.algorithm.reads_after_end
                 run.learned(parts.placement.learn(parts.replay.sample(settings.batch, *reads), clock))
+        if run.reached_budget:
+            run.save_to_be_continued()
         run.evaluate_if_due()
 
 
@@ -65,8 +69,12 @@ def train_on_policy(run: Trainer, settings: RolloutSettings) -> None:
     Evaluations come between two rounds of play, also while episodes are collected: they leave no trace in training.
     """
     parts, clock = run.parts, run.clock
+    env = parts.rollout.env
+    longest = settings.env_steps + env.batch_size * env.spec.episode_limit
     while not run.reached_budget:
         run.safe_point()
+        if clock.env_steps + longest >= parts.budget.env_steps:
+            run.save_to_be_continued()  # the budget may end before the next update
         episodes: list[Episode] = []
         enough = clock.env_steps + settings.env_steps
         while clock.env_steps < enough and not run.reached_budget:
@@ -76,7 +84,7 @@ def train_on_policy(run: Trainer, settings: RolloutSettings) -> None:
             episodes += played.episodes
         if clock.env_steps < enough:
             break  # the budget ends within a collection, and too few episodes would do harm
-        batch = as_batch(episodes, parts.rollout.env, parts.algorithm.reads_visibility)
+        batch = as_batch(episodes, env, parts.algorithm.reads_visibility)
         run.learned(parts.placement.learn(batch, clock))
     run.evaluate_if_due()
 
@@ -132,7 +140,7 @@ class Trainer:
         journal: where its episodes are written as they are played.
         save_every: seconds between periodic checkpoints.
         report: called with the run's standing (env steps, score, speed, time left) at least at every evaluation.
-        due: which kept weights fall due between two env steps, by the env steps that name them.
+        keeping: which weights fall due, and whether a finished run may be continued; None: nothing is kept.
     """
 
     def __init__(
@@ -145,11 +153,11 @@ class Trainer:
         journal: Journal,
         save_every: float,
         report: Callable[[dict[str, Any]], None],
-        due: Callable[[int, int], list[int]] = lambda before, now: [],
+        keeping: CheckpointSettings | None = None,
     ) -> None:
         self.parts, self.ledger, self.tracker, self.stop = parts, ledger, tracker, stop
         self.path, self.journal, self.save_every, self.report = path, journal, save_every, report
-        self.due = due
+        self.keeping = keeping
         self.clock, self.meter = Clock(), Meter()
         self.health = Health(deferred=parts.placement.place.learns_on != "cpu")
         self.evaluated = -1  # number of the newest evaluation
@@ -228,7 +236,7 @@ class Trainer:
     def keep_weights(self) -> None:
         """Write the weights that fell due since the last call."""
         now = self.clock.env_steps
-        for step in self.due(self.kept, now):
+        for step in self.keeping.due(self.kept, now) if self.keeping else []:
             manifest, spec = self.ledger.manifest, self.parts.rollout.env.spec
             kept = Weights.of(self.parts.algorithm.state_dict(), manifest, spec, now)
             kept.save(self.path.parent / FOLDER / f"{name_of(step)}{SUFFIX}")
@@ -261,18 +269,34 @@ class Trainer:
             }
         )
 
+    @property
+    def may_go_on(self) -> bool:
+        """Whether the replay outlives the run."""
+        return self.keeping is not None and self.keeping.keep_replay
+
     def save(self) -> None:
         """Write a checkpoint from which the run goes on bit for bit; never one of broken networks."""
+        state = self._state()
+        if self.reached_budget and not self.may_go_on:
+            state["replay"]["first"] = state["replay"]["added"]  # nobody will sample any more
+        checkpoint.save(self.path, self.ledger.manifest.owner, state, self.journal)
+        self.saved = time.monotonic()
+
+    def save_to_be_continued(self) -> None:
+        """Keep the state before the last evaluation, if somebody may ask for a larger budget (`continuation`)."""
+        if self.may_go_on:
+            path = RunFolder(self.path.parent).continuable
+            checkpoint.save(path, self.ledger.manifest.owner, self._state(), self.journal, keep_previous=False)
+
+    def _state(self) -> dict[str, Any]:
         self.check_health()
-        meter, replay = self.meter, self.parts.replay.state_dict()
-        if self.reached_budget:
-            replay["first"] = replay["added"]  # nobody will sample any more
-        state = {
+        meter = self.meter
+        return {
             "made_with": made_with(self.parts.placement.device),
             "spec": dataclasses.asdict(self.parts.rollout.env.spec),
             "clock": self.clock.state_dict(),
             **self.parts.placement.state_dict(),
-            "replay": replay,
+            "replay": self.parts.replay.state_dict(),
             "env": self.parts.rollout.env.state_dict(),
             "eval_env": self.parts.evaluator.rollout.env.state_dict(),
             "meter": [meter.names, meter.total, meter.count, meter.scores, meter.episodes],
@@ -280,8 +304,6 @@ class Trainer:
             "seconds": self.seconds,
             "rows": [row.model_dump() for row in self.ledger.rows],
         }
-        checkpoint.save(self.path, self.ledger.manifest.owner, state, self.journal)
-        self.saved = time.monotonic()
 
     def resume(self, state: dict[str, Any]) -> None:
         """Go on from what `save` wrote and `checkpoint.load` read, the replay's episodes included.

@@ -1,0 +1,146 @@
+"""A finished run goes on to a larger budget: its last state becomes the first checkpoint of the longer run.
+
+The longer run then equals one that was never shorter, bit for bit. So the state is not the one that the shorter run
+ended with: that one has had an evaluation which a longer run does not make there. It is kept in ``continuable.pt`` just
+before it (``checkpoint.keep_replay``), with the episodes of the replay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from omegaconf import DictConfig
+
+from macpf.experience import journal as journals
+from macpf.experience.journal import Journal
+from macpf.records import ledger as records
+from macpf.records.files import Damaged
+from macpf.records.ledger import Ledger
+from macpf.records.owner import Owner
+from macpf.records.standing import FINISHED, standing
+from macpf.runs import checkpoint, weights
+from macpf.runs.folder import RunFolder
+from macpf.runs.identity import Identity, commit, result_settings
+
+
+@dataclass(frozen=True)
+class Shorter:
+    """A finished run of the same configuration, but for a smaller budget.
+
+    Attributes:
+        folder: of the run.
+        ledger: of the run.
+        why_not: why it cannot be continued bit for bit; empty if it can.
+    """
+
+    folder: RunFolder
+    ledger: Ledger
+    why_not: str
+
+    @property
+    def env_steps(self) -> int:
+        """Of its budget."""
+        return self.ledger.manifest.env_steps
+
+    def __str__(self) -> str:
+        return f"the finished run of {self.env_steps:,} env steps in {self.folder.path}"
+
+
+def shorter_run(cfg: DictConfig, identity: Identity, device: str) -> Shorter | None:
+    """The longest finished run that differs from this one by its smaller budget only, if there is one.
+
+    One that can be continued goes before a longer one that cannot.
+
+    Args:
+        cfg: of this run, settled, with its references to other settings.
+        identity: of this run.
+        device: on which it computes.
+    """
+    found = []
+    for folder, ledger in _finished(identity):
+        shorter = cfg.copy()
+        shorter.budget.env_steps = ledger.manifest.env_steps
+        if ledger.manifest.env_steps < cfg.budget.env_steps and Identity.of(shorter).key == ledger.manifest.key:
+            why_not = _follows_budget(result_settings(shorter), result_settings(cfg)) or _why_not(
+                RunFolder(folder), ledger, device
+            )
+            found.append(Shorter(RunFolder(folder), ledger, why_not))
+    return max(found, key=lambda run: (not run.why_not, run.env_steps), default=None)
+
+
+def adopt(shorter: Shorter, folder: RunFolder, owner: Owner, row: np.dtype[np.void]) -> None:
+    """Write the first checkpoint of a longer run, its episodes, and the weights that the shorter one kept.
+
+    Args:
+        shorter: that can be continued.
+        folder: of the longer run, which has not begun.
+        owner: of the longer run.
+        row: of its episodes.
+
+    Raises:
+        checkpoint.Unreadable, Damaged: what was kept is damaged, or another run's; nothing was written.
+    """
+    before = shorter.ledger.manifest.owner
+
+    def journal(owner: Owner) -> Journal:
+        return Journal(shorter.folder.episodes, row, str(owner))
+
+    state = checkpoint.load(shorter.folder.continuable, before, journal)
+    assert state is not None  # `shorter_run` saw it
+    del state["owner"]
+    episodes = state["replay"].pop("episodes")
+    journals.delete(folder.episodes)
+    copies = Journal(folder.episodes, row, str(owner))
+    copies.next = state["replay"]["first"]
+    copies.append(episodes)
+    for name in weights.kept(shorter.folder.path):
+        kept = weights.load(shorter.folder.path, name)
+        if kept.about.env_steps <= state["clock"]["env_steps"]:
+            about = kept.about.model_copy(update={"key": owner.key, "origin": owner.origin})
+            weights.Weights(about, kept.tensors).save(folder.path / weights.FOLDER / f"{name}{weights.SUFFIX}")
+    checkpoint.save(folder.checkpoint, owner, state, copies)
+
+
+def _finished(identity: Identity) -> Iterator[tuple[Path, Ledger]]:
+    """The finished runs of this algorithm, task and seed."""
+    task = identity.folder.parents[1]
+    for path in sorted(task.glob(f"*/seed={identity.seed}/{records.NAME}")):
+        if path.parent != identity.folder and standing(path.parent).state == FINISHED:
+            try:
+                yield path.parent, Ledger.read(path)
+            except (Damaged, OSError):
+                continue
+
+
+def _follows_budget(shorter: dict[str, Any], longer: dict[str, Any]) -> str:
+    """Names a setting that depends on the budget, so that the shorter run's first steps are not the longer one's."""
+    for path, there, here in _differences(shorter, longer, ""):
+        if path != "budget.env_steps":
+            return f"{path} follows the budget ({there} there, {here} here)"
+    return ""
+
+
+def _differences(one: Any, other: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+        for key in one:
+            yield from _differences(one[key], other[key], f"{path}.{key}" if path else str(key))
+    elif one != other:
+        yield path, one, other
+
+
+def _why_not(folder: RunFolder, ledger: Ledger, device: str) -> str:
+    """Why a run of the same settings cannot be continued bit for bit; empty if it can."""
+    if not folder.continuable.exists():
+        return "its replay was not kept (checkpoint.keep_replay=true keeps it)"
+    if ledger.manifest.backend == "starcraft":
+        return "the real game does not repeat itself"
+    here = {"commit": commit(), "torch": torch.__version__, "device": device, "threads": torch.get_num_threads()}
+    for what, now in here.items():
+        if others := [getattr(one, what) for one in ledger.attempts if getattr(one, what) != now]:
+            return f"it was made with {what} {others[0]}, and this is {now}"
+    return ""
