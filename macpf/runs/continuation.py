@@ -139,6 +139,8 @@ def _why_not(folder: RunFolder, ledger: Ledger, device: str) -> str:
         return "its replay was not kept (checkpoint.keep_replay=true keeps it)"
     if ledger.manifest.backend == "starcraft":
         return "the real game does not repeat itself"
+    if device != "cpu":
+        return f"device={device} is not known to repeat itself bit for bit"
     here = {"commit": commit(), "torch": torch.__version__, "device": device, "threads": torch.get_num_threads()}
     for what, now in here.items():
         if others := [getattr(one, what) for one in ledger.attempts if getattr(one, what) != now]:
