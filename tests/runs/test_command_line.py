@@ -15,8 +15,8 @@ from macpf.runs.sweep import check_all, planned_overrides
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-#: What tests/docs and test_render see to.
-ELSEWHERE = ("my_vdn", "env=echo", "mode=render", "sweeper=optuna")
+#: What tests/docs, test_render, test_why and test_trials see to.
+ELSEWHERE = ("my_vdn", "env=echo", "mode=render", "mode=evaluate", "--why", "sweeper=optuna")
 
 
 def documented_commands():
