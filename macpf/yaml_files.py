@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +44,22 @@ class FileConfigSource(file_config_source.FileConfigSource):
             BrokenFile: it cannot be read, or can be read in two ways.
         """
         path = Path(self.path) / self._normalize_file_name(config_path)
-        if path.exists():
-            check(path)
-        try:
+        if not path.exists():
             return super().load_config(config_path)
-        except (yaml.YAMLError, ValueError) as error:
-            raise BrokenFile(f"{path}: {' '.join(str(error).split())}; mend it there") from error
+        check(path)
+        stat = path.stat()
+        version = (stat.st_mtime_ns, stat.st_size)
+        if _READ.get(path, (None,))[0] != version:
+            try:
+                _READ[path] = (version, super().load_config(config_path))
+            except (yaml.YAMLError, ValueError) as error:
+                raise BrokenFile(f"{path}: {' '.join(str(error).split())}; mend it there") from error
+        read = _READ[path][1]
+        return replace(read, provider=self.provider, config=copy.deepcopy(read.config))
 
 
+#: Files as they were read, by size and time of change: a plan composes the same ones many hundred times.
+_READ: dict[Path, tuple[tuple[int, int], ConfigResult]] = {}
 SourcesRegistry.instance().types[FileConfigSource.scheme()] = FileConfigSource
 
 
@@ -63,6 +73,22 @@ def load(path: Path) -> DictConfig:
     loaded = OmegaConf.load(path)
     assert isinstance(loaded, DictConfig)
     return loaded
+
+
+def plain(path: Path) -> dict[str, Any]:
+    """A file's settings as they stand there, references unresolved.
+
+    Raises:
+        BrokenFile: it cannot be read, or can be read in two ways.
+    """
+    check(path)
+    stat = path.stat()
+    return _plain(path, stat.st_mtime_ns, stat.st_size)
+
+
+@functools.lru_cache(maxsize=64)
+def _plain(path: Path, mtime: int, size: int) -> dict[str, Any]:
+    return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
 
 
 def check(path: Path) -> None:
