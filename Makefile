@@ -8,7 +8,7 @@ FIGURES ?= figures
 # BACKEND=embedded|starcraft, YES=1, WAIT=1, and ARGS for run.py, e.g. ARGS="hydra.launcher.partition=short".
 BUDGET ?= paper
 .DEFAULT_GOAL := help
-.PHONY: help install demo figure4 report figures status test lint test-learning test-faults test-slurm bench parity starcraft-doctor docs clean
+.PHONY: help install demo figure4 report figures status test lint test-learning test-cuda test-faults test-slurm bench parity starcraft-doctor docs clean
 
 help: ## list the commands
 	@grep -hE '^[a-z0-9%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -61,6 +61,10 @@ lint: install ## ruff, mypy and import-linter only
 
 test-learning: install ## does it learn? the matrix game to convergence, several seeds
 	$(BIN)/pytest -m learning
+
+test-cuda: install ## on a CUDA device: the tests that need one, then the tables of docs/speed.md
+	$(BIN)/pytest -m cuda tests/accelerator tests/runs/test_placement.py tests/runs/test_resume.py
+	$(BIN)/python -m benchmarks.cuda
 
 test-faults: install ## 60 SIGKILLs at random moments with zero differences, the whole table of faults, full disks, lost servers (some need root)
 	$(BIN)/pytest -m faults -s

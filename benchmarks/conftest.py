@@ -60,12 +60,12 @@ SHAPES = {
 }
 
 
-def make_algorithm(name: str, shape: Shape, recurrent: bool, *overrides: str) -> Algorithm:
+def make_algorithm(name: str, shape: Shape, recurrent: bool, *overrides: str, device: str = "cpu") -> Algorithm:
     """An algorithm at its configured settings."""
     cfg = compose(f"algo={name}", f"algo.learner.recurrent={str(recurrent).lower()}", *overrides)
     torch.manual_seed(0)
     factory = hydra.utils.instantiate(cfg.algo.learner, _partial_=True, _convert_="all")
-    return factory(sizes=shape.spec, device="cpu", seed=0)
+    return factory(sizes=shape.spec, device=device, seed=0)
 
 
 @pytest.fixture(autouse=True)

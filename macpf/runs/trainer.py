@@ -108,7 +108,7 @@ class Meter:
         """Add the metrics of one update; returns them [M]."""
         values = torch.stack(list(metrics.values())).double()
         self.names = list(metrics)
-        self.total = values if self.total is None else self.total + values
+        self.total = values if self.total is None else self.total.to(values.device) + values
         self.count += 1
         return values
 

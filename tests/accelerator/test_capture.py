@@ -13,8 +13,6 @@ from torch.testing import assert_close
 from macpf.learning.capture import Recorder, can_be_recorded
 from macpf.learning.schedules import Clock
 
-CUDA = torch.cuda.is_available()
-on_cuda = pytest.mark.skipif(not CUDA, reason="no CUDA device is here")
 RECORDED = ["macpf", "macpf, release", "macpf_att", "fop", "fop, release", "qmix", "qplex", "qtran", "vdn", "central"]
 
 
@@ -162,7 +160,7 @@ def test_mappo_is_not_recorded(make_learner):
     assert not can_be_recorded(make_learner("mappo"))
 
 
-@on_cuda
+@pytest.mark.cuda
 @pytest.mark.parametrize("case", RECORDED)
 def test_a_graph_equals_the_update_after_a_hundred(case, make_learner, episodes, recorder):
     plain, recorded = make_learner(case, device="cuda"), make_learner(case, device="cuda")
@@ -181,7 +179,7 @@ def test_a_graph_equals_the_update_after_a_hundred(case, make_learner, episodes,
         assert_close(other[name], value, rtol=1e-6, atol=1e-6, msg=lambda m, name=name: f"{name}: {m}")
 
 
-@on_cuda
+@pytest.mark.cuda
 @pytest.mark.parametrize("case", ["macpf", "fop"])
 def test_plays_of_a_graph_draw_different_noise(case, make_learner, episodes, recorder):
     learner = make_learner(case, device="cuda")
@@ -196,7 +194,7 @@ def test_plays_of_a_graph_draw_different_noise(case, make_learner, episodes, rec
     assert len(losses) == 4
 
 
-@on_cuda
+@pytest.mark.cuda
 @pytest.mark.parametrize("case", RECORDED)
 def test_kernels_and_graph_equal_plain_pytorch_on_the_processor(case, make_learner, episodes, recorder, same_noise):
     on_cpu, on_gpu = make_learner(case), make_learner(case, device="cuda")
@@ -208,7 +206,7 @@ def test_kernels_and_graph_equal_plain_pytorch_on_the_processor(case, make_learn
         assert_close(found[name].cpu(), value, rtol=1e-4, atol=1e-5, msg=lambda m, name=name: f"{name}: {m}")
 
 
-@on_cuda
+@pytest.mark.cuda
 @pytest.mark.parametrize("case", ["macpf", "mappo"])
 def test_cudnn_finds_its_weights_in_one_piece(case, make_learner, episodes, recwarn):
     learner = make_learner(case, device="cuda")

@@ -13,6 +13,7 @@ WITH = "Triton comes with PyTorch's CUDA builds and the extra dev"
 recur_in_one_kernel = pytest.importorskip("macpf.learning.recurrence_kernel", reason=WITH).recur_in_one_kernel
 choose_in_one_kernel = pytest.importorskip("macpf.method.choice_kernel", reason=WITH).choose_in_one_kernel
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+pytestmark = [pytest.mark.cuda] if DEVICE == "cuda" else []
 
 
 def weights_of(gru):

@@ -9,15 +9,10 @@ from macpf.learning.schedules import Clock
 from macpf.runs import placement
 from macpf.runs.build import build
 from macpf.runs.errors import ConfigError
-from macpf.runs.placement import PLACES, Place, copy_tensors
+from macpf.runs.placement import Place, copy_tensors
 
 SHORT = ["algo=macpf", "env.parallel=8"]
 TWICE = Place("cpu", "cpu", twice=True)
-ON_CUDA = [
-    pytest.param(name, marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here"))
-    for name in PLACES
-    if name != "cpu"
-]
 
 
 @pytest.fixture
@@ -46,7 +41,8 @@ def test_parameters_are_copied_once_for_each_round(configured, monkeypatch):
     assert len(copies) == 3
 
 
-@pytest.mark.parametrize("device", ON_CUDA)
+@pytest.mark.cuda
+@pytest.mark.parametrize("device", ["cuda", "cuda-only"])
 def test_a_batch_reaches_the_gpu_whole(configured, device):
     cfg = configured(*SHORT)
     cfg.device = device

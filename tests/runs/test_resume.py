@@ -215,7 +215,7 @@ def test_one_copy_saves_what_it_always_saved(configured, train, tmp_path):
     assert "player" not in train(configured("algo=qmix"), tmp_path / "c.pt", safe_points=1)[0]
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here")
+@pytest.mark.cuda
 @pytest.mark.parametrize("device", ["cuda", "cuda-only"])
 def test_a_run_on_a_gpu_goes_on_from_the_very_state_it_was_killed_in(configured, train, tmp_path, device, caplog):
     """Not bit for bit from there: libraries may add in another order, and recordings are made anew."""

@@ -1,0 +1,158 @@
+"""What a GPU is worth: `python -m benchmarks.cuda` prints the tables of docs/speed.md.
+
+Updates: milliseconds on batches of random length, one operation at a time (`eager`) and recorded (`graph`), with the
+batch on the GPU already or on its way from the CPU. Whole runs: env steps per second from the second evaluation to the
+last, evaluations and everything else counted, for one run and for several that share the GPU, and for as many on the
+CPU's cores. `--smoke` goes the same way in a minute, and on a machine without a GPU on the CPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import torch
+
+from benchmarks.conftest import SHAPES, Shape, make_algorithm
+from benchmarks.test_updates import random_lengths
+from macpf import names
+from macpf.learning.algorithm import Algorithm
+from macpf.learning.schedules import Clock
+from macpf.records.ledger import Evaluation, entries_of
+from macpf.runs.allocation import keep_freed_memory
+from macpf.runs.identity import commit
+from macpf.runs.placement import Placement
+
+ALGORITHMS = ("macpf", "fop", "qmix")
+LARGE = [name for name in SHAPES if name != "matrix"]
+ROOT = Path(__file__).parents[1]
+
+
+def median_ms(what: Callable[[], object], rounds: int) -> float:
+    """Wall milliseconds of a call, each waited for: the median."""
+    times = []
+    for _ in range(rounds):
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        started = time.perf_counter()
+        what()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        times.append(1e3 * (time.perf_counter() - started))
+    return sorted(times)[rounds // 2]
+
+
+def in_a_row_ms(what: Callable[[], object], rounds: int) -> float:
+    """Wall milliseconds of a call, many after another and waited for once: what a round of updates takes of each."""
+    return median_ms(lambda: [what() for _ in range(rounds)], 3) / rounds
+
+
+def placed(algo: str, shape: Shape, device: str, accelerate: str) -> Placement:
+    """An algorithm at its configured settings, where it would be in a run."""
+
+    def make(on: str) -> Algorithm:
+        return make_algorithm(algo, shape, True, device=on)
+
+    return Placement(device, make, accelerate)  # type: ignore[arg-type]
+
+
+def updates(device: str, algorithms: Sequence[str], shapes: Sequence[str], rounds: int) -> Iterator[str]:
+    """Lines of the table of updates."""
+    yield "| algorithm | shape | eager | graph | graph, batches from the CPU | recorded |"
+    yield "|---|---|---|---|---|---|"
+    for algo in algorithms:
+        for name in shapes:
+            shape = SHAPES[name]
+            batch, clock = shape.batch(random_lengths(shape)), Clock()
+            cells, played = [], "no GPU"
+            for accelerate in ("eager", "auto"):
+                placement = placed(algo, shape, device, accelerate)
+                there = placement._sent(batch)
+                learner = placement.recorder or placement.learner
+                learner.learn(there, clock)
+                cells.append(in_a_row_ms(lambda: learner.learn(there, clock), rounds))  # noqa: B023
+            cells.append(in_a_row_ms(lambda: placement.learn(batch, clock), rounds))  # noqa: B023
+            if placement.recorder is not None:
+                played = "no" if placement.recorder.given_up else "yes"
+            yield f"| {algo} | {name} | " + " | ".join(f"{ms:.1f}" for ms in cells) + f" | {played} |"
+
+
+#: Runs of the table, and those of `--smoke`, which learn from the first episodes on.
+LONG = ("map=MMM2", "budget.env_steps=30000", "budget.eval_interval=10000", "budget.eval_episodes=32")
+SHORT = (
+    *("map=3m", "budget.env_steps=600", "budget.eval_interval=200", "budget.eval_episodes=4", "env.eval_parallel=4"),
+    *("algo.replay.batch=4", "algo.replay.burn_in=4"),
+)
+
+
+def pace(algo: str, device: str, accelerate: str, count: int, task: Sequence[str]) -> float:
+    """Env steps per second of so many runs together, each a process of its own with one thread."""
+    with tempfile.TemporaryDirectory() as outputs:
+        settings = [
+            *(f"algo={algo}", "env=smac", "env.backend=embedded", *task, "tracking=disabled"),
+            *(f"device={device}", f"accelerate={accelerate}", f"outputs={outputs}"),
+        ]
+        command = [sys.executable, str(ROOT / "run.py"), *settings]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        started = [
+            subprocess.Popen([*command, f"seed={seed}"], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+            for seed in range(count)
+        ]
+        for process in started:
+            said, _ = process.communicate()
+            if process.returncode:
+                raise SystemExit(f"{' '.join(command)}: exit code {process.returncode}\n{said}")
+        return sum(_pace_of(ledger) for ledger in Path(outputs).rglob("ledger.jsonl"))
+
+
+def _pace_of(ledger: Path) -> float:
+    """From the second evaluation, before which the replay filled and recordings began, to the last."""
+    rows = [entry.values for entry in entries_of(ledger) if isinstance(entry, Evaluation)]
+    first, last = rows[1], rows[-1]
+    return (last[names.ENV_STEP] - first[names.ENV_STEP]) / (last[names.WALL_SECONDS] - first[names.WALL_SECONDS])
+
+
+def paces(device: str, many: int, task: Sequence[str]) -> Iterator[str]:
+    """Lines of the table of whole runs."""
+    yield f"| {task[0]} | one run | {many} runs together |"
+    yield "|---|---|---|"
+    kinds = [("macpf", device, "auto"), ("qmix", device, "auto"), ("macpf", "cpu", "auto")]
+    if device == "cuda":
+        kinds[1:1] = [("macpf", device, "eager")]
+    for algo, where, accelerate in dict.fromkeys(kinds):
+        cells = [pace(algo, where, accelerate, n, task) for n in (1, many)]
+        what = f"{algo}, device={where}" + (", accelerate=eager" if accelerate == "eager" else "")
+        yield f"| {what} | " + " | ".join(f"{cell:,.0f}" for cell in cells) + " |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.cuda", description=__doc__)
+    parser.add_argument("--smoke", action="store_true", help="one small shape, short runs")
+    parser.add_argument("--many", type=int, help="runs that share the GPU, default: 12, or 2 with --smoke")
+    parser.add_argument("--only", choices=["updates", "runs"], help="one of the two tables")
+    chosen = parser.parse_args()
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    card = torch.cuda.get_device_name() if device == "cuda" else "no GPU"
+    print(f"{card}, {os.cpu_count()} cores ({platform.machine()}), torch {torch.__version__}, commit {commit()}\n")
+    if chosen.only != "runs":
+        size = (ALGORITHMS[:1], LARGE[:1], 2) if chosen.smoke else (ALGORITHMS, LARGE, 30)
+        for line in updates(device, *size):
+            print(line, flush=True)
+    if chosen.only != "updates":
+        many = chosen.many or (2 if chosen.smoke else 12)
+        print()
+        for line in paces(device, many, SHORT if chosen.smoke else LONG):
+            print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()
