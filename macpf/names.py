@@ -6,7 +6,8 @@ A run logs one W&B row per evaluation. Every row holds ``ENV_STEP``. Metric name
 
 - ``eval/<policy>/<score>``: mean over the evaluation episodes of one greedy policy. ``<policy>`` is
   ``independent`` for every algorithm, and ``dependent`` too for MACPF. ``<score>`` is what the environment
-  calls its score (``return`` or ``win_rate``).
+  calls its score (``return`` or ``win_rate``). ``eval/<policy>/episode_length``, and each number that the environment
+  tells of an episode (``battle_won``, ``success``), likewise.
 - ``eval/<policy>/joint/<a_1>_<a_2>``: probability that the (stochastic) policy gives to a joint action in the
   first state of an evaluation episode; only where the joint action space is small.
 - ``sampled/<episode>/<env step>/<number>``: where episodes of the final, sampled behaviour policy went, in a run's last

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from pettingzoo import ParallelEnv
 from macpf.envs.base import Env, EnvSpec, Step
 from macpf.envs.contract import Contract, told_mask
 from macpf.envs.fault import EnvironmentFault
+from macpf.envs.told import Told
 
 #: Env steps that the first copy is tried out for when it is made.
 TRIED = 10
@@ -39,6 +41,7 @@ class PettingZoo(Env):
         episode_limit: env steps after which episodes are cut, if the environment did not end them before.
         batch_size: copies B.
         seed: of all episodes.
+        score: ``return``, or a number of the infos (`Told`): what evaluations are judged by.
 
     Raises:
         ValueError: there is no such environment, or it does not fit: actions that are not discrete, action spaces
@@ -54,10 +57,13 @@ class PettingZoo(Env):
         episode_limit: int,
         batch_size: int,
         seed: int,
+        score: str = "return",
     ) -> None:
         for name, value, known in (("reward", reward, ("sum", "mean")), ("state", state, ("concat", "own"))):
             if value not in known:
                 raise ValueError(f"env.make.{name}={value} is not known; use {' or '.join(known)}")
+        if not re.fullmatch(r"[\w.-]+", str(score)):
+            raise ValueError(f"env.make.score={score} is no name; use return, or the name of a number in the infos")
         if not isinstance(episode_limit, int) or episode_limit < 1:
             raise ValueError(f"env.make.episode_limit={episode_limit} makes no episode; use a number of at least 1")
         factory = find(id)
@@ -73,7 +79,7 @@ class PettingZoo(Env):
             obs_dim=obs_dim,
             state_dim=_own_state(self.contract, self.games[0]).size if self.own_state else len(self.names) * obs_dim,
             episode_limit=episode_limit,
-            score="return",
+            score=score,
         )
         self.provenance = _versions(id)
         self.sizes: Int[np.ndarray, "N"] = np.array(sizes)
@@ -84,6 +90,7 @@ class PettingZoo(Env):
         self.state: Float[np.ndarray, "B S"] = np.zeros((B, self.spec.state_dim), dtype=np.float32)
         self.available: Bool[np.ndarray, "B N A"] = np.zeros((B, N, max(sizes)), dtype=bool)
         self.gone: list[set[str]] = [set() for _ in range(B)]
+        self.told = Told(B)
         self._try_out()
 
     def reset(self) -> Step:
@@ -116,6 +123,7 @@ class PettingZoo(Env):
         shown = self.contract.call("reset", 0, self.games[b].reset, seed=seed)
         observations, infos = self.contract.parts("reset", 0, shown, ("observations", "infos"))
         self.gone[b] = set()
+        self.told.forget(b)
         self._show(b, 0, self._there(b, 0), observations, infos)
 
     def _play(self, b: int, actions: Int[np.ndarray, "N"]) -> tuple[float, bool, bool]:
@@ -126,6 +134,7 @@ class PettingZoo(Env):
         kinds = ("observations", "rewards", "terminations", "truncations", "infos")
         returned = contract.parts("step", t, contract.call("step", t, game.step, chosen), kinds)
         observations, rewards, terminations, truncations, infos = returned
+        self.told.note(b, infos)
         total = contract.rewards(before, t, rewards)
         self.gone[b] |= {name for name in before if terminations.get(name) or truncations.get(name)}
         left = self._there(b, t)
@@ -150,6 +159,21 @@ class PettingZoo(Env):
         except EnvironmentFault as error:
             raise ValueError(str(error)) from error
         self.played = 0
+
+    def score(self, returns: Float[np.ndarray, "B"], last: Step) -> Float[np.ndarray, "B"]:
+        """The return, or the number that the infos of each episode told last.
+
+        Raises:
+            EnvironmentFault: an episode did not tell it.
+        """
+        name = self.spec.score
+        if name == "return":
+            return returns
+        values = last.info.get(name)
+        if values is None or np.isnan(values).any():
+            known = ", ".join(sorted(last.info)) or "no numbers at all"
+            raise EnvironmentFault(f"env.make.score={name}, but an episode's infos did not tell it; they tell: {known}")
+        return values
 
     def draw(self, b: int) -> UInt8[np.ndarray, "H W 3"]:
         """Copy b as the environment shows itself.
@@ -203,6 +227,7 @@ class PettingZoo(Env):
             reward=reward,
             terminated=self.terminated,
             truncated=self.truncated,
+            info=self.told.info,
         )
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from macpf import names
-from macpf.experience.rollout import Rollout
+from macpf.experience.rollout import Played, Rollout
 from macpf.learning.algorithm import Algorithm
 from macpf.learning.schedules import Clock
 
 #: Joint policies are logged up to this many joint actions.
 LARGEST_JOINT_SPACE = 64
+EPISODE_LENGTH = "episode_length"
 
 
 class Evaluator:
@@ -34,13 +37,17 @@ class Evaluator:
         self.rollout, self.rounds = rollout, episodes // parallel
 
     def __call__(self, algorithm: Algorithm) -> dict[str, float]:
-        """Mean score and episode length of every policy, and joint policies where they are small enough."""
+        """Mean score and episode length of every policy, and of each number that the environment tells of an episode.
+
+        Joint policies, too, where they are small enough.
+        """
         spec = self.rollout.env.spec
         results = {}
         for policy in algorithm.policies:
             rounds = [self.rollout.play(algorithm, policy=policy) for _ in range(self.rounds)]
             results[names.score(policy, spec.score)] = float(np.mean([r.scores for r in rounds]))
-            results[names.score(policy, "episode_length")] = float(np.mean([r.lengths for r in rounds]))
+            results[names.score(policy, EPISODE_LENGTH)] = float(np.mean([r.lengths for r in rounds]))
+            results |= {names.score(policy, name): value for name, value in _told(rounds, spec.score).items()}
         if spec.n_actions**spec.n_agents <= LARGEST_JOINT_SPACE:
             observation = self.rollout.observe(self.rollout.env.reset())
             for policy, joint in algorithm.joint_policies(observation).items():
@@ -64,3 +71,14 @@ class Evaluator:
             for t, row in enumerate(episode)
             for what in tracked
         }
+
+
+def _told(rounds: Sequence[Played], score: str) -> dict[str, float]:
+    """The mean of each number that the environment told, over the episodes of which it told it."""
+    numbers: dict[str, list[np.ndarray]] = {}
+    for played in rounds:
+        for name, values in played.info.items():
+            if name != score:
+                numbers.setdefault(f"info_{name}" if name == EPISODE_LENGTH else name, []).append(values)
+    joined = {name: np.concatenate(values) for name, values in numbers.items()}
+    return {name: float(np.nanmean(values)) for name, values in joined.items() if not np.isnan(values).all()}

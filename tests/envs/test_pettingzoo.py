@@ -12,6 +12,7 @@ import pytest
 from gymnasium import spaces
 from pettingzoo import ParallelEnv
 
+from macpf.envs.fault import EnvironmentFault
 from macpf.envs.pettingzoo import PettingZoo
 from macpf.envs.smac.skirmish.env import Skirmish
 from macpf.envs.smac.skirmish.random import new_streams
@@ -262,3 +263,49 @@ def test_pictures_need_the_render_mode():
     env = adapter("mpe2.simple_spread_v3", {"render_mode": "rgb_array"}, batch_size=1)
     env.reset()
     assert env.draw(0).shape == (700, 700, 3)
+
+
+class Telling(Toy):
+    """Bumps at every step, for agent a only; both say at the end whether it went well."""
+
+    def _infos(self, names):
+        infos = {name: {"text": "no number", "nested": {"x": 1}} for name in names}
+        if "a" in infos:
+            infos["a"]["bumps/step"] = np.int64(self.t)
+        if not self.agents:
+            for name, well in zip(names, (True, np.bool_(False)), strict=False):
+                infos[name]["success"] = well
+        return infos
+
+
+@pytest.fixture
+def telling(monkeypatch):
+    monkeypatch.setattr(sys.modules["toy_games"], "parallel_env", Telling)
+    return "toy_games"
+
+
+def test_numbers_in_infos_are_told_as_the_newest_and_as_a_total(telling):
+    env = adapter(telling, {"leave": (3, 3)}, batch_size=1)
+    for _ in range(2):  # the second episode begins anew
+        steps = play(env)
+        assert [step.info["bumps_step"][0] for step in steps[1:]] == [1, 2, 3]
+        assert [step.info["bumps_step_total"][0] for step in steps[1:]] == [1, 3, 6]
+        assert np.isnan(steps[-2].info["success"]).all()
+        assert steps[-1].info["success"] == [0.5]
+        assert set(steps[-1].info) == {"bumps_step", "bumps_step_total", "success", "success_total"}
+        assert np.isnan(env.reset().info["bumps_step"]).all()
+
+
+def test_a_number_of_the_infos_may_be_the_score(telling):
+    env = adapter(telling, {"leave": (3, 3)}, score="bumps_step_total")
+    assert env.spec.score == "bumps_step_total"
+    last = play(env)[-1]
+    assert env.score(np.array([9.0, 9.0]), last).tolist() == [6, 6]
+
+
+def test_a_score_that_nobody_tells_says_what_is_told(telling):
+    env = adapter(telling, {"leave": (3, 3)}, score="succes")
+    with pytest.raises(EnvironmentFault, match=r"score=succes, .* they tell: bumps_step, bumps_step_total, success"):
+        env.score(np.zeros(2), play(env)[-1])
+    with pytest.raises(ValueError, match="is no name"):
+        adapter(telling, score="a b")

@@ -127,3 +127,23 @@ def test_policies_may_have_any_name(configured, monkeypatch):
     ledger = Ledger.read(Identity.of(cfg).folder / "ledger.jsonl")
     assert ledger.manifest.labels == {"greedy": "vdn"}
     assert ledger.rows[-1].values["eval/greedy/return"] == score
+
+
+class Talkative(TwoSpeeds):
+    """Environment 0 tells a success, environment 1 only how often it bumped; both tell something of our own name."""
+
+    def _step(self, reward):
+        step = super()._step(reward)
+        told = {"success": np.array([1.0, np.nan]), "bumps": np.array([np.nan, self.t]), "silent": np.full(2, np.nan)}
+        return replace(step, info=told | {"episode_length": np.array([7, 7]), "return": np.array([5, 5])})
+
+
+def test_what_the_environment_tells_of_episodes_is_logged_as_a_mean_over_those_that_tell_it():
+    env = Talkative()
+    results = Evaluator(Rollout(env, False, "cpu"), 4)(Fixed(env.spec, "cpu", 0))
+    assert results["eval/independent/success"] == 1
+    assert results["eval/independent/bumps"] == 10
+    assert results["eval/independent/episode_length"] == 5.5
+    assert results["eval/independent/info_episode_length"] == 7
+    assert results["eval/independent/return"] == 0.5
+    assert "eval/independent/silent" not in results
