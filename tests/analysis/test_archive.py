@@ -80,6 +80,19 @@ def test_a_run_grows_until_it_is_over_and_never_changes_then(study: Path) -> Non
     assert len(load_runs(study).report) == 2
 
 
+def test_a_run_that_is_not_over_may_begin_anew_where_its_folder_was_lost(study: Path) -> None:
+    publish(make_runs(spread(0, state="short")), study)
+    frame, line = spread(0)
+    line |= {"origin": "f" * 32}
+    line["config"] |= {"origin": line["origin"]}
+    assert publish(make_runs((frame, line)), study).grew == 1
+    report = load_runs(study).report
+    assert report[["origin", "state"]].to_numpy().tolist() == [["f" * 32, "finished"]]
+    frame, line = spread(0)
+    with pytest.raises(AnalysisError, match="never changes in an archive"):
+        publish(make_runs((frame.assign(value=frame["value"] + 1), line)), study)
+
+
 def test_only_runs_that_the_manifest_names_enter(study: Path) -> None:
     done = publish(make_runs(spread(0), spread(7), spread(0, "fop"), spread(0, budget="smoke")), study)
     assert list(done.report["run"]) == [spread(0)[1]["run"]]
