@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from macpf.envs.base import Env
+from macpf.envs.smac.maps import map_names
+from macpf.envs.smac.scenarios import read_scenario
 
 EMBEDDED, STARCRAFT = "embedded", "starcraft"
 
@@ -30,8 +32,13 @@ def make(
     reward_only_positive: bool,
     reward_scale: bool,
     myopic_allies: str,
+    scenario: Any = None,
+    opponent: str = "default",
 ) -> Env:
     """B battles of a map on the chosen backend; the arguments are those of `Skirmish`.
+
+    Args:
+        scenario: describes a battle of one's own (`macpf.envs.smac.scenarios`), which `map_name` then names.
 
     Raises:
         ValueError: no such backend or map, or a value that it cannot use.
@@ -39,7 +46,7 @@ def make(
     if myopic_allies not in ("drop", "zero"):
         raise ValueError(f"env.make.myopic_allies={myopic_allies} is not known; use drop or zero")
     zero_ally_block = myopic_allies == "zero"
-    rewards = {
+    rewards: dict[str, Any] = {
         "reward_sparse": reward_sparse,
         "reward_only_positive": reward_only_positive,
         "reward_scale": reward_scale,
@@ -47,9 +54,16 @@ def make(
     if backend == EMBEDDED:
         from macpf.envs.smac.skirmish.env import Skirmish
 
-        return Skirmish(map_name, batch_size, seed, parameters, zero_ally_block=zero_ally_block, **rewards)
+        chosen = map_name if scenario is None else read_scenario(map_name, scenario)
+        rules = {"zero_ally_block": zero_ally_block, "opponent": opponent, **rewards}
+        return Skirmish(chosen, batch_size, seed, parameters, **rules)
     if backend == STARCRAFT:
         from macpf.envs.smac.starcraft import StarCraft
+
+        if scenario is not None or map_name not in map_names() or opponent != "default":
+            raise ValueError(
+                "scenarios and opponents of one's own are the embedded engine's alone; type env.backend=embedded"
+            )
 
         return StarCraft(map_name, batch_size, seed, options=rewards, zero_ally_block=zero_ally_block)
     raise ValueError(f"env.backend={backend} is not known; use auto, {EMBEDDED} or {STARCRAFT}")

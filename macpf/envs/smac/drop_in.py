@@ -76,7 +76,6 @@ class StarCraft2Env(View):
         super().__init__(battles(map_name, 1, settings | {"seed": seed}), shown)
         rules = self.battle.field.rules
         self.map_name, self._seed = map_name, seed
-        self.max_reward = self.battle.max_reward
         self.reward_sparse, self.reward_only_positive = bool(rules[L.SPARSE]), bool(rules[L.ONLY_POSITIVE])
         self.reward_scale, self.reward_scale_rate = rules[L.SCALE_TO] > 0, rewards.get("reward_scale_rate", 20)
         self.reward_death_value, self.reward_win = float(rules[L.DEATH_VALUE]), float(rules[L.WIN_VALUE])
@@ -102,6 +101,11 @@ class StarCraft2Env(View):
         self._heuristic = Heuristic(self.battle, np.random.default_rng()) if self.heuristic_ai else None
         self._replay.begin(self.battle)
         return self.get_obs(), self.get_state()
+
+    @property
+    def max_reward(self) -> float:
+        """What a won battle pays before scaling; where teams are drawn, the battle that is going on."""
+        return self.battle.max_reward
 
     def full_restart(self) -> None:
         """As after a crash of the game, which cannot happen here: a new battle."""

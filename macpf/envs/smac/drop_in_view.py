@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from macpf.envs.base import Step
-from macpf.envs.smac.maps import FIRST_ATTACK, MOVES, SHOOT_RANGE, SIZE, load_terrain
+from macpf.envs.smac.maps import FIRST_ATTACK, MOVES, SIZE, load_terrain
 from macpf.envs.smac.raw_units import RawUnit, ally_types, read_units, terrain_height
 from macpf.envs.smac.skirmish import layout as L
 from macpf.envs.smac.skirmish.env import Skirmish
@@ -164,11 +164,11 @@ class View(MultiAgentEnv):
 
     def unit_shoot_range(self, agent_id: int) -> float:
         """Cells within which an agent may be told to attack."""
-        return SHOOT_RANGE
+        return float(self.battle.field.stats[L.SHOOTS, agent_id])
 
     def unit_sight_range(self, agent_id: int) -> float:
         """Cells within which an agent sees."""
-        return self._map.sight_range
+        return float(self.battle.field.stats[L.SEES, agent_id])
 
     def unit_max_cooldown(self, unit: RawUnit) -> float:
         """What divides an agent's cooldown (a medivac's energy) in the state."""

@@ -48,6 +48,24 @@ class Terrain:
 
 
 @dataclass(frozen=True)
+class RandomTeams:
+    """Teams and starts that are drawn for each battle, in SMACv2's manner.
+
+    Attributes:
+        units: unit types.
+        weights: how often each is drawn; they sum to 1.
+        never_alone: types that do not make up a team by themselves.
+        surrounded: probability that the agents start in the middle, the enemies in groups on the diagonals around
+            them; else the agents are spread over the west, and the enemies are their mirror image.
+    """
+
+    units: tuple[str, ...]
+    weights: tuple[float, ...]
+    never_alone: tuple[str, ...]
+    surrounded: float
+
+
+@dataclass(frozen=True)
 class SmacMap:
     """One map as SMAC defines it.
 
@@ -64,6 +82,10 @@ class SmacMap:
         allies, enemies: (unit, x, y) of every unit at the start; allies in the order of agent ids.
         order: what enemies are told: march (attack-move to a point), hunt (attack the agents), hold (nothing).
         order_points: ends of the segment on which the point of `march` lies.
+        bits: unit types in the order of the one-hots of allies and of enemies; None: as the map type has it.
+        unit_ranges: whether agents see and may attack as far as their unit does (SMACv2), or `sight_range` and 6 cells.
+        own_position: whether an agent observes where it is on the map (SMACv2).
+        teams: for battles between teams that are drawn anew each time; `allies` and `enemies` then only say how many.
     """
 
     name: str
@@ -79,6 +101,10 @@ class SmacMap:
     enemies: tuple[tuple[str, float, float], ...]
     order: str
     order_points: tuple[tuple[float, float], ...]
+    bits: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+    unit_ranges: bool = False
+    own_position: bool = False
+    teams: RandomTeams | None = None
 
     @property
     def n_agents(self) -> int:
@@ -92,13 +118,18 @@ class SmacMap:
 
     @property
     def n_actions(self) -> int:
-        """No-op, stop, four moves, and one action for each enemy."""
-        return FIRST_ATTACK + self.n_enemies
+        """No-op, stop, four moves, and one action for each enemy (for each agent, if those are more and some heal)."""
+        return FIRST_ATTACK + (max(self.n_agents, self.n_enemies) if self.heals else self.n_enemies)
+
+    @property
+    def heals(self) -> bool:
+        """Whether there may be a medivac among the agents."""
+        return "medivac" in (self.teams.units if self.teams else [unit for unit, _, _ in self.allies])
 
     @property
     def type_bits(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Unit types in the order of the one-hots of allies and of enemies."""
-        return TYPE_BITS.get(self.map_type, ((), ()))
+        return self.bits or TYPE_BITS.get(self.map_type, ((), ()))
 
     @property
     def ally_row(self) -> int:
@@ -113,7 +144,7 @@ class SmacMap:
     @property
     def own_row(self) -> int:
         """Entries for the agent itself."""
-        return self.ally_row - 4
+        return self.ally_row - 4 + 2 * self.own_position
 
     @property
     def ally_state_row(self) -> int:
@@ -160,7 +191,7 @@ def map_names() -> tuple[str, ...]:
 
 @functools.cache
 def load_map(name: str) -> SmacMap:
-    """A map by its name.
+    """One of the 25 maps by its name; `macpf.envs.smac.scenarios.find_map` knows more.
 
     Raises:
         ValueError: there is no such map.

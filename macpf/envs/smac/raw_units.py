@@ -58,11 +58,11 @@ def ally_types(smac_map: SmacMap) -> dict[str, int]:
 
 def read_units(battle: Skirmish, b: int = 0) -> list[RawUnit]:
     """All units of battle b, agents first, each side in SMAC's order."""
-    f, n, stats = battle.floats[b].astype(np.float64), battle.ints[b], battle.field.stats
-    N = battle.map.n_agents
+    f, n, stats = battle.floats[b].astype(np.float64), battle.ints[b], battle.constants(b).stats
+    N, smac_map = battle.map.n_agents, battle.roster(b)
     types = ally_types(battle.map)
     units = []
-    for u, (name, _, _) in enumerate((*battle.map.allies, *battle.map.enemies)):
+    for u, (name, _, _) in enumerate((*smac_map.allies, *smac_map.enemies)):
         alive = n[L.ALIVE, u] == 1
         units.append(
             RawUnit(

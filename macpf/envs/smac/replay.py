@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from macpf.envs.animation import as_gif
+from macpf.envs.smac.maps import SmacMap
 from macpf.envs.smac.skirmish.env import Skirmish
+from macpf.envs.smac.skirmish.layout import Battlefield
 
 #: The same for the libraries that draw (see `macpf.envs.smac.skirmish`).
 QUIET = ("matplotlib", "PIL")
@@ -19,12 +21,12 @@ class Replay:
     """The moments of one battle; only numbers are kept, pictures are made when they are asked for."""
 
     def __init__(self) -> None:
-        self._battle: Skirmish | None = None
+        self._field: tuple[SmacMap, Battlefield] | None = None
         self._moments: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
 
     def begin(self, battle: Skirmish) -> None:
         """Forget the battle before."""
-        self._battle, self._moments = battle, []
+        self._field, self._moments = (battle.roster(), battle.constants()), []
         self.add(battle)
 
     def add(self, battle: Skirmish) -> None:
@@ -39,12 +41,12 @@ class Replay:
         """
         from macpf.envs.smac.skirmish.render import Painter  # matplotlib, which playing need not wait for
 
-        if self._battle is None:
+        if self._field is None:
             raise RuntimeError("no battle has begun; call reset() first")
         for name in QUIET:
             if logging.getLogger(name).level == logging.NOTSET:
                 logging.getLogger(name).setLevel(logging.WARNING)
-        painter = Painter(self._battle.map, self._battle.field)
+        painter = Painter(*self._field)
         return as_gif(painter.paint(*moment) for moment in self._moments)
 
     @staticmethod

@@ -176,6 +176,13 @@ SHIELD_DELAY, SHIELD_RATE = 10.0, 2.0
 BLAST_RADIUS = 2.2
 #: A colossus burns this far to both sides of its target, with points of this radius.
 BEAM_HALF_WIDTH, BEAM_RADIUS = 1.25, 0.15
+#: How far units see from their centre, in cells, where a scenario has them see as far as in the game (SMACv2).
+SIGHT: dict[str, float] = {
+    "marine": 9, "marauder": 10, "medivac": 11, "stalker": 10, "zealot": 9, "colossus": 10, "zergling": 8,
+    "baneling": 8, "hydralisk": 9, "spine_crawler": 11,
+}  # fmt: skip
+#: There an agent may be told to attack what is within its weapon's range of its centre, or at least within this.
+LEAST_SHOOT = 2.0
 #: Seconds between the two strikes of a zealot.
 SECOND_STRIKE = 0.28
 #: Least damage of a hit, whatever the armour.

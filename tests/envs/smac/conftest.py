@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from macpf.envs.smac.maps import SmacMap
-from macpf.envs.smac.skirmish import env as env_module
 from macpf.envs.smac.skirmish import layout as L
 from macpf.envs.smac.skirmish.engine import advance
 from macpf.envs.smac.skirmish.env import Skirmish
@@ -48,7 +47,7 @@ class BareField:
 
 
 @pytest.fixture
-def bare_field(monkeypatch):
+def bare_field():
     """Makes bare battlefields. Enemies stand idle unless `march` gives them a point to attack-move to."""
 
     def make(allies, enemies, march=None, seed=0, terrain="open", **parameters):
@@ -57,8 +56,7 @@ def bare_field(monkeypatch):
             "bare", "easy", False, 10_000, "TT", "none", terrain, 9.0, True, tuple(allies), tuple(enemies),
             order, points,
         )  # fmt: skip
-        monkeypatch.setattr(env_module, "load_map", lambda name: smac_map)
-        env = Skirmish("bare", 1, seed, parameters)
+        env = Skirmish(smac_map, 1, seed, parameters)
         env.reset()
         if not march:
             env.ints[:, L.ORDER, len(allies) :] = L.IDLE

@@ -9,9 +9,10 @@ from macpf.envs.smac.skirmish import layout as L
 from macpf.envs.smac.skirmish import parameters as P
 from macpf.envs.smac.skirmish.combat import bury, land
 from macpf.envs.smac.skirmish.compiled import compiled
-from macpf.envs.smac.skirmish.features import record, show
+from macpf.envs.smac.skirmish.features import note_kinds, record, show
 from macpf.envs.smac.skirmish.judge import judge
 from macpf.envs.smac.skirmish.movement import find_way, look_around, needs_way, note_fighters, push_apart, walk
+from macpf.envs.smac.skirmish.muster import draw_teams, muster
 from macpf.envs.smac.skirmish.orders import act, give_orders
 from macpf.envs.smac.skirmish.random import uniform
 from macpf.envs.smac.units import (
@@ -25,14 +26,19 @@ from macpf.envs.smac.units import (
 
 
 @compiled
-def reset_battles(floats, ints, counts, streams, w, around, which, rows, obs, state, available):
+def reset_battles(floats, ints, counts, streams, w, levy, kinds, around, which, rows, obs, state, available):
     """Start new battles where `which` says so, and show all that go on."""
     for b in range(floats.shape[0]):
         if which[b]:
+            if w.shape[L.RANDOM]:
+                draw_teams(w, levy, kinds[b], streams, b)
             deploy(floats[b], ints[b], counts[b], streams, b, w)
             for loop in range(int(w.guesses[P.PREROLL])):
                 advance(floats[b], ints[b], w, streams, b, loop, around)
         if not counts[b, L.OVER]:
+            if w.shape[L.RANDOM]:
+                muster(w, levy, kinds[b])
+                note_kinds(kinds[b], w, rows[b])
             record(floats[b], ints[b], w, rows[b])
             show(rows[b], w, obs[b], state[b], available[b])
         else:
@@ -40,13 +46,16 @@ def reset_battles(floats, ints, counts, streams, w, around, which, rows, obs, st
 
 
 @compiled
-def step_battles(floats, ints, counts, streams, w, around, actions, rows, obs, state, available, reward):
+def step_battles(floats, ints, counts, streams, w, levy, kinds, around, actions, rows, obs, state, available, reward):
     """One env step of all battles that are not over; those that are stay empty."""
     for b in range(floats.shape[0]):
         if counts[b, L.OVER]:
             available[b, :, 0] = True
             continue
         f, n = floats[b], ints[b]
+        if w.shape[L.RANDOM]:
+            muster(w, levy, kinds[b])
+            note_kinds(kinds[b], w, rows[b])
         give_orders(f, n, w, actions[b])
         loops = int(w.rules[L.LOOPS])
         for loop in range(loops):

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
 from macpf.envs.base import Env, EnvSpec, Step
-from macpf.envs.smac.maps import SHOOT_RANGE, load_map
+from macpf.envs.smac.maps import SmacMap
+from macpf.envs.smac.scenarios import find_map
 from macpf.envs.smac.skirmish import layout as L
 from macpf.envs.smac.skirmish.engine import reset_battles, step_battles
 from macpf.envs.smac.skirmish.features import record_width, show_all, visibility
+from macpf.envs.smac.skirmish.muster import levy_of, muster
 from macpf.envs.smac.skirmish.parameters import Parameters
 from macpf.envs.smac.skirmish.random import new_streams
+
+#: What may be played against, in the order of the engine's numbers.
+OPPONENTS = ("default", "focus", "kite")
 
 
 class Skirmish(Env):
@@ -24,7 +30,7 @@ class Skirmish(Env):
     the fight itself is ours. A battle depends on the seed and its place in the batch, not on the size of the batch.
 
     Args:
-        map_name: one of the 25 maps.
+        map_name: one of the maps, by name, a file of one's own (see `macpf.envs.smac.scenarios`), or the map itself.
         batch_size: battles B side by side.
         seed: of all random streams.
         parameters: guesses about the game, by name; missing ones keep their defaults.
@@ -35,6 +41,7 @@ class Skirmish(Env):
         reward_death_value, reward_win, reward_defeat, reward_negative_scale, reward_scale_rate: as in SMAC.
         step_mul: game loops of an env step.
         move_amount: cells that a move leads to.
+        opponent: ``default``, SMAC's attack-move; ``focus``, which shoots the weakest; ``kite``, which also backs off.
 
     Raises:
         ValueError: no such map, no such parameter, or a value out of range.
@@ -42,7 +49,7 @@ class Skirmish(Env):
 
     def __init__(
         self,
-        map_name: str,
+        map_name: str | SmacMap,
         batch_size: int,
         seed: int,
         parameters: Mapping[str, Any] | None = None,
@@ -57,6 +64,7 @@ class Skirmish(Env):
         reward_scale_rate: float = 20.0,
         step_mul: int = 8,
         move_amount: float = 2.0,
+        opponent: str = "default",
     ) -> None:
         for name, value in (
             ("reward_scale_rate", reward_scale_rate),
@@ -65,18 +73,24 @@ class Skirmish(Env):
         ):
             if not 0 < value < 1e6:
                 raise ValueError(f"{name}={value} cannot be used; give a number above 0")
-        self.map = load_map(map_name)
+        if opponent not in OPPONENTS:
+            raise ValueError(f"env.opponent={opponent} is not known; use {', '.join(OPPONENTS)}")
+        self.map = map_name if isinstance(map_name, SmacMap) else find_map(map_name)
         self.parameters = Parameters(**(parameters or {}))
         self.provenance = {"engine_version": str(self.parameters.version)}
         self.batch_size = batch_size
         N, U = self.map.n_agents, self.map.n_agents + self.map.n_enemies
         zeros = not self.map.ally_block and zero_ally_block
         block = L.BLOCK_SHOWN if self.map.ally_block else L.BLOCK_ZERO if zeros else L.BLOCK_NONE
-        self.max_reward = reward_win + self.map.n_enemies * reward_death_value + self.map.enemy_points
-        rules = [self.map.sight_range, SHOOT_RANGE, self.max_reward, reward_sparse, reward_only_positive]
+        base = reward_win + self.map.n_enemies * reward_death_value
+        rules = [base, base + self.map.enemy_points, reward_sparse, reward_only_positive]
         rules += [reward_death_value, reward_win, reward_defeat, reward_negative_scale]
         rules += [reward_scale_rate if reward_scale else 0, int(step_mul), move_amount]
-        self.field = L.battlefield(self.map, self.parameters, np.array(rules, dtype=np.float64), block)
+        numbers = np.array(rules, dtype=np.float64)
+        self.field = L.battlefield(self.map, self.parameters, numbers, block, OPPONENTS.index(opponent))
+        self.levy = levy_of(self.map, self.parameters)
+        drawn = self.map.teams is not None
+        self.kinds = np.zeros((batch_size, U if drawn else 0), dtype=np.int32)
         self.spec = EnvSpec(
             n_agents=N,
             n_actions=self.map.n_actions,
@@ -86,7 +100,7 @@ class Skirmish(Env):
             score="win_rate",
             agent_feature_dim=self.map.ally_state_row,
         )
-        self.record_width = record_width(N, U - N)
+        self.record_width = record_width(N, U - N, drawn)
         self.floats = np.zeros((batch_size, L.N_FLOATS, U), dtype=np.float32)
         self.ints = np.zeros((batch_size, L.N_INTS, U), dtype=np.int32)
         self.counts = np.zeros((batch_size, L.N_COUNTS), dtype=np.int32)
@@ -100,7 +114,7 @@ class Skirmish(Env):
         which = np.ones(self.batch_size, dtype=np.bool_) if which is None else which
         self.units, obs, state, available = self._buffers()
         reset_battles(
-            self.floats, self.ints, self.counts, self.streams, self.field, self._around,
+            self.floats, self.ints, self.counts, self.streams, self.field, self.levy, self.kinds, self._around,
             which, self.units, obs, state, available,
         )  # fmt: skip
         return self._step(obs, state, available, np.zeros(self.batch_size, dtype=np.float32))
@@ -110,7 +124,7 @@ class Skirmish(Env):
         self.units, obs, state, available = self._buffers()
         reward = np.zeros(self.batch_size, dtype=np.float32)
         step_battles(
-            self.floats, self.ints, self.counts, self.streams, self.field, self._around,
+            self.floats, self.ints, self.counts, self.streams, self.field, self.levy, self.kinds, self._around,
             actions, self.units, obs, state, available, reward,
         )  # fmt: skip
         return self._step(obs, state, available, reward)
@@ -126,7 +140,7 @@ class Skirmish(Env):
         lead = rows.shape[:-1]
         flat = np.ascontiguousarray(rows.reshape(-1, self.record_width))
         obs, state, available = self._views(len(flat))
-        show_all(flat, self.field, obs, state, available)
+        show_all(flat, self.field, self.levy, obs, state, available)
         spec = self.spec
         return (
             obs.reshape(*lead, spec.n_agents, spec.obs_dim),
@@ -142,14 +156,33 @@ class Skirmish(Env):
         """Which agent sees which other agent: both alive and within sight range."""
         rows, N = record["units"], self.spec.n_agents
         visible = np.zeros((rows[..., 0].size, N, N), dtype=np.bool_)
-        visibility(np.ascontiguousarray(rows.reshape(-1, self.record_width)), self.field, visible)
+        visibility(np.ascontiguousarray(rows.reshape(-1, self.record_width)), self.field, self.levy, visible)
         return visible.reshape(*rows.shape[:-1], N, N)
 
     def visibility_matrix(self) -> Bool[np.ndarray, "B N U"]:
         """Which agent sees which agent and enemy now (SMAC's `get_visibility_matrix`)."""
         visible = np.zeros((self.batch_size, self.spec.n_agents, self.floats.shape[2]), dtype=np.bool_)
-        visibility(self.units, self.field, visible)
+        visibility(self.units, self.field, self.levy, visible)
         return visible
+
+    @property
+    def max_reward(self) -> float:
+        """What a won battle pays before scaling; where teams are drawn, the battle that was looked at last."""
+        return float(self.field.rules[L.MAX_REWARD])
+
+    def roster(self, b: int = 0) -> SmacMap:
+        """The map with the teams of battle b."""
+        if self.map.teams is None:
+            return self.map
+        names = [self.map.teams.units[kind] for kind in self.kinds[b]]
+        units = [(name, 0.0, 0.0) for name in names]
+        return replace(self.map, allies=tuple(units[: self.map.n_agents]), enemies=tuple(units[self.map.n_agents :]))
+
+    def constants(self, b: int = 0) -> L.Battlefield:
+        """What is constant in battle b, until another one is looked at."""
+        if self.map.teams is not None:
+            muster(self.field, self.levy, self.kinds[b])
+        return self.field
 
     def draw(self, b: int) -> UInt8[np.ndarray, "H W 3"]:
         """Battle b as a picture; see `render`."""
@@ -162,6 +195,8 @@ class Skirmish(Env):
         import torch  # checkpoints hold tensors; nothing else here needs it, nor should a start wait for it
 
         arrays = {"floats": self.floats, "ints": self.ints, "counts": self.counts, "units": self.units}
+        if self.kinds.size:
+            arrays["kinds"] = self.kinds
         state = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
         return state | {"streams": torch.from_numpy(self.streams.view(np.int64).copy())}
 
@@ -177,7 +212,7 @@ class Skirmish(Env):
                 f"the saved battles [B, field, U] are of shape {saved}, those of {self.map.name} here of {here}; "
                 "load them with the map and the batch_size they were saved with"
             )
-        for name in ("floats", "ints", "counts"):
+        for name in ("floats", "ints", "counts", *(["kinds"] if self.kinds.size else [])):
             getattr(self, name)[...] = state[name].numpy()
         self.units = state["units"].numpy().copy()  # a new one: the last step's record is the old one
         self.streams[...] = state["streams"].numpy().view(np.uint64)

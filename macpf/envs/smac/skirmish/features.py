@@ -15,6 +15,7 @@ import numpy as np
 from macpf.envs.smac.maps import FIRST_ATTACK, NO_OP, NORTH, SIZE, STOP
 from macpf.envs.smac.skirmish import layout as L
 from macpf.envs.smac.skirmish.compiled import compiled
+from macpf.envs.smac.skirmish.muster import muster
 
 N_COLUMNS = 5
 PX, PY, PHEALTH, PSHIELD, PCOOLDOWN = range(N_COLUMNS)
@@ -22,9 +23,9 @@ PX, PY, PHEALTH, PSHIELD, PCOOLDOWN = range(N_COLUMNS)
 LOOK_X, LOOK_Y = (0, 0, 1, -1), (1, -1, 0, 0)
 
 
-def record_width(n_agents: int, n_enemies: int) -> int:
-    """Numbers in a row of units."""
-    return N_COLUMNS * (n_agents + n_enemies) + n_agents
+def record_width(n_agents: int, n_enemies: int, drawn: bool = False) -> int:
+    """Numbers in a row of units; where teams are drawn, each unit's type stands at its end."""
+    return (N_COLUMNS + drawn) * (n_agents + n_enemies) + n_agents
 
 
 @compiled
@@ -40,6 +41,14 @@ def record(f, n, w, row):
         row[PCOOLDOWN * U + u] = f[L.ENERGY, u] if medivac else max(f[L.COOLDOWN, u], 0)
     for u in range(N):
         row[N_COLUMNS * U + u] = n[L.LAST_ACTION, u]
+
+
+@compiled
+def note_kinds(kinds, w, row):
+    """Write the drawn types of a battle's units at the end of its row."""
+    first = N_COLUMNS * len(kinds) + w.shape[L.N_AGENTS]
+    for u in range(len(kinds)):
+        row[first + u] = kinds[u]
 
 
 @compiled
@@ -75,7 +84,7 @@ def show_available(units, w, a, available):
         t = k if heals else N + k
         if units[PHEALTH, t] > 0 and not (heals and w.stats[L.KIND, t] == L.MEDIVAC):
             apart = math.hypot(np.float64(units[PX, t]) - x, np.float64(units[PY, t]) - y)
-            available[FIRST_ATTACK + k] = apart <= w.rules[L.SHOOT]
+            available[FIRST_ATTACK + k] = apart <= w.stats[L.SHOOTS, a]
 
 
 @compiled
@@ -85,7 +94,7 @@ def show_obs(units, w, a, obs, available):
     at = 4
     for m in range(4):
         obs[m] = available[NORTH + m]
-    x, y, sight = np.float64(units[PX, a]), np.float64(units[PY, a]), w.rules[L.SIGHT]
+    x, y, sight = np.float64(units[PX, a]), np.float64(units[PY, a]), w.stats[L.SEES, a]
     enemy_row = 5 + w.shape[L.ENEMY_SHIELD] + w.shape[L.ENEMY_BITS]
     for k in range(E):
         if sees(units, w, N + k, x, y, sight, obs[at : at + enemy_row], L.ENEMY_SHIELD):
@@ -98,7 +107,11 @@ def show_obs(units, w, a, obs, available):
                 if w.shape[L.ALLY_BLOCK] == L.BLOCK_SHOWN:
                     sees(units, w, k, x, y, sight, obs[at : at + ally_row], L.ALLY_SHIELD)
                 at += ally_row
-    health_and_type(units, w, a, obs[at:], L.ALLY_SHIELD)
+    place = 2 * w.shape[L.OWN_POSITION]
+    health_and_type(units, w, a, obs[at:], L.ALLY_SHIELD, place)
+    if place:
+        at += 1 + w.shape[L.ALLY_SHIELD]
+        obs[at], obs[at + 1] = x / SIZE, y / SIZE
 
 
 @compiled
@@ -114,18 +127,21 @@ def sees(units, w, t, x, y, sight, out, shield):
     out[1] = apart / sight
     out[2] = dx / sight
     out[3] = dy / sight
-    health_and_type(units, w, t, out[4:], shield)
+    health_and_type(units, w, t, out[4:], shield, 0)
     return True
 
 
 @compiled
-def health_and_type(units, w, u, out, shield):
-    """Health, shield where the side is Protoss, and the one-hot of the type where there are several."""
+def health_and_type(units, w, u, out, shield, between):
+    """Health, shield where the side is Protoss, and the one-hot of the type where there are several.
+
+    `between`: entries that are left free before the one-hot.
+    """
     out[0] = np.float64(units[PHEALTH, u]) / w.stats[L.MAX_HEALTH, u]
     if w.shape[shield]:
         out[1] = np.float64(units[PSHIELD, u]) / w.stats[L.MAX_SHIELD, u]
     if w.stats[L.TYPE_BIT, u] >= 0:
-        out[1 + w.shape[shield] + int(w.stats[L.TYPE_BIT, u])] = 1.0
+        out[1 + w.shape[shield] + between + int(w.stats[L.TYPE_BIT, u])] = 1.0
 
 
 @compiled
@@ -152,29 +168,39 @@ def show_state(units, last_actions, w, state):
         at += 3 + ally + w.shape[shield] + bits
     for a in range(N):
         if last_actions[a] >= 0:
-            state[at + a * (FIRST_ATTACK + E) + int(last_actions[a])] = 1.0
+            state[at + a * (FIRST_ATTACK + w.shape[L.TARGETS]) + int(last_actions[a])] = 1.0
 
 
 @compiled
-def show_all(rows, w, obs, state, available):
+def muster_row(w, levy, row):
+    """Let the constants of units be those of the battle that a row is of."""
+    if w.shape[L.RANDOM]:
+        U = w.shape[L.N_AGENTS] + w.shape[L.N_ENEMIES]
+        muster(w, levy, row[N_COLUMNS * U + w.shape[L.N_AGENTS] :])
+
+
+@compiled
+def show_all(rows, w, levy, obs, state, available):
     """`show` for M rows of units [M, K]; rows of zeros stay empty."""
     for m in range(rows.shape[0]):
         if rows[m].any():  # not health alone: in a draw all are dead, but the state still has their last actions
+            muster_row(w, levy, rows[m])
             show(rows[m], w, obs[m], state[m], available[m])
         else:
             available[m, :, NO_OP] = True
 
 
 @compiled
-def visibility(rows, w, visible):
+def visibility(rows, w, levy, visible):
     """SMAC's visibility matrix [M, N, N + E], or its first columns: which agent sees which agent and enemy."""
     N = w.shape[L.N_AGENTS]
     U = N + w.shape[L.N_ENEMIES]
     for m in range(rows.shape[0]):
+        muster_row(w, levy, rows[m])
         units = rows[m, : N_COLUMNS * U].reshape(N_COLUMNS, U)
         for a in range(N):
             for u in range(visible.shape[2]):
                 if a != u and units[PHEALTH, a] > 0 and units[PHEALTH, u] > 0:
                     dx = np.float64(units[PX, u]) - np.float64(units[PX, a])
                     dy = np.float64(units[PY, u]) - np.float64(units[PY, a])
-                    visible[m, a, u] = math.hypot(dx, dy) < w.rules[L.SIGHT]
+                    visible[m, a, u] = math.hypot(dx, dy) < w.stats[L.SEES, a]

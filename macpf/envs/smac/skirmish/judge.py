@@ -71,10 +71,15 @@ def verdict(n, w):
         else:
             enemies += 1
             medivacs += medivac
-    if (allies == 0 and enemies > 0) or (w.shape[L.MMM] and fighters == 0):
+    rule = w.shape[L.MMM]
+    if (allies == 0 and enemies > 0) or (rule == L.SMAC_MEDICS and fighters == 0):
         return L.LOST
-    if (allies > 0 and enemies == 0) or (w.shape[L.MMM] and enemies == 1 and medivacs == 1):
+    if rule == L.ANY_MEDICS and fighters == 0 and enemies > medivacs:
+        return L.LOST
+    if (allies > 0 and enemies == 0) or (rule == L.SMAC_MEDICS and enemies == 1 and medivacs == 1):
         return L.WON
+    if rule == L.ANY_MEDICS and enemies == medivacs:
+        return L.WON if fighters > 0 else 0
     if allies == 0 and enemies == 0:
         return 0
     return -1

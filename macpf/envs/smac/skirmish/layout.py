@@ -12,10 +12,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from macpf.envs.smac.maps import SmacMap, load_terrain
+from macpf.envs.smac.maps import FIRST_ATTACK, SHOOT_RANGE, SmacMap, load_terrain
 from macpf.envs.smac.skirmish.parameters import Parameters
 from macpf.envs.smac.skirmish.terrain import Paths, clearance, find_paths
-from macpf.envs.smac.units import HEAL_RANGE, HEAL_SCAN, LOOPS_PER_SECOND, SECOND_STRIKE, UNIT_SETS, Unit
+from macpf.envs.smac.units import (
+    HEAL_RANGE,
+    HEAL_SCAN,
+    LEAST_SHOOT,
+    LOOPS_PER_SECOND,
+    SECOND_STRIKE,
+    SIGHT,
+    UNIT_SETS,
+    Unit,
+)
 
 # Fields of floats. Times are in game loops and count down; positions in cells.
 (
@@ -38,19 +47,23 @@ PLAIN, ZEALOT, COLOSSUS, BANELING, MEDIVAC, SPINE = range(6)
 # Rows of stats.
 (
     MAX_HEALTH, MAX_SHIELD, ARMOR, RADIUS, CLEARANCE, STEP, RANGE, SCAN, PERIOD, DAMAGE_POINT, SWING, SLOP,
-    MISSILE, REGENERATION, KIND, FLIES, MAX_COOLDOWN, TYPE_BIT, HITS, STRIKE, START_X, START_Y, TURRET,
-) = range(23)  # fmt: skip
+    MISSILE, REGENERATION, KIND, FLIES, MAX_COOLDOWN, TYPE_BIT, HITS, STRIKE, START_X, START_Y, TURRET, SEES, SHOOTS,
+) = range(25)  # fmt: skip
 # Entries of the shape vector.
 (
     N_AGENTS, N_ENEMIES, LIMIT, ALLY_BITS, ENEMY_BITS, ALLY_SHIELD, ENEMY_SHIELD, ALLY_BLOCK, MMM, HUNT, MARCHES,
-    HAS_PATHS,
-) = range(12)  # fmt: skip
+    HAS_PATHS, TARGETS, RANDOM, OWN_POSITION, OPPONENT,
+) = range(16)  # fmt: skip
+#: When lone medivacs end a battle: never; as in SMAC's MMM (one enemy medivac); when no other enemy is left.
+NO_MEDICS, SMAC_MEDICS, ANY_MEDICS = range(3)
+#: What the enemies do: SMAC's attack-move, or one of the stronger ones (see `orders`).
+DEFAULT, FOCUS, KITE = range(3)
 BLOCK_NONE, BLOCK_SHOWN, BLOCK_ZERO = range(3)
 # Entries of the rules vector.
 (
-    SIGHT, SHOOT, MAX_REWARD, SPARSE, ONLY_POSITIVE, DEATH_VALUE, WIN_VALUE, DEFEAT_VALUE, NEGATIVE_SCALE, SCALE_TO,
+    BASE_REWARD, MAX_REWARD, SPARSE, ONLY_POSITIVE, DEATH_VALUE, WIN_VALUE, DEFEAT_VALUE, NEGATIVE_SCALE, SCALE_TO,
     LOOPS, MOVE_AMOUNT,
-) = range(12)  # fmt: skip
+) = range(11)  # fmt: skip
 
 KINDS = {"zealot": ZEALOT, "colossus": COLOSSUS, "baneling": BANELING, "medivac": MEDIVAC, "spine_crawler": SPINE}
 #: Stands in WAY_X for: no waypoint, walk straight.
@@ -63,10 +76,10 @@ class Battlefield(NamedTuple):
     """All that is constant in a map.
 
     Attributes:
-        shape: [12] integers, see above.
-        rules: [12] sight, reward and scaling, game loops of an env step, cells of a move.
+        shape: [16] integers, see above.
+        rules: [11] reward and scaling, game loops of an env step, cells of a move.
         guesses: [P] the engine's parameters.
-        stats: [23, U] properties of each unit.
+        stats: [25, U] properties of each unit.
         damage: [U, U] of one hit of the row's unit on the column's, before armour; 0 where it cannot attack.
         contact: [U, U] centre distance at which two units touch; 0 if they pass through each other.
         notice: [U, U] squared distance below which two units could touch before the next look around; 0 if never.
@@ -128,8 +141,10 @@ LOOSE = 1.5
 NEED_PATHS = ("corridor", "so_many_baneling", "2c_vs_64zg")
 
 
-def battlefield(smac_map: SmacMap, parameters: Parameters, rules: np.ndarray, ally_block: int) -> Battlefield:
-    """The constants of a map, ready for compiled code."""
+def battlefield(
+    smac_map: SmacMap, parameters: Parameters, rules: np.ndarray, ally_block: int, opponent: int = DEFAULT
+) -> Battlefield:
+    """The constants of a map, ready for compiled code; those of units are filled in later where they are drawn."""
     types = UNIT_SETS[parameters.unit_data]
     units = [types[name] for name, _, _ in (*smac_map.allies, *smac_map.enemies)]
     terrain = load_terrain(smac_map.terrain)
@@ -138,21 +153,22 @@ def battlefield(smac_map: SmacMap, parameters: Parameters, rules: np.ndarray, al
     shape = np.array(
         [
             smac_map.n_agents, smac_map.n_enemies, smac_map.episode_limit, len(ally_bits), len(enemy_bits),
-            smac_map.races[0] == "P", smac_map.races[1] == "P", ally_block, smac_map.map_type == "MMM",
+            smac_map.races[0] == "P", smac_map.races[1] == "P", ally_block, _medics(smac_map),
             smac_map.order == "hunt", smac_map.order == "march", len(paths.centres) > 0,
+            smac_map.n_actions - FIRST_ATTACK, smac_map.teams is not None, smac_map.own_position, opponent,
         ],
         dtype=np.int64,
     )  # fmt: skip
-    stats, contact = _stats(smac_map, units, parameters), _contact(units)
+    stats, contact = _stats(smac_map, units, parameters), contact_of(units)
     points = np.array(smac_map.order_points, dtype=np.float64).reshape(-1)
     return Battlefield(
         shape=shape,
         rules=rules,
         guesses=parameters.vector(),
         stats=stats,
-        damage=_damage(units, smac_map.n_agents),
+        damage=damage_of(units, smac_map.n_agents),
         contact=contact,
-        notice=_notice(contact, stats[STEP]),
+        notice=notice_of(contact, stats[STEP]),
         order=points if len(points) else np.zeros(4),
         pathing=terrain.pathing,
         level=terrain.level,
@@ -163,6 +179,11 @@ def battlefield(smac_map: SmacMap, parameters: Parameters, rules: np.ndarray, al
     )
 
 
+def walls_of(terrain: str) -> np.ndarray:
+    """[2, 130, 130] distance to blocked ground, for walkers and colossi."""
+    return _ways(terrain)[0]
+
+
 @functools.cache
 def _ways(name: str) -> tuple[np.ndarray, Paths]:
     """Walls and paths of a terrain; no one changes them, so all battles on it share them."""
@@ -171,25 +192,44 @@ def _ways(name: str) -> tuple[np.ndarray, Paths]:
     return walls, find_paths(walls[0]) if name in NEED_PATHS else Paths.none()
 
 
+def _medics(smac_map: SmacMap) -> int:
+    if smac_map.map_type == "MMM":
+        return SMAC_MEDICS
+    return ANY_MEDICS if smac_map.map_type == "scenario" else NO_MEDICS
+
+
 def _stats(smac_map: SmacMap, units: list[Unit], parameters: Parameters) -> np.ndarray:
-    columns = []
     starts = np.concatenate([_formation(side, parameters) for side in (smac_map.allies, smac_map.enemies)])
+    columns = []
     for u, (name, _, _) in enumerate((*smac_map.allies, *smac_map.enemies)):
-        unit, weapon = units[u], units[u].weapon
         bits = smac_map.type_bits[u >= smac_map.n_agents]
-        loops = LOOPS_PER_SECOND
-        column = [unit.health, unit.shield, unit.armor, unit.radius, unit.clearance, unit.speed / loops]
-        if weapon:
-            column += [weapon.range, max(weapon.range, weapon.scan), weapon.period * loops, weapon.damage_point * loops]
-            column += [weapon.backswing * loops, weapon.slop]
-        else:
-            column += [HEAL_RANGE, HEAL_SCAN, 0, 0, 0, 0]
-        flight = weapon.missile_speed / loops if weapon and parameters.missile_flight else 0
-        column += [flight, unit.health_regeneration / loops, KINDS.get(name, PLAIN), unit.flies, unit.max_cooldown]
-        column += [bits.index(name) if bits else -1, weapon.hits if weapon else 0, SECOND_STRIKE * loops, *starts[u]]
-        column += [np.radians(weapon.turret) / loops if weapon else 0]
-        columns.append(column)
+        columns.append(unit_column(smac_map, name, units[u], bits, parameters, (starts[u, 0], starts[u, 1])))
     return np.array(columns, dtype=np.float64).T.copy()
+
+
+def unit_column(
+    smac_map: SmacMap,
+    name: str,
+    unit: Unit,
+    bits: tuple[str, ...],
+    parameters: Parameters,
+    start: tuple[float, float] = (0.0, 0.0),
+) -> list[float]:
+    """The rows of stats for one unit of a side whose one-hot is `bits`."""
+    weapon, loops = unit.weapon, LOOPS_PER_SECOND
+    column = [unit.health, unit.shield, unit.armor, unit.radius, unit.clearance, unit.speed / loops]
+    if weapon:
+        column += [weapon.range, max(weapon.range, weapon.scan), weapon.period * loops, weapon.damage_point * loops]
+        column += [weapon.backswing * loops, weapon.slop]
+    else:
+        column += [HEAL_RANGE, HEAL_SCAN, 0, 0, 0, 0]
+    flight = weapon.missile_speed / loops if weapon and parameters.missile_flight else 0
+    column += [flight, unit.health_regeneration / loops, KINDS.get(name, PLAIN), unit.flies, unit.max_cooldown]
+    column += [bits.index(name) if bits else -1, weapon.hits if weapon else 0, SECOND_STRIKE * loops, *start]
+    column += [np.radians(weapon.turret) / loops if weapon else 0]
+    if smac_map.unit_ranges:
+        return [*column, SIGHT[name], max(weapon.range if weapon else HEAL_RANGE, LEAST_SHOOT)]
+    return [*column, smac_map.sight_range, SHOOT_RANGE]
 
 
 def _formation(side: tuple[tuple[str, float, float], ...], parameters: Parameters) -> np.ndarray:
@@ -204,17 +244,21 @@ def _formation(side: tuple[tuple[str, float, float], ...], parameters: Parameter
     return middle + parameters.start_spacing * (at - middle) @ turn
 
 
-def _damage(units: list[Unit], n_agents: int) -> np.ndarray:
+def damage_of(units: list[Unit], n_agents: int | None) -> np.ndarray:
+    """[U, U] damage of one hit of the row's on the column's; between the sides alone, unless sides are left open."""
     damage = np.zeros((len(units), len(units)))
     for u, attacker in enumerate(units):
         weapon = attacker.weapon
         for v, target in enumerate(units):
-            if weapon and (u < n_agents) != (v < n_agents) and (weapon.hits_air or not target.flies):
+            foes = n_agents is None or (u < n_agents) != (v < n_agents)
+            if weapon and foes and (weapon.hits_air or not target.flies):
                 damage[u, v] = weapon.damage + sum(weapon.bonus.get(a, 0) for a in target.attributes)
     return damage
 
 
-def _contact(units: list[Unit]) -> np.ndarray:
+def contact_of(units: list[Unit]) -> np.ndarray:
+    """[U, U] distance of the centres at which two units touch; 0 if they never do."""
+
     def collides(a: Unit, b: Unit) -> bool:
         # Colossi step over walkers and meet only colossi and flyers; flyers meet flyers and colossi.
         high = ["massive" in unit.attributes or unit.flies for unit in (a, b)]
@@ -223,7 +267,8 @@ def _contact(units: list[Unit]) -> np.ndarray:
     return np.array([[(a.separation + b.separation) * collides(a, b) for b in units] for a in units])
 
 
-def _notice(contact: np.ndarray, step: np.ndarray) -> np.ndarray:
+def notice_of(contact: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """[U, U] squared distance below which two units could touch before the next look around."""
     walked = LOOK_AROUND * step
     reach = contact + (walked + LOOK_MARGIN)[:, None] + walked
     return np.where(contact > 0, reach * reach, 0.0)

@@ -22,6 +22,9 @@ from macpf.envs.smac.units import (
     LOOPS_PER_SECOND,
 )
 
+#: A kiting opponent backs off while its weapon is not ready for more loops than this, from who is nearer than this.
+KITE_COOLDOWN, KITE_DISTANCE, KITE_STEP = 2.0, 4.0, 2.0
+
 
 @compiled
 def give_orders(f, n, w, actions):
@@ -102,6 +105,8 @@ def fight(f, n, w, streams, b, loop, u):
     if t < 0 or (f[L.WINDUP, u] <= 0 and looks_again(f, w, loop, u, t)):
         t = look_for_target(f, n, w, u)
     n[L.TARGET, u] = t
+    if w.shape[L.OPPONENT] == L.KITE and backs_off(f, n, w, u):
+        return
     swings = f[L.BACKSWING, u] > 0 and w.guesses[P.BACKSWING_BLOCKS] > 0
     if (t >= 0 and attack(f, n, w, streams, b, u, t)) or swings:
         n[L.STANCE, u] = L.FIGHTING
@@ -132,6 +137,10 @@ def march(f, n, w, u):
 @inlined
 def look_for_target(f, n, w, u):
     """The nearest opponent within scan range that u can hit; on a hunt, the one with the shortest way to it."""
+    if w.shape[L.OPPONENT] != L.DEFAULT:
+        weakest = weakest_in_range(f, n, w, u)
+        if weakest >= 0:
+            return weakest
     best, nearest = -1, w.stats[L.SCAN, u]
     best_healer = False
     first, end = other_side(f, w, u)
@@ -146,14 +155,53 @@ def look_for_target(f, n, w, u):
             best, nearest, best_healer = v, apart, healer
     if best >= 0 or not w.shape[L.HUNT]:
         return best
-    shortest = 1e9
-    here = cell_of(w.cells, f[L.X, u], f[L.Y, u])
+    shortest, paths = 1e9, w.shape[L.HAS_PATHS]
+    here = cell_of(w.cells, f[L.X, u], f[L.Y, u]) if paths else 0
     for v in range(first, end):
-        if n[L.ALIVE, v] == 1:
-            way = np.float64(w.hops[here, cell_of(w.cells, f[L.X, v], f[L.Y, v])])
+        if n[L.ALIVE, v] == 1 and (paths or w.damage[u, v] > 0):
+            way = edge_distance(f, w, u, v)
+            if paths:
+                way = np.float64(w.hops[here, cell_of(w.cells, f[L.X, v], f[L.Y, v])])
             if way < shortest:
                 best, shortest = v, way
     return best
+
+
+@compiled
+def weakest_in_range(f, n, w, u):
+    """The opponent within the range of u's weapon that has the least health and shields left; -1 if there is none."""
+    best, least = -1, 1e9
+    first, end = other_side(f, w, u)
+    for v in range(first, end):
+        if falls(f, n, v) or w.damage[u, v] == 0 or edge_distance(f, w, u, v) > w.stats[L.RANGE, u]:
+            continue
+        points = np.float64(f[L.HEALTH, v]) + np.float64(f[L.SHIELD, v])
+        if points < least:
+            best, least = v, points
+    return best
+
+
+@compiled
+def backs_off(f, n, w, u):
+    """Whether u walks away from the nearest opponent of shorter range that can hit it, while its weapon cools down."""
+    reach = w.stats[L.RANGE, u]
+    if f[L.WINDUP, u] > 0 or f[L.COOLDOWN, u] <= KITE_COOLDOWN or w.stats[L.STEP, u] == 0:
+        return False
+    threat, nearest = -1, min(reach, KITE_DISTANCE)
+    first, end = other_side(f, w, u)
+    for v in range(first, end):
+        if falls(f, n, v) or w.damage[v, u] == 0 or w.stats[L.RANGE, v] >= reach:
+            continue
+        apart = edge_distance(f, w, u, v)
+        if apart < nearest:
+            threat, nearest = v, apart
+    if threat < 0:
+        return False
+    dx, dy = f[L.X, u] - f[L.X, threat], f[L.Y, u] - f[L.Y, threat]
+    length = max(np.sqrt(dx * dx + dy * dy), 1e-6)
+    f[L.BACKSWING, u] = 0
+    head_for(f, n, w, u, f[L.X, u] + KITE_STEP * dx / length, f[L.Y, u] + KITE_STEP * dy / length)
+    return True
 
 
 @compiled

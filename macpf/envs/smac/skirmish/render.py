@@ -46,8 +46,9 @@ def draw(env: Skirmish, b: int = 0) -> UInt8[np.ndarray, "H W 3"]:
     they attack or heal, strong ones where the attack is under way. A cross marks who died. What no agent sees is
     dimmed, and a thin line encloses what agents can shoot at.
     """
-    if env not in _painters:
-        _painters[env] = Painter(env.map, env.field)
+    smac_map, field = env.roster(b), env.constants(b)
+    if env not in _painters or _painters[env].map != smac_map:
+        _painters[env] = Painter(smac_map, field)
     return _painters[env].paint(env.floats[b], env.ints[b], env.counts[b])
 
 
@@ -142,7 +143,7 @@ class Painter:
     def paint(self, f: Float[np.ndarray, "F U"], n: np.ndarray, counts: np.ndarray) -> UInt8[np.ndarray, "H W 3"]:
         """One battle's picture, from its floats, ints and counts as `layout` names them."""
         places, alive = f[[L.X, L.Y]].T.astype(float), n[L.ALIVE] == 1
-        self._show_sight(places[alive & self.is_agent])
+        self._show_sight(places, alive & self.is_agent)
         self._show_units(places, alive)
         self._show_targets(places, alive, n)
         self._show_bars(places, alive, f)
@@ -152,16 +153,14 @@ class Painter:
             self.figure.draw_artist(part)
         return np.asarray(self.canvas.buffer_rgba())[:, :, :3].copy()
 
-    def _show_sight(self, eyes: Float[np.ndarray, "M 2"]) -> None:
-        squared = np.full((len(self.ys), len(self.xs)), np.inf)
-        for x, y in eyes:
-            np.minimum(squared, (self.xs - x) ** 2 + (self.ys[:, None] - y) ** 2, out=squared)
-        nearest = np.sqrt(squared)
-        sight, shoot = self.field.rules[L.SIGHT], self.field.rules[L.SHOOT]
-        picture = np.zeros((*nearest.shape, 4))
-        picture[..., 3] = DIMMED * np.clip((nearest - sight) * SEEN_GRID / 2 + 0.5, 0, 1)
+    def _show_sight(self, places: Float[np.ndarray, "U 2"], looking: Bool[np.ndarray, "U"]) -> None:
+        beyond = np.full((len(self.ys), len(self.xs)), np.inf)
+        for (x, y), sight in zip(places[looking], self.field.stats[L.SEES, looking], strict=True):
+            np.minimum(beyond, np.sqrt((self.xs - x) ** 2 + (self.ys[:, None] - y) ** 2) - sight, out=beyond)
+        picture = np.zeros((*beyond.shape, 4))
+        picture[..., 3] = DIMMED * np.clip(beyond * SEEN_GRID / 2 + 0.5, 0, 1)
         self.seen.set_data(picture)
-        self.range.set_segments(list(_outline(eyes, shoot)))
+        self.range.set_segments(list(_outline(places[looking], self.field.stats[L.SHOOTS, looking])))
 
     def _show_units(self, places: Float[np.ndarray, "U 2"], alive: Bool[np.ndarray, "U"]) -> None:
         flies = self.field.stats[L.FLIES] > 0
@@ -231,10 +230,10 @@ def _rectangle(left: float, bottom: float, width: float) -> list[tuple[float, fl
     return [(left, bottom), (right, bottom), (right, top), (left, top)]
 
 
-def _outline(centres: Float[np.ndarray, "M 2"], radius: float) -> Float[np.ndarray, "K 2 2"]:
-    """The outer line around circles of one radius, as pieces of two degrees and a half."""
+def _outline(centres: Float[np.ndarray, "M 2"], radius: Float[np.ndarray, "M"]) -> Float[np.ndarray, "K 2 2"]:
+    """The outer line around circles, as pieces of two degrees and a half."""
     angles = np.linspace(0, 2 * np.pi, 145)
-    circles = centres[:, None] + radius * np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+    circles = centres[:, None] + radius[:, None, None] * np.stack([np.cos(angles), np.sin(angles)], axis=-1)
     pieces = np.stack([circles[:, :-1], circles[:, 1:]], axis=2).reshape(-1, 2, 2)
     apart = np.linalg.norm(pieces.mean(axis=1)[:, None] - centres, axis=-1)
     return pieces[(apart > radius * 0.999).all(axis=1)]

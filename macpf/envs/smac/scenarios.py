@@ -1,0 +1,247 @@
+"""Battles of one's own: a description as plain values, from YAML or Python, becomes a map; SMACv2's fifteen by name.
+
+A description is what stands under ``scenario`` in a map's file (docs/environments/smac_scenarios.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import yaml
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from macpf.envs.smac.maps import SIZE, RandomTeams, SmacMap, load_map, load_terrain, map_names
+from macpf.envs.smac.units import UNITS
+
+#: Unit types by race; a side is of one race, as in SMAC.
+RACES = {
+    "T": ("marine", "marauder", "medivac"),
+    "P": ("stalker", "zealot", "colossus"),
+    "Z": ("zergling", "hydralisk", "baneling", "spine_crawler"),
+}
+#: SMACv2's races: units in the order of its one-hots, and how often each is drawn (smacv2/examples/configs, 577ab5a).
+SMACV2 = {
+    "terran": ({"marine": 0.45, "marauder": 0.45, "medivac": 0.1}, ["medivac"]),
+    "protoss": ({"stalker": 0.45, "zealot": 0.45, "colossus": 0.1}, []),
+    "zerg": ({"zergling": 0.45, "hydralisk": 0.45, "baneling": 0.1}, ["baneling"]),
+}  # fmt: skip
+#: Agents and enemies of its scenarios (SMACv2's README).
+SMACV2_SIZES = ((5, 5), (10, 10), (10, 11), (20, 20), (20, 23))
+
+Strict = ConfigDict(extra="forbid")
+UnitName = Literal["marine", "marauder", "medivac", "stalker", "zealot", "colossus", "zergling", "hydralisk",
+                   "baneling", "spine_crawler"]  # fmt: skip
+Coordinate = Annotated[float, Field(ge=0, le=SIZE)]
+Point = tuple[Coordinate, Coordinate]
+Size = Annotated[int, Field(ge=1, le=100)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+@dataclass(frozen=True, config=Strict)
+class Group:
+    """Units of one type that start as near to a point as there is room."""
+
+    unit: UnitName
+    count: Size
+    at: Point
+
+
+@dataclass(frozen=True, config=Strict)
+class Teams:
+    """Teams drawn for each battle: how many, of what, and which types never make up a team by themselves."""
+
+    allies: Size
+    enemies: Size
+    units: dict[UnitName, Annotated[float, Field(gt=0)]]
+    never_alone: tuple[UnitName, ...] = ()
+
+
+@dataclass(frozen=True, config=Strict)
+class Scenario:
+    """A battle: either groups on both sides, or `teams` that are drawn.
+
+    Attributes:
+        episode_limit: env steps.
+        terrain: ``plain``, or a SMAC map whose ground it is.
+        sight: cells that agents see.
+        unit_ranges: agents see and may attack as far as their unit does instead (SMACv2).
+        own_position: agents observe where they are (SMACv2).
+        allies, enemies: groups.
+        teams: drawn teams.
+        surrounded: with drawn teams, the probability that the agents start surrounded.
+        enemies_do: ``hunt`` the nearest agent, ``hold`` their places, or attack-move to a point.
+    """
+
+    episode_limit: Annotated[int, Field(ge=1, le=10_000)]
+    terrain: str = "plain"
+    sight: Annotated[float, Field(gt=0, le=2 * SIZE)] = 9.0
+    unit_ranges: bool = False
+    own_position: bool = False
+    allies: tuple[Group, ...] = ()
+    enemies: tuple[Group, ...] = ()
+    teams: Teams | None = None
+    surrounded: Share = 0.5
+    enemies_do: Literal["hunt", "hold"] | Point = "hunt"
+
+
+def read_scenario(name: str, description: Any) -> SmacMap:
+    """The map that a description is of.
+
+    Args:
+        name: what it is called.
+        description: values for `Scenario`, as they come from YAML.
+
+    Raises:
+        ValueError: one line: the key, its value, what is wanted.
+    """
+    try:
+        scenario = TypeAdapter(Scenario).validate_python(description)
+    except ValidationError as error:
+        found = error.errors()[0]
+        key = ".".join(["map.scenario", *map(str, found["loc"])])
+        raise ValueError(f"{key}={found['input']}: {found['msg']}") from None
+    terrain = _terrain(scenario.terrain)
+    if scenario.teams:
+        return _drawn(name, scenario, scenario.teams, terrain)
+    return _fixed(name, scenario, terrain)
+
+
+def read_file(path: Path) -> SmacMap:
+    """The map of a YAML file that has a ``scenario``.
+
+    Raises:
+        ValueError: there is no such file, it is no YAML, or not a scenario; one line.
+    """
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ValueError(f"{path} cannot be read as a scenario: {' '.join(str(error).split())}") from None
+    if not isinstance(content, Mapping) or "scenario" not in content:
+        raise ValueError(f"{path} has no key scenario; see docs/environments/smac_scenarios.md")
+    return read_scenario(str(content.get("name", path.stem)), content["scenario"])
+
+
+def smacv2_names() -> tuple[str, ...]:
+    """SMACv2's fifteen scenarios."""
+    return tuple(f"smacv2_{race}_{a}_vs_{b}" for race in SMACV2 for a, b in SMACV2_SIZES)
+
+
+def find_map(name: str) -> SmacMap:
+    """A map by its name: SMAC's, SMACv2's, or that of a YAML file by its path.
+
+    Raises:
+        ValueError: there is no such map, or the file describes none.
+    """
+    if name in smacv2_names():
+        race, allies, _, enemies = name.removeprefix("smacv2_").split("_")
+        units, never_alone = SMACV2[race]
+        teams = {"allies": int(allies), "enemies": int(enemies), "units": units, "never_alone": never_alone}
+        return read_scenario(name, {"episode_limit": 200, "unit_ranges": True, "own_position": True, "teams": teams})
+    if name.endswith((".yaml", ".yml")):
+        return read_file(Path(name))
+    if name not in map_names():
+        choices = ", ".join((*map_names(), *smacv2_names()))
+        raise ValueError(f"map.name={name} is no SMAC map; choose one of: {choices}; or the YAML file of your own")
+    return load_map(name)
+
+
+def _terrain(name: str) -> str:
+    if name == "plain":
+        return "open"
+    if name not in map_names():
+        raise ValueError(f"map.scenario.terrain={name} is not known; use plain, or one of: {', '.join(map_names())}")
+    return load_map(name).terrain
+
+
+def _race(key: str, units: list[str]) -> str:
+    """The race of a side that can fight.
+
+    Raises:
+        ValueError: it is of several races, or none of it can attack.
+    """
+    for race, names in RACES.items():
+        if set(units) <= set(names):
+            if set(units) == {"medivac"}:
+                raise ValueError(f"map.scenario.{key}: medivacs alone cannot fight; add marines or marauders")
+            return race
+    raise ValueError(f"map.scenario.{key}: {', '.join(dict.fromkeys(units))} are of several races; use one for a side")
+
+
+def _drawn(name: str, scenario: Scenario, teams: Teams, terrain: str) -> SmacMap:
+    if scenario.allies or scenario.enemies:
+        raise ValueError("map.scenario has both teams and allies or enemies; use teams alone for teams that are drawn")
+    units = tuple(teams.units)
+    race = _race("teams.units", list(units))
+    if missing := sorted(set(teams.never_alone) - set(units)):
+        raise ValueError(f"map.scenario.teams.never_alone={missing[0]} is not among its units: {', '.join(units)}")
+    if set(teams.never_alone) == set(units):
+        raise ValueError("map.scenario.teams.never_alone names all units; leave one out, or no team can be drawn")
+    total = sum(teams.units.values())
+    weights = tuple(weight / total for weight in teams.units.values())
+    if isinstance(scenario.enemies_do, tuple):
+        raise ValueError("map.scenario.enemies_do: with teams the enemies hunt or hold; a point is for groups")
+    return _map(
+        name,
+        scenario,
+        terrain,
+        races=race + race,
+        bits=(units, units),
+        allies=((units[0], 0.0, 0.0),) * teams.allies,
+        enemies=((units[0], 0.0, 0.0),) * teams.enemies,
+        teams=RandomTeams(units, weights, teams.never_alone, scenario.surrounded),
+    )
+
+
+def _fixed(name: str, scenario: Scenario, terrain: str) -> SmacMap:
+    from macpf.envs.smac.skirmish.placement import place  # compiled code, which other maps need not wait for
+
+    for key in ("allies", "enemies"):
+        if not getattr(scenario, key):
+            raise ValueError(f"map.scenario.{key} is missing; give groups like {{unit: marine, count: 3, at: [8, 16]}}")
+    ground = load_terrain(terrain)
+    sides, races, bits = [], "", []
+    for key in ("allies", "enemies"):
+        groups: tuple[Group, ...] = getattr(scenario, key)
+        for k, group in enumerate(groups):
+            cell = tuple(np.minimum((4 * np.array(group.at)).astype(int), 4 * SIZE - 1))
+            if not UNITS[group.unit].flies and not ground.cliff_walk[cell]:
+                raise ValueError(f"map.scenario.{key}.{k}.at={list(group.at)} is blocked ground; choose another place")
+        units = [group.unit for group in groups for _ in range(group.count)]
+        races += _race(key, list(units))
+        types = tuple(unit for unit in RACES[races[-1]] if unit in units)
+        bits.append(types if len(types) > 1 else ())
+        sides.append([(group.unit, *group.at) for group in groups for _ in range(group.count)])
+    placed = place(terrain, [*sides[0], *sides[1]])
+    allies = sorted(placed[: len(sides[0])])
+    return _map(
+        name,
+        scenario,
+        terrain,
+        races=races,
+        bits=(bits[0], bits[1]),
+        allies=tuple(allies),
+        enemies=tuple(placed[len(sides[0]) :]),
+    )
+
+
+def _map(name: str, scenario: Scenario, terrain: str, **sides: Any) -> SmacMap:
+    point = scenario.enemies_do if isinstance(scenario.enemies_do, tuple) else None
+    return SmacMap(
+        name=name,
+        difficulty="own",
+        in_paper=False,
+        episode_limit=scenario.episode_limit,
+        map_type="scenario",
+        terrain=terrain,
+        sight_range=scenario.sight,
+        ally_block=True,
+        order="march" if point else str(scenario.enemies_do),
+        order_points=(point, point) if point else (),
+        unit_ranges=scenario.unit_ranges,
+        own_position=scenario.own_position,
+        **sides,
+    )
