@@ -112,7 +112,7 @@ class Evidence:
         """Those of them that are not finished, or have no score."""
         scored = set(self.frame["run"][self.frame["metric"].str.startswith("eval/")])
         done = self.report[(self.report["state"] == FINISHED) & self.report["run"].isin(scored)]
-        return self.planned - set(_places(done))
+        return self.planned - set(places(done))
 
     def lines(self, map: str, algo: str, policy: str = names.INDEPENDENT) -> pd.DataFrame:
         """The scores of one policy in the runs of a cell; `independent` is whichever policy a run puts first."""
@@ -144,7 +144,7 @@ class Evidence:
         told: dict[Any, list[str]] = defaultdict(list)
         for cell, words in by_cell(self.all, keys).items():
             told[cell].append(words)
-        there = set(_places(self.all))
+        there = set(places(self.all))
         for map_, algo, seed in sorted(self.planned - there):
             told[map_, algo].append(f"seed {seed}: missing")
         for run in self.all[self.all["gaps"] > 0].to_dict("records"):
@@ -187,32 +187,44 @@ class Evidence:
         return ". ".join(sentence.rstrip(".") for sentence in text if sentence) + "."
 
     def _trouble(self) -> list[str]:
-        damaged = self.all[self.all["gaps"] > 0]
-        named = {"Missing": self._grouped(self.missing), "Log damaged": self._grouped(set(_places(damaged)))}
-        told = {what: f"{what}: {words}" if words else "" for what, words in named.items()}
-        return [text for text in (told["Missing"], *sentences(self.all), told["Log damaged"]) if text]
+        plan = self.experiment.maps, self.experiment.algos, self.experiment.planned(self.budget)
+        return trouble(self.all, self.missing, *plan)
 
-    def _grouped(self, runs: Iterable[tuple[str, str, int]]) -> str:
-        """Runs in few words: whole methods, whole maps, then cells; a cell without seeds means all of them."""
-        left, parts = set(runs), []
-        maps, algos, seeds = self.experiment.maps, self.experiment.algos, self.experiment.planned(self.budget)
-        several = len(maps) > 1
-        for algo in algos:
-            row = set(product(maps, [algo], seeds))
-            if seeds and row <= left:
-                parts.append(f"{style.label(algo)} on {f'all {len(maps)} maps' if several else maps[0]}")
-                left -= row
-        for map_ in maps:
-            column = {run for run in product([map_], algos, seeds) if run in left}
-            if several and len(algos) > 1 and len(column) == len(algos) * len(seeds):
-                parts.append(f"all methods on {map_}")
-                left -= column
-        cells: dict[str, list[int]] = defaultdict(list)
-        for map_, algo, seed in sorted(left):
-            cells[f"{style.label(algo)} on {map_}"].append(seed)
-        texts = [cell if len(s) == len(seeds) else f"{cell} ({numbers(s)})" for cell, s in cells.items()]
-        more = [f"and {len(texts) - NAMED} more"] if len(texts) > NAMED else []
-        return "; ".join([*parts, *texts[:NAMED], *more])
+
+def trouble(
+    report: pd.DataFrame,
+    missing: Iterable[tuple[str, str, int]],
+    maps: Sequence[str],
+    algos: Sequence[str],
+    seeds: Sequence[int],
+) -> list[str]:
+    """A sentence for each way in which runs are not what was planned: missing, not whole, damaged."""
+    absent, damaged = grouped(missing, maps, algos, seeds), places(report[report["gaps"] > 0])
+    told = [f"Missing: {absent}" if absent else "", *sentences(report)]
+    return [text for text in (*told, f"Log damaged: {grouped(damaged, maps, algos, seeds)}" if damaged else "") if text]
+
+
+def grouped(
+    runs: Iterable[tuple[str, str, int]], maps: Sequence[str], algos: Sequence[str], seeds: Sequence[int]
+) -> str:
+    """Runs of a plan in few words: whole methods, whole maps, then cells; a cell without seeds means all of them."""
+    left, parts, several = set(runs), [], len(maps) > 1
+    for algo in algos:
+        row = set(product(maps, [algo], seeds))
+        if seeds and row <= left:
+            parts.append(f"{style.label(algo)} on {f'all {len(maps)} maps' if several else maps[0]}")
+            left -= row
+    for map_ in maps:
+        column = {run for run in product([map_], algos, seeds) if run in left}
+        if several and len(algos) > 1 and len(column) == len(algos) * len(seeds):
+            parts.append(f"all methods on {map_}")
+            left -= column
+    cells: dict[str, list[int]] = defaultdict(list)
+    for map_, algo, seed in sorted(left):
+        cells[f"{style.label(algo)} on {map_}"].append(seed)
+    texts = [cell if len(s) == len(seeds) else f"{cell} ({numbers(s)})" for cell, s in cells.items()]
+    more = [f"and {len(texts) - NAMED} more"] if len(texts) > NAMED else []
+    return "; ".join([*parts, *texts[:NAMED], *more])
 
 
 def score_of(frame: pd.DataFrame, configs: Mapping[str, Mapping[str, Any]]) -> str:
@@ -246,7 +258,8 @@ def _policy(config: dict[str, Any], policy: str) -> str:
     return str(next(iter(labels)))
 
 
-def _places(report: pd.DataFrame) -> list[tuple[str, str, int]]:
+def places(report: pd.DataFrame) -> list[tuple[str, str, int]]:
+    """Map, algorithm and seed of every run of a report."""
     return list(zip(report[names.MAP], report[names.ALGO], report[names.SEED], strict=True))
 
 

@@ -2,16 +2,18 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from analysis import paper
+from analysis import paper, style
 from analysis.claims import curves, games, tables
-from analysis.claims.claim import FIGURE_ONLY, NOTHING, UNDECIDED, Claim, Evidence, Judgement
+from analysis.claims.claim import FIGURE_ONLY, NOTHING, UNDECIDED, Claim, Evidence, Judgement, played_by
 from analysis.claims.evidence import published
-from analysis.completeness import sentences
+from analysis.evidence import places, trouble
+from macpf import names
 
 _ORDER = (
     *("matrix", "smac", "mpe", "figure1", "figure4", "figure5"),
@@ -48,7 +50,7 @@ def ledger(evidence: Mapping[str, Evidence], claims: Sequence[Claim] = CLAIMS) -
         of_paper = _published(claim)
         found = evidence.get(claim.experiment)
         ours, missing, seeds = _judged(claim, found)
-        told = [] if found is None or found.report.empty else sentences(claim.runs(found.report))
+        told = [] if found is None or found.report.empty else _trouble(claim, found)
         lines.append(
             {
                 **{"id": claim.id, "where": claim.where, "claim": claim.text, "rule": claim.rule},
@@ -77,6 +79,16 @@ def _judged(claim: Claim, evidence: Evidence | None) -> tuple[Judgement, int, in
     budget = "" if evidence.budget == _PAPER else f" ({evidence.budget})"
     numbers = f"{judged.numbers} (backend {evidence.backend})" if evidence.backend else judged.numbers
     return judged._replace(verdict=judged.verdict + budget, numbers=numbers), 0, seeds
+
+
+def _trouble(claim: Claim, found: Evidence) -> list[str]:
+    """What is wrong with the runs that the claim is about; a method or map may have none at all."""
+    report = claim.runs(found.report)
+    report = report.assign(algo=report[names.ALGO].map(style.label))
+    maps = claim.maps or tuple(sorted(found.report[names.MAP].unique()))
+    methods = list(dict.fromkeys(played_by(method) for method in claim.methods))
+    missing = set(product(maps, methods, range(paper.SEEDS))) - set(places(report))
+    return trouble(report, missing, maps, methods, range(paper.SEEDS))
 
 
 def write_ledger(table: pd.DataFrame, out: Path) -> list[Path]:

@@ -1,0 +1,149 @@
+"""Whatever is wrong with runs stands in everything that is made of them; one's own experiments draw themselves."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import analysis.__main__ as command
+from analysis.claims import ledger
+from analysis.claims.evidence import gather
+from analysis.comparison import compare
+from analysis.differences import apart, chosen
+from analysis.evidence import Experiment
+from analysis.experiments import find
+from analysis.figures.curves import curve_table
+from analysis.figures.figure4_data import collect
+from analysis.lengths import full_length
+from analysis.report.page import gather as gather_report
+from analysis.report.page import render
+from analysis.selection import select
+from analysis.tables import aggregates
+from analysis.tables.beside_paper import write_table
+from analysis.tables.outcomes import outcomes, write_outcomes
+from macpf import names
+from tests.analysis.synthetic import make_run, make_runs
+
+PAYOFF = [[8, -12], [-12, 8]]
+FAULTS = ("missing", "short", "crashed", "incomplete", "diverged", "untrained", "no data", "damaged")
+#: How a fault is called where it is told.
+CALLED = {"missing": ("missing", "Missing"), "damaged": ("damaged", "damaged")}
+
+
+def one(env, map_, algo, seed, fault):
+    """A run with a fault; None if it is missing."""
+    if fault == "missing":
+        return None
+    score = {"env": env, "score": "return", "backend": "builtin", "settings": {"map": {"payoff": PAYOFF}}}
+    dependent = [0.0, 1.0] if algo == "macpf" else None
+    frame, line = make_run([0.0, 8.0], algo, map_, seed, dependent=dependent, **score)
+    line |= {"total": full_length(env, "paper")}
+    if fault == "damaged":
+        return frame, line | {"gaps": 1, "lost_bytes": 9}
+    if fault == "no data":
+        return frame.iloc[:0], line | {"state": fault, "counts": False, "env_step": -1, "found": 0}
+    return frame, line | ({"state": fault, "counts": False} if fault else {})
+
+
+def faulty(env, maps, algos, seed):
+    """Runs of five seeds, some of them with faults, and the faults by place."""
+    random, runs, faults = np.random.default_rng(seed), [], {}
+    for map_ in maps:
+        for algo in algos:
+            for number in range(5):
+                place = (map_, algo, number)
+                faults[place] = FAULTS[random.integers(len(FAULTS))] if number and random.random() < 0.15 else ""
+                runs.append(one(env, map_, algo, number, faults[place]))
+    return make_runs(*(run for run in runs if run is not None)), {
+        place: fault for place, fault in faults.items() if fault
+    }
+
+
+def tells(text, place, fault):
+    """Whether a text names this run's fault; long captions count what they have no room for, and say where to look."""
+    return any(word in text for word in CALLED.get(fault, (fault,)))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_every_fault_of_a_table_stands_in_every_rendering(seed, tmp_path):
+    maps, algos = ("simple_spread", "line_control"), ("macpf", "qmix", "fop")
+    runs, faults = faulty("mpe", maps, algos, seed)
+    found = find(runs, Experiment("table1", "mpe", maps, algos, tuple(range(5))))
+    texts = [found.caption, *(path.read_text() for path in write_table(found, tmp_path))]
+    comparison = compare(found)
+    texts += [
+        path.read_text()
+        for path in aggregates.write_aggregates(aggregates.aggregates(comparison), comparison, found, tmp_path)
+    ]
+    texts.append(curve_table(found, ("independent",)).to_csv())
+    texts.append(" ".join(ledger(gather(runs)).set_index("id").loc["table1-best", ["evidence"]]))
+    for place, fault in faults.items():
+        for text in texts:
+            assert tells(text, place, fault), (place, fault, text[:3000])
+    by_cell = curve_table(found, ("independent",)).groupby(["map", "method"])["not_whole"].first()
+    for (map_, algo, number), fault in faults.items():  # and cell by cell
+        assert f"seed {number}: {'its log is ' * (fault == 'damaged')}{fault}" in by_cell[map_, algo.upper()]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_fault_of_the_matrix_game_stands_in_every_rendering(seed, tmp_path):
+    runs, faults = faulty("matrix_game", ("p0_12",), ("macpf", "qmix", "qplex", "qtran", "fop", "mappo"), seed)
+    figure4 = collect(select(runs, "matrix_game", plan="figure4"), "macpf")
+    texts = [figure4.caption, json.dumps(figure4.not_whole)]
+    for place, fault in faults.items():
+        assert all(tells(text, place, fault) for text in texts), (place, fault, texts)
+    made = [path.read_text() for path in write_outcomes(outcomes(runs, "matrix_game"), tmp_path)]
+    for place, fault in faults.items():
+        if fault not in ("missing", "damaged"):  # a count of seeds has no plan, and whole runs with old damage count
+            assert all(tells(text, place, fault) for text in made)
+
+
+def test_every_fault_stands_in_the_report():
+    runs, faults = faulty("mpe", ("simple_spread", "line_control"), ("macpf", "qmix", "fop"), 3)
+    page = render(gather_report(runs, None))
+    assert all(tells(page, place, fault) for place, fault in faults.items())
+
+
+def two_rates(**changes):
+    runs = []
+    for rate in (0.001, 0.0005):
+        for seed in range(3):
+            settings = {"algo": {"learner": {"lr": rate, "gamma": 0.99}}, "seed": seed}
+            frame, line = make_run([0.1, rate * 500], "macpf", "3m", seed, settings=settings, **changes)
+            run = f"macpf-smac-3m-{'aaaa' if rate == 0.001 else 'bbbb'}0000-s{seed}"
+            runs.append((frame.assign(run=run), line | {"run": run}))
+    return make_runs(*runs)
+
+
+def test_two_learning_rates_of_one_algorithm_are_two_methods_named_by_the_key_that_differs():
+    found = chosen(two_rates(), None, {"map": "3m"})
+    table = curve_table(found, ("independent",))
+    assert list(dict.fromkeys(table["method"])) == ["MACPF (lr=0.001)", "MACPF (lr=0.0005)"]
+    assert (table["seeds"] == 3).all()
+    only = chosen(two_rates(), None, {"algo.learner.lr": "0.001"})
+    assert set(only.report["algo"]) == {"macpf"}
+    assert apart(only_one := make_runs(make_run([0.1], "qmix"))) is only_one
+
+
+def test_any_experiment_is_drawn_with_its_missing_runs(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(command, "load_runs", lambda _: two_rates(budget="laptop"))
+    arguments = ["--out", str(tmp_path), "--no-caption"]
+    assert command.main(["curves", "release_grid", *arguments]) == 0
+    assert "Missing: " in (tmp_path / "release_grid.txt").read_text()
+    assert set(pd.read_csv(tmp_path / "release_grid.csv")["method"]) >= {"MACPF (lr=0.001)"}
+    assert command.main(["table", "--where", "map=3m", "--out", str(tmp_path)]) == 0
+    assert "MACPF (lr=0.0005)" in (tmp_path / "curves.md").read_text()
+    assert command.main(["curves", "release_gird", *arguments]) == 2
+    assert command.main(["curves", "--where", "map", *arguments]) == 2
+    assert command.main(["curves", "--where", "algo.learner.lr=3", *arguments]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 3
+
+
+def test_a_run_says_itself_what_its_score_and_policies_are():
+    frame, line = make_run([0.1, 0.9], "qmix", "x", score="goals", env="pettingzoo")
+    frame["metric"] = frame["metric"].str.replace("independent", "greedy")
+    line["config"] |= {names.SCORE: "goals", names.LABELS: {"greedy": "QMIX"}}
+    found = find(make_runs((frame, line)), Experiment("x", "pettingzoo", ("x",), ("qmix",), (0,)))
+    assert found.score == "goals"
+    assert found.final("x", "qmix").tolist() == pytest.approx([0.5])
