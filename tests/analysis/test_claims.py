@@ -434,7 +434,8 @@ def test_where_every_run_diverged_the_claims_name_them():
     found = ledger(gather(make_runs(matrix_run("qmix", 0, np.nan)).with_incomplete())).set_index("id")
     line = found.loc["figure4-qmix"]
     assert line[["our verdict", "runs missing"]].tolist() == [UNDECIDED, 5]
-    assert line["evidence"] == "no finished runs. Missing: QMIX on p0_12 (seeds 1 to 4). Left out: QMIX seed 0 (diverged)"
+    missing = "Missing: QMIX on p0_12 (seeds 1 to 4)"
+    assert line["evidence"] == f"no finished runs. {missing}. Left out: QMIX seed 0 (diverged)"
 
 
 def smac_runs(**changes):
