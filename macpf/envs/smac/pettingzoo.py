@@ -136,11 +136,13 @@ class ParallelSkirmish(ParallelEnv[str, Observation, int]):
     def step(
         self, actions: dict[str, int]
     ) -> tuple[dict[str, Observation], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]]:
-        """Play one action of every agent, the dead included.
+        """Play one action of every agent, the dead included. No actions after the end: nothing happens.
 
         Raises:
             ValueError: an agent has no action, or one that is not available; nothing was played.
         """
+        if not self.agents and not actions and self._last is not None:  # SuperSuit's black death learns the end so
+            return {}, {}, {}, {}, {}
         step = self._last = self.battle.step(self._checked(actions))
         agents = self.agents
         over = bool((step.terminated | step.truncated)[0])

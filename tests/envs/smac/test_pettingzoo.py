@@ -188,3 +188,43 @@ def test_a_vector_of_battles_is_the_engines_and_begins_anew_by_itself():
     assert resets > 0
     with pytest.raises(ValueError, match="agent 0: action 99 is not available"):
         vector.step(np.full((4, 3), 99))
+
+
+WRAPPERS = {
+    "frame_stack": (lambda kit, env: kit.frame_stack_v2(env, 4), 120),
+    "agent_indicator": (lambda kit, env: kit.agent_indicator_v0(env), 33),
+    "black_death": (lambda kit, env: kit.black_death_v3(env), 30),
+    "all": (lambda kit, env: kit.frame_stack_v2(kit.agent_indicator_v0(kit.black_death_v3(env)), 2), 66),
+}
+
+
+@pytest.mark.parametrize("name", WRAPPERS)
+def test_wrappers_of_supersuit_work_on_flat_observations(name):
+    kit = pytest.importorskip("supersuit")
+    wrap, size = WRAPPERS[name]
+    env, bare = (wrap(kit, parallel_env("3m", flat_observations=True)), parallel_env("3m", flat_observations=True))
+    rng = np.random.default_rng(0)
+    for _ in range(2):
+        observations, infos = env.reset(seed=1)
+        bare.reset(seed=1)
+        while bare.agents:
+            for agent in env.agents:
+                assert observations[agent].shape == (size,)
+                assert env.observation_space(agent).contains(observations[agent])
+            actions = {a: int(rng.choice(np.flatnonzero(infos[a]["action_mask"]))) for a in env.agents}
+            observations, rewards, _, _, infos = env.step(actions)
+            assert rewards == bare.step(actions)[1]
+        if env.agents:  # black death says so one step later
+            assert set(env.step(actions)[2].values()) == {True}
+        assert env.agents == []
+
+
+def test_a_step_without_actions_after_the_end_does_nothing():
+    env = parallel_env("3m", seed=0)
+    with pytest.raises(ValueError, match="no battle has begun"):
+        env.step({})
+    *_, (observations, *_) = play(env, None)
+    assert env.agents == []
+    assert env.step({}) == ({}, {}, {}, {}, {})
+    with pytest.raises(ValueError, match="the battle is over"):
+        env.step(dict.fromkeys(observations, 0))
