@@ -26,10 +26,10 @@ def block(unit, count, width, spacing, x, y):
 
 @pytest.mark.parametrize(
     ("target", "places"),
-    [("colossus", {1.5: 6, 2.5: 9}), ("zealot", {1.5: 6, 2.5: 6})],
+    [("colossus", {1.5: 7, 2.5: 9, 3.0: 10}), ("zealot", {1.5: 6, 2.5: 6})],
 )
 def test_a_single_target_is_surrounded(bare_field, target, places):
-    """Around a colossus there is room for 12 zerglings, around a zealot for 7 or 8."""
+    """A colossus has room for 12 zerglings (8 after 1.5 and 11 after 3 seconds wanted), a zealot for 7 or 8."""
     for seed in range(3):
         field = bare_field(
             [(target, 10.0, 16.0)], block("zergling", 30, 6, 0.8, 20.0, 16.0), march=(10.0, 16.0), seed=seed
@@ -45,7 +45,7 @@ def test_a_single_target_is_surrounded(bare_field, target, places):
 
 
 def test_a_ball_becomes_a_firing_line(bare_field):
-    """25 marines in a block meet a line of targets: those behind go around those who fire."""
+    """25 marines in a block meet a line of targets: those behind go around those who fire (0.6 and 0.8 wanted)."""
     line = [("marine", 8.0, 11.0 + k) for k in range(11)]
     field = bare_field(line, block("marine", 25, 5, 0.75, 20.0, 16.0), march=(6.0, 16.0))
     field.f[L.HEALTH, :11] = UNHURT
@@ -54,8 +54,8 @@ def test_a_ball_becomes_a_firing_line(bare_field):
     for _ in range(6):
         field.run(SECOND)
         shares.append(fighting(field, 11) / 25)
-    assert shares[1] >= 0.4
-    assert shares[3] >= 0.6
+    assert shares[1] >= 0.44
+    assert shares[3] >= 0.64
     assert shares[5] >= 0.75
 
 
@@ -75,7 +75,7 @@ def through(bare_field, terrain, start, post, passed, count=24, seconds=30):
 
 
 def test_a_ramp_of_three_cells_is_climbed_abreast(bare_field):
-    """Single file would be 4 a second, three abreast 12."""
+    """Single file would be 4 a second, three abreast 12 (6 wanted)."""
     terrain = load_map("2c_vs_64zg").terrain
     times = through(bare_field, terrain, (6.0, 8.5), (12.0, 16.0), lambda x, y: y > 13.5, count=48)
     assert np.isfinite(times).all()
@@ -84,8 +84,8 @@ def test_a_ramp_of_three_cells_is_climbed_abreast(bare_field):
 
 
 def test_corridors_passage_is_passed_by_all(bare_field):
-    """24 zerglings, three abreast: within 5 seconds of the first."""
+    """24 zerglings, three abreast: within 3 seconds of the first."""
     terrain = load_map("corridor").terrain
     times = through(bare_field, terrain, (16.0, 18.0), (4.5, 4.3), lambda x, y: x + y < 19)
     assert np.isfinite(times).all()
-    assert times[-1] - times[0] <= 5
+    assert times[-1] - times[0] <= 3
