@@ -208,13 +208,13 @@ def push_apart(f, n, w, around):
             if apart >= (contact - TOUCH) ** 2:
                 continue
             apart = np.sqrt(apart)
+            overlap = contact - apart
             if apart < 1e-6:
                 dx, dy, apart = 1.0, 0.0, 1.0
             share_u, share_v = weight(n, w, u), weight(n, w, v)
             if share_u + share_v == 0:
                 share_u = share_v = 1.0 * (w.stats[L.STEP, u] > 0)
             total = max(share_u + share_v, 1e-9)
-            overlap = contact - np.sqrt((f[L.X, u] - f[L.X, v]) ** 2 + (f[L.Y, u] - f[L.Y, v]) ** 2)
             foes = (u < w.shape[L.N_AGENTS]) != (v < w.shape[L.N_AGENTS])
             farthest = overlap if foes else most  # nobody is pressed into an opponent
             shift_u = min(overlap * share_u / total, farthest)
