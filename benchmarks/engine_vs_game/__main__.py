@@ -30,7 +30,8 @@ def _policies(options: argparse.Namespace) -> None:
     from benchmarks.engine_vs_game import policies  # torch, which random play need not wait for
 
     settings = parameters(options.set)
-    print(policies.report(policies.play_all(options.weights, tuple(options.maps), options.episodes, 0, settings)))
+    what = options.weights, tuple(options.maps), options.episodes, 0, settings, options.slots
+    print(policies.report(policies.play_all(*what)))
 
 
 def _scripted(options: argparse.Namespace) -> None:
@@ -67,6 +68,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--maps", nargs="+", default=POLICY_MAPS, choices=POLICY_MAPS, metavar="MAP")
     command.add_argument("--episodes", type=int, default=100)
     command.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="other guesses about the game")
+    rules = ("made", "reversed", "types", "south")  # policies.SLOTS, which comes with torch
+    command.add_argument("--slots", default="made", choices=rules, help="order of the enemies' slots")
     command.set_defaults(run=_policies)
     command = commands.add_parser("scripted", help="teams that learn nothing, and the range of their scores")
     command.add_argument("--maps", nargs="+", default=map_names(), choices=map_names(), metavar="MAP")

@@ -7,7 +7,7 @@ evaluations of each run in ``result/<algorithm>/<map>/win_rates_*.npy``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from benchmarks.engine_vs_game.tables import table
+from macpf.envs.smac.maps import FIRST_ATTACK, MOVES, SmacMap
 from macpf.envs.smac.skirmish.env import Skirmish
 
 #: What trained the recurrent policies with one network for all agents.
@@ -23,6 +24,19 @@ ALGORITHMS = ("qmix", "vdn", "qtran_base", "qtran_alt", "coma")
 #: Names of the weights' file in that repository.
 FILES = ("rnn_net_params.pkl", "rnn_params.pkl")
 LAST_EVALUATIONS, BATCH = 5, 50
+#: In which order enemies fill the slots of observations and attacks; nobody here knows the game's. ``made``: as the map
+#: makes them; ``reversed``: the last first; ``types``: the types the other way round; ``south``: by type and y.
+SLOTS: dict[str, Callable[[SmacMap], list[int]]] = {
+    "made": lambda m: list(range(m.n_enemies)),
+    "reversed": lambda m: list(range(m.n_enemies))[::-1],
+    "types": lambda m: sorted(range(m.n_enemies), key=lambda k: -_rank(m, k)),
+    "south": lambda m: sorted(range(m.n_enemies), key=lambda k: (-_rank(m, k), m.enemies[k][2], m.enemies[k][1])),
+}
+
+
+def _rank(smac_map: SmacMap, k: int) -> int:
+    """Which of the enemies' types, in the order in which they are made, the k-th is of."""
+    return list(dict.fromkeys(name for name, _, _ in smac_map.enemies)).index(smac_map.enemies[k][0])
 
 
 @dataclass(frozen=True)
@@ -63,9 +77,10 @@ class Recurrent:
     Args:
         parameters: as saved.
         env: decides the inputs: the observation, the agent's last action and its number.
+        slots: rule by which enemies fill their slots, see `SLOTS`.
     """
 
-    def __init__(self, parameters: Mapping[str, torch.Tensor], env: Skirmish) -> None:
+    def __init__(self, parameters: Mapping[str, torch.Tensor], env: Skirmish, slots: str = "made") -> None:
         B, N, A = env.batch_size, env.spec.n_agents, env.spec.n_actions
         self.first = parameters["fc1.weight"], parameters["fc1.bias"]
         self.last = parameters["fc2.weight"], parameters["fc2.bias"]
@@ -74,6 +89,11 @@ class Recurrent:
             raise ValueError(f"the policy has {inputs} inputs and {len(self.last[1])} actions, not those of the map")
         self.cell = torch.nn.GRUCell(size, size)
         self.cell.load_state_dict({name[4:]: value for name, value in parameters.items() if name.startswith("rnn.")})
+        order = np.array(SLOTS[slots](env.map))
+        self.actions = np.concatenate([np.arange(FIRST_ATTACK), FIRST_ATTACK + order])
+        rows = MOVES + np.arange(len(order) * env.map.enemy_row).reshape(len(order), -1)[order].ravel()
+        self.seen = np.arange(env.spec.obs_dim)
+        self.seen[MOVES : MOVES + len(rows)] = rows
         self.agents = torch.eye(N).expand(B, N, N)
         self.memory, self.taken = torch.zeros(B * N, size), torch.zeros(B, N, A)
 
@@ -81,22 +101,27 @@ class Recurrent:
     def __call__(self, obs: np.ndarray, available: np.ndarray) -> np.ndarray:
         """Greedy actions [B, N]."""
         B, N, A = self.taken.shape
-        inputs = torch.cat([torch.as_tensor(obs.copy()), self.taken, self.agents], dim=-1).reshape(B * N, -1)
+        inputs = torch.cat([torch.as_tensor(obs[..., self.seen]), self.taken, self.agents], dim=-1).reshape(B * N, -1)
         hidden = torch.relu(torch.nn.functional.linear(inputs, *self.first))
         self.memory = self.cell(hidden, self.memory)
         values = torch.nn.functional.linear(self.memory, *self.last).reshape(B, N, A)
-        actions = values.masked_fill(~torch.as_tensor(available.copy()), -torch.inf).argmax(dim=-1)
+        actions = values.masked_fill(~torch.as_tensor(available[..., self.actions]), -torch.inf).argmax(dim=-1)
         self.taken = torch.nn.functional.one_hot(actions, A).float()
-        return actions.numpy()
+        return self.actions[actions.numpy()]
 
 
 def win_rate(
-    parameters: Mapping[str, torch.Tensor], map_name: str, episodes: int, seed: int, settings: Mapping[str, Any]
+    parameters: Mapping[str, torch.Tensor],
+    map_name: str,
+    episodes: int,
+    seed: int,
+    settings: Mapping[str, Any],
+    slots: str,
 ) -> float:
     """Share of greedy battles won."""
     env, won = Skirmish(map_name, BATCH, seed, settings), []
     for _ in range(-(-episodes // BATCH)):
-        policy, step = Recurrent(parameters, env), env.reset()
+        policy, step = Recurrent(parameters, env, slots), env.reset()
         while not (step.terminated | step.truncated).all():
             step = env.step(policy(step.obs, step.available))
         won.append(step.info["battle_won"])
@@ -104,7 +129,7 @@ def win_rate(
 
 
 def play_all(
-    folder: Path, maps: tuple[str, ...], episodes: int, seed: int, settings: Mapping[str, Any]
+    folder: Path, maps: tuple[str, ...], episodes: int, seed: int, settings: Mapping[str, Any], slots: str = "made"
 ) -> list[Trained]:
     """Every policy of the folder on its map."""
     found = []
@@ -112,7 +137,7 @@ def play_all(
         for algorithm in ALGORITHMS:
             parameters = weights(folder, algorithm, map_name)
             if parameters is not None:
-                ours = win_rate(parameters, map_name, episodes, seed, settings)
+                ours = win_rate(parameters, map_name, episodes, seed, settings, slots)
                 found.append(Trained(algorithm, map_name, real_win_rate(folder, algorithm, map_name), ours))
     return found
 

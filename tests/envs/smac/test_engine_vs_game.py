@@ -10,9 +10,10 @@ import torch
 
 from benchmarks.engine_vs_game import fit, learning, random_play
 from benchmarks.engine_vs_game.__main__ import main
-from benchmarks.engine_vs_game.policies import play_all
-from benchmarks.engine_vs_game.real_game import kolmogorov_smirnov
-from macpf.envs.smac.maps import load_map
+from benchmarks.engine_vs_game.policies import SLOTS, Recurrent, play_all, weights
+from benchmarks.engine_vs_game.real_game import POLICY_MAPS, kolmogorov_smirnov
+from macpf.envs.smac.maps import MOVES, load_map
+from macpf.envs.smac.skirmish.env import Skirmish
 
 SIZE = 8
 
@@ -57,6 +58,28 @@ def test_stored_policies_are_played_as_they_are(tmp_path):
     assert shooter.real == idle.real == pytest.approx(0.9)
     assert idle.engine == 0
     assert (shooter.map_name, shooter.algorithm) == ("3m", "qmix")
+
+
+def test_rules_for_slots_are_orders_of_all_enemies():
+    for smac_map in map(load_map, POLICY_MAPS):
+        for rule in SLOTS.values():
+            assert sorted(rule(smac_map)) == list(range(smac_map.n_enemies))
+    assert SLOTS["reversed"](load_map("3m")) == [2, 1, 0]
+    assert SLOTS["types"](load_map("2s3z")) == [2, 3, 4, 0, 1]
+
+
+def test_a_policy_sees_and_shoots_by_slots(tmp_path):
+    """It always shoots at its first slot; reversed, the engine's last enemy stands there, in observations, too."""
+    stored_policy(tmp_path, "3m", (0, 1, 2, 3, 4, 5, 8, 7, 6))
+    env = Skirmish("3m", 1, 0)
+    policy = Recurrent(weights(tmp_path, "qmix", "3m"), env, "reversed")
+    available = np.ones((1, 3, 9), dtype=np.bool_)
+    assert policy(env.reset().obs, available).tolist() == [[8, 8, 8]]
+    available[..., 8] = False
+    assert policy(env.reset().obs, available).tolist() == [[7, 7, 7]]
+    row = env.map.enemy_row
+    assert policy.seen[MOVES : MOVES + row].tolist() == list(range(MOVES + 2 * row, MOVES + 3 * row))
+    assert sorted(policy.seen) == list(range(env.spec.obs_dim))
 
 
 def test_a_policy_of_another_size_is_refused(tmp_path):
