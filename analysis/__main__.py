@@ -12,6 +12,7 @@ from analysis.errors import AnalysisError
 from macpf import names
 
 if TYPE_CHECKING:
+    from analysis.evidence import Evidence
     from analysis.runs import Runs
 
 # pandas, matplotlib and all that reads them are imported by the commands, so that --help comes at once.
@@ -115,7 +116,6 @@ def _figure3(options: argparse.Namespace) -> None:
 
 def _of_maps(options: argparse.Namespace) -> None:
     from analysis.experiments import Experiment, find
-    from analysis.figures.curves import write_curves
     from analysis.tables.beside_paper import write_table
 
     experiment = Experiment.read(options.name)
@@ -123,7 +123,9 @@ def _of_maps(options: argparse.Namespace) -> None:
     if options.name.startswith("table"):
         print(*write_table(found, options.out), sep="\n")
         return
-    print(*write_curves(found, options.out, _policies(options.name), not options.no_caption), sep="\n")
+    print(
+        *write_curves(found, options.out, _policies(options.name), not options.no_caption, options.real_game), sep="\n"
+    )
 
 
 def _own(options: argparse.Namespace) -> None:
@@ -131,7 +133,6 @@ def _own(options: argparse.Namespace) -> None:
 
     from analysis.differences import chosen
     from analysis.evidence import evaluated
-    from analysis.figures.curves import write_curves
     from analysis.tables.beside_paper import write_table
     from macpf.configuration import CONF
 
@@ -144,11 +145,20 @@ def _own(options: argparse.Namespace) -> None:
     where = {key: value for key, _, value in pairs}
     found = chosen(_load(options), options.experiment, where, options.budget, options.backend)
     if options.name == "curves":
-        print(*write_curves(found, options.out, evaluated(found.frame), not options.no_caption), sep="\n")
+        print(
+            *write_curves(found, options.out, evaluated(found.frame), not options.no_caption, options.real_game),
+            sep="\n",
+        )
         return
     nothing = pd.DataFrame(columns=[names.MAP, "difficulty", names.ALGO, "mean", "std"], dtype=float)
     paths = write_table(found, options.out, nothing)
     print(*paths, paths[1].read_text(), sep="\n")
+
+
+def _print_curves(options: argparse.Namespace, found: Evidence, policies: tuple[str, ...]) -> None:
+    from analysis.figures.curves import write_curves
+
+    print(*write_curves(found, options.out, policies, not options.no_caption, options.real_game), sep="\n")
 
 
 def _policies(experiment: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from macpf.arguments import Parser, filled, folder
 
 #: How ``--runs`` begins for runs on a server.
 SERVER = "wandb:"
+_REAL_GAME = "draw published runs of the real StarCraft II beside ours, of the same maps and algorithms"
 
 
 def parser_of_all() -> argparse.ArgumentParser:
@@ -113,6 +114,8 @@ def parser_of_all() -> argparse.ArgumentParser:
             description=f"Write {name} from the runs that conf/experiment/{name}.yaml names. Budgets, backends and "
             "configurations are never mixed.",
         )
+        if name.startswith("figure"):
+            many.add_argument("--real-game", action="store_true", help=_REAL_GAME)
         many.set_defaults(command="of_maps", name=name)
 
     for name, what in (("curves", "learning curves"), ("table", "final scores")):
@@ -131,6 +134,8 @@ def parser_of_all() -> argparse.ArgumentParser:
             metavar="SETTING=VALUES",
             help="only runs with these values, e.g. map=3m,2s3z or algo.learner.lr=0.001; repeatable",
         )
+        if name == "curves":
+            own.add_argument("--real-game", action="store_true", help=_REAL_GAME)
         own.set_defaults(command="own", name=name)
 
     statistics = commands.add_parser(

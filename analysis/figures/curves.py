@@ -15,8 +15,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from analysis import style
+from analysis.errors import AnalysisError
 from analysis.evidence import Evidence
 from analysis.figures.saved import PAGE, blank, save, save_tables
+from analysis.real_game import SOURCE, real_game
 from macpf import names
 
 #: The moving average over evaluations (paper, section 5).
@@ -81,7 +83,11 @@ def curve_table(found: Evidence, policies: tuple[str, ...], smoothing: int = SMO
 
 
 def write_curves(
-    found: Evidence, out: Path, policies: tuple[str, ...] = (names.INDEPENDENT,), caption: bool = True
+    found: Evidence,
+    out: Path,
+    policies: tuple[str, ...] = (names.INDEPENDENT,),
+    caption: bool = True,
+    beside: bool = False,
 ) -> list[Path]:
     """Write an experiment's learning curves as PDF, PNG and CSV (the numbers behind them).
 
@@ -90,19 +96,42 @@ def write_curves(
         out: folder for the files, made if need be.
         policies: Figure 6 shows both policies of MACPF.
         caption: whether it stands below the figure.
+        beside: whether published runs of the real game (`analysis.real_game`) are drawn, too.
+
+    Raises:
+        AnalysisError: `beside` where there are none of these maps and algorithms.
     """
     stem = out / found.experiment.name
+    others = published(found) if beside else None
     text = found.caption_after(
+        SOURCE if beside else "",
         f"Mean over seeds, moving average of {SMOOTHING} evaluations",
         f"Band: {_band(found):g} standard deviation. A mean ends where its first seed ends; thin lines: single seeds "
         "beyond, with how many are left",
     )
-    paths = save(stem, lambda below: draw(found, policies, below), text, caption)
-    return paths + save_tables({Path(f"{stem}.csv"): curve_table(found, policies)})
+    paths = save(stem, lambda below: draw(found, policies, below, others), text, caption)
+    tables = {Path(f"{stem}.csv"): curve_table(found, policies)}
+    return paths + save_tables(tables if others is None else tables | {Path(f"{stem}_real_game.csv"): others})
 
 
-def draw(found: Evidence, policies: tuple[str, ...], caption: str) -> Figure:
-    """One panel for each map, those without runs empty; methods in the paper's order."""
+def published(found: Evidence) -> pd.DataFrame:
+    """The published runs of the real game on the maps of an experiment, of its algorithms.
+
+    Raises:
+        AnalysisError: there are none.
+    """
+    interval = min(config[names.CONFIG][names.BUDGET]["eval_interval"] for config in found.configs.values())
+    table = real_game(found.experiment.maps, found.experiment.algos, SMOOTHING * interval)
+    if table.empty or found.score != "win_rate":
+        raise AnalysisError(
+            f"no published run of the real game is of {', '.join(found.experiment.maps)} and "
+            f"{', '.join(found.experiment.algos)}: leave out --real-game"
+        )
+    return table
+
+
+def draw(found: Evidence, policies: tuple[str, ...], caption: str, others: pd.DataFrame | None = None) -> Figure:
+    """One panel for each map, those without runs empty; methods in the paper's order; `others` as of `published`."""
     maps, methods = found.experiment.maps, _methods(found, policies)
     columns = min(len(maps), 3 if len(maps) != 4 else 2)
     rows = -(-len(maps) // columns)
@@ -114,6 +143,8 @@ def draw(found: Evidence, policies: tuple[str, ...], caption: str) -> Figure:
     for k, (axes, map_) in enumerate(zip(panels, maps, strict=False)):
         curves = {label: cell_curve(found, map_, *who) for label, who in methods.items()}
         _panel(axes, curves, lines, found, map_)
+        if others is not None:
+            _beside(axes, others[others[names.MAP] == map_], lines)
         axes.set_xlabel("env steps" if k + columns >= len(maps) else "")
         axes.set_ylabel(f"test {found.score.replace('_', ' ')}" if k % columns == 0 else "")
     for axes in panels[len(maps) :]:
@@ -160,6 +191,26 @@ def _panel(axes: Axes, curves: dict[str, CellCurve], lines: dict[str, style.Line
         axes.set_ylim(-0.02, 1.02)
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.grid(alpha=0.25)
+
+
+def _beside(axes: Axes, others: pd.DataFrame, lines: dict[str, style.Line]) -> None:
+    """The real game's medians, dotted, in the colours of our methods, as far as our axis goes."""
+    end = axes.get_xlim()[1]
+    for algo, cell in others.groupby(names.ALGO):
+        label, part = style.label(str(algo)), cell[cell[names.ENV_STEP] <= end]
+        colour = lines[label].color if label in lines else style.FAINT
+        axes.plot(part[names.ENV_STEP], part["median"], color=colour, linestyle=(0, (1, 1.5)), linewidth=1.2)
+        if len(part):
+            last = part.iloc[-1]
+            axes.annotate(
+                f"{label}, real game",
+                (last[names.ENV_STEP], last["median"]),
+                fontsize=style.SMALLEST,
+                color=colour,
+                ha="right",
+                va="bottom",
+            )
+    axes.set_xlim(right=end)
 
 
 def _beyond(axes: Axes, curve: CellCurve, line: style.Line) -> None:

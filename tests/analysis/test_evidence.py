@@ -147,3 +147,19 @@ def test_a_run_says_itself_what_its_score_and_policies_are():
     found = find(make_runs((frame, line)), Experiment("x", "pettingzoo", ("x",), ("qmix",), (0,)))
     assert found.score == "goals"
     assert found.final("x", "qmix").tolist() == pytest.approx([0.5])
+
+
+def test_published_runs_of_the_real_game_stand_beside_ours_and_are_never_pooled(monkeypatch, tmp_path, capsys):
+    runs = [make_run(np.linspace(0, 0.9, 12), algo, "MMM2", seed) for algo in ("qmix", "macpf") for seed in range(2)]
+    monkeypatch.setattr(command, "load_runs", lambda _: make_runs(*runs))
+    assert command.main(["figure5", "--real-game", "--no-caption", "--out", str(tmp_path)]) == 0
+    assert "StarCraft II 4.6.2" in (tmp_path / "figure5.txt").read_text()
+    ours, theirs = (pd.read_csv(tmp_path / f"figure5{which}.csv") for which in ("", "_real_game"))
+    assert (ours["of"].dropna() == 2).all()
+    assert set(theirs["algo"]) == {"qmix"}
+    assert theirs[theirs["map"] == "MMM2"]["median"].iloc[-1] == pytest.approx(
+        0.61, abs=0.1
+    )  # of the last five evaluations
+    monkeypatch.setattr(command, "load_runs", lambda _: make_runs(make_run([0.1, 0.2], "fop", "MMM2")))
+    assert command.main(["curves", "--real-game", "--out", str(tmp_path)]) == 2
+    assert "leave out --real-game" in capsys.readouterr().err
