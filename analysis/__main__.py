@@ -123,9 +123,7 @@ def _of_maps(options: argparse.Namespace) -> None:
     if options.name.startswith("table"):
         print(*write_table(found, options.out), sep="\n")
         return
-    print(
-        *write_curves(found, options.out, _policies(options.name), not options.no_caption, options.real_game), sep="\n"
-    )
+    _print_curves(options, found, _policies(options.name))
 
 
 def _own(options: argparse.Namespace) -> None:
@@ -145,10 +143,7 @@ def _own(options: argparse.Namespace) -> None:
     where = {key: value for key, _, value in pairs}
     found = chosen(_load(options), options.experiment, where, options.budget, options.backend)
     if options.name == "curves":
-        print(
-            *write_curves(found, options.out, evaluated(found.frame), not options.no_caption, options.real_game),
-            sep="\n",
-        )
+        _print_curves(options, found, evaluated(found.frame))
         return
     nothing = pd.DataFrame(columns=[names.MAP, "difficulty", names.ALGO, "mean", "std"], dtype=float)
     paths = write_table(found, options.out, nothing)
