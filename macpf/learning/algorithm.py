@@ -76,6 +76,7 @@ class Algorithm(nn.Module, ABC):
         super().__init__()
         self.sizes, self.device = sizes, device
         self.generator = torch.Generator(device).manual_seed(seed)
+        torch.backends.cudnn.allow_tf32 = False  # a GPU is to be as exact as the CPU
 
     def start(self, batch_size: int) -> Memory:
         """Memory before the first step of B episodes."""

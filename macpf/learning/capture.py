@@ -94,7 +94,7 @@ class Recorder:
         if key not in self.recordings:
             before = State(self.algorithm)
             try:
-                self.recordings[key] = self._recorded(batch, numbers)
+                self.recordings[key] = self._recorded(batch, numbers, before)
             except Exception as error:  # whatever a driver, a compiler or a library may come up with
                 self.given_up, self.recordings = True, {}
                 reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
@@ -104,8 +104,8 @@ class Recorder:
                 before.put_back()
         return self.recordings[key]
 
-    def _recorded(self, batch: EpisodeBatch, numbers: Mapping[str, float]) -> Recording:
-        """A recording that has proved itself on this batch.
+    def _recorded(self, batch: EpisodeBatch, numbers: Mapping[str, float], before: State) -> Recording:
+        """A recording that has proved itself on this batch, beginning where `before` was taken.
 
         Raises:
             Unlike: it has not.
@@ -114,7 +114,6 @@ class Recorder:
         sizes: Any = batch.sizes
         places = replace(batch, sizes=replace(sizes, kernels=self.kernels)).each(torch.clone)
         scalars = {name: algorithm.logged(number) if number else 0.0 for name, number in numbers.items()}
-        before = State(algorithm)
         expected = {name: value.clone() for name, value in algorithm.update(batch, numbers).items()}
         after = State(algorithm)
         before.put_back()

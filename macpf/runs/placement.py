@@ -58,8 +58,6 @@ class Placement:
     def __init__(self, device: str, make: Callable[[str], Algorithm], accelerate: Acceleration) -> None:
         self.device, self.place = device, PLACES[device]
         on_gpu = self.place.learns_on == "cuda"
-        if on_gpu:
-            torch.backends.cudnn.allow_tf32 = False  # as exact as on the CPU
         self.learner = make(self.place.learns_on)
         self._player = make(self.place.plays_on) if self.place.twice else self.learner
         self._stale = False
