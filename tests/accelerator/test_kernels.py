@@ -1,5 +1,7 @@
 """Kernels equal what they stand for, values and gradients: on CUDA where there is one, else in Triton's interpreter."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -7,6 +9,7 @@ from torch.testing import assert_close
 
 from macpf.experience.packing import Packing
 from macpf.learning.recurrence import recur
+from macpf.learning.schedules import Clock
 from macpf.method.sampling import compiled_choice
 
 WITH = "Triton comes with PyTorch's CUDA builds and the extra dev"
@@ -80,3 +83,18 @@ def test_the_choice_in_one_kernel_equals_the_compiled_one(random_available, depe
     if mixture is not None:
         mixture = (available.to(DEVICE), noise.to(DEVICE), torch.tensor(0.3, device=DEVICE), mixed == "all")
     assert torch.equal(choose_in_one_kernel(*on, mixture).cpu(), expected)
+
+
+@pytest.mark.usefixtures("same_noise")
+@pytest.mark.parametrize("case", ["macpf", "macpf, release", "macpf_theorem2", "fop", "qmix"])
+def test_an_update_with_kernels_equals_one_without(case, make_learner, episodes):
+    """Losses, and gradients by their norms: what lies between the kernels fits them."""
+    plain, with_kernels = make_learner(case), make_learner(case, device=DEVICE)
+    batch, clock = episodes(plain), Clock(env_steps=1000, episodes=100)
+    packed = batch.padded().to(DEVICE)
+    numbers = {name: torch.full((), n, device=DEVICE) if n else 0.0 for name, n in plain.numbers(clock).items()}
+    expected = plain.update(batch, plain.numbers(clock))
+    found = with_kernels.update(replace(packed, sizes=replace(packed.sizes, kernels=True)), numbers)
+    assert expected.keys() == found.keys()
+    for name, value in expected.items():
+        assert_close(found[name].cpu(), value, rtol=1e-5, atol=1e-6, msg=lambda m, name=name: f"{name}: {m}")
