@@ -72,7 +72,8 @@ class Central(OffPolicyAlgorithm):
             raise ValueError("alpha falls to 0, but soft Q-learning divides by it; keep it above 0")
         super().__init__(sizes, device, seed)
         self.gamma, self.alpha = gamma, alpha
-        self.q = AgentNetwork(sizes.n_agents * sizes.obs_dim, joint_actions, hidden_dim, recurrent)
+        N = sizes.n_agents
+        self.q = AgentNetwork(N * sizes.obs_dim, joint_actions, hidden_dim, recurrent, sizes.picture, pictures=N)
         self.target = target_of(self.q)
         self.to(device)
         self.optimiser = Optimiser({"q": self.q}, lr, clip)

@@ -104,10 +104,10 @@ class FOP(OffPolicyAlgorithm):
         self.plan = chosen_plan(plan, plans, LOSSES)
         A = sizes.n_actions
         input_dim = sizes.obs_dim + A + sizes.n_agents
-        self.actor = AgentNetwork(input_dim, A, hidden_dim, recurrent)
+        self.actor = AgentNetwork(input_dim, A, hidden_dim, recurrent, sizes.picture)
         self.critics = nn.ModuleList(
             FOPCritic(
-                AgentNetwork(input_dim, A, hidden_dim, recurrent),
+                AgentNetwork(input_dim, A, hidden_dim, recurrent, sizes.picture),
                 DuplexMixer(sizes, embed_dim, hypernet_dim, n_heads, n_kernels),
             )
             for _ in range(2)

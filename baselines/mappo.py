@@ -19,6 +19,7 @@ from macpf.learning.chunks import Chunks, Part, stack_frames
 from macpf.learning.networks import gumbel, joint_of, mask_unavailable, pick
 from macpf.learning.normalisation import ValueNorm
 from macpf.learning.optimisation import AdamOptimiser
+from macpf.learning.pictures import first_layer
 from macpf.learning.recurrence import by_agent, recur
 from macpf.learning.returns import gae, masked_mean
 from macpf.learning.schedules import Clock
@@ -207,7 +208,9 @@ class MAPPO(Algorithm):
             "activation": activation,
         }
         own_dim, state_dim = stacked_frames * self.input_dim, stacked_frames * sizes.state_dim
-        of_agent = nn.Sequential(nn.LayerNorm(own_dim), nn.Linear(own_dim, hidden_dim))
+        if sizes.picture is not None and stacked_frames > 1:
+            raise ValueError(f"stacked_frames={stacked_frames} does not stack pictures; use stacked_frames=1")
+        of_agent = nn.Sequential(nn.LayerNorm(own_dim), first_layer(own_dim, hidden_dim, sizes.picture))
         self.actor = PPONetwork(of_agent, sizes.n_actions, **shape, gain=gain)
         self.critic = PPONetwork(CentralLinear(state_dim, own_dim, hidden_dim), 1, **shape, gain=1.0)
         self.value_norm = ValueNorm()

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from macpf import names
 from macpf.envs.contract import FIRST, SHOWN, Contract, told_mask
+from macpf.envs.eyes import Eyes
 from macpf.experience.batch import Observation
 from macpf.learning.algorithm import Memory
 from macpf.runs import weights
@@ -69,6 +70,7 @@ class Policy:
             raise ValueError(f"policy={policy} is none of this algorithm; choose one of: {', '.join(self.policies)}")
         self._env: Any = None
         self._contract: Contract | None = None
+        self._eyes: Eyes | None = None
         self._names: list[str] = []
         self._memory: Memory | None = None
 
@@ -88,12 +90,16 @@ class Policy:
         Raises:
             ValueError: it is an environment of other sizes than the policy was trained for.
         """
-        self._memory, self._env, self._contract, self._names = None, env, None, []
+        self._memory, self._env, self._contract, self._eyes, self._names = None, env, None, None, []
         if env is not None:
             self._contract = Contract(type(env).__name__, env)
             self._named(self._contract.names)
-            sizes = self.about.sizes
+            sizes, shown = self.about.sizes, self._contract.shown
             longest, most = max(self._contract.dims.values()), max(int(env.action_space(n).n) for n in self._names)
+            if sizes.picture is not None:
+                side = (next(iter(shown.values())).shape or (0,))[0]
+                self._eyes = Eyes.of(type(env).__name__, shown, side // sizes.picture[0])
+                longest = self._eyes.dim
             if (longest, most) != (sizes.obs_dim, sizes.n_actions):
                 raise ValueError(
                     f"{type(env).__name__} shows {longest} numbers and takes {most} actions, but this policy was "
@@ -220,7 +226,8 @@ class Policy:
 
     def _flat(self, name: str, observations: Mapping[str, Any]) -> Float[np.ndarray, "O"]:
         if self._contract is not None:
-            return self._contract.observation(name, FIRST, observations)
+            flat = self._contract.observation(name, FIRST, observations)
+            return flat if self._eyes is None else self._eyes.as_numbers(self._eyes.look(flat))
         seen = observations[name]
         if isinstance(seen, Mapping):
             seen = next((seen[key] for key in SHOWN if key in seen), None)

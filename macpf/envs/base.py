@@ -25,6 +25,7 @@ class EnvSpec:
         score: what the environment calls its score, ``return`` or ``win_rate``.
         agent_feature_dim: the first N x F entries of the state are the agents' own features (attention mixers
             read them); 0 where the state has none, then observations stand in for them.
+        picture: height, width and channels of observations that are flattened pictures, from 0 to 1; else None.
     """
 
     n_agents: int
@@ -34,6 +35,7 @@ class EnvSpec:
     episode_limit: int
     score: str
     agent_feature_dim: int = 0
+    picture: tuple[int, int, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from pettingzoo import ParallelEnv
 
 from macpf.envs.base import Env, EnvSpec, Step
 from macpf.envs.contract import Contract, told_mask
+from macpf.envs.eyes import Eyes
 from macpf.envs.fault import EnvironmentFault
 from macpf.envs.told import Told
 
@@ -42,6 +43,9 @@ class PettingZoo(Env):
         batch_size: copies B.
         seed: of all episodes.
         score: ``return``, or a number of the infos (`Told`): what evaluations are judged by.
+        pictures: None to flatten whatever is observed; else every agent must see a picture [H, W, C] of the same shape.
+            Of n x n pixels the mean is shown, bytes as numbers from 0 to 1, and the sizes say what shape it is. Bytes
+            are recorded as bytes.
 
     Raises:
         ValueError: there is no such environment, or it does not fit: actions that are not discrete, action spaces
@@ -58,6 +62,7 @@ class PettingZoo(Env):
         batch_size: int,
         seed: int,
         score: str = "return",
+        pictures: int | None = None,
     ) -> None:
         for name, value, known in (("reward", reward, ("sum", "mean")), ("state", state, ("concat", "own"))):
             if value not in known:
@@ -72,7 +77,8 @@ class PettingZoo(Env):
         self.contract = Contract(id, self.games[0])
         self.names = self.contract.names
         sizes = _action_sizes(id, self.games[0])
-        obs_dim = max(self.contract.dims.values())
+        self.eyes = None if pictures is None else Eyes.of(id, self.contract.shown, pictures)
+        obs_dim = max(self.contract.dims.values()) if self.eyes is None else self.eyes.dim
         self.spec = EnvSpec(
             n_agents=len(self.names),
             n_actions=max(sizes),
@@ -80,13 +86,14 @@ class PettingZoo(Env):
             state_dim=_own_state(self.contract, self.games[0]).size if self.own_state else len(self.names) * obs_dim,
             episode_limit=episode_limit,
             score=score,
+            picture=None if self.eyes is None else self.eyes.shape,
         )
         self.provenance = _versions(id)
         self.sizes: Int[np.ndarray, "N"] = np.array(sizes)
         self.episodes, self.played = 0, 0
         self.terminated, self.truncated = np.zeros(batch_size, dtype=bool), np.zeros(batch_size, dtype=bool)
         B, N = batch_size, len(self.names)
-        self.obs: Float[np.ndarray, "B N O"] = np.zeros((B, N, obs_dim), dtype=np.float32)
+        self.obs: Float[np.ndarray, "B N O"] = np.zeros((B, N, obs_dim), dtype=self._seen_as)
         self.state: Float[np.ndarray, "B S"] = np.zeros((B, self.spec.state_dim), dtype=np.float32)
         self.available: Bool[np.ndarray, "B N A"] = np.zeros((B, N, max(sizes)), dtype=bool)
         self.gone: list[set[str]] = [set() for _ in range(B)]
@@ -209,21 +216,45 @@ class PettingZoo(Env):
                 self.available[b, i, 0] = True
                 continue
             seen = self.contract.observation(name, t, observations)
-            self.obs[b, i, : len(seen)] = seen
+            self.obs[b, i, : len(seen)] = seen if self.eyes is None else self.eyes.look(seen)
             size = int(self.sizes[i])
             mask = self.contract.mask(name, t, observations[name], infos.get(name), size, ends)
             self.available[b, i, :size] = True if mask is None else mask
         if self.own_state:
             returned = self.contract.call("state", t, self.games[b].state)
             self.state[b] = self.contract.state(t, returned, self.spec.state_dim)
-        else:
+        elif self.eyes is None:
             self.state[b] = self.obs[b].reshape(-1)
 
+    @property
+    def _seen_as(self) -> type[np.generic]:
+        return np.uint8 if self.eyes is not None and self.eyes.bytes else np.float32
+
+    @property
+    def record_type(self) -> np.dtype[np.void]:
+        """As in `Env`; pictures of bytes as bytes, and a state that is all pictures not at all."""
+        plain = super().record_type
+        if self.eyes is None:
+            return plain
+        names = [name for name in plain.names or () if name != "state" or self.own_state]
+        return np.dtype([(n, self._seen_as, plain[n].shape) if n == "obs" else (n, plain[n]) for n in names])
+
+    def expand(self, record: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """As in `Env`."""
+        if self.eyes is None:
+            return super().expand(record)
+        obs = self.eyes.as_numbers(record["obs"])
+        state = record["state"] if self.own_state else obs.reshape(*obs.shape[:-2], -1)
+        return obs, state, record["available"]
+
     def _step(self, reward: Float[np.ndarray, "B"]) -> Step:
+        shown = {"obs": self.obs.copy(), "state": self.state.copy(), "available": self.available.copy()}
+        obs, state, available = self.expand(shown)
         return Step(
-            obs=self.obs.copy(),
-            state=self.state.copy(),
-            available=self.available.copy(),
+            obs=obs,
+            state=state,
+            available=available,
+            record={} if self.eyes is None else {name: shown[name] for name in self.record_type.names or ()},
             reward=reward,
             terminated=self.terminated,
             truncated=self.truncated,

@@ -42,6 +42,7 @@ class Sizes(Protocol):
     obs_dim: int
     state_dim: int
     agent_feature_dim: int
+    picture: tuple[int, int, int] | None
 
 
 @dataclass(frozen=True)

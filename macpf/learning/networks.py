@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from macpf.learning.pictures import first_layer
 from macpf.learning.recurrence import by_agent, recur
 
 if TYPE_CHECKING:
@@ -32,13 +33,21 @@ def agent_inputs(
 class Trunk(nn.Module):
     """Linear and ReLU, then a GRU if recurrent; one network for all agents (paper, C.1 and C.2).
 
-    The PyTorch defaults initialise it, as in PyMARL.
+    The PyTorch defaults initialise it, as in PyMARL. Where inputs begin with pictures (their number, and the shape of
+    each), a small convolutional network looks at them first.
     """
 
-    def __init__(self, input_dim: int, hidden_dim: int, recurrent: bool) -> None:
+    def __init__(
+        self,
+        input_dim: int,
+        hidden_dim: int,
+        recurrent: bool,
+        picture: tuple[int, int, int] | None = None,
+        pictures: int = 1,
+    ) -> None:
         super().__init__()
         self.hidden_dim = hidden_dim
-        self.input = nn.Linear(input_dim, hidden_dim)
+        self.input = first_layer(input_dim, hidden_dim, picture, pictures)
         self.gru = nn.GRU(hidden_dim, hidden_dim) if recurrent else None
 
     def forward(
@@ -65,9 +74,17 @@ class Trunk(nn.Module):
 class AgentNetwork(nn.Module):
     """A trunk and a linear head with one output for each action: utilities, Q-values or logits."""
 
-    def __init__(self, input_dim: int, n_actions: int, hidden_dim: int, recurrent: bool) -> None:
+    def __init__(
+        self,
+        input_dim: int,
+        n_actions: int,
+        hidden_dim: int,
+        recurrent: bool,
+        picture: tuple[int, int, int] | None = None,
+        pictures: int = 1,
+    ) -> None:
         super().__init__()
-        self.trunk = Trunk(input_dim, hidden_dim, recurrent)
+        self.trunk = Trunk(input_dim, hidden_dim, recurrent, picture, pictures)
         self.head = nn.Linear(hidden_dim, n_actions)
 
     def forward(

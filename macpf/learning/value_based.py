@@ -62,7 +62,7 @@ class ValueBased(OffPolicyAlgorithm):
         super().__init__(sizes, device, seed)
         self.gamma, self.td_lambda, self.epsilon = gamma, td_lambda, epsilon.as_probability("epsilon")
         A = sizes.n_actions
-        agents = AgentNetwork(sizes.obs_dim + A + sizes.n_agents, A, hidden_dim, recurrent)
+        agents = AgentNetwork(sizes.obs_dim + A + sizes.n_agents, A, hidden_dim, recurrent, sizes.picture)
         self.live = nn.ModuleDict({"agents": agents, "mixer": mixer})
         self.target = target_of(self.live)
         self.to(device)

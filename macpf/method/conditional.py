@@ -80,10 +80,17 @@ class ConditionalNetwork(nn.Module):
     """
 
     def __init__(
-        self, input_dim: int, n_agents: int, n_actions: int, hidden_dim: int, recurrent: bool, trunk_gradient: bool
+        self,
+        input_dim: int,
+        n_agents: int,
+        n_actions: int,
+        hidden_dim: int,
+        recurrent: bool,
+        trunk_gradient: bool,
+        picture: tuple[int, int, int] | None = None,
     ) -> None:
         super().__init__()
-        self.trunk = Trunk(input_dim, hidden_dim, recurrent)
+        self.trunk = Trunk(input_dim, hidden_dim, recurrent, picture)
         self.independent = nn.Linear(hidden_dim, n_actions)
         self.embedding = nn.Linear(n_agents + n_actions, hidden_dim)
         self.correction = nn.Linear(2 * hidden_dim, n_actions)

@@ -146,7 +146,8 @@ class MACPF(OffPolicyAlgorithm):
 
         def network() -> ConditionalNetwork:
             N, A = sizes.n_agents, sizes.n_actions
-            return ConditionalNetwork(sizes.obs_dim + A + N, N, A, hidden_dim, recurrent, trunk_gradient)
+            I = sizes.obs_dim + A + N
+            return ConditionalNetwork(I, N, A, hidden_dim, recurrent, trunk_gradient, sizes.picture)
 
         self.actor = network()
         self.critic = nn.ModuleDict({"agents": network(), "mixer": MIXERS[mixer](sizes, embed_dim, hypernet_dim)})

@@ -71,7 +71,8 @@ class About(BaseModel):
     @property
     def sizes(self) -> EnvSpec:
         """The sizes for which the networks were made."""
-        return EnvSpec(**self.spec)
+        picture = self.spec.get("picture")
+        return EnvSpec(**self.spec | {"picture": None if picture is None else tuple(picture)})
 
 
 @dataclass(frozen=True)
