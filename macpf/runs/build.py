@@ -145,7 +145,7 @@ def check_planned(cfg: DictConfig, thoroughly: bool, elsewhere: bool) -> None:
     """
     if cfg.mode == "render":
         raise ConfigError("mode=render draws one episode and sweeps nothing; leave -m out")
-    if elsewhere and cfg.device in PLACES:
+    if elsewhere and str(cfg.device).partition(":")[0] in PLACES:
         cfg = cfg.copy()
         cfg.device, cfg.accelerate = "cpu", check("accelerate", Acceleration, cfg.accelerate) and "auto"
     if thoroughly:

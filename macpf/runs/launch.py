@@ -96,6 +96,11 @@ def _hydra_main(cfg: DictConfig) -> float | None:
 def _play(cfg: DictConfig) -> float | None:
     """Train, evaluate or draw, as `cfg.mode` says; returns the score if there is one."""
     changes = HydraConfig.get().overrides.task
+    from macpf.runs.devices import use_device  # imports torch, which nothing before needs
+    from macpf.runs.settings import check_run_settings
+
+    check_run_settings(cfg)
+    use_device(cfg.device)
     if cfg.mode == "render":
         from macpf.runs.render import render
 
@@ -105,7 +110,7 @@ def _play(cfg: DictConfig) -> float | None:
         from macpf.runs.evaluate import evaluate
 
         return evaluate(cfg, changes)
-    from macpf.runs.job import run  # imports torch, which `--help` need not wait for
+    from macpf.runs.job import run
 
     return run(cfg)
 

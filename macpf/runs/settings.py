@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
@@ -216,18 +217,22 @@ def check_profile(cfg: DictConfig) -> None:
 
 
 def choose_device(device: str) -> str:
-    """`auto` takes CUDA where there is one.
+    """`auto` takes CUDA where there is one; ``cuda:1`` becomes ``cuda``, which `macpf.runs.devices` sees to.
 
     Raises:
         ConfigError: for a device that is not known or not there.
     """
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    if device not in PLACES:
-        raise ConfigError(f"device={device} is not known; use auto, cpu or cuda, or cuda-only")
-    if device != "cpu" and not torch.cuda.is_available():
+    kind, colon, number = str(device).partition(":")
+    if kind not in PLACES or (colon and (kind == "cpu" or not re.fullmatch(r"\d{1,3}", number))):
+        raise ConfigError(f"device={device} is not known; use auto, cpu, cuda or cuda:<number>, or cuda-only")
+    if kind != "cpu" and not torch.cuda.is_available():
         raise ConfigError(f"device={device}, but this machine shows no CUDA device; use device=auto or device=cpu")
-    return device
+    if number and int(number) >= (devices := torch.cuda.device_count()):
+        shown = "only cuda:0" if devices == 1 else f"cuda:0 to cuda:{devices - 1}"
+        raise ConfigError(f"device={device}, but this machine shows {shown}; use one of these, or device=auto")
+    return kind
 
 
 def check_that_it_learns(

@@ -1,0 +1,60 @@
+"""Which of several CUDA devices a process uses: the one asked for, or the one that fewest others have claimed."""
+
+from __future__ import annotations
+
+import getpass
+import itertools
+import os
+import tempfile
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+#: Held until this process ends, however it ends: the claim on a device, and its number among the visible ones.
+_claim: tuple[FileLock, int] | None = None
+
+
+def use_device(device: str) -> None:
+    """Make ``cuda`` mean one device for this process; does nothing where there is no choice.
+
+    All processes of a user on one machine choose in turn: the workers of a sweep, the runs of a job, separate commands.
+
+    Args:
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda-only``, the latter two also with ``:<number>``; checked before.
+    """
+    import torch  # which the claims themselves do not need
+
+    if device == "cpu" or not torch.cuda.is_available():
+        return
+    _, _, number = device.partition(":")
+    devices = torch.cuda.device_count()
+    if number or devices > 1:
+        torch.cuda.set_device(int(number) if number else claimed(devices))
+
+
+def claimed(devices: int) -> int:
+    """The number of the device that this process has claimed, from 0 to `devices` - 1; claims one at the first call."""
+    global _claim
+    if _claim is None:
+        _claim = _new_claim(_names(devices))
+    return _claim[1]
+
+
+def _names(devices: int) -> list[str]:
+    """What the visible devices are called by all processes: jobs may each see others as their first."""
+    visible = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    return visible if len(visible) == devices else [str(number) for number in range(devices)]
+
+
+def _new_claim(names: list[str]) -> tuple[FileLock, int]:
+    folder = Path(tempfile.gettempdir()) / f"macpf-devices-{getpass.getuser()}"
+    folder.mkdir(exist_ok=True)
+    for others in itertools.count():  # how many claims there are on each device that was tried
+        for number, name in enumerate(names):
+            lock = FileLock(folder / f"{name}.{others}.lock", timeout=0)
+            try:
+                lock.acquire()
+            except Timeout:
+                continue
+            return lock, number
+    raise AssertionError("there is always one more")
