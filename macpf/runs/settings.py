@@ -226,7 +226,7 @@ def choose_device(device: str) -> str:
         return "cuda" if torch.cuda.is_available() else "cpu"
     kind, colon, number = str(device).partition(":")
     if kind not in PLACES or (colon and (kind == "cpu" or not re.fullmatch(r"\d{1,3}", number))):
-        raise ConfigError(f"device={device} is not known; use auto, cpu, cuda or cuda:<number>, or cuda-only")
+        raise ConfigError(f"device={device} is not known; use auto, cpu or cuda (or cuda:<number>, cuda-only)")
     if kind != "cpu" and not torch.cuda.is_available():
         raise ConfigError(f"device={device}, but this machine shows no CUDA device; use device=auto or device=cpu")
     if number and int(number) >= (devices := torch.cuda.device_count()):
