@@ -5,7 +5,7 @@ import pytest
 from numba import njit
 
 from macpf.envs.smac.skirmish import layout as L
-from macpf.envs.smac.skirmish.engine import LOOPS_PER_STEP, advance
+from macpf.envs.smac.skirmish.engine import advance
 from macpf.envs.smac.skirmish.env import Skirmish
 from macpf.envs.smac.skirmish.judge import verdict
 
@@ -50,7 +50,7 @@ def outcomes(name, seed, swapped):
             f[:, at, :N], f[:, at, other] = ours, theirs
         f[:, post] = (ours.mean(axis=1) + theirs.mean(axis=1))[:, None] / 2  # who is left finds who is left
     outcome = np.zeros(BATTLES, dtype=np.int64)
-    loops = LOOPS_PER_STEP * env.map.episode_limit
+    loops = int(env.field.rules[L.LOOPS]) * env.map.episode_limit
     fight_out(f, n, env.streams, env.field, env._around, loops, outcome)
     return outcome
 
