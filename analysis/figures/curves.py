@@ -154,7 +154,8 @@ def draw(found: Evidence, policies: tuple[str, ...], caption: str, others: pd.Da
         for line in lines.values()
     ]
     figure.legend(handles, list(lines), loc="upper center", ncols=min(len(lines), int(width / 1.3)), frameon=False)
-    figure.tight_layout(rect=(0, below, 1, 1 - legend / figure.get_size_inches()[1]), pad=0.4)
+    room = 1 - legend / figure.get_size_inches()[1] - below
+    figure.set_layout_engine("constrained", rect=(0, below, 1, room), w_pad=0.04, h_pad=0.03)
     return figure
 
 
