@@ -20,9 +20,14 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 install: $(VENV)/.installed ## make .venv with the pinned packages
 
-demo: install ## train MACPF and the baselines on the matrix game (35 runs) and draw Figure 4
+# One seed first, so that there is something to look at after a minute; the other four come after it.
+demo: install ## train MACPF and the baselines on the matrix game (35 runs) and draw Figure 4; win a SMAC battle and draw it
+	$(BIN)/python run.py -m +experiment=figure4 seed=0 "outputs=$(RUNS)"
+	$(BIN)/python -m analysis figure4 --runs "$(RUNS)" --out "$(FIGURES)"
 	$(BIN)/python run.py -m +experiment=figure4 "outputs=$(RUNS)"
 	$(BIN)/python -m analysis figure4 --runs "$(RUNS)" --out "$(FIGURES)"
+	$(BIN)/python run.py -m +experiment=battle "outputs=$(RUNS)"
+	$(BIN)/python -m analysis curves battle --runs "$(RUNS)" --out "$(FIGURES)"
 
 figure4: install ## draw Figure 4 again from the logs
 	$(BIN)/python -m analysis figure4 --runs "$(RUNS)" --out "$(FIGURES)"
@@ -51,7 +56,7 @@ status: install ## what is done, running, failed, killed, missing
 	$(BIN)/python -m analysis status --runs "$(RUNS)"
 
 test: install lint ## lint, types, walls between rooms, tests
-	$(BIN)/pytest -n auto -m 'not learning and not faults and not slurm'
+	$(BIN)/pytest -n auto --dist worksteal -m 'not learning and not faults and not slurm'
 
 lint: install ## ruff, mypy and import-linter only
 	$(BIN)/ruff check

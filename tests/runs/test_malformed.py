@@ -31,7 +31,7 @@ spec.loader.exec_module(inputs)
 
 ALL = list(inputs.malformed())
 #: What `make test` tries of them; `make test-faults` tries all.
-SHORT = 120
+SHORT = 60
 
 
 class Accepted(Exception):
