@@ -37,6 +37,10 @@ class FileConfigSource(file_config_source.FileConfigSource):
         super().__init__(provider, path)
         OPENED[Path(self.path)] = None
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        OPENED[Path(self.path)] = None  # of a sweep's worker, which gets its sources from the process that began it
+
     def load_config(self, config_path: str) -> ConfigResult:
         """One file.
 
