@@ -94,6 +94,8 @@ def _targets(env: Skirmish, field: Field) -> tuple[Float[np.ndarray, "B N T"], B
     n, n_enemies = field.n, env.map.n_enemies
     apart = field.distances(n, n + n_enemies)
     sense = np.broadcast_to(env.field.damage[:n, n:] > 0, apart.shape) & np.isfinite(apart)
+    more = ((0, 0), (0, 0), (0, env.spec.n_actions - FIRST_ATTACK - n_enemies))  # of agents to heal than of enemies
+    apart, sense = np.pad(apart, more, constant_values=np.inf), np.pad(sense, more)
     medics = _medics(env)
     if medics.any():
         wounded = (field.health[:, :n] < env.field.stats[L.MAX_HEALTH, :n]) & (field.health[:, :n] > 0) & ~medics
@@ -186,7 +188,8 @@ class Focus:
         medics, n = _medics(env), field.n
         offered = sense & step.available[:, :, FIRST_ATTACK:]
         shooters = offered & (~medics & (env.field.stats[L.RANGE, :n] > MELEE))[:, None]
-        points = np.where(shooters.any(axis=1), field.points[:, n:], np.inf)
+        shot_at = shooters.any(axis=1)[:, : env.map.n_enemies]
+        points = np.where(shot_at, field.points[:, n:], np.inf)
         weakest = points.argmin(axis=-1)[:, None, None]
         hits = np.take_along_axis(shooters, weakest, axis=-1)[..., 0]
         target = np.where(hits, weakest[..., 0], _nearest(apart, offered))
@@ -214,7 +217,8 @@ class Kite:
         apart, sense = _targets(env, field)
         n = field.n
         here, there = field.at[:, :n, None], field.at[:, None, n:]
-        push = ((here - there) * np.where(sense, apart, np.inf)[..., None] ** -3.0).sum(axis=2)
+        near = np.where(sense, apart, np.inf)[:, :, : env.map.n_enemies, None]
+        push = ((here - there) * near**-3.0).sum(axis=2)
         push /= np.maximum(np.linalg.norm(push, axis=-1, keepdims=True), 1e-9)
         offset = (field.at[:, :n] - self.middle) / self.reach  # as strong as the push at the very edge
         away = field.step_towards(push - offset * np.abs(offset) ** 2)

@@ -171,7 +171,7 @@ def test_medivacs_alone_hold_no_field():
     medics = {"unit": "medivac", "count": 2, "at": [16, 16]}
     weak = {"unit": "marine", "count": 1, "at": [12, 16]}
     strong = {"unit": "marine", "count": 9, "at": [10, 16]}
-    for allies, enemies, won in (([strong], [weak, medics], True), ([weak, medics], [strong], False)):
+    for allies, enemies, won in (([strong, medics], [weak, medics], True), ([weak, medics], [strong], False)):
         env = Skirmish(read_scenario("m", {"episode_limit": 100, "allies": allies, "enemies": enemies}), 1, 0)
         step, team = env.reset(), Focus(env, np.random.default_rng(0))
         while not (step.terminated | step.truncated)[0]:
