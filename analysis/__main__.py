@@ -191,6 +191,12 @@ def _export(options: argparse.Namespace) -> None:
         print(f"analysis: {sentence}.", file=sys.stderr)
 
 
+def _metrics(options: argparse.Namespace) -> None:
+    from analysis.metrics import write_csv, write_tensorboard
+
+    print(*(write_tensorboard if options.tensorboard else write_csv)(_load(options), options.to), sep="\n")
+
+
 def _claims(options: argparse.Namespace) -> None:
     from analysis.claims import ledger, readable, write_ledger
     from analysis.claims.evidence import gather

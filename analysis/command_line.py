@@ -159,6 +159,17 @@ def parser_of_all() -> argparse.ArgumentParser:
     export.add_argument("--to", type=folder, required=True, metavar="FILE")
     export.set_defaults(command="export")
 
+    metrics = commands.add_parser(
+        "metrics",
+        parents=[runs, excluding],
+        help="every number that each run logged, as CSV or for TensorBoard",
+        description="Write one CSV for each run, whole or not: a line for each evaluation, a column for each metric, "
+        "training's losses among them.",
+    )
+    metrics.add_argument("--to", type=folder, required=True, metavar="DIR")
+    metrics.add_argument("--tensorboard", action="store_true", help="event files; needs its package")
+    metrics.set_defaults(command="metrics")
+
     claims = commands.add_parser(
         "claims",
         parents=[runs, chosen, out],
