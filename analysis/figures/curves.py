@@ -4,6 +4,7 @@ A mean is one of all seeds of its method, so a curve ends at the last evaluation
 seeds did beyond is drawn thin, with how many are left.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter
+from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from analysis import style
 from analysis.errors import AnalysisError
@@ -25,6 +26,8 @@ from macpf import names
 SMOOTHING = 5
 #: Standard deviations on each side of a curve of win rates (paper, section 5: half of one in SMAC) and of returns.
 BAND = {"win_rate": 0.5, "return": 1.0}
+#: Share of a panel's height that a line of the smallest letters takes.
+_ROW = 0.1
 _COLUMNS = ["map", "method", names.ENV_STEP, "mean", "std", "seeds", "of", "not_whole"]
 
 
@@ -50,6 +53,16 @@ class CellCurve:
         last = self.mean.last_valid_index()
         rest = self.seeds if last is None else self.seeds.loc[last:]
         return rest if len(rest) > 1 or last is None else rest.iloc[:0]
+
+
+@dataclass(frozen=True)
+class End:
+    """What is written where a curve ends, at x and y of the data."""
+
+    x: float
+    y: float
+    text: str
+    colour: str
 
 
 def cell_curve(found: Evidence, map: str, algo: str, policy: str, smoothing: int = SMOOTHING) -> CellCurve:
@@ -142,9 +155,10 @@ def draw(found: Evidence, policies: tuple[str, ...], caption: str, others: pd.Da
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for k, (axes, map_) in enumerate(zip(panels, maps, strict=False)):
         curves = {label: cell_curve(found, map_, *who) for label, who in methods.items()}
-        _panel(axes, curves, lines, found, map_)
+        ends = _panel(axes, curves, lines, found, map_)
         if others is not None:
-            _beside(axes, others[others[names.MAP] == map_], lines)
+            ends += _beside(axes, others[others[names.MAP] == map_], lines)
+        _write(axes, ends)
         axes.set_xlabel("env steps" if k + columns >= len(maps) else "")
         axes.set_ylabel(f"test {found.score.replace('_', ' ')}" if k % columns == 0 else "")
     for axes in panels[len(maps) :]:
@@ -175,8 +189,12 @@ def _band(found: Evidence) -> float:
     return BAND.get(found.score, 1.0)
 
 
-def _panel(axes: Axes, curves: dict[str, CellCurve], lines: dict[str, style.Line], found: Evidence, map_: str) -> None:
+def _panel(
+    axes: Axes, curves: dict[str, CellCurve], lines: dict[str, style.Line], found: Evidence, map_: str
+) -> list[End]:
+    """Draw one map; what is to be written at the ends of its curves is returned."""
     axes.set_title(map_)
+    ends = []
     for method in sorted(curves, key=style.depth):
         curve, line = curves[method], lines[method]
         x, mean, spread = (np.asarray(v, dtype=np.float64) for v in (curve.mean.index, curve.mean, curve.std))
@@ -184,44 +202,65 @@ def _panel(axes: Axes, curves: dict[str, CellCurve], lines: dict[str, style.Line
         axes.fill_between(x, mean - spread, mean + spread, color=line.color, alpha=0.15, linewidth=0)
         marker = "o" if np.isfinite(mean).sum() == 1 else None
         axes.plot(x, mean, color=line.color, linestyle=line.style, linewidth=line.width, marker=marker, markersize=3)
-        _beyond(axes, curve, line)
+        ends += _beyond(axes, curve, line)
     if all(curve.seeds.empty for curve in curves.values()):
         axes.set_xticks([])
         axes.text(0.5, 0.5, "no runs", ha="center", va="center", color=style.FAINT, transform=axes.transAxes)
     if found.score == "win_rate":
         axes.set_ylim(-0.02, 1.02)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.grid(alpha=0.25)
+    return ends
 
 
-def _beside(axes: Axes, others: pd.DataFrame, lines: dict[str, style.Line]) -> None:
+def _beside(axes: Axes, others: pd.DataFrame, lines: dict[str, style.Line]) -> list[End]:
     """The real game's medians, dotted, in the colours of our methods, as far as our axis goes."""
-    end = axes.get_xlim()[1]
+    limit, ends = axes.get_xlim()[1], []
     for algo, cell in others.groupby(names.ALGO):
-        label, part = style.label(str(algo)), cell[cell[names.ENV_STEP] <= end]
+        label, part = style.label(str(algo)), cell[cell[names.ENV_STEP] <= limit]
         colour = lines[label].color if label in lines else style.FAINT
         axes.plot(part[names.ENV_STEP], part["median"], color=colour, linestyle=(0, (1, 1.5)), linewidth=1.2)
         if len(part):
             last = part.iloc[-1]
-            axes.annotate(
-                f"{label}, real game",
-                (last[names.ENV_STEP], last["median"]),
-                fontsize=style.SMALLEST,
-                color=colour,
-                ha="right",
-                va="bottom",
-            )
-    axes.set_xlim(right=end)
+            ends.append(End(last[names.ENV_STEP], last["median"], f"{label}, real game", colour))
+    axes.set_xlim(right=limit)
+    return ends
 
 
-def _beyond(axes: Axes, curve: CellCurve, line: style.Line) -> None:
+def _beyond(axes: Axes, curve: CellCurve, line: style.Line) -> list[End]:
     """Single seeds after the last step that all of them share."""
     rest = curve.beyond
     for _, seed in rest.items():
         axes.plot(rest.index, seed, color=line.color, linewidth=0.5, alpha=0.7)
-    if len(rest):
-        last = rest.dropna(how="all").iloc[-1].dropna()
-        of = f"{len(last)} of {curve.seeds.shape[1]}"
-        axes.annotate(
-            of, (rest.dropna(how="all").index[-1], last.mean()), fontsize=style.SMALLEST, color=line.color, ha="right"
-        )
+    if rest.empty:
+        return []
+    rest = rest.dropna(how="all")
+    last = rest.iloc[-1].dropna()
+    return [End(float(rest.index[-1]), float(last.mean()), f"{len(last)} of {curve.seeds.shape[1]}", line.color)]
+
+
+def _write(axes: Axes, ends: list[End]) -> None:
+    """Write at the ends of curves, each text as near to its curve as the others leave room, within the panel."""
+    low, high = axes.get_ylim()
+    places = spread([end.y for end in ends], _ROW * (high - low), low, high - _ROW * (high - low))
+    box = {"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 0.3}
+    for end, y in zip(ends, places, strict=True):
+        axes.text(end.x, y, end.text, fontsize=style.SMALLEST, color=end.colour, ha="right", va="bottom", bbox=box)
+    axes.set_ylim(low, high)
+
+
+def spread(wanted: Sequence[float], apart: float, low: float, high: float) -> list[float]:
+    """Places at least `apart` from each other, in the order of those wanted, between `low` and `high` as far as they
+    fit: from the lowest up, then whatever is too high comes down again.
+    """
+    order = sorted(range(len(wanted)), key=lambda k: wanted[k])
+    places, least = list(wanted), low
+    for k in order:
+        places[k] = max(places[k], least)
+        least = places[k] + apart
+    most = high
+    for k in reversed(order):
+        places[k] = min(places[k], most)
+        most = places[k] - apart
+    return places

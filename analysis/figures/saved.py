@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from analysis import style
 
 #: Inches of a caption's line, and characters in an inch of it.
-_LINE, _CHARACTERS = 0.13, 19.0
+_LINE, _CHARACTERS = 0.12, 19.0
 #: Widths in inches: a column and a page of most papers.
 COLUMN, PAGE = 3.3, 6.9
 

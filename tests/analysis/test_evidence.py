@@ -2,18 +2,20 @@
 
 import json
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
 
 import analysis.__main__ as command
+from analysis import style
 from analysis.claims import ledger
 from analysis.claims.evidence import gather
 from analysis.comparison import compare
 from analysis.differences import apart, chosen
 from analysis.evidence import Experiment
 from analysis.experiments import find
-from analysis.figures.curves import curve_table
+from analysis.figures.curves import curve_table, draw, spread
 from analysis.figures.figure4_data import collect
 from analysis.lengths import full_length
 from analysis.report.page import gather as gather_report
@@ -163,3 +165,24 @@ def test_published_runs_of_the_real_game_stand_beside_ours_and_are_never_pooled(
     monkeypatch.setattr(command, "load_runs", lambda _: make_runs(make_run([0.1, 0.2], "fop", "MMM2")))
     assert command.main(["curves", "--real-game", "--out", str(tmp_path)]) == 2
     assert "leave out --real-game" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wanted", [[0.5, 0.5, 0.52], [0.99, 0.98], [0.0, 0.3, 0.31, 0.9]])
+def test_what_is_written_where_curves_end_does_not_overlap(wanted):
+    places = sorted(spread(wanted, 0.1, 0.0, 0.9))
+    assert min(np.diff(places)) >= 0.1 - 1e-9
+    assert places[0] >= 0
+    assert places[-1] <= 0.9
+    assert (
+        np.argsort(spread(wanted, 0.1, 0.0, 0.9), kind="stable").tolist() == np.argsort(wanted, kind="stable").tolist()
+    )
+
+
+def test_no_letter_of_a_narrow_figure_is_cut_off():
+    found = find(make_runs(make_run([0.1, 0.9], "qmix")), Experiment("one", "smac", ("8m",), ("qmix",), (0,)))
+    with mpl.rc_context(style.RC):
+        figure = draw(found, ("independent",), found.caption)
+        figure.canvas.draw()
+    inside = figure.get_tightbbox()  # in inches, of all that is drawn
+    assert 0 <= inside.x0 < inside.x1 <= figure.get_figwidth()
+    assert 0 <= inside.y0 < inside.y1 <= figure.get_figheight()
