@@ -20,7 +20,7 @@ from benchmarks.conftest import Shape, make_algorithm
 from macpf.configuration import CONF
 from macpf.learning.schedules import Clock
 
-TRACES = Path(__file__).parents[1] / "tests" / "parity" / "traces.json"
+TRACES = Path(__file__).with_name("traces.json")
 UPDATES = 50
 #: Small, but with several agents, ragged episodes and agent features.
 SHAPE = Shape(B=4, T=6, N=3, O=5, S=7, A=4, F=2)

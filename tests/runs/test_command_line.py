@@ -16,7 +16,7 @@ from macpf.runs.sweep import check_all, planned_overrides
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 #: What tests/docs, test_render, test_why and test_trials see to.
-ELSEWHERE = ("my_vdn", "env=echo", "mode=render", "mode=evaluate", "init_from=", "--why", "sweeper=optuna")
+ELSEWHERE = ("my_vdn", "env=echo", "mode=render", "mode=evaluate", "init_from=", "somewhere", "--why", "sweeper=optuna")
 
 
 def documented_commands():
