@@ -94,8 +94,13 @@ def _base(text: str) -> str:
 
 def order(labels: Iterable[str]) -> list[str]:
     """Labels in the order of the paper, unknown ones after them by name."""
+    return sorted(labels, key=rank)
+
+
+def rank(text: str) -> tuple[int, str]:
+    """Where a label stands in that order."""
     known = list(_LINES)
-    return sorted(labels, key=lambda text: (known.index(_base(text)) if _base(text) in known else len(known), text))
+    return known.index(_base(text)) if _base(text) in known else len(known), text
 
 
 def depth(text: str) -> tuple[bool, int]:

@@ -14,14 +14,17 @@ from analysis.differences import apart
 from analysis.errors import AnalysisError
 from analysis.evidence import Evidence, Experiment, score_of
 from analysis.experiments import find
-from analysis.figures.curves import BAND, SMOOTHING, curve_table
+from analysis.figures.curves import BAND, SMOOTHING, cell_curve, curve_table
 from analysis.figures.figure4_data import MACPF
 from analysis.report.strata import Stratum
+from analysis.report.training import training
 from analysis.runs import Runs
 from macpf import names
 
 #: Points of a curve that the page holds at most, and lines of the table behind it.
 POINTS, ROWS = 200, 20
+#: Points of a loss, of which there are many.
+FEW = 60
 
 
 @dataclass(frozen=True)
@@ -32,12 +35,19 @@ class Line:
         method: what it is called in all figures.
         algo, policy: what it is.
         points: [S] lines of env_step, mean, std (over seeds, population) and seeds.
+        single: the same steps of every seed, a column for each.
     """
 
     method: str
     algo: str
     policy: str
     points: pd.DataFrame
+    single: pd.DataFrame
+
+    def thinned(self) -> Line:
+        """The same with no more than about `POINTS` points."""
+        kept = _kept(len(self.points), POINTS)
+        return replace(self, points=self.points.iloc[kept], single=self.single.iloc[kept])
 
 
 @dataclass(frozen=True)
@@ -52,6 +62,7 @@ class Chart:
         lines: in the order of all figures.
         thinned: every how many evaluations are kept.
         notes: what a reader has to know besides, one sentence each.
+        training: see `analysis.report.training`, thinned to some `FEW` points.
     """
 
     stratum: Stratum
@@ -62,6 +73,7 @@ class Chart:
     lines: list[Line]
     thinned: int
     notes: list[str]
+    training: dict[str, dict[str, pd.DataFrame]]
 
     def table(self) -> pd.DataFrame:
         """The numbers behind it, thinned to some twenty env steps: a column for each method, text cells."""
@@ -94,10 +106,11 @@ def _chart(stratum: Stratum, map_: str) -> Chart:
     try:
         found = find(runs, Experiment(map_, stratum.env, (map_,), algos, ()))
     except AnalysisError as error:
-        lines, notes = [], [*notes, f"Runs are not shown: {error}."]
+        lines, notes, logged = [], [*notes, f"Runs are not shown: {error}."], {}
     else:
         lines = [line for algo in algos for line in _lines(found, algo, smoothing)]
         notes += _flaws(runs, found)
+        logged = training(found)
     order = style.order(line.method for line in lines)
     lines.sort(key=lambda line: order.index(line.method))
     return Chart(
@@ -106,9 +119,13 @@ def _chart(stratum: Stratum, map_: str) -> Chart:
         score=f"test {score.replace('_', ' ')}",
         band=BAND.get(score, 1.0),
         smoothing=smoothing,
-        lines=[replace(line, points=line.points.iloc[_kept(len(line.points), POINTS)]) for line in lines],
+        lines=[line.thinned() for line in lines],
         thinned=max((_stride(len(line.points), POINTS) for line in lines), default=1),
         notes=notes,
+        training={
+            metric: {method: table.iloc[_kept(len(table), FEW)] for method, table in of.items()}
+            for metric, of in logged.items()
+        },
     )
 
 
@@ -117,7 +134,8 @@ def _lines(found: Evidence, algo: str, smoothing: int) -> Iterable[Line]:
     for policy in (names.INDEPENDENT, names.DEPENDENT):
         table = curve_table(alone, (policy,), smoothing)
         if len(table):
-            yield Line(style.label(algo, policy), algo, policy, table.drop(columns=[names.MAP, "method"]))
+            single = cell_curve(alone, alone.map, algo, policy, smoothing).seeds
+            yield Line(style.label(algo, policy), algo, policy, table.drop(columns=[names.MAP, "method"]), single)
 
 
 def _flaws(runs: Runs, found: Evidence) -> list[str]:

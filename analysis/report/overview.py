@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 
 import pandas as pd
 
+from analysis import style
 from analysis.completeness import sentences
 from analysis.report.strata import Stratum
 from analysis.runs import FINISHED, Runs, short_commits
 from macpf import names
 from macpf.configuration import CONF, compose, sweep_params
+from macpf.records.outlook import outlook
+from macpf.records.standing import begun, planned, standing
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,8 @@ class Overview:
         smoke: number of smoke runs.
         warnings: what to be careful about besides, one sentence each.
         plans: every experiment.
+        progress: how far the runs in the folder are, planned ones among them, and when they will be done; empty if
+            all are over.
     """
 
     count: int
@@ -53,15 +59,17 @@ class Overview:
     smoke: int
     warnings: list[str]
     plans: list[Plan]
+    progress: str
 
 
-def overview(runs: Runs, parted: list[Stratum], states: list[str]) -> Overview:
+def overview(runs: Runs, parted: list[Stratum], states: list[str], root: Path | None) -> Overview:
     """Count everything.
 
     Args:
         runs: all of them.
         parted: the same, as `strata` parts them.
         states: of each run, as the inventory names it.
+        root: the runs' folder; None if they came from elsewhere.
     """
     return Overview(
         count=len(runs.report),
@@ -70,7 +78,18 @@ def overview(runs: Runs, parted: list[Stratum], states: list[str]) -> Overview:
         smoke=sum(len(stratum.runs.report) for stratum in parted if stratum.is_smoke),
         warnings=_warnings(runs, parted),
         plans=_plans(parted),
+        progress="" if root is None else _progress(root),
     )
+
+
+def _progress(root: Path) -> str:
+    """As `python -m analysis status` has it."""
+    folders, _ = planned(root, None)
+    there = {run.folder: run for run in begun(root)}
+    runs = [*there.values(), *(standing(folder) for folder in folders if folder not in there)]
+    if all(run.is_over for run in runs):
+        return ""
+    return f"Of {_count(len(runs))}, begun or planned: {outlook(runs)}."
 
 
 def _line(stratum: Stratum) -> dict[str, object]:
@@ -81,7 +100,7 @@ def _line(stratum: Stratum) -> dict[str, object]:
         "env steps": f"{stratum.total:,}",
         "backend": stratum.backend,
         "maps": ", ".join(stratum.maps),
-        "algorithms": ", ".join(sorted(report[names.ALGO].unique())),
+        "algorithms": ", ".join(sorted(report[names.ALGO].unique(), key=lambda algo: style.rank(style.label(algo)))),
         "finished": f"{int((report['state'] == FINISHED).sum())} of {len(report)}",
         "commits": ", ".join(short_commits(report["commit"])),
     }

@@ -78,7 +78,7 @@ def gather(runs: Runs, root: Path | None, folders: Iterable[Path] = ()) -> Repor
     return Report(
         source="" if root is None else str(root),
         made=time.strftime("%Y-%m-%d %H:%M %Z"),
-        overview=overview(runs, parted, inventory.states(runs, root)),
+        overview=overview(runs, parted, inventory.states(runs, root), root),
         ledgers=ledgers(runs, parted),
         tables=tables,
         charts=charts(parted),
@@ -104,6 +104,7 @@ def render(report: Report) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"seconds": _seconds, "number": _number, "plain": lambda text: str(text).replace("`", "")}
+    environment.filters["in_order"] = lambda algos: sorted(algos, key=lambda algo: style.rank(style.label(algo)))
     environment.globals |= {
         "label": style.label,
         "isfinite": _isfinite,
@@ -139,21 +140,30 @@ def _chart(chart: Chart) -> dict[str, Any]:
         "score": chart.score,
         "fraction": "win rate" in chart.score,
         "lines": [
-            {
-                "method": line.method,
-                "steps": line.points["env_step"].tolist(),
-                "mean": _numbers(line.points["mean"]),
-                "spread": _numbers(line.points["std"] * chart.band),
-                "seeds": line.points["seeds"].tolist(),
-            }
+            _curve(line.method, line.points, chart.band)
+            | {"single": {str(seed): _numbers(values, 3) for seed, values in line.single.items()}}
             for line in sorted(chart.lines, key=is_macpf)
         ],
+        "training": {
+            metric: [_curve(method, lines[method], 1.0) for method in sorted(lines, key=style.depth)]
+            for metric, lines in chart.training.items()
+        },
     }
 
 
-def _numbers(values: "pd.Series[float]") -> list[float | None]:
+def _curve(method: str, points: pd.DataFrame, band: float) -> dict[str, Any]:
+    return {
+        "method": method,
+        "steps": points["env_step"].tolist(),
+        "mean": _numbers(points["mean"]),
+        "spread": _numbers(points["std"] * band),
+        "seeds": points["seeds"].tolist(),
+    }
+
+
+def _numbers(values: "pd.Series[float]", digits: int = 5) -> list[float | None]:
     """Five digits are more than a screen shows; what is no number becomes null, a hole in the curve."""
-    return [float(f"{value:.5g}") if math.isfinite(value) else None for value in values]
+    return [float(f"{value:.{digits}g}") if math.isfinite(value) else None for value in values]
 
 
 def _shares(values: "np.ndarray[Any, Any]") -> list[list[float]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from analysis.evidence import SMOKE
 from analysis.lengths import full_length
+from analysis.report.training import METRICS
 from analysis.runs import NO_DATA, Runs
 from macpf import names
 
@@ -21,7 +22,7 @@ class Stratum:
     Attributes:
         env, budget, backend: their names.
         total: env steps that each run is meant to have.
-        runs: the runs that have data; `frame` holds evaluations and sampled episodes only.
+        runs: the runs that have data; `frame` holds evaluations, sampled episodes and what `training` shows.
     """
 
     env: str
@@ -63,7 +64,7 @@ class Stratum:
 
 def strata(runs: Runs) -> list[Stratum]:
     """All runs with data, parted so that nothing is mixed."""
-    evaluated = replace(runs, frame=runs.frame[runs.frame["metric"].str.startswith(("eval/", "sampled/"))])
+    evaluated = replace(runs, frame=runs.frame[runs.frame["metric"].str.startswith(("eval/", "sampled/", *METRICS))])
     logged = runs.report[runs.report["state"] != NO_DATA]
     parted = [
         Stratum(

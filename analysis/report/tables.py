@@ -8,10 +8,13 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis import paper
+from analysis.comparison import compare
 from analysis.errors import AnalysisError
 from analysis.evidence import Evidence, Experiment
 from analysis.experiments import find
+from analysis.normalisation import refuse_other_rules
 from analysis.report.strata import Stratum
+from analysis.tables.aggregates import aggregates, caption, page
 from analysis.tables.beside_paper import cells
 from macpf import names
 
@@ -28,6 +31,8 @@ class PaperTable:
         cells: lines as `analysis.tables.beside_paper.cells` has them.
         caption: what a reader has to know; if the runs cannot be shown, why and what to type.
         digits: decimal places.
+        statistics: over all maps, see `analysis.tables.aggregates.page`; None without runs that can be compared.
+        about: what a reader of them has to know, or why there are none.
     """
 
     name: str
@@ -35,6 +40,8 @@ class PaperTable:
     cells: pd.DataFrame
     caption: str
     digits: int
+    statistics: pd.DataFrame | None = None
+    about: str = ""
 
     @property
     def title(self) -> str:
@@ -61,10 +68,24 @@ def _of(experiment: Experiment, parted: Sequence[Stratum]) -> list[PaperTable]:
             alone = cells(_nothing(experiment), published)
             tables.append(PaperTable(experiment.name, stratum, alone, f"Runs are not shown: {error}.", digits))
         else:
-            tables.append(PaperTable(experiment.name, stratum, cells(found, published), found.caption, digits))
+            tables.append(
+                PaperTable(
+                    experiment.name, stratum, cells(found, published), found.caption, digits, *_statistics(found)
+                )
+            )
     if not tables:
         tables.append(PaperTable(experiment.name, None, cells(_nothing(experiment), published), "", digits))
     return tables
+
+
+def _statistics(found: Evidence) -> tuple[pd.DataFrame | None, str]:
+    """Over all maps that all methods have, with what a reader has to know."""
+    try:
+        refuse_other_rules(found.configs)
+        comparison = compare(found)
+    except AnalysisError as error:
+        return None, f"No statistics over maps: {error}."
+    return page(aggregates(comparison)).rename_axis("method").reset_index(), caption(comparison, found)
 
 
 def _nothing(experiment: Experiment) -> Evidence:

@@ -9,23 +9,35 @@ const PER_METHOD = 3;
 class CurveChart {
   /**
    * @param {HTMLElement} article - holds .plot and .legend
-   * @param {object} chart - score, fraction, and lines of method, steps, mean, spread, seeds
+   * @param {object} chart - score, fraction, lines of method, steps, mean, spread, seeds, single (by seed); and
+   *   training, by metric, lines without single
    * @param {object} looks - light, dark, dash and width of each method
    */
   constructor(article, chart, looks) {
     this.plot = article.querySelector(".plot");
-    this.items = chart.lines.map((line) => article.querySelector(`li[data-method="${CSS.escape(line.method)}"]`));
+    this.article = article;
     this.at = article.querySelector(".at");
-    this.chart = chart;
     this.looks = looks;
     this.printing = false;
-    this.seeds = uPlot.join(chart.lines.map((line) => [line.steps, line.seeds])).slice(1);
-    this.u = new uPlot(this.options(), this.data(), this.plot);
-    this.extent = [this.u.data[0][0], this.u.data[0].at(-1)];
+    this.singles = false;
+    this.show(chart);
     this.status = Object.assign(document.createElement("p"), { className: "unseen" });
     this.status.setAttribute("role", "status");
     article.append(this.status, this.tools());
     this.listen(`${article.querySelector("h3").textContent}, ${article.querySelector(".sub").textContent}`);
+  }
+
+  /** Draws this chart, or one of what it was trained with, in the place of what is there. */
+  show(chart) {
+    this.u?.destroy();
+    this.u = null;
+    this.chart = chart;
+    this.items = chart.lines.map((line) => this.article.querySelector(`li[data-method="${CSS.escape(line.method)}"]`));
+    this.seeds = uPlot.join(chart.lines.map((line) => [line.steps, line.seeds])).slice(1);
+    // Single seeds come after all methods: of each, the number of its method.
+    this.owners = chart.lines.flatMap((line, k) => Object.keys(line.single ?? {}).map(() => k));
+    this.u = new uPlot(this.options(), this.data(), this.plot);
+    this.extent = [this.u.data[0][0], this.u.data[0].at(-1)];
   }
 
   data() {
@@ -34,7 +46,7 @@ class CurveChart {
       this.chart.lines.map(({ steps, mean, spread }) => {
         const edge = (sign) => mean.map((value, i) => (value === null ? null : value + sign * spread[i]));
         return [steps, mean, edge(+1), edge(-1)];
-      }),
+      }).concat(this.chart.lines.filter(({ single }) => single).map(({ steps, single }) => [steps, ...Object.values(single)])),
     );
   }
 
@@ -47,7 +59,7 @@ class CurveChart {
       font: "12px system-ui, sans-serif",
       gap: 4,
     };
-    const isMean = (index) => (index - 1) % PER_METHOD === 0;
+    const isMean = (index) => index <= PER_METHOD * this.chart.lines.length && (index - 1) % PER_METHOD === 0;
     return {
       width: this.plot.clientWidth,
       height: HEIGHT,
@@ -59,7 +71,11 @@ class CurveChart {
         { ...axis, size: 28, space: 60, label: "env steps", labelSize: 18, labelFont: axis.font, labelGap: 0, values: (u, ticks) => ticks.map(shortNumber) },
         { ...axis, size: 46, space: 30, values: (u, ticks) => ticks.map(shortNumber) },
       ],
-      series: [{}, ...this.chart.lines.flatMap((line) => this.series(line))],
+      series: [
+        {},
+        ...this.chart.lines.flatMap((line) => this.series(line)),
+        ...this.owners.map((k) => ({ stroke: () => this.colour(this.chart.lines[k]), width: 0.7, show: false, points: { show: false } })),
+      ],
       bands: this.chart.lines.map((line, k) => ({
         series: [PER_METHOD * k + 2, PER_METHOD * k + 3],
         fill: () => `${this.colour(line)}26`,
@@ -159,6 +175,8 @@ class CurveChart {
   /** Shows or hides one method. */
   setShown(k, shown) {
     for (let offset = 1; offset <= PER_METHOD; offset++) this.u.setSeries(PER_METHOD * k + offset, { show: shown });
+    const first = PER_METHOD * this.chart.lines.length + 1;
+    this.owners.forEach((owner, i) => owner === k && this.u.setSeries(first + i, { show: shown && this.singles }));
   }
 
   resize(width = this.plot.clientWidth) {

@@ -29,10 +29,12 @@ const curves = (() => {
   /** Applies the filters for methods to one chart; returns whether any is left. */
   function showMethods(article) {
     const items = [...article.querySelectorAll(".legend li")];
-    for (const item of items) item.hidden = !isWanted(item.dataset);
     const chart = drawn.get(article);
+    const wanted = items.filter((item) => isWanted(item.dataset));
+    for (const item of items) item.hidden = !wanted.includes(item) || (chart && !chart.items.includes(item));
+    if (chart) chart.singles = form.elements.single.checked;
     chart?.items.forEach((item, k) => chart.setShown(k, !item.hidden));
-    return items.some((item) => !item.hidden);
+    return wanted.length > 0;
   }
 
   const chosen = (changes = {}) => Object.fromEntries(KEYS.map((key) => [key, changes[key] ?? form.elements[key].value]));
@@ -54,6 +56,15 @@ const curves = (() => {
   for (const key of KEYS) {
     const values = [...new Set(articles.map((article) => article.dataset[key]))].sort();
     form.elements[key].append(...values.map((value) => new Option(value || "unknown", value)));
+  }
+  for (const article of articles) {
+    article.querySelector(".shown")?.addEventListener("input", ({ target }) => {
+      const chart = charts[article.dataset.chart];
+      const lines = chart.training[target.value];
+      draw(article).show(lines ? { score: target.value, fraction: false, lines } : chart);
+      showMethods(article);
+      drawn.get(article).showValues();
+    });
   }
   form.hidden = false;
   form.addEventListener("input", apply);

@@ -29,6 +29,7 @@ def write_evaluations(write_run) -> Callable[..., Path]:
         rows = []
         for k, value in enumerate(scores):
             rows.append({"env_step": 100 * k, f"eval/independent/{score}": value, "time/wall_seconds": 100.0 * k})
+            rows[-1] |= {"train/loss/td": 4.0 / (k + 1)} if k else {}
             if options["algo"].startswith("macpf"):
                 joint = {f"eval/dependent/joint/{i}_{j}": 0.1 * (i + j) for i in range(2) for j in range(3)}
                 rows[-1] |= {f"eval/dependent/{score}": value, **(joint if env == "matrix_game" else {})}
@@ -52,6 +53,9 @@ def page(write_evaluations, tmp_path_factory) -> Path:
     write_evaluations(root, [-12.0, 8.0], env="matrix_game", map="p4_12", algo="macpf", backend="builtin")
     frames = [Image.new("P", (40, 30), colour) for colour in (1, 2)]
     frames[0].save(root / "random_3m.gif", save_all=True, append_images=frames[1:], duration=100, loop=0)
+    deep = root / "smac" / "MMM2" / "macpf" / ("a_long_name_without_a_break" * 6)
+    deep.mkdir(parents=True, exist_ok=True)
+    frames[0].save(deep / "episode.gif")
     path = root / "report.html"
     write_report(load_runs(root), path, root)
     return path

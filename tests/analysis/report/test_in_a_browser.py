@@ -1,5 +1,7 @@
 """The page in a real Chromium: no errors, no network, and all of it works by mouse, keyboard and on a phone."""
 
+from pathlib import Path
+
 import pytest
 
 
@@ -32,7 +34,7 @@ def chart(tab, budget, backend):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 985, 1600])
+@pytest.mark.parametrize("width", [360, 1280])
 def test_nothing_sticks_out_sideways_and_curves_are_drawn(opened, width, scheme):
     tab = opened(viewport={"width": width, "height": 800}, color_scheme=scheme)
     assert tab.evaluate("document.documentElement.scrollWidth") == width
@@ -53,6 +55,45 @@ def test_curves_are_filtered_by_backend_and_algorithm(opened):
     form.get_by_label("MACPF", exact=True).check()
     form.get_by_label("Policies of MACPF").select_option("dependent")
     assert tab.locator('.legend li[data-algo="macpf"][data-policy="independent"]:visible').count() == 0
+
+
+def test_single_seeds_are_drawn_on_demand(opened):
+    tab = opened()
+    chart(tab, "paper", "embedded")
+    drawn = "[...curves.drawn.values()][0].u.series.filter(({ show, width }) => show && width === 0.7).length"
+    assert tab.evaluate(drawn) == 0
+    tab.get_by_label("Single seeds").check()
+    assert tab.evaluate(drawn) == 6  # two of QMIX, two of each policy of MACPF
+    tab.get_by_label("MACPF", exact=True).uncheck()
+    assert tab.evaluate(drawn) == 2
+
+
+def test_losses_stand_in_the_place_of_scores_and_go_again(opened):
+    tab = opened()
+    found = chart(tab, "paper", "embedded")
+    found.locator(".shown").select_option("loss td")
+    found.locator(".plot").focus()
+    tab.keyboard.press("Home")
+    assert "env step 100: QMIX 2 ± 0, 2 seeds, MACPF 2 ± 0, 2 seeds" in found.get_by_role("status").inner_text()
+    assert found.locator('li[data-method="MACPF_DEP"]:visible').count() == 0
+    found.locator(".shown").select_option("")
+    found.locator(".plot").focus()
+    tab.keyboard.press("Home")
+    assert "env step 0: QMIX 0 ± 0, 2 seeds" in found.get_by_role("status").inner_text()
+    assert found.locator('li[data-method="MACPF_DEP"]:visible').count() == 1
+
+
+AUDIT = (Path(__file__).parent / "audit.js").read_text()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_all_texts_are_dark_enough_and_all_that_scrolls_is_reached_by_keyboard(opened, width, scheme):
+    tab = opened(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    for summary in tab.locator("summary").all():
+        summary.click()
+    assert tab.evaluate(AUDIT) == {"pale": [], "unreachable": []}
+    assert tab.evaluate("document.documentElement.scrollWidth") == width
 
 
 def test_a_chart_is_read_and_zoomed_by_keyboard(opened):

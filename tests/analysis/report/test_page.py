@@ -2,16 +2,20 @@
 
 import json
 import re
+import time
 
 import pytest
 
 from analysis.__main__ import main
 from analysis.report.curves import charts
 from analysis.report.inventory import inventory
+from analysis.report.overview import overview
 from analysis.report.page import write_report
 from analysis.report.pictures import pictures
 from analysis.report.strata import strata
+from analysis.report.tables import paper_tables
 from analysis.runs import load_runs
+from tests.analysis.synthetic import make_run, make_runs
 
 
 @pytest.fixture
@@ -162,6 +166,38 @@ def test_the_inventory_knows_wall_time_versions_and_who_was_killed(write_evaluat
     assert line["wall seconds"] == 100.0
     assert line["versions"] == "game 4.10"
     assert (line["env steps"], line["of"]) == (100, 900)
+
+
+def test_the_head_says_how_far_a_sweep_is_and_when_it_will_be_done(write_evaluations, tmp_path):
+    write_evaluations(tmp_path, [0.1, 0.2])
+    runs = load_runs(tmp_path)
+    assert overview(runs, [], [], tmp_path).progress == ""
+    now = {"state": "running", "env_step": 250, "total_env_steps": 1000, "steps_per_second": 5}
+    now |= {"host": "far", "updated": time.time()}
+    for seed in range(2):
+        folder = tmp_path / "smac" / "MMM2" / "qmix" / "ab12cd34" / f"seed={seed}"
+        folder.mkdir(parents=True)
+        (folder / "status.json").write_text(json.dumps(now))
+    assert overview(runs, [], [], tmp_path).progress == (
+        "Of 2 runs, begun or planned: 25% done, about 2:30 left with 2 at once."
+    )
+
+
+def test_a_table_comes_with_statistics_over_maps_and_losses_are_means_of_all_seeds(tmp_path):
+    runs = []
+    for seed in range(3):
+        for algo, score in (("macpf", 0.9), ("qmix", 0.5)):
+            frame, line = make_run([score] * 3, algo, "MMM2", seed, extra={"train/loss/td": float(seed)})
+            runs.append((frame, line))
+    parted = strata(make_runs(*runs))
+    table = next(table for table in paper_tables(parted) if table.name == "table2")
+    statistics = table.statistics.set_index("method")
+    assert statistics.loc["MACPF", "IQM"] == "0.900 [0.900, 0.900]"
+    assert statistics.loc["QMIX", "P(MACPF better)"] == "1.000 [1.000, 1.000]"
+    (chart,) = charts(parted)
+    (loss,) = chart.training["loss td"]["QMIX"].to_dict("records")
+    assert (loss["env_step"], loss["mean"], loss["seeds"]) == (200, 1.0, 3)
+    assert chart.lines[0].single.columns.tolist() == [0, 1, 2]
 
 
 def test_pictures_over_the_limit_are_named_instead(tmp_path):
