@@ -52,10 +52,9 @@ def page(write_evaluations, tmp_path_factory) -> Path:
     write_evaluations(root, [0.0, 0.1], map="8m", budget="smoke")
     write_evaluations(root, [-12.0, 8.0], env="matrix_game", map="p4_12", algo="macpf", backend="builtin")
     frames = [Image.new("P", (40, 30), colour) for colour in (1, 2)]
-    frames[0].save(root / "random_3m.gif", save_all=True, append_images=frames[1:], duration=100, loop=0)
-    deep = root / "smac" / "MMM2" / "macpf" / ("a_long_name_without_a_break" * 6)
-    deep.mkdir(parents=True, exist_ok=True)
-    frames[0].save(deep / "episode.gif")
+    deep = root / ("a_long_name_without_a_break" * 6)
+    deep.mkdir()
+    frames[0].save(deep / "random_3m.gif", save_all=True, append_images=frames[1:], duration=100, loop=0)
     path = root / "report.html"
     write_report(load_runs(root), path, root)
     return path
