@@ -256,6 +256,9 @@ def _figures(options: argparse.Namespace) -> None:
     if not found:
         raise AnalysisError(f"no published study in {options.results}: see docs/results.md")
     for study in found:
+        if not load_runs(study).report["counts"].any():
+            print(f"{study}: none of its runs is whole yet, so there is nothing to draw")
+            continue
         for command in Manifest.read(study).draw:
             print(f"python -m analysis {command} --runs {study} --out {options.out / study.name}")
             if main([*command.split(), "--runs", str(study), "--out", str(options.out / study.name)]):

@@ -150,3 +150,14 @@ def test_figures_are_drawn_from_the_archive_alone(study: Path, tmp_path: Path, c
     assert "2 of 75 planned runs are finished" in table
     assert json.loads((study / INDEX).read_text())["layout"] == 1
     assert "python -m analysis table1 --runs" in capsys.readouterr().out
+
+
+def test_a_study_without_a_whole_run_spoils_no_other(study: Path, tmp_path: Path, capsys) -> None:
+    publish(make_runs(spread(0)), study)
+    begun = study.with_name("begun")
+    begun.mkdir()
+    (begun / MANIFEST).write_text(yaml.safe_dump(MANIFEST_OF))
+    publish(make_runs(spread(0, "macpf", state="short")), begun)
+    assert main(["figures", "--results", str(study.parent), "--out", str(tmp_path / "figures")]) == 0
+    assert f"{begun}: none of its runs is whole yet" in capsys.readouterr().out
+    assert (tmp_path / "figures" / "table1" / "table1.md").exists()
