@@ -36,11 +36,11 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
 
 
-def load_runs(where: Path | str) -> Runs:
+def load_runs(where: Path | str, metrics: str = "") -> Runs:
     """See `analysis.runs.load_runs`."""
     from analysis.runs import load_runs as load
 
-    return load(where)
+    return load(where, metrics)
 
 
 def _status(options: argparse.Namespace) -> None:
@@ -55,9 +55,12 @@ def _status(options: argparse.Namespace) -> None:
     status(options.runs, options.plan, live=console.is_terminal and not options.once, console=console)
 
 
-def _load(options: argparse.Namespace) -> Runs:
-    """The runs but those left out, with a line on the error stream if there are some that no command can use."""
-    runs = load_runs(options.runs)
+def _load(options: argparse.Namespace, metrics: str = "") -> Runs:
+    """The runs but those left out, with a line on the error stream if there are some that no command can use.
+
+    Their frame holds only metrics that begin with `metrics`.
+    """
+    runs = load_runs(options.runs, metrics)
     if runs.warning:
         print(f"analysis: {runs.warning}", file=sys.stderr)
     runs = runs.without(options.exclude)
@@ -119,7 +122,7 @@ def _of_maps(options: argparse.Namespace) -> None:
     from analysis.tables.beside_paper import write_table
 
     experiment = Experiment.read(options.name)
-    found = find(_load(options), experiment, options.budget, options.backend)
+    found = find(_load(options, "eval/"), experiment, options.budget, options.backend)
     if options.name.startswith("table"):
         print(*write_table(found, options.out), sep="\n")
         return
@@ -141,7 +144,7 @@ def _own(options: argparse.Namespace) -> None:
     if wrong := [key for key, equals, _ in pairs if not equals]:
         raise AnalysisError(f"--where {wrong[0]} has no value: SETTING=VALUES")
     where = {key: value for key, _, value in pairs}
-    found = chosen(_load(options), options.experiment, where, options.budget, options.backend)
+    found = chosen(_load(options, "eval/"), options.experiment, where, options.budget, options.backend)
     if options.name == "curves":
         _print_curves(options, found, evaluated(found.frame))
         return
@@ -167,7 +170,7 @@ def _statistics(options: argparse.Namespace) -> None:
     from analysis.normalisation import refuse_other_rules
     from analysis.tables.aggregates import aggregates, write_aggregates
 
-    runs = _load(options)
+    runs = _load(options, "eval/")
     found = find(runs, Experiment.read(options.experiment), options.budget, options.backend)
     refuse_other_rules({run: runs.configs[run] for run in found.report["run"]})
     comparison = compare(found, _policies(options.experiment))

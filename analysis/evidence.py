@@ -110,15 +110,23 @@ class Evidence:
     @cached_property
     def missing(self) -> frozenset[tuple[str, str, int]]:
         """Those of them that are not finished, or have no score."""
-        scored = set(self.frame["run"][self.frame["metric"].str.startswith("eval/")])
+        scored = set(self._evaluations["run"].unique())
         done = self.report[(self.report["state"] == FINISHED) & self.report["run"].isin(scored)]
         return self.planned - set(places(done))
+
+    @cached_property
+    def _evaluations(self) -> pd.DataFrame:
+        return self.frame[self.frame["metric"].str.startswith("eval/")]
+
+    @cached_property
+    def _by_run(self) -> dict[Any, pd.DataFrame]:
+        return dict(iter(self._evaluations.groupby("run")))
 
     def lines(self, map: str, algo: str, policy: str = names.INDEPENDENT) -> pd.DataFrame:
         """The scores of one policy in the runs of a cell; `independent` is whichever policy a run puts first."""
         runs = self.report["run"][(self.report[names.MAP] == map) & (self.report[names.ALGO] == algo)]
         metric = {run: names.score(_policy(self.configs.get(run, {}), policy), self.score) for run in runs}
-        own = self.frame[self.frame["run"].isin(runs)]
+        own = pd.concat([self._evaluations.iloc[:0], *(self._by_run[run] for run in runs if run in self._by_run)])
         return own[own["metric"] == own["run"].map(metric)]
 
     def scores(self, map: str, algo: str, policy: str = names.INDEPENDENT) -> pd.DataFrame:
@@ -158,9 +166,10 @@ class Evidence:
 
     @property
     def digest(self) -> str:
-        """Eight digits that tell these numbers from any others."""
+        """Eight digits that tell these evaluations and sampled episodes from any others."""
         of = blake2b("\n".join(sorted(self.report["run"] + self.report["origin"])).encode(), digest_size=4)
-        of.update(np.ascontiguousarray(self.frame["value"].to_numpy(dtype=np.float64)).tobytes())
+        drawn = self.frame["value"][self.frame["metric"].str.startswith(("eval/", "sampled/"))]
+        of.update(np.ascontiguousarray(drawn.to_numpy(dtype=np.float64)).tobytes())
         return of.hexdigest()
 
     @property

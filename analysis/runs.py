@@ -75,9 +75,10 @@ class Runs:
     def only(self, report: pd.DataFrame) -> "Runs":
         """Only the runs in these lines of the report."""
         kept = set(report["run"])
+        whole = len(kept) == len(self.report)
         return replace(
             self,
-            frame=self.frame[self.frame["run"].isin(kept)],
+            frame=self.frame if whole else self.frame[self.frame["run"].isin(kept)],
             report=report,
             configs={run: config for run, config in self.configs.items() if run in kept},
             left_out={run: why for run, why in self.left_out.items() if run in kept},
@@ -114,8 +115,12 @@ def short_commits(commits: "pd.Series[Any]") -> list[str]:
     return list(dict.fromkeys(commit[:9] + "+" * commit.endswith("-dirty") for commit in whole))
 
 
-def load_runs(source: Source | Path | str) -> Runs:
+def load_runs(source: Source | Path | str, metrics: str = "") -> Runs:
     """Load every run of a source, of the folder at a path, or of ``wandb:entity/project``.
+
+    Args:
+        source: where they are.
+        metrics: how those begin that the frame holds; the report is of all.
 
     Raises:
         AnalysisError: there is no such folder or project, no run in it, or the server does not give all of it.
@@ -140,10 +145,15 @@ def load_runs(source: Source | Path | str) -> Runs:
         line = {**identity(configs[run]), **_completeness(ordered, values, configs[run])}
         ends = [segment.why for segment in ordered if segment.why]
         lines.append({"run": run, **line, "note": "; ".join(filter(None, (why, *ends[-1:])))})
-        parts.append(values)
+        parts.append(_starting(values, metrics))
     report = pd.DataFrame(lines, columns=REPORT_COLUMNS)
     report["note"] = _remarks(report)
     return Runs(_frame(parts, report), report, configs, left_out)
+
+
+def _starting(values: pa.Table, metrics: str) -> pa.Table:
+    """Only the lines of metrics that begin so."""
+    return values.filter(pc.starts_with(values["metric"].cast(pa.string()), metrics)) if metrics else values
 
 
 def _on_disk(path: Path) -> Source:

@@ -328,7 +328,7 @@ def test_verify_says_the_verdict_with_its_exit_code(verdict, code, monkeypatch, 
     runs = make_runs(*(matrix_run("qmix", seed, end if seed or verdict == CONTRADICTED else 0.0) for seed in range(5)))
     if verdict == UNDECIDED:
         runs = make_runs(*(matrix_run("qmix", seed, 0.0) for seed in range(4)))
-    monkeypatch.setattr(command, "load_runs", lambda _: runs)
+    monkeypatch.setattr(command, "load_runs", lambda *_: runs)
     assert command.main(["verify", "figure4-qmix", "--runs", str(tmp_path), "--yes", "threads=1"]) == code
     assert trained[0][2:] == [
         *("macpf.runs.reproduce", "figure4", "--runs", str(tmp_path), "--budget", "paper"),
@@ -534,7 +534,7 @@ def test_a_mean_that_is_nan_decides_nothing(methods):
 
 
 def test_the_command_prints_the_ledger_and_writes_it(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(command, "load_runs", lambda _: make_runs(*smac_runs()))
+    monkeypatch.setattr(command, "load_runs", lambda *_: make_runs(*smac_runs()))
     assert command.main(["claims", "--out", str(tmp_path)]) == 0
     written = pd.read_csv(tmp_path / "claims.csv", keep_default_na=False)
     assert list(written["id"]) == [claim.id for claim in CLAIMS]

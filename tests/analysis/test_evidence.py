@@ -1,6 +1,7 @@
 """Whatever is wrong with runs stands in everything that is made of them; one's own experiments draw themselves."""
 
 import json
+import re
 
 import matplotlib as mpl
 import numpy as np
@@ -13,6 +14,7 @@ from analysis.claims import ledger
 from analysis.claims.evidence import gather
 from analysis.comparison import compare
 from analysis.differences import apart, chosen
+from analysis.errors import AnalysisError
 from analysis.evidence import Experiment
 from analysis.experiments import find
 from analysis.figures.curves import curve_table, draw, spread
@@ -20,6 +22,7 @@ from analysis.figures.figure4_data import collect
 from analysis.lengths import full_length
 from analysis.report.page import gather as gather_report
 from analysis.report.page import render
+from analysis.runs import load_runs
 from analysis.selection import select
 from analysis.tables import aggregates
 from analysis.tables.beside_paper import write_table
@@ -107,6 +110,31 @@ def test_every_fault_stands_in_the_report():
     assert all(tells(page, place, fault) for place, fault in faults.items())
 
 
+def test_a_run_that_is_there_twice_is_in_no_number_and_is_named():
+    maps, algos = ("simple_spread", "line_control"), ("macpf", "qmix", "fop")
+    random = np.random.default_rng(0)
+    twice = (maps[random.integers(2)], algos[random.integers(3)], int(random.integers(5)))
+    runs = [one("mpe", map_, algo, k, "") for map_ in maps for algo in algos for k in range(5)]
+    frame, line = one("mpe", *twice, "")
+    other = line["run"] + "@ffffffff"
+    runs = make_runs(*runs, (frame.assign(run=other, value=-99.0), line | {"run": other, "origin": "f" * 32}))
+    with pytest.raises(AnalysisError, match=re.escape(f"{line['run']} and {other} are one run begun by two people")):
+        find(runs, Experiment("table1", "mpe", maps, algos, tuple(range(5))))
+    assert other in " ".join(ledger(gather(runs)).set_index("id").loc["table1-best", ["evidence"]])
+    report = gather_report(runs, None)
+    assert other in render(report)
+    assert not any((chart.lines and chart.map == twice[0]) for chart in report.charts)
+    assert find(runs.without(["@ffffffff"]), Experiment("t", "mpe", maps, algos, tuple(range(5)))).not_whole == ""
+
+
+def test_only_the_metrics_that_are_asked_for_are_held(tmp_path, write_run):
+    rows = [{"env_step": 100 * k, "eval/independent/return": 1.0, "train/loss/td": 2.0} for k in range(2)]
+    write_run(tmp_path, rows, total=100)
+    few, all_ = load_runs(tmp_path, "eval/"), load_runs(tmp_path)
+    assert set(few.frame["metric"]) == {"eval/independent/return"} < set(all_.frame["metric"])
+    pd.testing.assert_frame_equal(few.report, all_.report)
+
+
 def two_rates(**changes):
     runs = []
     for rate in (0.001, 0.0005):
@@ -129,7 +157,7 @@ def test_two_learning_rates_of_one_algorithm_are_two_methods_named_by_the_key_th
 
 
 def test_any_experiment_is_drawn_with_its_missing_runs(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(command, "load_runs", lambda _: two_rates(budget="laptop"))
+    monkeypatch.setattr(command, "load_runs", lambda *_: two_rates(budget="laptop"))
     arguments = ["--out", str(tmp_path), "--no-caption"]
     assert command.main(["curves", "release_grid", *arguments]) == 0
     assert "Missing: " in (tmp_path / "release_grid.txt").read_text()
@@ -153,7 +181,7 @@ def test_a_run_says_itself_what_its_score_and_policies_are():
 
 def test_published_runs_of_the_real_game_stand_beside_ours_and_are_never_pooled(monkeypatch, tmp_path, capsys):
     runs = [make_run(np.linspace(0, 0.9, 12), algo, "MMM2", seed) for algo in ("qmix", "macpf") for seed in range(2)]
-    monkeypatch.setattr(command, "load_runs", lambda _: make_runs(*runs))
+    monkeypatch.setattr(command, "load_runs", lambda *_: make_runs(*runs))
     assert command.main(["figure5", "--real-game", "--no-caption", "--out", str(tmp_path)]) == 0
     assert "StarCraft II 4.6.2" in (tmp_path / "figure5.txt").read_text()
     ours, theirs = (pd.read_csv(tmp_path / f"figure5{which}.csv") for which in ("", "_real_game"))
@@ -162,7 +190,7 @@ def test_published_runs_of_the_real_game_stand_beside_ours_and_are_never_pooled(
     assert theirs[theirs["map"] == "MMM2"]["median"].iloc[-1] == pytest.approx(
         0.61, abs=0.1
     )  # of the last five evaluations
-    monkeypatch.setattr(command, "load_runs", lambda _: make_runs(make_run([0.1, 0.2], "fop", "MMM2")))
+    monkeypatch.setattr(command, "load_runs", lambda *_: make_runs(make_run([0.1, 0.2], "fop", "MMM2")))
     assert command.main(["curves", "--real-game", "--out", str(tmp_path)]) == 2
     assert "leave out --real-game" in capsys.readouterr().err
 

@@ -65,7 +65,7 @@ def test_the_command_writes_a_file_and_says_what_it_lacks(monkeypatch, tmp_path,
         make_run([math.nan], "qmix", seed=1),
         make_run([0.2], "qmix", state="short", seed=2),
     ]
-    monkeypatch.setattr(command, "load_runs", lambda _: make_runs(*runs))
+    monkeypatch.setattr(command, "load_runs", lambda *_: make_runs(*runs))
     arguments = ["export", "--to", str(tmp_path / "new" / "runs.json")]
     said = {
         (): (["seed_0"], ["Left out: QMIX seed 1 (diverged); QMIX seed 2 (short at 0 of 0 env steps)."]),

@@ -79,7 +79,7 @@ def test_figure_6_compares_both_policies_of_macpf():
 
 
 def run_command(monkeypatch, runs, *arguments):
-    monkeypatch.setattr(command, "load_runs", lambda _: make_runs(*runs))
+    monkeypatch.setattr(command, "load_runs", lambda *_: make_runs(*runs))
     return command.main([str(argument) for argument in arguments])
 
 
