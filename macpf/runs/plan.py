@@ -28,7 +28,7 @@ DEFAULT_SPEED = {"matrix_game": 300.0, "multigoal": 300.0, "mpe": 600.0, "smac":
 DEFAULT_MEGABYTES = {"matrix_game": 1.0, "multigoal": 2.0, "mpe": 5.0, "smac": 20.0}
 
 #: Experiments that the paper does not have.
-BEYOND = ("outcomes",)
+BEYOND = ("battle", "outcomes", "release_curve", "release_grid", "release_toggles")
 
 #: Most runs of one sweep; each is composed and checked before the first starts.
 MOST_RUNS = 10_000

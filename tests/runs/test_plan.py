@@ -60,8 +60,15 @@ def test_values_typed_after_an_experiment_replace_its_own():
     ]
 
 
+def test_all_stands_for_the_papers_figures_and_tables_alone():
+    assert check_names(["all"]) == [
+        *("figure1", "figure2", "figure4", "figure5", "figure6", "figure7", "figure8", "figure9"),
+        *("table1", "table2"),
+    ]
+
+
 def test_unknown_names_are_refused():
-    with pytest.raises(ConfigError, match=r"table3 .* choose from: all, figure"):
+    with pytest.raises(ConfigError, match=r"table3 .* choose from: all, battle, figure"):
         check_names(["table3"])
 
 

@@ -9,7 +9,11 @@ from macpf.configuration import CONF, compose, sweep_params
 from macpf.runs.build import build, settle
 from macpf.runs.errors import ConfigError
 
-MAPS = sorted(path.stem for path in (CONF / "map").glob("*.yaml") if "env: smac" in path.read_text())
+MAPS = sorted(
+    path.stem
+    for path in (CONF / "map").glob("*.yaml")
+    if "env: smac" in path.read_text() and not path.stem.startswith("smacv2_")
+)
 #: What the authors' own files say, where the paper says otherwise or nothing.
 RELEASED = {
     "macpf": {
