@@ -135,9 +135,9 @@ def _own(options: argparse.Namespace) -> None:
     from analysis.differences import chosen
     from analysis.evidence import evaluated
     from analysis.tables.beside_paper import write_table
-    from macpf.configuration import CONF
+    from macpf.choices import choices
 
-    known = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+    known = choices("experiment")
     if options.experiment not in (None, *known):
         raise AnalysisError(f"no conf/experiment/{options.experiment}.yaml; there are: {', '.join(known)}")
     pairs = [text.partition("=") for text in options.where]

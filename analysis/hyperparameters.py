@@ -10,7 +10,7 @@ import hydra
 import pandas as pd
 from omegaconf import OmegaConf
 
-from macpf.configuration import CONF
+from macpf.choices import CONF, choices
 
 HEAD = """# Hyperparameters
 
@@ -42,7 +42,7 @@ def page() -> str:
 def defaults() -> pd.DataFrame:
     """One column for each algorithm, one row for each setting."""
     columns = {}
-    for algo in _algorithms():
+    for algo in choices("algo"):
         own = _own(algo)
         if own.family == algo:
             columns[algo] = _settings(own)
@@ -52,7 +52,7 @@ def defaults() -> pd.DataFrame:
 def variants() -> pd.DataFrame:
     """One row for each variant of an algorithm; names are in backticks, as Markdown has them."""
     rows = []
-    for algo in _algorithms():
+    for algo in choices("algo"):
         family = _own(algo).family
         if family != algo:
             own, base = (_settings(_own(name)) for name in (algo, family))
@@ -85,10 +85,6 @@ def _said(path: Path) -> str:
     """The first comment of a file, which has no meaning to any program; empty if there is none."""
     comments = (line.removeprefix("# ") for line in path.read_text().splitlines() if line.startswith("# "))
     return next((text.removeprefix("Source: ") for text in comments if not text.startswith("@package")), "")
-
-
-def _algorithms() -> list[str]:
-    return sorted(path.stem for path in (CONF / "algo").glob("*.yaml"))
 
 
 def _settings(node: Any, prefix: str = "") -> dict[str, str]:

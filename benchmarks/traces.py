@@ -17,14 +17,14 @@ from pathlib import Path
 import torch
 
 from benchmarks.conftest import Shape, make_algorithm
-from macpf.configuration import CONF
+from macpf.choices import choices
 from macpf.learning.schedules import Clock
 
 TRACES = Path(__file__).with_name("traces.json")
 UPDATES = 50
 #: Small, but with several agents, ragged episodes and agent features.
 SHAPE = Shape(B=4, T=6, N=3, O=5, S=7, A=4, F=2)
-ALGORITHMS = sorted(path.stem for path in (CONF / "algo").glob("*.yaml") if path.stem != "central")
+ALGORITHMS = [algo for algo in choices("algo") if algo != "central"]
 
 
 def kind() -> str:

@@ -6,7 +6,6 @@ import difflib
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import hydra
@@ -15,8 +14,7 @@ from hydra_plugins.hydra_submitit_launcher.config import SlurmQueueConf
 from omegaconf import DictConfig, OmegaConf
 
 from macpf import yaml_files
-
-CONF = Path(__file__).parents[1] / "conf"
+from macpf.choices import CONF as CONF
 
 
 def _options(group: str) -> set[str]:

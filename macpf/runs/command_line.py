@@ -16,9 +16,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from macpf import yaml_files
-from macpf.configuration import CONF
+from macpf.choices import CONF, choices
 from macpf.runs.errors import ConfigError
-from macpf.runs.help import choices
 
 #: Keys that hold a folder.
 FOLDERS = ("run", "outputs", "init_from")

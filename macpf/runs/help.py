@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import textwrap
 from collections import defaultdict
-from pathlib import Path
 
 import yaml
 
-CONF = Path(__file__).parents[2] / "conf"
+from macpf.choices import CONF, choices
+
 #: The groups of which one types a choice.
 GROUPS = ("algo", "budget", "profile", "tracking", "experiment", "hydra/launcher")
 WIDTH = 110
@@ -55,11 +55,6 @@ def text() -> str:
     """The whole help."""
     groups = {group: choices(group) for group in GROUPS}
     return TEXT.format(maps=_listed(maps_by_env()), groups=_listed(groups))
-
-
-def choices(group: str) -> list[str]:
-    """The names that a group has in this repository."""
-    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
 def maps_by_env() -> dict[str, list[str]]:

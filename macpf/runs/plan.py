@@ -17,7 +17,8 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, RangeSweep
 
-from macpf.configuration import CONF, compose, sweep_params
+from macpf.choices import choices
+from macpf.configuration import compose, sweep_params
 from macpf.records.standing import FINISHED, STATES, Standing, begun, standing
 from macpf.runs.command_line import check_additions, check_choices
 from macpf.runs.errors import ConfigError
@@ -57,7 +58,7 @@ class Cost:
 
 def experiments() -> list[str]:
     """The figures and tables that need runs."""
-    return sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+    return choices("experiment")
 
 
 def sweep_of(experiment: str, budget: str, seeds: int | None, backend: str | None, more: Sequence[str]) -> list[str]:

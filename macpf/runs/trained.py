@@ -10,9 +10,10 @@ from typing import Any, cast
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
+from macpf.choices import choices
 from macpf.records.files import Damaged
 from macpf.records.ledger import NAME, Ledger, Manifest
-from macpf.runs.command_line import choices, runs_named
+from macpf.runs.command_line import runs_named
 from macpf.runs.errors import ConfigError, RunRefused
 
 #: What may be typed beside `env` and `map`: how a trained run is played, not what it is.
