@@ -20,7 +20,7 @@ def parser_of_all() -> argparse.ArgumentParser:
         "folder or on a server.",
         epilog="Runs are made by `make demo` or, for instance, `python run.py -m +experiment=figure4`.",
     )
-    commands = parser.add_subparsers(required=True, metavar="command")
+    commands = parser.add_subparsers(required=True, metavar="command", dest="command")
     runs = Parser(add_help=False)
     runs.add_argument(
         "--runs",
@@ -51,7 +51,7 @@ def parser_of_all() -> argparse.ArgumentParser:
     out = Parser(add_help=False)
     out.add_argument("--out", type=folder, default=Path("figures"), metavar="DIR", help="default: %(default)s")
 
-    completeness = commands.add_parser(
+    commands.add_parser(
         "completeness",
         parents=[runs],
         help="how complete each run is",
@@ -60,7 +60,6 @@ def parser_of_all() -> argparse.ArgumentParser:
         "(stopped in order), crashed (or still going on), no data. The last column says what else is wrong. "
         "docs/analysis_sources.md explains all columns.",
     )
-    completeness.set_defaults(command="completeness")
 
     figure4 = commands.add_parser(
         "figure4",
@@ -71,7 +70,6 @@ def parser_of_all() -> argparse.ArgumentParser:
     )
     figure4.add_argument("--map", help="the payoff matrix to show")
     figure4.add_argument("--macpf", metavar="ALGO", help="the MACPF variant to show (default: a figure for each)")
-    figure4.set_defaults(command="figure4")
 
     outcomes = commands.add_parser(
         "outcomes",
@@ -81,15 +79,13 @@ def parser_of_all() -> argparse.ArgumentParser:
         "optimum, with intervals. Its runs: python run.py -m +experiment=outcomes.",
     )
     outcomes.add_argument("--budget", help="the budget of the runs to count")
-    outcomes.set_defaults(command="outcomes")
 
-    figure1 = commands.add_parser(
+    commands.add_parser(
         "figure1",
         parents=[runs, chosen, drawing, out],
         help="the multi-goal game: where sampled episodes go",
         description="Write Figure 1 as PDF and PNG, its episodes and the goals that each run reaches as CSV.",
     )
-    figure1.set_defaults(command="figure1")
 
     for name, what in (
         ("figure2", "the two joint policies that MACPF learns in a coordination game"),
@@ -102,7 +98,6 @@ def parser_of_all() -> argparse.ArgumentParser:
             description=f"Write {name}: {what}.",
         )
         figure.add_argument("--macpf", default="macpf", metavar="ALGO", help="the MACPF variant (default: %(default)s)")
-        figure.set_defaults(command=name)
 
     of_maps = {f"figure{n}": "learning curves" for n in range(5, 10)}
     of_maps |= {"table1": "the particle tasks beside the paper", "table2": "all SMAC maps beside the paper"}
@@ -147,7 +142,6 @@ def parser_of_all() -> argparse.ArgumentParser:
         "mean: docs/analysis.md.",
     )
     statistics.add_argument("experiment", nargs="?", choices=of_maps, default="table2", help="default: %(default)s")
-    statistics.set_defaults(command="statistics")
 
     export = commands.add_parser(
         "export",
@@ -157,7 +151,6 @@ def parser_of_all() -> argparse.ArgumentParser:
         "mapping: docs/analysis.md.",
     )
     export.add_argument("--to", type=folder, required=True, metavar="FILE")
-    export.set_defaults(command="export")
 
     metrics = commands.add_parser(
         "metrics",
@@ -168,7 +161,6 @@ def parser_of_all() -> argparse.ArgumentParser:
     )
     metrics.add_argument("--to", type=folder, required=True, metavar="DIR")
     metrics.add_argument("--tensorboard", action="store_true", help="event files; needs its package")
-    metrics.set_defaults(command="metrics")
 
     claims = commands.add_parser(
         "claims",
@@ -178,7 +170,6 @@ def parser_of_all() -> argparse.ArgumentParser:
         "runs in the folder, and write them as claims.csv and claims.md. What decides: docs/analysis.md.",
     )
     claims.add_argument("--map", help="the payoff matrix to judge the matrix game by (default: figure4's)")
-    claims.set_defaults(command="claims")
 
     calibration = commands.add_parser(
         "calibration",
@@ -188,7 +179,6 @@ def parser_of_all() -> argparse.ArgumentParser:
     )
     calibration.add_argument("--seeds", type=_count, default=5, help="runs of each cell (default: %(default)s)")
     calibration.add_argument("--draws", type=_count, default=2000, help="tables drawn (default: %(default)s)")
-    calibration.set_defaults(command="calibration")
 
     verify = commands.add_parser(
         "verify",
@@ -201,7 +191,6 @@ def parser_of_all() -> argparse.ArgumentParser:
     verify.add_argument("claim", help="its id: `python -m analysis claims` lists them")
     verify.add_argument("--budget", default="paper", help="default: %(default)s")
     verify.add_argument("--backend", help="of SMAC")
-    verify.set_defaults(command="verify")
 
     hyperparameters = commands.add_parser(
         "hyperparameters",
@@ -211,7 +200,6 @@ def parser_of_all() -> argparse.ArgumentParser:
     hyperparameters.add_argument(
         "--out", type=folder, default=Path("docs/hyperparameters.md"), metavar="FILE", help="default: %(default)s"
     )
-    hyperparameters.set_defaults(command="hyperparameters")
 
     report = commands.add_parser(
         "report",
@@ -231,7 +219,6 @@ def parser_of_all() -> argparse.ArgumentParser:
         metavar="DIR",
         help="one more folder of GIFs; repeatable",
     )
-    report.set_defaults(command="report")
 
     publish = commands.add_parser(
         "publish",
@@ -241,7 +228,6 @@ def parser_of_all() -> argparse.ArgumentParser:
         "diverged or are not finished. Read them back with --runs results/<study>. docs/results.md explains it.",
     )
     publish.add_argument("--to", type=folder, required=True, metavar="DIR", help="results/<study>")
-    publish.set_defaults(command="publish")
 
     figures = commands.add_parser(
         "figures",
@@ -250,7 +236,6 @@ def parser_of_all() -> argparse.ArgumentParser:
     )
     figures.add_argument("--results", type=folder, default=Path("results"), metavar="DIR", help="default: %(default)s")
     figures.add_argument("--out", type=folder, default=Path("figures"), metavar="DIR", help="default: %(default)s")
-    figures.set_defaults(command="figures")
 
     status = commands.add_parser(
         "status",
@@ -260,7 +245,6 @@ def parser_of_all() -> argparse.ArgumentParser:
     )
     status.add_argument("--plan", metavar="NAME", help="only what one command needs, e.g. table2-paper")
     status.add_argument("--once", action="store_true", help="print once, also on a terminal")
-    status.set_defaults(command="status")
 
     return parser
 

@@ -30,7 +30,7 @@ def family(algo: str) -> str:
     for folder in yaml_files.OPENED:
         path = folder / "algo" / f"{algo}.yaml"
         if path.exists():
-            said = yaml_files.plain(path)
+            said = yaml_files.load(path)
             base = next((str(name) for name in said.get("defaults", []) if name not in ("_self_", algo)), None)
             return str(said.get("family", family(base) if base else algo))
     return algo

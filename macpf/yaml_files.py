@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import functools
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,49 +49,35 @@ class FileConfigSource(file_config_source.FileConfigSource):
         path = Path(self.path) / self._normalize_file_name(config_path)
         if not path.exists():
             return super().load_config(config_path)
-        check(path)
-        stat = path.stat()
-        version = (stat.st_mtime_ns, stat.st_size)
-        if _READ.get(path, (None,))[0] != version:
-            try:
-                _READ[path] = (version, super().load_config(config_path))
-            except (yaml.YAMLError, ValueError) as error:
-                raise BrokenFile(f"{path}: {' '.join(str(error).split())}; mend it there") from error
-        read = _READ[path][1]
-        return replace(read, provider=self.provider, config=copy.deepcopy(read.config))
+        config = load(path)
+        with path.open(encoding="utf-8") as file:
+            header = self._get_header_dict(file.read(512))
+        return ConfigResult(config=config, path=f"{self.scheme()}://{self.path}", provider=self.provider, header=header)
 
 
-#: Files as they were read, by size and time of change: a plan composes the same ones many hundred times.
-_READ: dict[Path, tuple[tuple[int, int], ConfigResult]] = {}
 SourcesRegistry.instance().types[FileConfigSource.scheme()] = FileConfigSource
 
 
 def load(path: Path) -> DictConfig:
-    """A file of settings.
-
-    Raises:
-        BrokenFile: it cannot be read, or can be read in two ways.
-    """
-    check(path)
-    loaded = OmegaConf.load(path)
-    assert isinstance(loaded, DictConfig)
-    return loaded
-
-
-def plain(path: Path) -> dict[str, Any]:
-    """A file's settings as they stand there, references unresolved.
+    """A file of settings, which the caller may change.
 
     Raises:
         BrokenFile: it cannot be read, or can be read in two ways.
     """
     check(path)
     stat = path.stat()
-    return _plain(path, stat.st_mtime_ns, stat.st_size)
+    return copy.deepcopy(_loaded(path.absolute(), stat.st_mtime_ns, stat.st_size))
 
 
-@functools.lru_cache(maxsize=64)
-def _plain(path: Path, mtime: int, size: int) -> dict[str, Any]:
-    return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+@functools.lru_cache(maxsize=1024)
+def _loaded(path: Path, mtime: int, size: int) -> DictConfig:
+    """A file as it was then: plans compose the same ones many hundred times."""
+    try:
+        loaded = OmegaConf.load(path)
+    except (yaml.YAMLError, ValueError) as error:
+        raise BrokenFile(f"{path}: {' '.join(str(error).split())}; mend it there") from error
+    assert isinstance(loaded, DictConfig)
+    return loaded
 
 
 def check(path: Path) -> None:

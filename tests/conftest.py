@@ -41,12 +41,13 @@ def one_thread() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _own_wandb_service() -> None:
-    """Commands that a test starts open a W&B service of their own, not that of an earlier test in this process.
-
-    It is not put back afterwards: by then that service may have been torn down.
-    """
+def _own_environment() -> Iterator[None]:
+    """What a test's sweep or W&B service says to its processes is not said to those of the next test."""
     os.environ.pop("WANDB_SERVICE", None)
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
 
 
 HOLDER = """

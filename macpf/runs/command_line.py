@@ -67,7 +67,7 @@ def with_quoted_folder(argument: str, many: bool = False) -> str:
         ConfigError: no folder is named.
     """
     key, equals, value = argument.partition("=")
-    if key == "checkpoint" and equals and value[:1] != "{":
+    if key == "checkpoint" and equals and value != "null" and value[:1] != "{":
         return f"checkpoint.name={','.join(map(_as_value, value.split(',')))}"
     if key not in FOLDERS or not equals:
         return argument

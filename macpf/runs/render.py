@@ -49,7 +49,6 @@ def render(cfg: DictConfig, typed: Iterable[str] = ()) -> None:
         print(chosen)
     env = make_env(one, "env.eval_parallel", 1, Seeds.of(cfg.seed).eval_env)
     if folder is None:
-        refuse_policy_without_run(cfg)
         team = random_team(cfg.seed)
     else:
         about, algorithm = team_of(one, PLACES[choose_device(cfg.device)].plays_on)
@@ -88,17 +87,6 @@ class Episode:
             over = bool((step.terminated | step.truncated)[0])
             yield self.env.draw(0)
         self.score = float(self.env.score(np.array([self.total], dtype=np.float32), step)[0])
-
-
-def refuse_policy_without_run(cfg: DictConfig) -> None:
-    """A random team has neither policies nor checkpoints.
-
-    Raises:
-        ConfigError: one was asked for.
-    """
-    for key, value in (("policy", cfg.policy), ("checkpoint", cfg.checkpoint.name)):
-        if value is not None:
-            raise ConfigError(f"{key}={value} is of a trained run; type run=<its folder>, too, or leave {key} out")
 
 
 def random_team(seed: int) -> Team:

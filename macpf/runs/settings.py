@@ -152,12 +152,20 @@ def check_run_settings(cfg: DictConfig) -> None:
     check("mode", Literal["train", "evaluate", "render"], cfg.mode)
     check("seed", Seed, cfg.seed)
     check("threads", Threads, cfg.threads)
-    check("checkpoint", CheckpointSettings, cfg.checkpoint)
+    checkpoints = check("checkpoint", CheckpointSettings, cfg.checkpoint)
     check("tracking", TrackingSettings, cfg.tracking)
     check("init_from", Annotated[str, AfterValidator(_folder)] | None, cfg.init_from)
     check("outputs", Annotated[str, AfterValidator(_folder)], cfg.outputs)
     choose_device(cfg.device)
     check("accelerate", Acceleration, cfg.accelerate)
+    if cfg.run is None:
+        _refuse_what_is_of_a_trained_run({"policy": cfg.policy, "checkpoint": checkpoints.name})
+
+
+def _refuse_what_is_of_a_trained_run(typed: dict[str, Any]) -> None:
+    for key, value in typed.items():
+        if value is not None:
+            raise ConfigError(f"{key}={value} is of a trained run; type run=<its folder>, too, or leave {key} out")
 
 
 def _folder(path: str) -> str:

@@ -79,10 +79,14 @@ def _history(leaf: str, value: Any, layers: list[list[Said]]) -> Iterator[str]:
     """The value, where it was set last, and where it had been set before."""
     told = [said for layer in layers for said in layer if leaf == said.key or leaf.startswith(f"{said.key}.")]
     yield f"{leaf} = {_shown(value)}"
-    for number, said in enumerate(reversed(told)):
-        refers = f"{said.value}, " if "${" in said.value and number == 0 else ""
-        before = f"  overrides {said.value} of" if number else f"  {refers}set in" if refers else "  set in"
-        yield f"{before} {said.where}{f'  # {said.comment}' if said.comment else ''}"
+    for said in reversed(told):
+        if said is not told[-1]:
+            what = f"overrides {said.value} of"
+        elif "${" in said.value:
+            what = f"{said.value}, set in"
+        else:
+            what = "set in"
+        yield f"  {what} {said.where}{f'  # {said.comment}' if said.comment else ''}"
 
 
 def _leaves(node: Any, key: str) -> Iterator[tuple[str, Any]]:
