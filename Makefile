@@ -8,7 +8,7 @@ FIGURES ?= figures
 # BACKEND=embedded|starcraft, YES=1, WAIT=1, and ARGS for run.py, e.g. ARGS="hydra.launcher.partition=short".
 BUDGET ?= paper
 .DEFAULT_GOAL := help
-.PHONY: help install demo figure4 report figures status test lint test-learning test-cuda test-faults test-slurm bench parity starcraft-doctor docs clean
+.PHONY: help install demo figure4 report figures status test lint test-learning test-cuda test-faults test-slurm bench parity starcraft-doctor docs site clean
 
 help: ## list the commands
 	@grep -hE '^[a-z0-9%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -88,6 +88,9 @@ starcraft-doctor: install ## can the real StarCraft II be played here, and if no
 
 docs: install ## write docs/hyperparameters.md again from conf/
 	$(BIN)/python -m analysis hyperparameters
+
+site: install ## build the documentation as a site in site/; broken links and anchors are errors
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 clean: ## remove .venv and caches; runs and figures stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks *.egg-info
