@@ -148,8 +148,7 @@ class Attempt:
         tracker.log(row.values for row in ledger.rows if unlogged is not None and row.number >= unlogged)
         episodes = self._journal(ledger.manifest.owner)
         self.trainer = trainer = Trainer(
-            *(parts, ledger, tracker, self.stop, folder.checkpoint),
-            *(episodes, cfg.checkpoint.every_seconds, self._report, self.checkpoints),
+            parts, ledger, tracker, self.stop, folder.checkpoint, episodes, self.checkpoints, self._report
         )
         if state is not None:
             trainer.resume(state)

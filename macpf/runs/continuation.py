@@ -25,7 +25,8 @@ from macpf.records.owner import Owner
 from macpf.records.standing import FINISHED, standing
 from macpf.runs import checkpoint, weights
 from macpf.runs.folder import RunFolder
-from macpf.runs.identity import Identity, commit, result_settings
+from macpf.runs.identity import Identity, result_settings
+from macpf.runs.trainer import made_with
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ def _why_not(folder: RunFolder, ledger: Ledger, device: str) -> str:
         return "the real game does not repeat itself"
     if device != "cpu":
         return f"device={device} is not known to repeat itself bit for bit"
-    here = {"commit": commit(), "torch": torch.__version__, "device": device, "threads": torch.get_num_threads()}
+    here = made_with(device) | {"torch": torch.__version__}
     for what, now in here.items():
         if others := [getattr(one, what) for one in ledger.attempts if getattr(one, what) != now]:
             return f"it was made with {what} {others[0]}, and this is {now}"

@@ -158,14 +158,14 @@ def check_run_settings(cfg: DictConfig) -> None:
     check("outputs", Annotated[str, AfterValidator(_folder)], cfg.outputs)
     choose_device(cfg.device)
     check("accelerate", Acceleration, cfg.accelerate)
-    if cfg.run is None:
-        _refuse_what_is_of_a_trained_run({"policy": cfg.policy, "checkpoint": checkpoints.name})
-
-
-def _refuse_what_is_of_a_trained_run(typed: dict[str, Any]) -> None:
-    for key, value in typed.items():
-        if value is not None:
+    for key, value in (("policy", cfg.policy), ("checkpoint", checkpoints.name)):
+        if value is not None and cfg.run is None:
             raise ConfigError(f"{key}={value} is of a trained run; type run=<its folder>, too, or leave {key} out")
+    if cfg.run is not None and cfg.mode == "train":
+        raise ConfigError(
+            f"run={cfg.run} is for mode=evaluate and mode=render; type one of them, or init_from={cfg.run} to begin "
+            "with its weights"
+        )
 
 
 def _folder(path: str) -> str:

@@ -138,9 +138,8 @@ class Trainer:
         stop: whether somebody wants it to stop.
         path: its checkpoint.
         journal: where its episodes are written as they are played.
-        save_every: seconds between periodic checkpoints.
-        report: called with the run's standing (env steps, score, speed, time left) at least at every evaluation.
-        keeping: which weights fall due, and whether a finished run may be continued; None: nothing is kept.
+        checkpoints: how often its state is saved, which weights are kept, whether the finished run may be continued.
+        report: called with its progress (env steps, score, speed, time left) at least at every evaluation.
     """
 
     def __init__(
@@ -151,13 +150,11 @@ class Trainer:
         stop: StopRequests,
         path: Path,
         journal: Journal,
-        save_every: float,
+        checkpoints: CheckpointSettings,
         report: Callable[[dict[str, Any]], None],
-        keeping: CheckpointSettings | None = None,
     ) -> None:
         self.parts, self.ledger, self.tracker, self.stop = parts, ledger, tracker, stop
-        self.path, self.journal, self.save_every, self.report = path, journal, save_every, report
-        self.keeping = keeping
+        self.path, self.journal, self.checkpoints, self.report = path, journal, checkpoints, report
         self.clock, self.meter = Clock(), Meter()
         self.health = Health(deferred=parts.placement.place.learns_on != "cpu")
         self.evaluated = -1  # number of the newest evaluation
@@ -228,7 +225,7 @@ class Trainer:
         if self.stop.pending():
             self.save()
             self.stop.stop()
-        if now - self.saved >= self.save_every:
+        if now - self.saved >= self.checkpoints.every_seconds:
             self.save()
         if now - self.reported >= 1.0:
             self.tell()
@@ -236,7 +233,7 @@ class Trainer:
     def keep_weights(self) -> None:
         """Write the weights that fell due since the last call."""
         now = self.clock.env_steps
-        for step in self.keeping.due(self.kept, now) if self.keeping else []:
+        for step in self.checkpoints.due(self.kept, now):
             manifest, spec = self.ledger.manifest, self.parts.rollout.env.spec
             kept = Weights.of(self.parts.algorithm.state_dict(), manifest, spec, now)
             kept.save(self.path.parent / FOLDER / f"{name_of(step)}{SUFFIX}")
@@ -269,22 +266,17 @@ class Trainer:
             }
         )
 
-    @property
-    def may_go_on(self) -> bool:
-        """Whether the replay outlives the run."""
-        return self.keeping is not None and self.keeping.keep_replay
-
     def save(self) -> None:
         """Write a checkpoint from which the run goes on bit for bit; never one of broken networks."""
         state = self._state()
-        if self.reached_budget and not self.may_go_on:
+        if self.reached_budget and not self.checkpoints.keep_replay:
             state["replay"]["first"] = state["replay"]["added"]  # nobody will sample any more
         checkpoint.save(self.path, self.ledger.manifest.owner, state, self.journal)
         self.saved = time.monotonic()
 
     def save_to_be_continued(self) -> None:
         """Keep the state before the last evaluation, if somebody may ask for a larger budget (`continuation`)."""
-        if self.may_go_on:
+        if self.checkpoints.keep_replay:
             path = RunFolder(self.path.parent).continuable
             checkpoint.save(path, self.ledger.manifest.owner, self._state(), self.journal, keep_previous=False)
 

@@ -56,7 +56,7 @@ SYNTAX = (
     "hydra.launcher.n_jobs=x", "hydra/sweeper=nope", "hydra.nope=3", "seed=" + 2000 * "[", "seed=é", "séed=3",
     "seed=0x10", "seed=1_0_", "seed=٣x", "env.make=null", "env.make=3", "env.make._target_=nope.Nope", "env.make._target_=3",
     "algo.learner=null", "algo.learner._target_=os.nope", "algo.learner._target_=json.dumps", "algo.replay=null", "env.kwargs=3",
-    "algo.replay=3", "budget={a:1}", "env={name:x}", "checkpoint=null", "checkpoint=5", "policy=dependent", "tracking=null", "map.payoff=[]", "map.payoff=[[1,2],[3]]",
+    "algo.replay=3", "budget={a:1}", "env={name:x}", "checkpoint=null", "checkpoint=5", "policy=dependent", "run=x", "tracking=null", "map.payoff=[]", "map.payoff=[[1,2],[3]]",
     "map.payoff=[[1,nan]]", "map.payoff=x", "map.name=..", "map.name=a/b", "map.name=", "budget.name=..", "algo.name=a/b",
     "env.name=../x", "env.backend=../x", "device=tpu", "device=null", "mode=play", "mode=null", "threads=100000",
     "env.parallel=100001", "env.eval_parallel=33", "budget.eval_episodes=33", "budget.eval_episodes=32000000",

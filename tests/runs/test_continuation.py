@@ -1,8 +1,6 @@
 """A finished run that goes on to a larger budget equals one that had it from the beginning, bit for bit."""
 
-import numpy as np
 import pytest
-import torch
 
 from macpf.configuration import compose
 from macpf.records.ledger import Ledger
@@ -29,24 +27,6 @@ def values_of(ledger):
     return [{k: v for k, v in row.values.items() if not k.startswith("time/")} for row in ledger.rows]
 
 
-def assert_same(one, other, where=""):
-    assert type(one) is type(other), where
-    if isinstance(one, dict):
-        assert one.keys() == other.keys(), where
-        for key in one:
-            assert_same(one[key], other[key], f"{where}/{key}")
-    elif isinstance(one, list | tuple):
-        assert len(one) == len(other), where
-        for k, pair in enumerate(zip(one, other, strict=True)):
-            assert_same(*pair, f"{where}/{k}")
-    elif isinstance(one, torch.Tensor):
-        assert torch.equal(one, other), where
-    elif isinstance(one, np.ndarray):
-        np.testing.assert_array_equal(one, other, where)
-    else:
-        assert one == other, where
-
-
 def without_times(state):
     return {key: value for key, value in state.items() if key not in ("seconds", "owner", "rows")}
 
@@ -64,7 +44,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_it_equals_a_run_that_had_the_budget_from_the_beginning(tmp_path, capsys, case):
+def test_it_equals_a_run_that_had_the_budget_from_the_beginning(assert_same, tmp_path, capsys, case):
     overrides, short, long = CASES[case]
     _, whole, whole_ledger = trained(tmp_path / "whole", long, *overrides, "checkpoint.keep_replay=true")
     folder, *_ = trained(tmp_path / "parts", short, *overrides, "checkpoint.keep_replay=true")
@@ -79,7 +59,7 @@ def test_it_equals_a_run_that_had_the_budget_from_the_beginning(tmp_path, capsys
     assert ledger.missing == 0
 
 
-def test_once_more_and_again(tmp_path):
+def test_once_more_and_again(assert_same, tmp_path):
     """From 40 over 80 to 120, the second time from the longer one; the shorter ones stay as they are."""
     overrides = ["algo=qmix", *GAME, "checkpoint.keep_replay=true", "checkpoint.keep=[24]"]
     _, whole, _ = trained(tmp_path / "whole", 120, *overrides)
@@ -116,7 +96,7 @@ def test_why_not(tmp_path, capsys, change, why):
 def test_other_code_begins_anew(tmp_path, capsys, monkeypatch):
     overrides = ["algo=qmix", *GAME, "checkpoint.keep_replay=true"]
     trained(tmp_path, 40, *overrides)
-    monkeypatch.setattr("macpf.runs.continuation.commit", lambda: "another")
+    monkeypatch.setattr("macpf.runs.trainer.commit", lambda: "another")
     trained(tmp_path, 80, *overrides)
     assert "and this is another" in capsys.readouterr().out
 

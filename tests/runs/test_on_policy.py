@@ -7,7 +7,7 @@ from macpf.experience.journal import Journal
 from macpf.runs.build import build
 from macpf.runs.memory import replay_estimate
 from macpf.runs.preemption import StopRequests
-from macpf.runs.settings import TrackingSettings
+from macpf.runs.settings import CheckpointSettings, TrackingSettings
 from macpf.runs.tracking import Tracker
 from macpf.runs.trainer import Trainer, train
 
@@ -17,12 +17,13 @@ def watched(configured, ledger_at, tmp_path):
     """Train MAPPO; the trainer, the (batch, clock) of every update and the rows of the log."""
 
     def trained(*overrides):
-        parts = build(configured("algo=mappo", *overrides))
+        cfg = configured("algo=mappo", *overrides)
+        parts, checkpoints = build(cfg), CheckpointSettings(**cfg.checkpoint)
         ledger = ledger_at(tmp_path / "ledger.jsonl")
         tracker = Tracker(TrackingSettings("disabled"), ledger, attempt=1)
         journal = Journal(tmp_path / "episodes", parts.rollout.row)
         stop = StopRequests()
-        trainer = Trainer(parts, ledger, tracker, stop, tmp_path / "c.pt", journal, 1e9, lambda status: None)
+        trainer = Trainer(parts, ledger, tracker, stop, tmp_path / "c.pt", journal, checkpoints, lambda status: None)
         learn, updates = parts.algorithm.learn, []
 
         def noted(batch, clock):

@@ -3,7 +3,6 @@
 import functools
 import logging
 
-import numpy as np
 import pytest
 import torch
 
@@ -13,7 +12,7 @@ from macpf.runs import checkpoint
 from macpf.runs.build import build
 from macpf.runs.errors import Interrupted, RunRefused
 from macpf.runs.placement import PLACES, Place
-from macpf.runs.settings import TrackingSettings
+from macpf.runs.settings import CheckpointSettings, TrackingSettings
 from macpf.runs.tracking import Tracker
 from macpf.runs.trainer import Trainer
 from macpf.runs.trainer import train as train_run
@@ -60,11 +59,9 @@ def _train(ledger_at, cfg, path, safe_points=10**9):
     def journal(owner):
         return Journal(path.with_suffix(".episodes"), parts.rollout.row, str(owner))
 
-    trainer = Trainer(
-        *(parts, ledger, rows, StopAfter(safe_points), path, journal(owner)),
-        save_every=1e9,
-        report=lambda status: None,
-    )
+    settings = CheckpointSettings(**{**cfg.checkpoint, "every_seconds": 1e9})
+    stop, nobody = StopAfter(safe_points), lambda progress: None
+    trainer = Trainer(parts, ledger, rows, stop, path, journal(owner), settings, nobody)
     state = checkpoint.load(path, owner, journal)
     ledger.go_on_from(state["rows"] if state else [])
     if state is not None:
@@ -82,27 +79,9 @@ def _train(ledger_at, cfg, path, safe_points=10**9):
     return state, rows.rows
 
 
-def assert_equal(one, other, where=""):
-    assert type(one) is type(other), where
-    if isinstance(one, dict):
-        assert one.keys() == other.keys(), where
-        for key in one:
-            assert_equal(one[key], other[key], f"{where}/{key}")
-    elif isinstance(one, list | tuple):
-        assert len(one) == len(other), where
-        for k, (a, b) in enumerate(zip(one, other, strict=True)):
-            assert_equal(a, b, f"{where}/{k}")
-    elif isinstance(one, torch.Tensor):
-        assert torch.equal(one, other), where
-    elif isinstance(one, np.ndarray):
-        np.testing.assert_array_equal(one, other, where)
-    else:
-        assert one == other, where
-
-
 @pytest.mark.parametrize("recurrent", [False, True], ids=["feed-forward", "recurrent"])
 @pytest.mark.parametrize("algo", [name for name in ALGORITHMS if name != "mappo"])
-def test_interrupted_equals_uninterrupted(configured, train, tmp_path, algo, recurrent):
+def test_interrupted_equals_uninterrupted(assert_same, configured, train, tmp_path, algo, recurrent):
     overrides = [f"algo.learner.recurrent={recurrent}", "algo.learner.target_interval=64", "algo.replay.capacity=150"]
     cfg = configured(f"algo={algo}", *overrides)
     whole, rows = train(cfg, tmp_path / "whole.pt")
@@ -114,13 +93,13 @@ def test_interrupted_equals_uninterrupted(configured, train, tmp_path, algo, rec
         del whole[key], last[key]
     assert whole["clock"]["updates"] > 200
     assert len(last["replay"]["episodes"]) == 150 < last["replay"]["added"]
-    assert_equal(whole, last)
+    assert_same(whole, last)
     # Rows that were logged twice are equal, and the rest is the same history.
     assert [row for k, row in enumerate(pieces) if row not in pieces[:k]] == rows
 
 
 @pytest.mark.parametrize("changes", [[], ["algo.learner.recurrent=true"], ["algo.learner.num_minibatches=3"]], ids=str)
-def test_interrupted_equals_uninterrupted_on_policy(configured, train, tmp_path, changes):
+def test_interrupted_equals_uninterrupted_on_policy(assert_same, configured, train, tmp_path, changes):
     cfg = configured("algo=mappo", "budget.eval_interval=40", *changes)
     whole, rows = train(cfg, tmp_path / "whole.pt")
     pieces = []
@@ -131,12 +110,12 @@ def test_interrupted_equals_uninterrupted_on_policy(configured, train, tmp_path,
         del whole[key], last[key]
     assert whole["clock"] == {"env_steps": 400, "episodes": 400, "updates": 12}
     assert whole["replay"]["added"] == 0
-    assert_equal(whole, last)
+    assert_same(whole, last)
     assert [row for k, row in enumerate(pieces) if row not in pieces[:k]] == rows
 
 
 @pytest.mark.parametrize("changes", [[], ["algo.learner.recurrent=false", "algo.learner.stacked_frames=4"]], ids=str)
-def test_interrupted_equals_uninterrupted_on_policy_on_smac(configured, train, tmp_path, changes):
+def test_interrupted_equals_uninterrupted_on_policy_on_smac(assert_same, configured, train, tmp_path, changes):
     overrides = ["env=smac", "env.backend=embedded", "map=2s3z", "env.eval_parallel=4", "env.parallel=4"]
     budget = ["budget.env_steps=1500", "budget.eval_interval=600", "budget.eval_episodes=4"]
     cfg = configured("algo=mappo", *overrides, *budget, "algo.rollout.env_steps=300", *changes)
@@ -144,8 +123,8 @@ def test_interrupted_equals_uninterrupted_on_policy_on_smac(configured, train, t
     _, rows_before = train(cfg, tmp_path / "parts.pt", safe_points=2)
     parts, rows_again = train(cfg, tmp_path / "parts.pt")
     assert whole["clock"]["updates"] >= 3
-    assert_equal({k: v for k, v in whole.items() if k not in TIMES}, {k: v for k, v in parts.items() if k not in TIMES})
-    assert_equal(rows, [*rows_before, *rows_again])
+    assert_same({k: v for k, v in whole.items() if k not in TIMES}, {k: v for k, v in parts.items() if k not in TIMES})
+    assert_same(rows, [*rows_before, *rows_again])
 
 
 SMAC = [
@@ -171,15 +150,15 @@ SPREAD = [
         *((algo, GOALS) for algo in ("central", "macpf", "fop")),
     ],
 )
-def test_interrupted_equals_uninterrupted_with_recurrence(configured, train, tmp_path, algo, task):
+def test_interrupted_equals_uninterrupted_with_recurrence(assert_same, configured, train, tmp_path, algo, task):
     cfg = configured(*f"algo={algo}".split(), *task, "algo.replay.batch=4", "algo.replay.burn_in=8")
     whole, rows = train(cfg, tmp_path / "whole.pt")
     _, rows_before = train(cfg, tmp_path / "parts.pt", safe_points=4)
     parts, rows_again = train(cfg, tmp_path / "parts.pt")
-    assert_equal({k: v for k, v in whole.items() if k not in TIMES}, {k: v for k, v in parts.items() if k not in TIMES})
+    assert_same({k: v for k, v in whole.items() if k not in TIMES}, {k: v for k, v in parts.items() if k not in TIMES})
     assert len(rows) == 4
     assert ("sampled/3/25/y" in rows[-1]) == (task is GOALS)
-    assert_equal(rows, [*rows_before, *rows_again])
+    assert_same(rows, [*rows_before, *rows_again])
 
 
 def test_other_seeds_end_elsewhere(configured, train, tmp_path):
@@ -188,25 +167,25 @@ def test_other_seeds_end_elsewhere(configured, train, tmp_path):
     assert not torch.equal(one["algorithm"]["actor.independent.weight"], other["algorithm"]["actor.independent.weight"])
 
 
-def test_evaluating_more_often_changes_nothing_else(configured, train, tmp_path):
+def test_evaluating_more_often_changes_nothing_else(assert_same, configured, train, tmp_path):
     rarely, _ = train(configured("budget.eval_interval=400"), tmp_path / "rarely.pt")
     often, rows = train(configured("budget.eval_interval=8"), tmp_path / "often.pt")
     assert len(rows) == 51
     for state in (rarely, often):
         for key in (*TIMES, "meter", "rows"):
             del state[key]
-    assert_equal(rarely, often)
+    assert_same(rarely, often)
 
 
-def test_a_run_with_two_copies_goes_on_bit_for_bit(configured, train, tmp_path, monkeypatch):
+def test_a_run_with_two_copies_goes_on_bit_for_bit(assert_same, configured, train, tmp_path, monkeypatch):
     """As on a GPU, where one copy plays on the CPU; here both are there."""
     monkeypatch.setitem(PLACES, "cpu", Place("cpu", "cpu", twice=True))
     cfg = configured("algo=macpf", *GOALS, "algo.replay.batch=4", "algo.replay.burn_in=8")
     whole, rows = train(cfg, tmp_path / "whole.pt")
     _, before = train(cfg, tmp_path / "parts.pt", safe_points=4)
     parts, after = train(cfg, tmp_path / "parts.pt")
-    assert_equal({k: v for k, v in whole.items() if k not in TIMES}, {k: v for k, v in parts.items() if k not in TIMES})
-    assert_equal(rows, [*before, *after])
+    assert_same({k: v for k, v in whole.items() if k not in TIMES}, {k: v for k, v in parts.items() if k not in TIMES})
+    assert_same(rows, [*before, *after])
     assert whole["clock"]["updates"] > 0
     assert not torch.equal(whole["player"], whole["algorithm"]["_extra_state"]["generator"])
 
@@ -288,17 +267,17 @@ def test_an_interrupted_run_keeps_its_episodes_out_of_the_checkpoint(saved):
     assert list(path.with_suffix(".episodes").glob("*.bin"))
 
 
-def test_a_run_that_starts_over_forgets_the_episodes_of_the_one_before(train, saved):
+def test_a_run_that_starts_over_forgets_the_episodes_of_the_one_before(assert_same, train, saved):
     cfg, path, state, _ = saved
     for file in path.parent.glob("c*.pt"):
         file.unlink()
     again, _ = train(cfg, path, safe_points=5)
-    assert_equal(again["replay"] | {"episodes": None}, state["replay"] | {"episodes": None})
+    assert_same(again["replay"] | {"episodes": None}, state["replay"] | {"episodes": None})
     (segment,) = path.with_suffix(".episodes").iterdir()
     assert int(segment.stem) == 0
 
 
-def test_a_run_at_its_end_needs_no_episodes(configured, train, tmp_path):
+def test_a_run_at_its_end_needs_no_episodes(assert_same, configured, train, tmp_path):
     """W&B may have failed to write the log: then the run goes on from its end, even if its episodes are lost."""
     path = tmp_path / "c.pt"
     whole, _ = train(configured("algo=qmix"), path)
@@ -306,4 +285,4 @@ def test_a_run_at_its_end_needs_no_episodes(configured, train, tmp_path):
     for file in path.with_suffix(".episodes").iterdir():
         file.unlink()
     again, _ = train(configured("algo=qmix"), path)
-    assert_equal(again["algorithm"], whole["algorithm"])
+    assert_same(again["algorithm"], whole["algorithm"])
