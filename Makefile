@@ -8,7 +8,7 @@ FIGURES ?= figures
 # BACKEND=embedded|starcraft, YES=1, WAIT=1, and ARGS for run.py, e.g. ARGS="hydra.launcher.partition=short".
 BUDGET ?= paper
 .DEFAULT_GOAL := help
-.PHONY: help install demo figure4 report figures status test lint test-learning test-cuda test-faults test-slurm bench parity starcraft-doctor docs site clean
+.PHONY: help install demo figure4 report figures status test lint test-learning test-cuda test-faults test-slurm test-packaging bench parity starcraft-doctor docs site clean
 
 help: ## list the commands
 	@grep -hE '^[a-z0-9%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -56,7 +56,7 @@ status: install ## what is done, running, failed, killed, missing
 	$(BIN)/python -m analysis status --runs "$(RUNS)"
 
 test: install lint ## lint, types, walls between rooms, tests
-	$(BIN)/pytest -n auto --dist worksteal -m 'not learning and not faults and not slurm'
+	$(BIN)/pytest -n auto --dist worksteal -m 'not learning and not faults and not slurm and not packaging'
 
 lint: install ## ruff, mypy and import-linter only
 	$(BIN)/ruff check
@@ -77,6 +77,9 @@ test-faults: install ## 60 SIGKILLs at random moments with zero differences, the
 test-slurm: install ## sweeps and faults on a real SLURM on this machine (root, Debian's slurm-wlm; fails without)
 	$(BIN)/pytest -m slurm tests/slurm
 
+test-packaging: install ## what each extra installs into a clean environment, and that it is enough (PyPI; some minutes)
+	$(BIN)/pytest -m packaging -s tests/packaging
+
 bench: install ## speed of updates, acting, replay and environments
 	$(BIN)/pytest benchmarks --benchmark-only --benchmark-columns=median,iqr,rounds --benchmark-sort=name
 
@@ -93,4 +96,4 @@ site: install ## build the documentation as a site in site/; broken links and an
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 clean: ## remove .venv and caches; runs and figures stay
-	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks *.egg-info
+	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks *.egg-info build

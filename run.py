@@ -3,11 +3,6 @@
 import sys
 
 if __name__ == "__main__":
-    if {"--help", "-h"} & set(sys.argv[1:]):
-        from macpf.runs.help import text
+    from macpf.command import run
 
-        print(text())
-    else:
-        from macpf.runs.launch import main
-
-        main()
+    sys.exit(run("train", sys.argv[1:]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from macpf import suite
 from macpf.arguments import Parser, filled, folder
 
 #: How ``--runs`` begins for runs on a server.
@@ -15,7 +16,7 @@ _REAL_GAME = "draw published runs of the real StarCraft II beside ours, of the s
 def parser_of_all() -> argparse.ArgumentParser:
     """The parser; a chosen command's name is in ``command``."""
     parser = Parser(
-        prog="python -m analysis",
+        prog=suite.ANALYSE,
         description="Make figures and reports from finished (or unfinished) runs. Reads only what W&B kept, in a "
         "folder or on a server.",
         epilog="Runs are made by `make demo` or, for instance, `python run.py -m +experiment=figure4`.",

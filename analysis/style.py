@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from itertools import cycle
-from pathlib import Path
 from typing import Any
 
 from macpf import names
+from macpf.suite import CONF
 
 #: matplotlib's settings for every figure; font type 42 keeps text as text in the PDF.
 RC: dict[Any, Any] = {
@@ -37,7 +37,7 @@ SMALLEST = 7.0
 INK, FAINT = "#1a1a1a", "#6b6b6b"
 
 
-_ALGORITHMS = Path(__file__).parents[1] / "conf" / "algo"
+_ALGORITHMS = CONF / "algo"
 
 
 @dataclass(frozen=True)

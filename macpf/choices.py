@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-CONF = Path(__file__).parents[1] / "conf"
+from macpf.suite import CONF as CONF
 
 
 def choices(group: str) -> list[str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 import functools
+import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import hydra
 from hydra.core.config_store import ConfigStore
-from hydra_plugins.hydra_submitit_launcher.config import SlurmQueueConf
 from omegaconf import DictConfig, OmegaConf
 
 from macpf import yaml_files
@@ -64,16 +64,18 @@ OmegaConf.register_new_resolver("task", task, replace=True)
 OmegaConf.register_new_resolver("plain", lambda path: str(path).replace(":", "."), replace=True)
 
 
-@dataclass
-class SlurmJobs(SlurmQueueConf):
-    """What conf/hydra/launcher/slurm*.yaml may set: Hydra's own settings of a job, and how many runs share one."""
+if importlib.util.find_spec("submitit") is not None:  # else the command line says what is missing
+    from hydra_plugins.hydra_submitit_launcher.config import SlurmQueueConf
 
-    _target_: str = "hydra_plugins.macpf_launchers.SlurmLauncher"
-    runs_per_job: int = 1
-    at_once: int = 1
+    @dataclass
+    class SlurmJobs(SlurmQueueConf):
+        """What conf/hydra/launcher/slurm*.yaml may set: Hydra's own settings of a job, and how many runs share one."""
 
+        _target_: str = "hydra_plugins.macpf_launchers.SlurmLauncher"
+        runs_per_job: int = 1
+        at_once: int = 1
 
-ConfigStore.instance().store(group="hydra/launcher", name="slurm_jobs", node=SlurmJobs, provider="macpf")
+    ConfigStore.instance().store(group="hydra/launcher", name="slurm_jobs", node=SlurmJobs, provider="macpf")
 
 
 def sweep_params(name: str) -> dict[str, str]:

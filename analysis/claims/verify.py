@@ -14,7 +14,7 @@ from analysis.claims.evidence import gather
 from analysis.claims.ledger import CLAIMS, ledger, readable
 from analysis.errors import AnalysisError
 from analysis.runs import Runs
-from macpf.configuration import CONF, sweep_params
+from macpf.configuration import sweep_params
 
 #: Of the command; 2 is for what cannot be asked.
 EXIT = {SUPPORTED: 0, CONTRADICTED: 1}
@@ -64,9 +64,9 @@ def verify(
     Raises:
         AnalysisError: the training was refused.
     """
-    command = [sys.executable, "-m", "macpf.runs.reproduce", claim.experiment, "--runs", str(runs), "--budget", budget]
+    command = [sys.executable, "-m", "macpf", "reproduce", claim.experiment, "--runs", str(runs), "--budget", budget]
     command += ["--backend", backend] if backend else []
-    done = subprocess.run([*command, *sweep(claim), *training], cwd=CONF.parent, check=False).returncode
+    done = subprocess.run([*command, *sweep(claim), *training], check=False).returncode
     if done not in (0, 1):  # 1: some runs failed, and were named
         raise AnalysisError(f"the runs of {claim.id} could not be planned (exit code {done}); see the lines above")
     table = ledger(gather(load(runs), budget, backend), [claim])

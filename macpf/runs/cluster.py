@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from macpf.configuration import CONF
 from macpf.records.standing import RUNNING, Standing
 from macpf.records.submissions import Submission, note_submissions, submissions
+from macpf.runs.command_line import check_choices
 from macpf.runs.errors import ConfigError, RunRefused
 from macpf.runs.pack import Pack
 from macpf.runs.plan import Needed
@@ -30,8 +31,10 @@ def launcher(name: str, overrides: Sequence[str]) -> DictConfig:
     """The settings of ``hydra/launcher=<name>``, with ``hydra.launcher.<key>=<value>`` applied; see `submits`.
 
     Raises:
+        ConfigError: it needs what is not installed.
         hydra.errors.HydraException: there is no such launcher or key.
     """
+    check_choices([f"hydra/launcher={name}"])
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         chosen = [f"hydra/launcher={name}", *overrides]
         settings: DictConfig = hydra.compose("config", chosen, return_hydra_config=True).hydra.launcher

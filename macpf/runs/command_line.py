@@ -15,8 +15,9 @@ from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from macpf import yaml_files
+from macpf import suite, yaml_files
 from macpf.choices import CONF, choices
+from macpf.extras import MissingExtra, require
 from macpf.runs.errors import ConfigError
 
 #: Keys that hold a folder.
@@ -27,6 +28,8 @@ NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
 CHOSEN = ("algo", "env", "map", "budget", "tracking", "profile")
 #: What is made of a configuration (`macpf.runs.build`): all that an argument may be for.
 MADE = ("algo.learner", "env.make", "env.auto")
+#: Groups of which some choices, by the beginnings of their names, come with an extra.
+EXTRAS = {"hydra/launcher": ("slurm", "slurm"), "hydra/sweeper": ("optuna", "search")}
 #: Sections whose own checks know every key.
 CHECKED_SECTIONS = ("algo.replay", "algo.rollout")
 
@@ -51,7 +54,7 @@ def typed(arguments: Sequence[str]) -> list[str]:
 
 
 def _refuse_option(message: str) -> NoReturn:
-    raise ConfigError(f"{' '.join(message.split())}; `python run.py --help` shows what can be typed")
+    raise ConfigError(f"{' '.join(message.split())}; `{suite.TRAIN} --help` shows what can be typed")
 
 
 def with_quoted_folder(argument: str, many: bool = False) -> str:
@@ -112,6 +115,8 @@ def check_choices(arguments: Sequence[str]) -> None:
             raise ConfigError(f"{override.input_line} names no key; type key=value")
         if group == "hydra.searchpath":
             _check_search_path(override.value())
+        if group in EXTRAS:
+            _check_extra(override, *EXTRAS[group])
         if group in CHOSEN and override.is_delete():
             raise ConfigError(f"~{group} leaves no {group}; type {group}=<one of: {', '.join(choices(group))}>")
         if group not in (*CHOSEN, "experiment"):
@@ -121,6 +126,16 @@ def check_choices(arguments: Sequence[str]) -> None:
             if not isinstance(text, str) or not re.match(NAME, text):
                 shown = "null" if text is None else text
                 raise ConfigError(f"{group}={shown} is not known; choose one of: {', '.join(choices(group))}")
+
+
+def _check_extra(override: Override, beginning: str, extra: str) -> None:
+    """Refuse a launcher or sweeper that is not installed, of which Hydra would only say that it knows none."""
+    named = [choice for choice in _choices_in(override) if str(choice).startswith(beginning)]
+    try:
+        if named:
+            require(extra, f"{override.key_or_group}={named[0]}")
+    except MissingExtra as error:
+        raise ConfigError(str(error)) from error
 
 
 def _check_search_path(folders: Any) -> None:
@@ -211,7 +226,7 @@ def nearest(key: str) -> str:
     close = min(same_end, key=len) if same_end and key not in known else None
     close = close or next(iter(difflib.get_close_matches(key, known, n=1)), None)
     hint = f"did you mean {'+' * (close == key)}{close}? " if close else ""
-    return f"{hint}`python run.py --cfg job` shows all keys"
+    return f"{hint}`{suite.TRAIN} --cfg job` shows all keys"
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""What ``python run.py --help`` says, read from conf/ without Hydra, which takes a second to start."""
+"""What ``python run.py --help`` and ``macpf train --help`` say, read from conf/ without Hydra, which starts slowly."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import defaultdict
 
 import yaml
 
+from macpf import suite
 from macpf.choices import CONF, choices
 
 #: The groups of which one types a choice.
@@ -54,7 +55,8 @@ Figures and tables: python -m analysis --help"""
 def text() -> str:
     """The whole help."""
     groups = {group: choices(group) for group in GROUPS}
-    return TEXT.format(maps=_listed(maps_by_env()), groups=_listed(groups))
+    typed = TEXT.replace("python run.py", suite.TRAIN).replace("python -m analysis", suite.ANALYSE)
+    return typed.format(maps=_listed(maps_by_env()), groups=_listed(groups))
 
 
 def maps_by_env() -> dict[str, list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib.metadata
 import json
 import subprocess
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
+from macpf import suite
 from macpf.configuration import canonical_budget, neutral_values
 from macpf.runs.errors import ConfigError
 
@@ -152,7 +154,9 @@ class Seeds:
 
 @functools.cache
 def commit() -> str:
-    """The code's git commit, with ``-dirty`` if files differ from it; ``unknown`` outside a checkout."""
+    """The code's git commit, with ``-dirty`` if files differ from it; of a wheel its version; else ``unknown``."""
+    if suite.INSTALLED:  # perhaps below somebody else's repository
+        return f"v{importlib.metadata.version('macpf')}"
     here = Path(__file__).parent
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--match=", "--exclude=*"]
     try:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from macpf.configuration import CONF
 from macpf.records.standing import standing
 from macpf.runs.errors import RunRefused
 from macpf.runs.plan import Needed
@@ -79,4 +78,4 @@ class Pack:
 
 def _start(run: Needed) -> subprocess.Popen[bytes]:
     # An experiment among the overrides would ask for a sweep.
-    return subprocess.Popen([sys.executable, str(CONF.parent / "run.py"), "hydra.mode=RUN", *run.overrides])
+    return subprocess.Popen([sys.executable, "-m", "macpf", "train", "hydra.mode=RUN", *run.overrides])

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
+from macpf import suite
 from macpf.arguments import Parser, folder
-from macpf.configuration import CONF
 from macpf.records.standing import FINISHED, TROUBLED, Standing, write_plan
 from macpf.runs import cluster
 from macpf.runs.command_line import with_quoted_folder
@@ -21,7 +21,6 @@ from macpf.runs.errors import ConfigError, RunRefused
 from macpf.runs.launch import errors_in_one_line
 from macpf.runs.plan import Needed, all_of, check_names, cost, describe, experiments, runs_of, standings, sweep_of
 
-ROOT = CONF.parent
 #: Figures that are drawn without a run of their own.
 DRAWN = ("figure3",)
 #: Most seeds of each configuration.
@@ -115,11 +114,11 @@ def name_runs(stands: Sequence[Standing]) -> None:
 def launch_here(sweeps: dict[str, list[str]], launcher: Sequence[str]) -> None:
     """Play sweeps with a launcher (its name, then changes of its keys) on this machine, one after the other.
 
-    `run.py` skips what is finished.
+    It skips what is finished.
     """
     for name, sweep in sweeps.items():
-        print(f"{name}: python run.py -m {' '.join(sweep)}", flush=True)
-        command = [sys.executable, str(ROOT / "run.py"), "-m", f"hydra/launcher={launcher[0]}", *launcher[1:], *sweep]
+        print(f"{name}: {suite.TRAIN} -m {' '.join(sweep)}", flush=True)
+        command = [sys.executable, "-m", "macpf", "sweep", f"hydra/launcher={launcher[0]}", *launcher[1:], *sweep]
         done = _call(command)
         if done not in (0, 1):  # 1: some runs failed, and were named; the other sweeps go on
             raise SystemExit(done)
@@ -143,15 +142,15 @@ def draw(names: Sequence[str], options: argparse.Namespace) -> int:
     """Let the analysis write figures and tables; returns the first exit code that is not 0."""
     worst = 0
     for name in names:
-        command = [sys.executable, "-m", "analysis", name]
-        known = subprocess.run([*command, "--help"], cwd=ROOT, capture_output=True, text=True, check=False)
+        command = [sys.executable, "-m", "macpf", "analysis", name]
+        known = subprocess.run([*command, "--help"], capture_output=True, text=True, check=False)
         if known.returncode:
             print(known.stderr, file=sys.stderr)
             worst = worst or known.returncode
             continue
         wanted = {"--runs": options.runs.absolute(), "--out": options.out.absolute(), "--budget": options.budget}
         arguments = [str(part) for key, value in wanted.items() if key in known.stdout for part in (key, value)]
-        code = subprocess.run([*command, *arguments], cwd=ROOT, check=False).returncode
+        code = subprocess.run([*command, *arguments], check=False).returncode
         worst = worst or code
     return worst
 
@@ -172,7 +171,9 @@ def _count(text: str) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = Parser(prog="python -m macpf.runs.reproduce", description=__doc__)
+    parser = Parser(
+        prog="macpf reproduce" if suite.INSTALLED else "python -m macpf.runs.reproduce", description=__doc__
+    )
     known = [*experiments(), *DRAWN, "all"]
     parser.add_argument("name", help=f"what to reproduce: {', '.join(known)}")
     launcher = "slurm" if shutil.which("sbatch") else "local"
