@@ -64,7 +64,7 @@ def verify(
     Raises:
         AnalysisError: the training was refused.
     """
-    command = [sys.executable, "-m", "macpf", "reproduce", claim.experiment, "--runs", str(runs), "--budget", budget]
+    command = [sys.executable, "-m", "macpf.runs.reproduce", claim.experiment, "--runs", str(runs), "--budget", budget]
     command += ["--backend", backend] if backend else []
     done = subprocess.run([*command, *sweep(claim), *training], check=False).returncode
     if done not in (0, 1):  # 1: some runs failed, and were named
