@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
 import os
+import re
 import signal
 import sys
 import threading
@@ -294,11 +296,25 @@ def checked(overrides: tuple[str, ...], config: DictConfig, elsewhere: bool) -> 
     """
     everything = (*search_path(config), *overrides)
     if everything not in _checked:
-        cfg = compose(config.hydra.job.config_name, list(everything))
-        check_additions(cfg, overrides)
-        settle(cfg)
+        seeds = [override for override in everything if SEED.fullmatch(override)]
+        others = tuple(override for override in everything if override not in seeds)
+        cfg = _settled(config.hydra.job.config_name, others).copy()
+        if seeds:
+            cfg.seed = int(seeds[-1].partition("=")[2])
         identity = Identity.of(cfg)
         check_planned(cfg, identity.config_hash not in _built, elsewhere)
         _built.add(identity.config_hash)
         _checked[everything] = Needed(everything, identity, int(cfg.budget.env_steps))
     return _checked[everything]
+
+
+#: A seed as sweeps write it; composing takes most of a plan's time, and all seeds of a configuration share it.
+SEED = re.compile(r"seed=(0|[1-9][0-9]{0,17})")
+
+
+@functools.lru_cache(maxsize=256)
+def _settled(config_name: str, overrides: tuple[str, ...]) -> DictConfig:
+    cfg = compose(config_name, list(overrides))
+    check_additions(cfg, overrides)
+    settle(cfg)
+    return cfg
