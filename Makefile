@@ -8,7 +8,7 @@ FIGURES ?= figures
 # BACKEND=embedded|starcraft, YES=1, WAIT=1, and ARGS for run.py, e.g. ARGS="hydra.launcher.partition=short".
 BUDGET ?= paper
 .DEFAULT_GOAL := help
-.PHONY: help install demo figure4 report figures status test lint test-learning test-cuda test-faults test-slurm test-packaging bench parity starcraft-doctor docs site clean
+.PHONY: help install demo figure4 report figures status test lint test-learning test-long test-cuda test-faults test-slurm test-packaging bench parity starcraft-doctor docs site clean
 
 help: ## list the commands
 	@grep -hE '^[a-z0-9%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -56,7 +56,7 @@ status: install ## what is done, running, failed, killed, missing
 	$(BIN)/python -m analysis status --runs "$(RUNS)"
 
 test: install lint ## lint, types, walls between rooms, tests
-	$(BIN)/pytest -n auto --dist worksteal -m 'not learning and not faults and not slurm and not packaging'
+	$(BIN)/pytest -n auto --dist worksteal -m 'not learning and not long and not faults and not slurm and not packaging'
 
 lint: install ## ruff, mypy and import-linter only
 	$(BIN)/ruff check
@@ -66,6 +66,9 @@ lint: install ## ruff, mypy and import-linter only
 
 test-learning: install ## does it learn? the matrix game to convergence, several seeds
 	$(BIN)/pytest -m learning
+
+test-long: install ## every combination of algorithm, map and damage of which `make test` plays a few
+	$(BIN)/pytest -n auto --dist worksteal -m long
 
 test-cuda: install ## on a CUDA device: the tests that need one, then the tables of docs/speed.md
 	$(BIN)/pytest -m cuda tests/accelerator tests/runs/test_placement.py tests/runs/test_resume.py

@@ -1,4 +1,4 @@
-"""Does it learn? A short form in every test run, and the matrix game to convergence in `make test-learning`."""
+"""Does it learn? Three algorithms in every run of the tests, all in `make test-long`, for long in `test-learning`."""
 
 import json
 import subprocess
@@ -15,12 +15,11 @@ from macpf.runs.identity import Identity
 from macpf.runs.job import run
 
 ROOT = Path(__file__).parents[2]
-BASELINES = ["fop", "qmix", "qplex", "qtran", "vdn", "mappo"]
+OFTEN = ["macpf", "qmix", "mappo"]
+REST = ["macpf_control", "macpf_nonlinear", "macpf_att", "macpf_theorem2", "fop", "qplex", "qtran", "vdn"]
 
 
-@pytest.mark.parametrize(
-    "algo", ["macpf", "macpf_control", "macpf_nonlinear", "macpf_att", "macpf_theorem2", *BASELINES]
-)
+@pytest.mark.parametrize("algo", [*OFTEN, *(pytest.param(algo, marks=pytest.mark.long) for algo in REST)])
 def test_an_easy_game_is_solved_in_a_thousand_episodes(tmp_path, algo):
     overrides = [f"algo={algo}", "map.payoff=[[8,0],[0,2]]", "budget.env_steps=1000", "budget.eval_interval=1000"]
     cfg = compose(*overrides, "tracking=disabled", f"outputs={tmp_path}")

@@ -180,7 +180,7 @@ def alter_its_last_episode(folder: Path) -> None:
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize("damage", [cut_in_half, alter_its_last_episode])
+@pytest.mark.parametrize("damage", [cut_in_half, pytest.param(alter_its_last_episode, marks=pytest.mark.long)])
 def test_a_damaged_checkpoint_is_said_and_costs_only_time(tmp_path, reference, damage):
     run = Run(tmp_path, "qmix", 2, 3000)
     process = run.start()
@@ -215,7 +215,7 @@ def states(outputs: Path) -> list[str]:
     return [json.loads(path.read_text())["state"] for path in outputs.rglob("status.json")]
 
 
-@pytest.mark.parametrize(("processes", "begun"), [(2, 2), (1, 1)])
+@pytest.mark.parametrize(("processes", "begun"), [(2, 2), pytest.param(1, 1, marks=pytest.mark.long)])
 def test_a_stopped_sweep_saves_its_runs_and_starts_no_more(tmp_path, processes, begun):
     command = sweep_command(tmp_path, "seed=0,1,2,3", f"hydra.launcher.n_jobs={processes}")
     sweep = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path)
@@ -230,7 +230,7 @@ def test_a_stopped_sweep_saves_its_runs_and_starts_no_more(tmp_path, processes, 
     assert len(list(tmp_path.rglob("checkpoint.pt"))) == begun
 
 
-@pytest.mark.parametrize("patient", [True, False])
+@pytest.mark.parametrize("patient", [pytest.param(True, marks=pytest.mark.long), False])
 def test_a_stopped_sweep_waits_for_a_slow_run_unless_asked_twice(tmp_path, patient):
     """A run that is stopped by SIGSTOP stands in for one whose round of episodes takes long."""
     command = sweep_command(tmp_path, "seed=0,1", "hydra.launcher.n_jobs=2")

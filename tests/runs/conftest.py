@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -16,6 +18,7 @@ from omegaconf import DictConfig
 
 from macpf.configuration import compose
 from macpf.records.ledger import Ledger, Manifest
+from macpf.runs import job, launch
 
 ROOT = Path(__file__).parents[2]
 
@@ -87,3 +90,40 @@ def command(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return called
+
+
+class Accepted(Exception):
+    """A run was about to begin."""
+
+
+@pytest.fixture
+def attempt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[list[str]], tuple[Any, str, list[str], Any]]:
+    """Type a command in this process, up to where a run would begin.
+
+    Returns its exit code (or what was raised), what it said, its lines of errors, and the names of what it left behind
+    in the folder in which it was typed.
+    """
+    here = tmp_path / "here"
+    here.mkdir()
+
+    def refuse_to_train(*_: Any) -> None:
+        raise Accepted
+
+    def attempted(arguments: list[str]) -> tuple[Any, str, list[str], Any]:
+        said, error = io.StringIO(), io.StringIO()
+        monkeypatch.setattr(sys, "argv", ["run.py", *arguments])
+        monkeypatch.setattr(job.Attempt, "train", refuse_to_train)
+        monkeypatch.chdir(here)
+        result: Any = "accepted"
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(error):
+            try:
+                launch.main()
+            except SystemExit as end:
+                result = end.code
+            except Accepted:
+                pass
+            except BaseException as raised:
+                result = f"{type(raised).__name__}: {raised}"
+        return result, said.getvalue(), error.getvalue().splitlines(), sorted(os.listdir(here))
+
+    return attempted

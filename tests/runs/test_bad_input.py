@@ -103,9 +103,16 @@ def test_a_map_that_belongs_to_another_environment_is_refused(configured):
 ALGOS, MAPS = choices("algo"), choices("map")
 
 
-# Centralised control has a limit of its own (tests/baselines/test_central.py).
-@pytest.mark.parametrize("algo", [algo for algo in ALGOS if algo != "central"])
-@pytest.mark.parametrize("map_", MAPS)
+def pairs():
+    """Each algorithm with each map; `make test` takes one algorithm in turn for each map."""
+    algos = [algo for algo in ALGOS if algo != "central"]  # has a limit of its own (tests/baselines/test_central.py)
+    for number, map_ in enumerate(MAPS):
+        for algo in algos:
+            often = algo == algos[number % len(algos)]
+            yield pytest.param(algo, map_, marks=[] if often else pytest.mark.long)
+
+
+@pytest.mark.parametrize(("algo", "map_"), pairs())
 def test_every_algorithm_fits_every_map(configured, algo, map_):
     env = OmegaConf.load(CONF / "map" / f"{map_}.yaml").env
     cfg = configured(f"algo={algo}", f"env={env}", f"map={map_}")
@@ -141,13 +148,20 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize(("arguments", "message"), COMMANDS, ids=[" ".join(command[0]) for command in COMMANDS])
-def test_the_command_line_says_it_in_one_line_and_ends_with_2(command, tmp_path, arguments, message):
-    done = command(*arguments)
-    assert done.returncode == 2
-    (line,) = done.stderr.splitlines()
+def test_the_command_line_says_it_in_one_line_and_ends_with_2(attempt, arguments, message):
+    code, said, (line,), left = attempt(arguments)
+    assert code == 2
     assert line.startswith("error: ")
     assert message in line
-    assert not done.stdout
+    assert not said
+    assert not left
+
+
+@pytest.mark.parametrize("arguments", [["algo=foo"], ["-m", "seed=0,x"]], ids=" ".join)
+def test_so_it_does_in_a_process_of_its_own(command, tmp_path, arguments):
+    done = command(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert len(done.stderr.splitlines()) == 1
     assert not list(tmp_path.iterdir())
 
 

@@ -1,11 +1,8 @@
 """Hundreds of malformed inputs: exit code 2, one line, no traceback, and nothing written."""
 
-import contextlib
 import importlib.util
-import io
 import os
 import random
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -19,7 +16,7 @@ from omegaconf import OmegaConf
 
 from macpf import yaml_files
 from macpf.configuration import CONF
-from macpf.runs import job, launch
+from macpf.runs import launch
 from macpf.runs.command_line import typed, with_quoted_folder
 from macpf.runs.errors import ConfigError
 
@@ -34,40 +31,12 @@ ALL = list(inputs.malformed())
 SHORT = 60
 
 
-class Accepted(Exception):
-    """A run was about to begin."""
-
-
-def _refuse_to_train(*_):
-    raise Accepted
-
-
-def attempt(monkeypatch, folder, arguments):
-    """The command in this process: exit code (or what was raised), its error lines, and what it left behind."""
-    said, error = io.StringIO(), io.StringIO()
-    monkeypatch.setattr(sys, "argv", ["run.py", *arguments])
-    monkeypatch.setattr(job.Attempt, "train", _refuse_to_train)
-    monkeypatch.chdir(folder)
-    result = "accepted"
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(error):
-        try:
-            launch.main()
-        except SystemExit as end:
-            result = end.code
-        except Accepted:
-            pass
-        except BaseException as raised:
-            result = f"{type(raised).__name__}: {raised}"
-    return result, error.getvalue().splitlines(), sorted(os.listdir(folder))
-
-
-def campaign(monkeypatch, tmp_path, chosen):
-    own, here = tmp_path / "own", tmp_path / "here"
+def campaign(attempt, tmp_path, chosen):
+    own = tmp_path / "own"
     inputs.write_files(own)
-    here.mkdir()
     wrong, kinds = [], Counter()
     for name, arguments in chosen:
-        result, lines, left = attempt(monkeypatch, here, [text.replace("OWN", str(own)) for text in arguments])
+        result, _, lines, left = attempt([text.replace("OWN", str(own)) for text in arguments])
         kinds[name.partition(" ")[0]] += 1
         good = result == 2 and len(lines) == 1 and lines[0].startswith("error: ") and len(lines[0]) > 12 and not left
         if not good:
@@ -76,14 +45,14 @@ def campaign(monkeypatch, tmp_path, chosen):
     assert not wrong, "\n".join(map(str, wrong))
 
 
-def test_malformed_inputs_are_refused_in_one_line_and_nothing_is_written(monkeypatch, tmp_path):
-    campaign(monkeypatch, tmp_path, random.Random(1).sample(ALL, SHORT))
+def test_malformed_inputs_are_refused_in_one_line_and_nothing_is_written(attempt, tmp_path):
+    campaign(attempt, tmp_path, random.Random(1).sample(ALL, SHORT))
 
 
 @pytest.mark.faults
-def test_all_malformed_inputs_are_refused_in_one_line_and_nothing_is_written(monkeypatch, tmp_path):
+def test_all_malformed_inputs_are_refused_in_one_line_and_nothing_is_written(attempt, tmp_path):
     assert len(ALL) >= 500
-    campaign(monkeypatch, tmp_path, ALL)
+    campaign(attempt, tmp_path, ALL)
 
 
 # --- properties, without composing anything ---------------------------------------------------------------------

@@ -79,8 +79,14 @@ def _train(ledger_at, cfg, path, safe_points=10**9):
     return state, rows.rows
 
 
-@pytest.mark.parametrize("recurrent", [False, True], ids=["feed-forward", "recurrent"])
-@pytest.mark.parametrize("algo", [name for name in ALGORITHMS if name != "mappo"])
+#: Algorithm, and whether its networks are recurrent; `make test-long` plays all.
+KINDS = [(algo, recurrent) for algo in ALGORITHMS if algo != "mappo" for recurrent in (False, True)]
+OFTEN = [("macpf", True), ("macpf_att", False), ("fop", False), ("qmix", True)]
+
+
+@pytest.mark.parametrize(
+    ("algo", "recurrent"), [pytest.param(*kind, marks=[] if kind in OFTEN else pytest.mark.long) for kind in KINDS]
+)
 def test_interrupted_equals_uninterrupted(assert_same, configured, train, tmp_path, algo, recurrent):
     overrides = [f"algo.learner.recurrent={recurrent}", "algo.learner.target_interval=64", "algo.replay.capacity=150"]
     cfg = configured(f"algo={algo}", *overrides)

@@ -11,7 +11,7 @@ from macpf.envs.mpe.backend import MPE2, make
 from macpf.envs.mpe.env import Particles
 from macpf.envs.pettingzoo import find
 
-EPISODES = int(os.environ.get("MPE_EPISODES", 100))
+EPISODES = int(os.environ.get("MPE_EPISODES", 40))
 STEPS = 25
 NEAR = {"rtol": 0, "atol": 1e-6}
 
