@@ -8,7 +8,7 @@ FIGURES ?= figures
 # BACKEND=embedded|starcraft, YES=1, WAIT=1, and ARGS for run.py, e.g. ARGS="hydra.launcher.partition=short".
 BUDGET ?= paper
 .DEFAULT_GOAL := help
-.PHONY: help install demo figure4 report figures status test lint test-learning test-long test-cuda test-faults test-slurm test-packaging bench parity starcraft-doctor docs site clean
+.PHONY: help install demo figure4 report figures status test lint test-learning test-long test-mutants test-cuda test-faults test-slurm test-packaging bench parity starcraft-doctor docs site clean
 
 help: ## list the commands
 	@grep -hE '^[a-z0-9%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -69,6 +69,9 @@ test-learning: install ## does it learn? the matrix game to convergence, several
 
 test-long: install ## every combination of algorithm, map and damage of which `make test` plays a few
 	$(BIN)/pytest -n auto --dist worksteal -m long
+
+test-mutants: install ## does a test fail when one operator or number of the code is changed? 95 % of the changes must be found
+	$(BIN)/python -m benchmarks.mutants
 
 test-cuda: install ## on a CUDA device: the tests that need one, then the tables of docs/speed.md
 	$(BIN)/pytest -m cuda tests/accelerator tests/runs/test_placement.py tests/runs/test_resume.py
