@@ -1,1 +1,1 @@
-"""Episodes: how they are played (rollout), kept (replay) and handed to learners (batch)."""
+"""Episodes: how they are collected (rollout), stored (replay) and passed to learners (batch)."""

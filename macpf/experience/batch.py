@@ -1,4 +1,4 @@
-"""Episodes without padding, the only thing a learner ever sees of an environment."""
+"""Episodes without padding: all that a learner sees of an environment."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from macpf.experience.packing import LEAST_ROWS, LEAST_TIMES, Neighbours, Packin
 
 @dataclass(frozen=True)
 class Observation:
-    """What B teams see at one env step.
+    """What B teams observe at one env step.
 
     Attributes:
         obs: [B, N, O] local observations.
         state: [B, S] global states (no policy reads them; on-policy critics may).
         available: [B, N, A] available actions.
-        visible: [B, N, N] whether agent i sees agent j (nobody sees itself), for algorithms that read it.
+        visible: [B, N, N] whether agent i sees agent j (no agent sees itself), for algorithms that read it.
     """
 
     obs: Float[Tensor, "B N O"]
@@ -36,19 +36,19 @@ class EpisodeBatch:
     """The env steps of B episodes as R rows, ordered by time first and by episode second.
 
     Episodes go from the longest to the shortest, so the rows of time t are those of the first `sizes[t]` episodes, and
-    a learner's work is proportional to what was played. (PyTorch's PackedSequence orders its data in the same way.)
-    An episode whose end may be looked past (it was cut, not terminated) has one row more than it has steps: what was
-    seen after its last action, with `filled` 0. For algorithms with `reads_after_end` so has every other episode.
+    a learner's work is proportional to the steps played. (PyTorch's PackedSequence orders its data in the same way.)
+    An episode whose end may be bootstrapped (it was truncated, not terminated) has one row more than it has steps: the
+    observation after its last action, with `filled` 0. With `reads_after_end`, every other episode has this row too.
 
     Attributes:
-        sizes: how many episodes have a row at time 0, 1, ...; their sum is R. Of a padded batch, the same as numbers on
-            its device (see `padded`): learners hand it on to what understands both.
+        sizes: how many episodes have a row at time 0, 1, ...; their sum is R. In a padded batch, the same as numbers on
+            its device (see `padded`); learners pass it on to functions that accept both.
         obs: [R, N, O] observations.
         state: [R, S] global states.
         available: [R, N, A] available actions.
         actions: [R, N] actions taken.
         reward: [R] shared rewards.
-        terminated: [R] whether nothing may be bootstrapped after this step.
+        terminated: [R] whether a value must not be bootstrapped after this step.
         filled: [R] whether the step was played.
         visible: [R, N, N] whether agent i sees agent j, for algorithms that read it.
     """
@@ -70,11 +70,11 @@ class EpisodeBatch:
 
     @cached_property
     def last_actions(self) -> Int[Tensor, "R N"]:
-        """The actions of the step before, -1 at the first."""
+        """The actions of the previous step, -1 at the first."""
         return F.pad(self.actions, (0, 0, 0, 1), value=-1)[self.previous]
 
     def next(self, values: Float[Tensor, "R *N"]) -> Float[Tensor, "R *N"]:
-        """Each row's value at the following env step of its episode, 0 where the batch has none."""
+        """Each row's value at the next env step of its episode, 0 if the batch has none."""
         return F.pad(values, (0, 0) * (values.dim() - 1) + (0, 1))[self.later]
 
     @cached_property
@@ -83,22 +83,22 @@ class EpisodeBatch:
 
     @property
     def time(self) -> Int[Tensor, "R"]:
-        """Each row's env step within its episode; of a batch that is not padded, on the CPU."""
+        """Each row's env step within its episode; on the CPU if the batch is not padded."""
         return self._neighbours.time
 
     @property
     def episode(self) -> Int[Tensor, "R"]:
-        """Each row's episode; of a batch that is not padded, on the CPU."""
+        """Each row's episode; on the CPU if the batch is not padded."""
         return self._neighbours.episode
 
     @cached_property
     def previous(self) -> Int[Tensor, "R"]:
-        """The row one env step earlier, R where there is none."""
+        """The row one env step earlier, R if there is none."""
         return self._neighbours.previous.to(self.actions.device)
 
     @cached_property
     def later(self) -> Int[Tensor, "R"]:
-        """The row one env step later, R where there is none."""
+        """The row one env step later, R if there is none."""
         return self._neighbours.later.to(self.actions.device)
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
@@ -111,17 +111,17 @@ class EpisodeBatch:
         return self.each(lambda tensor: tensor.to(device))
 
     def each(self, change: Callable[[Tensor], Tensor]) -> EpisodeBatch:
-        """The same batch with every tensor changed, those of its packing, too."""
+        """The same batch with every tensor changed, including those of its packing."""
         changed: dict[str, Any] = {name: change(tensor) for name, tensor in self.tensors()}
         if isinstance(self.sizes, Packing):
             changed["sizes"] = replace(self.sizes, starts=change(self.sizes.starts))
         return replace(self, **changed)
 
     def padded(self) -> EpisodeBatch:
-        """The same episodes in one of a few numbers of rows, packed on their device.
+        """The same episodes, padded to one of a few numbers of rows and packed on their device.
 
-        The rows that are added belong to no episode: nothing was played in them and nothing follows, every action is
-        available, all else is 0. Learners make of them what they make of the row after an episode's end: nothing.
+        The added rows belong to no episode: no step was played in them and none follows, every action is available, and
+        all else is 0. Like the row after an episode's end, they contribute nothing to a loss.
         """
         assert not isinstance(self.sizes, Packing)
         extra = bucket(len(self.reward), LEAST_ROWS) - len(self.reward)

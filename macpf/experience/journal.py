@@ -1,9 +1,9 @@
-"""Episodes on the disk, written once when they are recorded: append-only, numbered, checksummed.
+"""Episodes on disk, written once when they are recorded: append-only, numbered, with checksums.
 
-A journal is a folder of segments. ``000000000120.bin`` begins with episode number 120 and is followed by the segment
-that begins where it ends. A segment says first whose it is; an entry is a header (mark, number, bytes of the rows,
-digest) and the episode's rows. Entries reach the system at once, so that a killed process loses none; `sync` brings
-them to the disk.
+A journal is a folder of segments. ``000000000120.bin`` begins with episode number 120, and the next segment begins
+where it ends. A segment starts with the run that it belongs to. An entry is a header (mark, number, bytes of the rows,
+digest) followed by the episode's rows. Entries are passed to the operating system at once, so that a killed process
+loses none; `sync` writes them to disk.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class Journal:
     """The episodes of one run.
 
     Args:
-        folder: where its segments lie; made when the first episode comes.
+        folder: of its segments; created with the first episode.
         row: of the episodes.
-        owner: whose they are, in words; at most 65,535 bytes.
+        owner: the run that they belong to, as text; at most 65,535 bytes.
     """
 
     def __init__(self, folder: Path, row: np.dtype[np.void], owner: str = "") -> None:
@@ -56,10 +56,10 @@ class Journal:
         self._needed = 0  # first episode that the checkpoint written last needs
 
     def append(self, episodes: Iterable[Episode]) -> None:
-        """Write episodes behind the others.
+        """Append episodes.
 
         Raises:
-            OSError: the disk is full or broken; everything before is still there.
+            OSError: the disk is full or broken; all earlier episodes are still there.
         """
         for episode in episodes:
             rows = episode.tobytes()
@@ -73,7 +73,7 @@ class Journal:
             self.next += 1
 
     def sync(self) -> None:
-        """Return when every episode is on the disk and not in a cache."""
+        """Return when every episode is on disk and not in a cache."""
         if self._file is not None:
             os.fsync(self._file)
             sync_folder(self.folder)
@@ -82,7 +82,7 @@ class Journal:
         """Episodes number `first` to `end` - 1.
 
         Raises:
-            Foreign: they are another run's.
+            Foreign: they belong to another run.
             Damaged: one of them cannot be read.
         """
         episodes: list[Episode] = []
@@ -99,7 +99,7 @@ class Journal:
         return episodes
 
     def cut(self, end: int) -> None:
-        """Go on with episode number `end`, and forget what was recorded from there on."""
+        """Continue with episode number `end`, and discard what was recorded from there on."""
         self._close()
         for begins in self._segments():
             if begins >= end:
@@ -110,9 +110,9 @@ class Journal:
         self.next = end
 
     def checkpointed(self, first: int) -> None:
-        """Note that a checkpoint was written that needs the episodes from `first` on.
+        """Note that a new checkpoint needs the episodes from `first` on.
 
-        Deletes the segments that neither it nor the checkpoint before it needs.
+        Deletes the segments that neither it nor the previous checkpoint needs.
         """
         segments = self._segments()
         for begins, ends in itertools.pairwise(segments):
@@ -143,11 +143,11 @@ class Journal:
         return self.folder / f"{begins:012d}.bin"
 
     def _segments(self) -> list[int]:
-        """The numbers with which segments begin, in their order."""
+        """The first episode number of each segment, in order."""
         return sorted(int(path.stem) for path in self.folder.glob("*.bin") if path.stem.isdigit())
 
     def _entries(self, begins: int, end: int) -> Iterator[tuple[int, int, memoryview, bytes]]:
-        """Number, end in the file, rows and digest of a segment's whole entries before number `end`."""
+        """Number, end in the file, rows and digest of a segment's complete entries before number `end`."""
         content = memoryview(self._path(begins).read_bytes())
         stop = self._after_prefix(self._path(begins), content)
         for number in range(begins, end):
@@ -161,7 +161,7 @@ class Journal:
             yield number, stop, content[start:stop], digest
 
     def _after_prefix(self, path: Path, content: memoryview) -> int:
-        """Where the entries of a segment begin; at its end if nobody can tell whose it is."""
+        """Where the entries of a segment begin; at its end if its run cannot be read."""
         if len(content) < PREFIX.size:
             return len(content)
         mark, size = PREFIX.unpack(content[: PREFIX.size])
@@ -173,12 +173,12 @@ class Journal:
         return PREFIX.size + size
 
     def _digest(self, number: int, rows: bytes | memoryview) -> bytes:
-        """Of the rows, what they mean, whose they are, and the episode's number."""
+        """A digest of the rows, their meaning, the run that they belong to, and the episode's number."""
         digest = hashlib.blake2b(f"{self.owner} {number} {self.row.descr}".encode(), digest_size=16)
         digest.update(rows)
         return digest.digest()
 
 
 def delete(folder: Path) -> None:
-    """Delete a journal that nobody needs any more."""
+    """Delete a journal that is no longer needed."""
     shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Where the rows of episodes lie that are ordered by time first: how they follow one another."""
+"""How the rows of episodes follow one another when they are ordered by time first."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ LEAST_ROWS, LEAST_TIMES = 16, 8
 
 @dataclass(frozen=True)
 class Packing:
-    """What a batch's tuple of sizes says, as numbers on the rows' device, which no processor has to know.
+    """The information of a batch's tuple of sizes, as numbers on the rows' device that the CPU need not know.
 
-    So one recorded sequence of operations serves all batches of as many rows. There may be more rows than the episodes
-    have: these follow behind all others and belong to none.
+    One recorded sequence of operations can then be used for all batches with this number of rows. There may be more
+    rows than the episodes have; these come last and belong to no episode.
 
     Attributes:
         starts: [T + 1] the first row of time 0, 1, ...; from the end of the longest episode on, the number of rows that
             belong to episodes.
         size: number of episodes B.
-        kernels: whether one kernel each does what goes on step by step (on CUDA); else PyTorch's own operations do, for
-            which the processor has to wait for `starts`.
+        kernels: whether sequential computations use one kernel each (on CUDA). Otherwise they use PyTorch's own
+            operations, for which the CPU has to wait for `starts`.
     """
 
     starts: Int[Tensor, "T+1"]
@@ -34,16 +34,16 @@ class Packing:
 
     @classmethod
     def of(cls, sizes: tuple[int, ...], times: int) -> Packing:
-        """The same as `sizes`, with room for so many times; on the CPU."""
+        """The same as `sizes`, with room for this many times; on the CPU."""
         starts = _starts(sizes)
         return cls(torch.cat([starts, starts[-1:].expand(times - len(sizes))]), sizes[0])
 
     def sizes(self) -> tuple[int, ...]:
-        """How many episodes have a row at time 0, 1, ..., for which the processor waits."""
+        """How many episodes have a row at time 0, 1, ...; the CPU waits for it."""
         return tuple(n for n in self.starts.diff().tolist() if n)
 
     def times(self, n: int) -> Packing:
-        """Where every row is n rows, one behind the other."""
+        """The packing in which every row becomes n consecutive rows."""
         return Packing(self.starts * n, self.size * n, self.kernels)
 
     def lengths(self) -> Int[Tensor, "B"]:
@@ -53,7 +53,7 @@ class Packing:
 
 
 class Neighbours(NamedTuple):
-    """Of R rows: their times and episodes, and the rows one step earlier and later, R where there is none."""
+    """For R rows: their times and episodes, and the rows one step earlier and later, R if there is none."""
 
     time: Int[Tensor, "R"]
     episode: Int[Tensor, "R"]
@@ -62,7 +62,7 @@ class Neighbours(NamedTuple):
 
 
 def neighbours(packing: tuple[int, ...] | Packing, n_rows: int) -> Neighbours:
-    """How rows follow one another; those of no episode have the time T and no neighbours."""
+    """How rows follow one another; rows of no episode have the time T and no neighbours."""
     starts = packing.starts if isinstance(packing, Packing) else _starts(packing)
     rows = torch.arange(n_rows, device=starts.device)
     time = torch.searchsorted(starts, rows, right=True) - 1

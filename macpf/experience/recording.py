@@ -1,4 +1,4 @@
-"""How episodes are kept: rows of numbers, one for each env step, that become a batch when they are learnt from."""
+"""How episodes are stored: one row of numbers for each env step, expanded into a batch for learning."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PLAYED = ("reward", "actions", "terminated")
 
 
 def row_type(env: Env) -> np.dtype[np.void]:
-    """One env step as it is kept: the environment's record at its own precision, the reward, actions, ending."""
+    """One stored env step: the environment's record at its own precision, the reward, actions, and ending."""
     record = env.record_type
     fields = [(name, record[name]) for name in record.names or ()]
     played = [("reward", np.float32), ("actions", np.int16, (env.spec.n_agents,)), ("terminated", np.bool_)]
@@ -26,13 +26,13 @@ def row_type(env: Env) -> np.dtype[np.void]:
 
 
 def as_batch(episodes: Sequence[Episode], env: Env, visibility: bool = False, after_end: bool = False) -> EpisodeBatch:
-    """Episodes as learners see them, ordered by length, in arrays of their own.
+    """Episodes as learners see them, ordered by length, in new arrays.
 
     Args:
         episodes: that were recorded in `env`.
         env: expands their rows.
         visibility: with `visible`.
-        after_end: with the row after the end of terminated episodes, too, which no value is bootstrapped from.
+        after_end: also with the row after the end of terminated episodes, from which no value is bootstrapped.
     """
     valued = np.array([len(episode) - (not after_end and bool(episode["terminated"][-2])) for episode in episodes])
     order = np.argsort(-valued, kind="stable").tolist()

@@ -1,4 +1,4 @@
-"""Replay memory that keeps what was played, as short as the environment can say it."""
+"""Replay memory that stores episodes in the compact form of their environment."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from macpf.experience.recording import Episode, as_batch
 
 
 class Replay:
-    """The last `capacity` episodes, each in memory of its own and no longer than it was played.
+    """The last `capacity` episodes, each in its own memory and only as long as it was played.
 
-    Nothing is kept that follows from something else: observations, states and available actions are expanded from
-    the environment's record when they are sampled, with the bits that were played (records are float32, actions
-    int16, rewards float32). Sampling is uniform without replacement.
+    Observations, states and available actions are not stored. They are expanded from the environment's record when they
+    are sampled, with identical bits (records are float32, actions int16, rewards float32). Sampling is uniform without
+    replacement.
 
     Args:
-        capacity: most episodes kept; the oldest goes first.
+        capacity: largest number of episodes; the oldest is dropped first.
         seed: of the sampling stream.
-        env: makes what was seen out of its records.
+        env: expands its records into observations and states.
     """
 
     def __init__(self, capacity: int, seed: int, env: Env) -> None:
@@ -36,11 +36,11 @@ class Replay:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the episodes kept."""
+        """Bytes of the stored episodes."""
         return sum(episode.nbytes for episode in self.episodes)
 
     def add(self, episodes: Iterable[Episode]) -> None:
-        """Append episodes, in their order."""
+        """Append episodes in order."""
         for episode in episodes:
             if len(self) < self.capacity:
                 self.episodes.append(episode.copy())
@@ -62,7 +62,7 @@ class Replay:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Put back what `state_dict` returned, together with the ``episodes`` from ``first`` to ``added`` - 1."""
+        """Restore what `state_dict` returned, together with the ``episodes`` from ``first`` to ``added`` - 1."""
         oldest_first = list(state["episodes"])
         if len(oldest_first) != state["added"] - state["first"]:
             raise ValueError(f"{len(oldest_first)} of {state['added'] - state['first']} episodes are here")
@@ -73,5 +73,5 @@ class Replay:
 
 
 def most_bytes(capacity: int, episode_limit: int, row: np.dtype[np.void]) -> int:
-    """Bytes of a full replay if every episode goes on to its time limit."""
+    """Bytes of a full replay if every episode lasts until its time limit."""
     return capacity * (episode_limit + 1) * row.itemsize

@@ -1,4 +1,4 @@
-"""Plays whole episodes, one in each parallel environment, and returns them as a batch."""
+"""Plays complete episodes, one in each parallel environment, and returns them as a batch."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 
 class NotFinite(ArithmeticError):
-    """An environment gave a NaN or infinite reward, observation or state; says which and where."""
+    """An environment returned a NaN or infinite reward, observation or state; the message says which and where."""
 
 
 @dataclass(frozen=True)
 class Played:
-    """B episodes and how they went.
+    """B episodes and their results.
 
     Attributes:
-        rows: [B, T + 1] env steps as they are kept, zeros after each episode's last.
+        rows: [B, T + 1] env steps as they are stored, zeros after the last one of each episode.
         lengths: [B] env steps of the episodes.
         scores: [B] what the environment calls their score.
-        info: [B] each number that the environment said of an episode at its last step, by name.
+        info: [B] each number that the environment reported at the last step of an episode, by name.
     """
 
     rows: np.ndarray
@@ -54,9 +54,9 @@ class Rollout:
 
     Args:
         env: the environments.
-        bootstrap_at_limit: whether learners may look past a time limit (SMAC's default, which the paper used,
-            does not: there a truncated episode is stored as terminated).
-        device: where the algorithm lives.
+        bootstrap_at_limit: whether learners bootstrap at a time limit. (They do not under SMAC's default, which the
+            paper used: a truncated episode is then stored as terminated.)
+        device: of the algorithm.
     """
 
     def __init__(self, env: Env, bootstrap_at_limit: bool, device: str) -> None:
@@ -67,7 +67,7 @@ class Rollout:
 
     @torch.no_grad()
     def play(self, algorithm: Algorithm, clock: Clock | None = None, policy: str = "") -> Played:
-        """Play one episode in each environment: exploring as of `clock`, or else greedily with `policy`.
+        """Play one episode in each environment: exploring according to `clock`, or greedily with `policy`.
 
         Raises:
             NotFinite: a reward, or something that observations and states are made of, is NaN or infinite.
@@ -104,7 +104,7 @@ class Rollout:
         return Played(rows, lengths, self.env.score(returns, step), info)
 
     def _record(self, step: Step, now: np.ndarray, running: Bool[np.ndarray, "B"], t: int) -> None:
-        """Write what the running environments show into their rows of this moment."""
+        """Write the step of the running environments into their rows."""
         for name, shown in step.recorded.items():
             now[name][running] = shown[running]
         for name in self._numbers:
@@ -112,7 +112,7 @@ class Rollout:
 
     @staticmethod
     def _check(name: str, shown: np.ndarray, running: Bool[np.ndarray, "B"], t: int) -> None:
-        """Refuse what is not finite, naming the first environment; one whose episode is over shows padding."""
+        """Reject numbers that are not finite, naming the first environment; a finished episode shows padding."""
         if np.isfinite(shown).all():
             return
         flat = shown.reshape(len(shown), -1)
@@ -122,7 +122,7 @@ class Rollout:
             raise NotFinite(f"{name} is {value} in environment {broken[0]} after {t} steps of its episode")
 
     def observe(self, step: Step, visibility: bool = False) -> Observation:
-        """A step as the algorithms see it, with `visible` if asked for."""
+        """A step as the algorithms see it, with `visible` on request."""
         return Observation(
             obs=torch.as_tensor(step.obs, device=self.device),
             state=torch.as_tensor(step.state, device=self.device),
@@ -132,7 +132,7 @@ class Rollout:
 
 
 def _note(info: dict[str, np.ndarray], step: Step, ended: Bool[np.ndarray, "B"]) -> None:
-    """Keep the numbers that a step says of the episodes that ended with it; NaN stands for one that was not told."""
+    """Keep the numbers that a step reports for the episodes that ended with it; NaN for one that was not reported."""
     if not ended.any():
         return
     for name, told in step.info.items():
