@@ -1,4 +1,4 @@
-"""What runs leave behind, for the side that writes and the side that reads: names its owner, proves that it is whole.
+"""The files that a run writes and the analysis reads. They name their run and prove that they are complete.
 
 Nothing here imports torch, so the analysis can use all of it.
 """

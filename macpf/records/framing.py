@@ -1,4 +1,4 @@
-"""The outer layer of a ``.wandb`` file: LevelDB's log framing, read past damage instead of stopping at it.
+"""The outer layer of a ``.wandb`` file: LevelDB's log framing. Reading continues after damaged parts.
 
 Layout (measured on wandb 0.22 to 0.31; the framing is LevelDB's, ``doc/log_format.md`` in its repository): a header
 of 7 bytes, then blocks of 32 KiB that hold chunks. A chunk is crc32 (4 bytes), length (2), type (1), all
@@ -18,7 +18,7 @@ _FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
 
 @dataclass(frozen=True)
 class Gap:
-    """A damaged stretch that was skipped: ``size`` bytes from byte ``start`` of the file."""
+    """A damaged part that was skipped: ``size`` bytes from byte ``start`` of the file."""
 
     start: int
     size: int
@@ -26,12 +26,12 @@ class Gap:
 
 @dataclass
 class Framing:
-    """The records of a file, in order, and what could not be read.
+    """The records of a file, in order, and the parts that could not be read.
 
     Attributes:
-        records: payload of every whole record.
-        gaps: damaged stretches; the records in them are lost.
-        truncated: bytes of an unfinished record at the end of the file; normal while a run goes on or after a kill.
+        records: payload of every complete record.
+        gaps: damaged parts; the records in them are lost.
+        truncated: bytes of an unfinished record at the end of the file; normal while a run is active or after a kill.
     """
 
     records: list[bytes] = field(default_factory=list)
@@ -42,7 +42,7 @@ class Framing:
 def split_records(data: bytes) -> Framing:
     """Split the bytes of a ``.wandb`` file into records; never fails, whatever the bytes are.
 
-    After damage it goes on at the next block, as LevelDB does: the length of a damaged chunk cannot be trusted.
+    After damage it continues at the next block, as LevelDB does, because the length of a damaged chunk is unreliable.
     A wrong header counts as damage. A file that ends inside its header holds nothing yet.
     """
     framing = Framing()
@@ -99,7 +99,7 @@ def _read_chunk(data: bytes, position: int, block_end: int) -> tuple[int, bytes]
 
 
 def _add_gap(framing: Framing, start: int, size: int) -> None:
-    """Note a gap, as one with the gap before it where the two touch."""
+    """Record a gap, merged with the previous gap if the two are adjacent."""
     if framing.gaps and framing.gaps[-1].start + framing.gaps[-1].size == start:
         last = framing.gaps.pop()
         start, size = last.start, last.size + size

@@ -1,4 +1,4 @@
-"""How far a set of runs is, all together, and when it will be done."""
+"""The overall progress of a set of runs, and when it will be finished."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _ALIKE = (("env", "map", "algo"), ("env", "algo"), ("env", "map"), ("env",), ())
 
 @dataclass(frozen=True)
 class Outlook:
-    """How a set of runs stands together.
+    """The overall progress of a set of runs.
 
     Attributes:
         progress: share of all their env steps that have been played, 0 to 1.
-        seconds_left: until all are over if as many are played at once as now; None if none is being played, or none
-            has said how fast it is.
-        at_once: how many are being played.
+        seconds_left: until all are over if as many are trained at once as now; None if no run is active, or none has
+            reported its speed.
+        at_once: how many runs are active.
     """
 
     progress: float
@@ -41,10 +41,10 @@ class Outlook:
 
 
 def outlook(runs: Sequence[Standing]) -> Outlook:
-    """How runs stand together.
+    """The overall progress of some runs.
 
-    What runs have not said is taken from the median of those that are most alike: one that was not begun has no
-    length, and one that waits no speed. The rest is a simulation: whoever is done first takes the next run.
+    A run that has not started has no known length, and one that waits has no known speed. Both are taken from the
+    median of the most similar runs. The remaining time is simulated: the worker that finishes first takes the next run.
     """
     lengths = _medians(runs, "total_env_steps")
     speeds = _medians(runs, "steps_per_second")

@@ -1,7 +1,8 @@
-"""Where the final policy's samples went, as one table of the W&B log in place of hundreds of one-point metrics.
+"""The trajectories sampled from the final policy, as one table of the W&B log instead of hundreds of one-point metrics.
 
-A run's ledger, and whoever reads a log, has each number under its name, ``sampled/<episode>/<env step>/<number>``. Only
-W&B is given them as a table, one line for each env step. Logs made before that have the numbers in their rows.
+The ledger of a run, and the readers of a log, have each number under its name,
+``sampled/<episode>/<env step>/<number>``. Only W&B receives them as a table, one line for each env step. Older logs have
+the numbers in their rows.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _EPISODE, _ENV_STEP = "episode", "env step"
 
 
 def packed(values: Mapping[str, float]) -> tuple[dict[str, float], dict[str, Any] | None]:
-    """A row of results without its sampled numbers, and these as ``columns`` and ``data``; None if there are none."""
+    """A row of results without its sampled numbers, and these as ``columns`` and ``data`` (None if there are none)."""
     plain, lines = {}, dict[tuple[int, int], dict[str, float]]()
     for name, value in values.items():
         if name.startswith(f"{KEY}/"):
@@ -39,7 +40,7 @@ def unpacked(table: Mapping[str, Any]) -> dict[str, float]:
     """The sampled numbers by their names.
 
     Raises:
-        KeyError, TypeError, ValueError: it is no such table.
+        KeyError, TypeError, ValueError: it is not such a table.
     """
     columns = table["columns"]
     if columns[:2] != [_EPISODE, _ENV_STEP]:
@@ -53,7 +54,7 @@ def unpacked(table: Mapping[str, Any]) -> dict[str, float]:
 
 
 def table_in(row: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """What a logged row says of its table: ``path`` below W&B's folder of files, ``sha256``, ``size``; else None."""
+    """The reference to a table in a logged row: ``path`` below W&B's folder of files, ``sha256``, ``size``; or None."""
     said = row.get(KEY)
     if not isinstance(said, Mapping):
         prefix = f"{KEY}."  # as readers of files join nested keys
@@ -62,10 +63,10 @@ def table_in(row: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def with_table(row: Mapping[str, Any], content: bytes) -> dict[str, Any]:
-    """A logged row with the numbers of its table in the place of what W&B says of it.
+    """A logged row with the numbers of its table in place of the reference to it.
 
     Raises:
-        ValueError: the content is not the one that was logged.
+        ValueError: the content differs from what was logged.
     """
     said = table_in(row)
     if said is None or hashlib.sha256(content).hexdigest() != said.get("sha256"):
@@ -78,10 +79,10 @@ def with_table(row: Mapping[str, Any], content: bytes) -> dict[str, Any]:
 
 
 def path_of(log: Path, said: Mapping[str, Any]) -> Path:
-    """Where the table of a log on this disk lies.
+    """The path of the table of a log on this disk.
 
     Raises:
-        ValueError: the log names a place outside of its own folder.
+        ValueError: the log names a path outside its own folder.
     """
     path = Path(str(said.get("path")))
     if path.is_absolute() or ".." in path.parts:

@@ -1,6 +1,6 @@
-"""How runs stand, from the ``status.json`` in their folders; for those who start runs and those who look at them.
+"""The state of runs, from the ``status.json`` in their folders; used for starting runs and for displaying them.
 
-A status is what a run says; that it is over counts only if its ledger says so, too.
+A status is what a run reports. That a run is over counts only if its ledger agrees.
 """
 
 from __future__ import annotations
@@ -50,17 +50,17 @@ _GOES_ON = "the same command goes on from what else is in the folder"
 
 
 class Status(BaseModel):
-    """What a run says of itself while it goes on, and last.
+    """What a run reports while it is active and at its end.
 
     Attributes:
         state: one of `STATES`.
         pid, host, updated: who wrote this and when (seconds since 1970).
-        key, origin: whose it is; None before that is known.
+        key, origin: of the run; None before they are known.
         attempt, started: which start of the run, and when.
         commit: of the code.
-        env_step, total_env_steps: how far it is.
+        env_step, total_env_steps: its progress.
         score, score_name: the newest greedy score of each policy.
-        steps_per_second, seconds_left: its pace.
+        steps_per_second, seconds_left: its speed and remaining time.
         error: why it failed or diverged.
     """
 
@@ -85,10 +85,10 @@ class Status(BaseModel):
 
 
 def read_status(folder: Path) -> dict[str, Any]:
-    """What a run said last, without what it did not say; empty if it never said anything.
+    """The last report of a run, without missing values; empty if there is none.
 
     Raises:
-        Damaged: the file is not what a run writes.
+        Damaged: the file was not written by a run.
     """
     try:
         return read_record(folder / STATUS, Status, f"delete it, and {_GOES_ON}").model_dump(exclude_none=True)
@@ -98,16 +98,16 @@ def read_status(folder: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Standing:
-    """How one run stands.
+    """The state of one run.
 
     Attributes:
         folder: ``outputs/<env>/<map>/<algo>/<config hash>/seed=<k>``.
         state: ``finished``; ``running``; ``interrupted`` (saved and stopped); ``failed``; ``diverged`` (a number became
-            NaN or infinite); ``untrained`` (no update was made); ``stale`` (says that it runs, but was killed);
-            ``damaged`` (its status or ledger cannot be believed); or ``missing`` (never begun).
-        status: what the run said last; empty if it is missing.
-        error: what is wrong with a damaged one, and what to do.
-        is_logged: whether the W&B logs of a run that is over are as they were when it ended.
+            NaN or infinite); ``untrained`` (no update was made); ``stale`` (reports that it runs, but was killed);
+            ``damaged`` (its status or ledger cannot be trusted); or ``missing`` (never started).
+        status: the last report of the run; empty if it is missing.
+        error: what is wrong with a damaged run, and what to do.
+        is_logged: whether the W&B logs of a run that is over are unchanged since it ended.
     """
 
     folder: Path
@@ -118,7 +118,7 @@ class Standing:
 
     @property
     def is_over(self) -> bool:
-        """Whether the same command would find nothing to do."""
+        """Whether the same command would have nothing to do."""
         return self.state in OVER and self.is_logged
 
     @property
@@ -136,7 +136,7 @@ class Standing:
 
     @property
     def why(self) -> str:
-        """In one line, how it stands and what to look at."""
+        """One line with its state and what to look at."""
         if self.state == STALE:
             who = f"process {self.status.get('pid')} on {self.status.get('host')}"
             return f"killed: {self.name}: {who} is gone or silent; folder {self.folder}"
@@ -152,7 +152,7 @@ class Standing:
 
 
 def standing(folder: Path) -> Standing:
-    """How the run in a folder stands; the folder need not exist."""
+    """The state of the run in a folder; the folder need not exist."""
     is_logged = True
     try:
         status = read_status(folder)
@@ -173,7 +173,7 @@ def standing(folder: Path) -> Standing:
 
 
 def key_of(folder: Path) -> str | None:
-    """The key of the run whose folder this is, None if no run has one like it."""
+    """The key of the run in this folder, None if it is not the folder of a run."""
     if len(folder.parts) < 5 or not folder.name.startswith("seed="):
         return None
     env, map_, algo, digest, seed = folder.parts[-5:]
@@ -181,10 +181,10 @@ def key_of(folder: Path) -> str | None:
 
 
 def _believe(folder: Path, key: str | None, status: dict[str, Any]) -> bool:
-    """Check a status that says that a run is over against its ledger; returns whether its W&B logs are as they were.
+    """Compare the status of a run that is over with its ledger; returns whether its W&B logs are unchanged.
 
     Raises:
-        Damaged: the ledger is another run's, does not say so, or is not whole.
+        Damaged: the ledger belongs to another run, disagrees, or is incomplete.
     """
     path = folder / NAME
     try:
@@ -228,7 +228,7 @@ def _digest(path: Path, mtime: int, size: int) -> str:
 
 
 def _alive(status: dict[str, Any]) -> bool:
-    """Whether the process that wrote this still lives, as far as can be seen from here."""
+    """Whether the process that wrote this is alive, as far as this machine can tell."""
     if status.get("host") != socket.gethostname():
         return time.time() - float(status.get("updated", 0)) < SILENCE
     try:  # a process that began after this was written has the number of one that is gone
@@ -238,7 +238,7 @@ def _alive(status: dict[str, Any]) -> bool:
 
 
 def begun(outputs: Path) -> list[Standing]:
-    """All runs below a root that have been begun."""
+    """All runs below a root that have been started."""
     places = (path.parent for name in (STATUS, NAME) for path in outputs.glob(f"*/*/*/*/seed=*/{name}"))
     return [standing(folder) for folder in sorted(set(places))]
 
@@ -248,7 +248,7 @@ class Plan(RootModel[list[str]]):
 
 
 def write_plan(outputs: Path, name: str, folders: list[Path]) -> None:
-    """Note which runs an experiment needs, for those who ask later what is missing."""
+    """Record which runs an experiment needs, so that missing runs can be listed later."""
     plans = outputs / PLANS
     plans.mkdir(parents=True, exist_ok=True)
     plan = Plan([str(folder.relative_to(outputs)) for folder in folders])
@@ -257,7 +257,7 @@ def write_plan(outputs: Path, name: str, folders: list[Path]) -> None:
 
 
 def planned(outputs: Path, name: str | None = None) -> tuple[list[Path], list[str]]:
-    """The folders that the plan of this name needs, or all plans together; and what is wrong with plans."""
+    """The folders that the plan of this name needs, or all plans together, and the problems found in plans."""
     folders: dict[Path, None] = {}
     troubles = []
     for path in sorted((outputs / PLANS).glob(f"{name or '*'}.json")):

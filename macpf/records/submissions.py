@@ -1,4 +1,4 @@
-"""Which runs were submitted to SLURM as which jobs: a line of JSON for each, appended and brought to the disk."""
+"""Which runs were submitted to SLURM as which jobs: one line of JSON for each, appended and synced to disk."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NAME = "submitted.jsonl"
 
 
 class Submission(BaseModel):
-    """A run's key, and the id of the job that was to play it."""
+    """A run's key, and the id of its job."""
 
     model_config = ConfigDict(strict=True, frozen=True)
 
@@ -26,7 +26,7 @@ class Submission(BaseModel):
 
 
 def note_submissions(folder: Path, new: Iterable[Submission]) -> None:
-    """Append to the record in a folder; an unfinished line that a crash left there is ended first."""
+    """Append to the record in a folder; an unfinished line left by a crash is terminated first."""
     path = folder / NAME
     torn = path.exists() and path.stat().st_size > 0 and not path.read_bytes().endswith(b"\n")
     lines = [submission.model_dump_json() for submission in new]
@@ -38,7 +38,7 @@ def note_submissions(folder: Path, new: Iterable[Submission]) -> None:
 
 
 def submissions(folder: Path) -> list[Submission]:
-    """What was submitted from a root, in its order, without lines that are no submissions (a crash, a full disk)."""
+    """What was submitted from a root, in order, without damaged lines (after a crash or on a full disk)."""
     path = folder / NAME
     found = []
     for number, line in enumerate(path.read_bytes().splitlines() if path.is_file() else [], 1):

@@ -1,9 +1,9 @@
 """Read one ``run-<id>.wandb`` file, all that an offline run leaves behind, without importing wandb.
 
 wandb 0.31 has no Python API for this. A record is a protobuf message ``Record`` of ``wandb_internal.proto``
-(github.com/wandb/wandb). Only field numbers are needed, they are part of the format and never change meaning, and
-decoding them here spares every command the import of wandb. ``tests/analysis/test_wandb_file.py`` holds this reader
-against wandb's own.
+(github.com/wandb/wandb). Only field numbers are needed; they are part of the format and never change meaning. Decoding
+them here avoids importing wandb in every command. ``tests/analysis/test_wandb_file.py`` compares this reader with
+wandb's own.
 """
 
 import hashlib
@@ -38,9 +38,9 @@ class WandbFile:
         config: the final configuration; nested mappings stay nested.
         rows: one mapping per ``run.log``, nested keys joined by ``.``; non-finite numbers are floats.
         summaries: the changes of the summary, as W&B writes them; see ``summary`` and ``final``.
-        exit_code: None if the attempt left none: still going on, or killed.
+        exit_code: None if the attempt left none, because it is active or was killed.
         preempting: whether the attempt announced that it was being preempted.
-        gaps: damaged stretches that were skipped; a table that is lost or damaged counts as one, after the file's end.
+        gaps: damaged parts that were skipped; a lost or damaged table counts as one, after the end of the file.
         truncated: bytes of an unfinished record at the end.
         digest: checksum of the file's content.
         tables: the files of the rows' tables (`macpf.records.sampled`), each with its checksum.
@@ -64,16 +64,16 @@ class WandbFile:
         return _summary(self.summaries)
 
     def final(self, key: str) -> Any:
-        """The summary's value of one key, None without. Every row changes the summary, so the rest stays undecoded."""
+        """The summary's value of one key, or None. Every row changes the summary, so other keys are not decoded."""
         return _summary(message for message in self.summaries if key.encode() in message).get(key)
 
 
 def read_wandb_file(path: Path) -> WandbFile:
-    """Read a ``.wandb`` file, also a damaged, unfinished or still growing one.
+    """Read a ``.wandb`` file, which may be damaged, unfinished or still growing.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: a record with a good checksum is not the protobuf expected: a new format of W&B.
+        ValueError: a record with a valid checksum is not the expected protobuf, so W&B has a new format.
     """
     content = path.read_bytes()
     framing = split_records(content)
@@ -98,7 +98,7 @@ def read_wandb_file(path: Path) -> WandbFile:
 
 
 def digest_of(content: bytes) -> str:
-    """The checksum under which a run's ledger knows its logs."""
+    """The checksum by which a run's ledger identifies its logs."""
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
@@ -142,7 +142,7 @@ def _update_config(config: dict[str, Any], message: bytes) -> None:
 
 
 def _summary(messages: Iterable[bytes]) -> dict[str, Any]:
-    """The values that are left after all changes; only these are worth parsing."""
+    """The values that remain after all changes; only these are parsed."""
     texts: dict[str, bytes | None] = {}
     for message in messages:
         for kind, item in _fields(message):
@@ -157,7 +157,7 @@ def _summary(messages: Iterable[bytes]) -> dict[str, Any]:
 def _items(message: bytes, kinds: tuple[int, ...]) -> Iterator[tuple[int, list[str], Any]]:
     """(kind, key path, parsed value) of every item of the given kinds.
 
-    The kinds are asked for because a history record holds its step number where the others hold removed items.
+    The kinds are an argument because a history record has its step number where the others have removed items.
     """
     for kind, item in _fields(message):
         if kind in kinds:

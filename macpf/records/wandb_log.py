@@ -1,4 +1,4 @@
-"""A run's W&B logs on this disk, read once and held against its ledger."""
+"""A run's W&B logs on this disk, read once and compared with its ledger."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from macpf.records.wandb_file import WandbFile, read_wandb_file
 
 @dataclass(frozen=True)
 class Logs:
-    """The readable logs of a run, as they were when they were read.
+    """The readable logs of a run at the time of reading.
 
     Attributes:
         folder: of the run.
@@ -44,7 +44,7 @@ class Logs:
         return cls(folder, {path: found[path] for path in sorted(found, key=age)})
 
     def without(self, folders: set[Path]) -> Logs:
-        """Those that lie in none of these folders."""
+        """The logs outside these folders."""
         return Logs(self.folder, {path: file for path, file in self.files.items() if path.parent not in folders})
 
     @property
@@ -53,7 +53,7 @@ class Logs:
         return max(map(_attempt, self.files.values()), default=0)
 
     def first_unlogged(self, rows: Sequence[Evaluation]) -> int | None:
-        """The number of the first row that they lack or have otherwise; None if they hold all rows as they are."""
+        """The number of the first row that is missing or different in the logs; None if they have all rows."""
         logged: dict[float, Mapping[str, Any]] = {}
         for file in self.files.values():
             for row in file.rows:

@@ -1,4 +1,4 @@
-"""How this process gets its memory."""
+"""Memory allocation of this process."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 
 
 def keep_freed_memory() -> None:
-    """Let the C library reuse large blocks instead of handing each one back to the system.
+    """Let the C library reuse large blocks instead of returning each one to the system.
 
-    An update makes and drops tensors of tens of megabytes again and again; by default each is mapped anew, and the
-    system clears every page of it. Keeping them makes updates 10 to 25 % faster (docs/speed.md). Only glibc has this.
+    An update repeatedly creates and frees tensors of tens of megabytes. By default each is mapped again, and the system
+    clears every page of it. Keeping them makes updates 10 to 25 % faster (docs/speed.md). This needs glibc.
     """
     if not sys.platform.startswith("linux"):
         return

@@ -1,4 +1,4 @@
-"""One start of a run: begin it or go on with it, train it, and leave it in a state that says what happened."""
+"""One attempt at a run: start or resume it, train it, and leave a state that says what happened."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ LOG_LOST = "trained to its end, but W&B could not write the log; the same comman
 
 
 class Attempt:
-    """One start of a run, under the folder's lock; its status says how it ended, however it ends."""
+    """One attempt at a run, under the folder's lock; its status says how it ended, in every case."""
 
     def __init__(
         self,
@@ -63,13 +63,13 @@ class Attempt:
         self.standing: dict[str, Any] = {"started": time.time(), "commit": commit(), "attempt": 1}
 
     def train(self) -> dict[str, Any]:
-        """Begin or go on, and train to the end of the budget; returns the last status.
+        """Start or resume, and train to the end of the budget; returns the last status.
 
         Raises:
             Diverged, Untrained: it is over like that.
-            ForeignFiles: something in its folder is another run's.
-            RunRefused: what is in its folder cannot be used, or what it writes cannot be written.
-            Interrupted: it was asked to stop, and has saved.
+            ForeignFiles: something in its folder belongs to another run.
+            RunRefused: files in its folder cannot be used, or cannot be written.
+            Interrupted: it was asked to stop and has saved its state.
         """
         try:
             ledger, state = self._open()
@@ -88,7 +88,7 @@ class Attempt:
         return self.standing
 
     def _open(self) -> tuple[Ledger, dict[str, Any] | None]:
-        """The run's ledger, and the state to go on from if there is one; whatever is another run's is refused."""
+        """The run's ledger, and the state to resume from if there is one; files of another run are rejected."""
         try:
             self._look_at_status()
             ledger, problem = self._read_ledger()
@@ -119,7 +119,7 @@ class Attempt:
         return ledger, state
 
     def _adopt_shorter(self) -> bool:
-        """Go on from a finished run that differs by its smaller budget only; says why not if there is one."""
+        """Continue a finished run that differs only by its smaller budget; if that is impossible, say why."""
         if any(path.exists() for path in (self.folder.checkpoint, previous(self.folder.checkpoint))):
             return False
         shorter = shorter_run(self.cfg, self.identity, self.parts.placement.device)
@@ -180,7 +180,7 @@ class Attempt:
         say_how_it_ended(state, f"{self.identity}: {why}")
 
     def _film(self) -> None:
-        """Write a GIF of one episode of each policy into the folder, if the log is to have them."""
+        """Write a GIF of one episode of each policy into the folder, if the log should have them."""
         if not self.tracking.media or self.tracking.mode == "disabled":
             return
         player = self.parts.placement.player
@@ -198,10 +198,10 @@ class Attempt:
         self.console.say(f"{self.identity}: stopped by signal {signum} and saved; the same command goes on with it")
 
     def _failed(self, error: BaseException) -> None:
-        """Note what happened.
+        """Record what happened.
 
         Raises:
-            RunRefused: in place of an error that a user can put right.
+            RunRefused: in place of an error that a user can fix.
         """
         with contextlib.suppress(OSError):  # a full disk must not hide what happened
             (self.folder.path / "error.txt").write_text(traceback.format_exc())
@@ -264,10 +264,10 @@ class Attempt:
         )
 
     def _read_ledger(self) -> tuple[Ledger | None, str]:
-        """The ledger in the folder, or None and what is wrong with it if something is.
+        """The ledger in the folder, or None and a description of the problem.
 
         Raises:
-            Foreign: it is another run's.
+            Foreign: it belongs to another run.
         """
         try:
             ledger = Ledger.read(self.folder.ledger)
@@ -283,7 +283,7 @@ class Attempt:
         return ledger, ""
 
     def _look_at_status(self) -> None:
-        """Refuse a folder whose status is another run's; one that is only damaged is written anew.
+        """Reject a folder whose status belongs to another run; a damaged status is written again.
 
         Raises:
             Foreign: names both.
@@ -299,7 +299,7 @@ class Attempt:
 
 
 def say_how_it_ended(state: str, why: str) -> None:
-    """Raise what says that a run is over without a result, if it is.
+    """Raise an error if a run is over without a result.
 
     Raises:
         Diverged, Untrained: it is.
@@ -311,7 +311,7 @@ def say_how_it_ended(state: str, why: str) -> None:
 
 
 def finish_log(tracking: TrackingSettings, ledger: Ledger) -> None:
-    """Make the W&B log whole and note what it is in the ledger's end.
+    """Complete the W&B log and record its digest in the ledger's end.
 
     Raises:
         RunRefused: W&B cannot write it.
@@ -327,7 +327,7 @@ def finish_log(tracking: TrackingSettings, ledger: Ledger) -> None:
 
 
 def labels(cfg: DictConfig, policies: tuple[str, ...]) -> dict[str, str]:
-    """What figures call each policy: what `algo.labels` says, or else the algorithm's name, or ``name (policy)``."""
+    """The label of each policy in figures: that of `algo.labels`, or the algorithm's name, or ``name (policy)``."""
     given = cfg.algo.labels if "labels" in cfg.algo else {}
     name = cfg.algo.name
     return {p: str(given.get(p) or (name if p == policies[0] else f"{name} ({p})")) for p in policies}

@@ -1,4 +1,4 @@
-"""From a composed configuration to the objects of a run, with one clear line for whatever does not fit."""
+"""From a composed configuration to the objects of a run, with a one-line message for each problem."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ from macpf.runs.weights import Unusable, to_begin_with
 
 @dataclass
 class Parts:
-    """Everything a run trains with; the replay of an on-policy algorithm stays empty.
+    """All objects of a run; the replay of an on-policy algorithm stays empty.
 
-    `algorithm` is the one that learns; `placement` knows which one plays.
+    `algorithm` is the copy that learns; `placement` knows which copy plays.
     """
 
     algorithm: Algorithm
@@ -55,10 +55,10 @@ class Parts:
 
 
 def settle(cfg: DictConfig) -> str | None:
-    """Put the backend that plays here in the place of `env.backend=auto`; says which and why if there was a choice.
+    """Replace `env.backend=auto` by the backend available here; if there was a choice, returns a line that explains it.
 
     Raises:
-        ConfigError: the map is of another environment, and the rest makes no sense.
+        ConfigError: the map belongs to another environment.
     """
     if cfg.map.env != cfg.env.name:
         name = dict(cfg.map.items_ex(resolve=False))["name"]  # which may rest on settings of its own environment
@@ -73,11 +73,11 @@ def settle(cfg: DictConfig) -> str | None:
 
 
 def build(cfg: DictConfig, trains: bool = True) -> Parts:
-    """Make the parts of a run from its settled configuration; cheap, and without a trace outside this process.
+    """Make the parts of a run from its configuration; cheap, and without effects outside this process.
 
     Args:
         cfg: of the run.
-        trains: the run will learn, so it has to make an update some time; a picture of it need not.
+        trains: the run will learn, so its settings must allow at least one update; a picture does not need any.
 
     Raises:
         ConfigError: names the key, its value and what would be accepted.
@@ -132,13 +132,13 @@ def _begin_with(algorithm: Algorithm, place: str) -> None:
 
 
 def check_planned(cfg: DictConfig, thoroughly: bool, elsewhere: bool) -> None:
-    """Check a settled configuration before any run is started.
+    """Check a configuration before any run is started.
 
     Args:
         cfg: of the run.
-        thoroughly: build its parts, which is slow for many; else only what may differ between runs of one
-            configuration is looked at.
-        elsewhere: another machine will play it, whose devices nobody knows here.
+        thoroughly: build its parts, which is slow for many runs. Otherwise only settings that may differ between runs
+            of one configuration are checked.
+        elsewhere: it will run on another machine, whose devices are not known here.
 
     Raises:
         ConfigError: names the key, its value and what would be accepted.
@@ -155,11 +155,11 @@ def check_planned(cfg: DictConfig, thoroughly: bool, elsewhere: bool) -> None:
 
 
 def make_env(cfg: DictConfig, key: str, parallel: Any, seed: int) -> Env:
-    """The environments of a settled configuration, side by side.
+    """The parallel environments of a configuration.
 
     Args:
         cfg: of the run.
-        key: of the setting that says how many, for messages.
+        key: of the setting with their number, for messages.
         parallel: its value.
         seed: of all episodes.
 
@@ -185,7 +185,7 @@ def _experience_settings(cfg: DictConfig, on_policy: bool) -> ReplaySettings | R
 
 
 def _instantiate(key: str, node: DictConfig, **arguments: Any) -> Any:
-    """Call a node's target with its values and these arguments, which are ours and never pass through Hydra."""
+    """Call a node's target with its values and with these arguments, which do not pass through Hydra."""
     try:
         return hydra.utils.instantiate(node, _partial_=True, _convert_="all")(**arguments)
     except ValidationError as error:

@@ -1,7 +1,7 @@
-"""Checkpoints that survive power loss: written atomically, checked when read, the previous one kept.
+"""Checkpoints that survive power loss: they are written atomically and checked when read, and the previous one is kept.
 
-The replay's episodes are not in the file but in the run's journal, where each was written once; a checkpoint says
-which of them it needs, and is whole only if all of these can be read.
+The replay's episodes are not in the file but in the run's journal, where each was written once. A checkpoint lists the
+episodes that it needs, and is complete only if all of these can be read.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ class Unreadable(Exception):
 
 
 def save(path: Path, owner: Owner, state: dict[str, Any], journal: Journal, keep_previous: bool = True) -> None:
-    """Write an owner's state (tensors, numbers, strings and containers of them) with a checksum in front.
+    """Write the state of a run (tensors, numbers, strings and containers of them), preceded by a checksum.
 
-    The journal comes to the disk first, so that no checkpoint ever points to episodes that are not there. Without
-    `keep_previous` the file has no predecessor, and the journal keeps what it had to keep before.
+    The journal is synced first, so that a checkpoint never refers to missing episodes. Without `keep_previous` there is
+    no previous file, and the journal keeps the same episodes as before.
     """
     journal.sync()
     buffer = io.BytesIO()
@@ -49,16 +49,16 @@ def save(path: Path, owner: Owner, state: dict[str, Any], journal: Journal, keep
 def load(
     path: Path, owner: Owner | None = None, journal: Callable[[Owner], Journal] | None = None
 ) -> dict[str, Any] | None:
-    """The newest readable state, on the CPU: the file's, else the previous one's (saying so); None if there is neither.
+    """The newest readable state, on the CPU: that of the file, or of the previous one (with a warning), or None.
 
     Args:
         path: of the file.
-        owner: whose it has to be; None takes it as it is, with its ``owner`` as an `Owner`.
+        owner: the run that it must belong to; with None it is not checked and includes its ``owner`` as an `Owner`.
         journal: opens the journal of an owner; with it, the state's replay has its ``episodes``.
 
     Raises:
         Unreadable: there are files, but none can be read.
-        Foreign: it is another run's, or its episodes are.
+        Foreign: it or its episodes belong to another run.
     """
     problems = []
     for candidate in (path, previous(path)):

@@ -1,4 +1,4 @@
-"""Runs as SLURM job arrays, submitted through submitit: once submitted, no process of ours has to stay alive."""
+"""Runs as SLURM job arrays, submitted through submitit. After submission, no local process has to stay alive."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def launcher(name: str, overrides: Sequence[str]) -> DictConfig:
     """The settings of ``hydra/launcher=<name>``, with ``hydra.launcher.<key>=<value>`` applied; see `submits`.
 
     Raises:
-        ConfigError: it needs what is not installed.
+        ConfigError: it needs a package that is not installed.
         hydra.errors.HydraException: there is no such launcher or key.
     """
     check_choices([f"hydra/launcher={name}"])
@@ -42,10 +42,10 @@ def launcher(name: str, overrides: Sequence[str]) -> DictConfig:
 
 
 def submits(settings: DictConfig) -> bool:
-    """Whether a launcher's settings are of one that submits to SLURM.
+    """Whether a launcher with these settings submits to SLURM.
 
     Raises:
-        ConfigError: they are, and one of them cannot be used.
+        ConfigError: it does, and one of the settings is invalid.
     """
     if "SlurmLauncher" not in str(settings._target_):
         return False
@@ -57,7 +57,7 @@ def submits(settings: DictConfig) -> bool:
 
 @contextlib.contextmanager
 def alone(outputs: Path) -> Iterator[None]:
-    """Keep others from submitting to the same root between looking who is queued and submitting; waits for them."""
+    """Prevent others from submitting to the same root between reading the queue and submitting; waits for them."""
     (outputs / FOLDER).mkdir(parents=True, exist_ok=True)
     with FileLock(outputs / FOLDER / "submit.lock"):
         yield
@@ -67,7 +67,7 @@ def submit(runs: Sequence[Needed], settings: DictConfig, outputs: Path) -> list[
     """Submit runs as job arrays of at most the site's MaxArraySize jobs; returns the arrays' ids.
 
     Raises:
-        RunRefused: SLURM did not take them.
+        RunRefused: SLURM did not accept them.
     """
     import submitit
 
@@ -100,7 +100,7 @@ def submit(runs: Sequence[Needed], settings: DictConfig, outputs: Path) -> list[
 
 
 def _submit_array(executor: Any, jobs: Sequence[Pack]) -> list[Any]:
-    """One call of sbatch for all of them; `map_array` would wrap each one and so lose its `checkpoint`."""
+    """One call of sbatch for all; `map_array` would wrap each run and lose its `checkpoint`."""
     with executor.batch():
         return [executor.submit(job) for job in jobs]
 
@@ -109,7 +109,7 @@ def queued(outputs: Path) -> dict[str, str]:
     """The runs that were submitted to this root and are waiting or running, with the ids of their jobs.
 
     Raises:
-        RunRefused: SLURM does not answer, and without it a run might be submitted twice.
+        RunRefused: SLURM does not answer, so a run might be submitted twice.
     """
     jobs = _jobs(outputs)
     if not jobs or not shutil.which("squeue"):
@@ -124,9 +124,9 @@ def _jobs(outputs: Path) -> dict[str, str]:
 
 
 def to_launch(stands: Sequence[tuple[Needed, Standing]], outputs: Path) -> list[Needed]:
-    """The runs that are not over and that nobody plays or has queued.
+    """The runs that are not over, not active and not queued.
 
-    One that says it runs on another machine is believed, unless SLURM put it there and knows its job no longer.
+    A run that reports to be active on another machine counts as active, unless SLURM started it and lost its job.
 
     Raises:
         RunRefused: SLURM does not answer.
@@ -142,7 +142,7 @@ def to_launch(stands: Sequence[tuple[Needed, Standing]], outputs: Path) -> list[
 
 
 def wait(outputs: Path, runs: Sequence[Needed], every: float = 10.0) -> None:
-    """Return when none of the runs is in SLURM's queue any more."""
+    """Return when none of the runs is in SLURM's queue."""
     keys = {run.identity.key for run in runs}
     while keys & set(queued(outputs)):
         time.sleep(every)

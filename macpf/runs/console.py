@@ -1,4 +1,4 @@
-"""What a person sees of a single run."""
+"""The output of a single run on the terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LINE_EVERY, SHARE, LONGEST = 10.0, 0.05, 3600.0
 
 
 class Lines:
-    """Says when the next line of a log that nobody may be watching is due."""
+    """Decides when the next line of a log is due."""
 
     def __init__(self) -> None:
         self._begun = time.monotonic()
@@ -52,7 +52,7 @@ def describe_pace(status: dict[str, Any]) -> str:
 
 
 class RunConsole:
-    """A progress bar on a terminal, a line now and then elsewhere, nothing at all in a sweep's workers."""
+    """A progress bar on a terminal, occasional lines elsewhere, and nothing in the workers of a sweep."""
 
     def __init__(self, title: str, quiet: bool) -> None:
         self.title, self.quiet = title, quiet
@@ -87,7 +87,7 @@ class RunConsole:
             self.console.print(line, soft_wrap=True, markup=False)
 
     def update(self, status: dict[str, Any]) -> None:
-        """Show how the run stands."""
+        """Show the progress of the run."""
         score, pace = describe_score(status), describe_pace(status)
         step, total = status["env_step"], status["total_env_steps"]
         if self._bar is not None:

@@ -1,8 +1,8 @@
-"""A finished run goes on to a larger budget: its last state becomes the first checkpoint of the longer run.
+"""Continue a finished run to a larger budget: its last state becomes the first checkpoint of the longer run.
 
-The longer run then equals one that was never shorter, bit for bit. So the state is not the one that the shorter run
-ended with: that one has had an evaluation which a longer run does not make there. It is kept in ``continuable.pt`` just
-before it (``checkpoint.keep_replay``), with the episodes of the replay.
+The longer run then equals one that had the larger budget from the beginning, bit for bit. The state is therefore not
+the final one of the shorter run, which includes an evaluation that a longer run does not make there. It is saved just
+before that evaluation in ``continuable.pt`` (``checkpoint.keep_replay``), with the episodes of the replay.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from macpf.runs.trainer import made_with
 
 @dataclass(frozen=True)
 class Shorter:
-    """A finished run of the same configuration, but for a smaller budget.
+    """A finished run of the same configuration with a smaller budget.
 
     Attributes:
         folder: of the run.
@@ -53,14 +53,14 @@ class Shorter:
 
 
 def shorter_run(cfg: DictConfig, identity: Identity, device: str) -> Shorter | None:
-    """The longest finished run that differs from this one by its smaller budget only, if there is one.
+    """The longest finished run that differs from this one only by its smaller budget, if there is one.
 
-    One that can be continued goes before a longer one that cannot.
+    A run that can be continued is preferred to a longer one that cannot.
 
     Args:
         cfg: of this run, settled, with its references to other settings.
         identity: of this run.
-        device: on which it computes.
+        device: of this run.
     """
     found = []
     for folder, ledger in _finished(identity):
@@ -78,13 +78,13 @@ def adopt(shorter: Shorter, folder: RunFolder, owner: Owner, row: np.dtype[np.vo
     """Write the first checkpoint of a longer run, its episodes, and the weights that the shorter one kept.
 
     Args:
-        shorter: that can be continued.
-        folder: of the longer run, which has not begun.
+        shorter: a run that can be continued.
+        folder: of the longer run, which has not started.
         owner: of the longer run.
         row: of its episodes.
 
     Raises:
-        checkpoint.Unreadable, Damaged: what was kept is damaged, or another run's; nothing was written.
+        checkpoint.Unreadable, Damaged: the saved state is damaged or belongs to another run; nothing was written.
     """
     before = shorter.ledger.manifest.owner
 
@@ -119,7 +119,7 @@ def _finished(identity: Identity) -> Iterator[tuple[Path, Ledger]]:
 
 
 def _follows_budget(shorter: dict[str, Any], longer: dict[str, Any]) -> str:
-    """Names a setting that depends on the budget, so that the shorter run's first steps are not the longer one's."""
+    """The name of a setting that depends on the budget, so that the two runs differ from the beginning."""
     for path, there, here in _differences(shorter, longer, ""):
         if path != "budget.env_steps":
             return f"{path} follows the budget ({there} there, {here} here)"

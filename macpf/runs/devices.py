@@ -1,4 +1,4 @@
-"""Which of several CUDA devices a process uses: the one asked for, or the one that fewest others have claimed."""
+"""Which of several CUDA devices a process uses: the one requested, or the one with the fewest claims."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _claim: tuple[FileLock, int] | None = None
 
 
 def use_device(device: str) -> None:
-    """Make ``cuda`` mean one device for this process; does nothing where there is no choice.
+    """Make ``cuda`` refer to one device for this process; does nothing if there is no choice.
 
-    All processes of a user on one machine choose in turn: the workers of a sweep, the runs of a job, separate commands.
+    All processes of a user on one machine take turns: the workers of a sweep, the runs of a job, separate commands.
 
     Args:
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda-only``, the latter two also with ``:<number>``; checked before.
@@ -41,7 +41,7 @@ def claimed(devices: int) -> int:
 
 
 def _names(devices: int) -> list[str]:
-    """What the visible devices are called by all processes: jobs may each see others as their first."""
+    """Names of the visible devices that are the same for all processes; each job may number its devices differently."""
     visible = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
     return visible if len(visible) == devices else [str(number) for number in range(devices)]
 

@@ -1,4 +1,4 @@
-"""What can go wrong before or beside training, each shown to the user as one line."""
+"""Errors before and during training, each shown to the user as one line."""
 
 import errno
 import traceback
@@ -9,27 +9,27 @@ NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEX
 
 
 class ConfigError(Exception):
-    """A value that cannot be used: what is wrong, the value, and what to type instead. Exit code 2."""
+    """An invalid value; the message says what is wrong, the value, and what to type instead. Exit code 2."""
 
 
 class RunRefused(Exception):
-    """The run cannot start here and now, e.g. because another process is at it. Exit code 1."""
+    """The run cannot start now, e.g. because another process is training it. Exit code 1."""
 
 
 class ForeignFiles(RunRefused):
-    """Something in the run's folder is another run's; nothing there was touched."""
+    """A file in the run's folder belongs to another run; nothing was changed."""
 
 
 class Diverged(RunRefused):
-    """A number that training rests on became NaN or infinite; says which and where. The run is over."""
+    """A number used in training became NaN or infinite; the message says which and where. The run is over."""
 
 
 class Untrained(RunRefused):
-    """The budget ended before the first update, so the run shows nothing but fresh networks. The run is over."""
+    """The budget ended before the first update, so the run has only untrained networks. The run is over."""
 
 
 class Interrupted(Exception):
-    """A signal asked the run to stop; its checkpoint is saved. Exit code 128 + the signal's number."""
+    """A signal stopped the run; its checkpoint is saved. Exit code 128 + the signal's number."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(signum)
@@ -37,7 +37,7 @@ class Interrupted(Exception):
 
 
 def described(error: Exception) -> str:
-    """An error that nobody foresaw, in one line with the place where it happened."""
+    """An unexpected error, in one line with the place where it occurred."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     text = " ".join(str(error).split()).partition(" Exception raised from ")[0]
     return f"{type(error).__name__}: {text} ({place.filename}, line {place.lineno})"

@@ -21,10 +21,10 @@ class Evaluator:
 
     Episodes are played in rounds of one for each environment, so short ones are not counted more often than long
     ones. The environments and their random stream are the evaluator's own, and greedy actions draw no random number:
-    training goes on as if no evaluation had been.
+    training is not affected by evaluations.
 
     Raises:
-        ValueError: if the episodes cannot be dealt out evenly.
+        ValueError: the episodes cannot be divided evenly.
     """
 
     def __init__(self, rollout: Rollout, episodes: int) -> None:
@@ -37,9 +37,9 @@ class Evaluator:
         self.rollout, self.rounds = rollout, episodes // parallel
 
     def __call__(self, algorithm: Algorithm) -> dict[str, float]:
-        """Mean score and episode length of every policy, and of each number that the environment tells of an episode.
+        """Mean score and episode length of every policy, and the mean of each number that the environment reports.
 
-        Joint policies, too, where they are small enough.
+        Includes joint policies if they are small enough.
         """
         spec = self.rollout.env.spec
         results = {}
@@ -55,9 +55,9 @@ class Evaluator:
         return results
 
     def sample(self, algorithm: Algorithm, clock: Clock) -> dict[str, float]:
-        """What the environment tracks, in one episode of the behaviour policy in each environment; often nothing.
+        """What the environment tracks in one episode of the behaviour policy in each environment; often nothing.
 
-        Training's random stream is lent and put back.
+        Uses the random stream of training and restores it.
         """
         tracked = self.rollout.env.tracked
         if not tracked:
@@ -74,7 +74,7 @@ class Evaluator:
 
 
 def _told(rounds: Sequence[Played], score: str) -> dict[str, float]:
-    """The mean of each number that the environment told, over the episodes of which it told it."""
+    """The mean of each number that the environment reported, over the episodes for which it did."""
     numbers: dict[str, list[np.ndarray]] = {}
     for played in rounds:
         for name, values in played.info.items():

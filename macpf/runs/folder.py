@@ -1,4 +1,4 @@
-"""The run folder: who may write in it, and what it says about its run."""
+"""The run folder: its lock, and the files in it."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class RunFolder:
 
     @property
     def continuable(self) -> Path:
-        """What a finished run goes on from to a larger budget, if it kept that."""
+        """The state from which a finished run continues to a larger budget, if it was kept."""
         return self.path / "continuable.pt"
 
     @property
     def ledger(self) -> Path:
-        """The run's own account of its results."""
+        """The run's record of its results."""
         return self.path / NAME
 
     @property
@@ -46,7 +46,7 @@ class RunFolder:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the folder; the system lets go of it when the process ends, however it ends.
+        """Lock the folder; the system releases the lock when the process ends, however it ends.
 
         Raises:
             RunRefused: another process holds it, or the folder cannot be written.
@@ -67,14 +67,14 @@ class RunFolder:
             lock.release()
 
     def status(self) -> dict[str, Any]:
-        """What `write_status` wrote last; empty if there is nothing to read."""
+        """What `write_status` wrote last; empty if there is no status."""
         try:
             return read_status(self.path)
         except Damaged:
             return {}
 
     def write_status(self, state: str, **facts: Any) -> None:
-        """Say how the run stands; readers never see half of it."""
+        """Write the status of the run atomically."""
         here = {"pid": os.getpid(), "host": socket.gethostname(), "updated": time.time()}
         status = Status.model_validate({"state": state} | here | facts)
         write_atomically(self.path / STATUS, status.model_dump_json(indent=1, exclude_none=True).encode())

@@ -1,4 +1,4 @@
-"""Stops a run at the first number that is NaN or infinite, and says which, where, and at which update."""
+"""Stops a run at the first NaN or infinite number, and says which one, where, and at which update."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from macpf.runs.errors import Diverged
 
 
 class Health:
-    """Watches what updates measure.
+    """Checks the metrics of updates.
 
     Args:
-        deferred: a look would make the processor wait for a device, so what was measured is kept there, and `check`
-            looks at all of it at once; else every update is looked at as it is made.
+        deferred: reading metrics would make the CPU wait for a device. They are kept there, and `check` reads all of
+            them at once. Otherwise every update is checked immediately.
     """
 
     def __init__(self, deferred: bool) -> None:
@@ -24,7 +24,7 @@ class Health:
         self._unseen: list[tuple[int, list[str], Tensor]] = []
 
     def watch(self, names: Iterable[str], values: Tensor, update: int) -> None:
-        """Take note of the metrics of an update.
+        """Record the metrics of an update.
 
         Args:
             names: of the metrics.
@@ -40,7 +40,7 @@ class Health:
             _refuse_broken(names, numbers, update)
 
     def check(self) -> None:
-        """Look at what was only taken note of.
+        """Check the metrics that were only recorded.
 
         Raises:
             Diverged: of the first update that measured something that is not finite.
@@ -54,7 +54,7 @@ class Health:
 
 
 def check_parameters(algorithm: nn.Module, updates: int) -> None:
-    """Refuse an algorithm of which a parameter is not finite.
+    """Reject an algorithm with a parameter that is not finite.
 
     Raises:
         Diverged: names the parameter.

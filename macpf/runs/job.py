@@ -1,4 +1,4 @@
-"""One run: find its folder, skip it or go on with it."""
+"""One run: find its folder, then skip, start or resume it."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def run(cfg: DictConfig) -> float | None:
     """Train one run to its budget, or skip it if that is done; returns its final greedy score.
 
     Raises:
-        ConfigError: a value cannot be used; nothing was touched.
-        Diverged, Untrained: it is over, and shows nothing.
-        RunRefused: somebody else is at this run, or what is in its folder cannot be used.
-        Interrupted: a signal stopped it; it is saved and the same command goes on with it.
+        ConfigError: a value is invalid; nothing was changed.
+        Diverged, Untrained: it is over without a result.
+        RunRefused: another process is training this run, or files in its folder cannot be used.
+        Interrupted: a signal stopped it; it is saved, and the same command resumes it.
     """
     check_run_settings(cfg)
     choice = settle(cfg)
@@ -57,7 +57,7 @@ def _is_over(folder: RunFolder) -> bool:
 
 
 def _leave_alone(cfg: DictConfig, identity: Identity, folder: RunFolder, console: RunConsole) -> float | None:
-    """Say that a run is over and how; see that its log is whole."""
+    """Say that a run is over and how it ended; complete its log if necessary."""
     if not folder.continuable.exists():
         journal.delete(folder.episodes)  # in case it ended between saying so and deleting them
     stands = standing(folder.path)

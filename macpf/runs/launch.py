@@ -1,4 +1,4 @@
-"""The command line: Hydra composes, `job.run` trains, and whatever goes wrong is said in one line."""
+"""The command line: Hydra composes, `job.run` trains, and errors are reported in one line."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def why(arguments: list[str]) -> str:
-    """What ``--why KEY`` says; every other argument is an override.
+    """The output of ``--why KEY``; every other argument is an override.
 
     Raises:
         ConfigError: no key is named, or see `macpf.runs.why.explain`.
@@ -69,7 +69,7 @@ def why(arguments: list[str]) -> str:
 
 
 class Begun:
-    """Whether Hydra has composed a configuration and handed it over, to a run or to a sweep."""
+    """Whether Hydra has composed a configuration and passed it to a run or a sweep."""
 
     run = False
 
@@ -117,7 +117,7 @@ def _play(cfg: DictConfig) -> float | None:
 
 @contextlib.contextmanager
 def errors_in_one_line() -> Iterator[None]:
-    """Print what a user can mend as one line, and end the process with the exit code that `main` names."""
+    """Print errors that a user can fix as one line, and end the process with the exit code that `main` names."""
     try:
         yield
     except KNOWN as error:
@@ -138,7 +138,7 @@ def errors_in_one_line() -> Iterator[None]:
 
 
 def in_one_line(error: Exception) -> str:
-    """An error's message; Hydra's and OmegaConf's shortened, with the nearest known key or choice."""
+    """An error's message; those of Hydra and OmegaConf are shortened and name the nearest known key or choice."""
     if isinstance(error, OSError) and error.filename:
         return f"cannot write {error.filename}: {error.strerror}; choose another folder, or make room"
     error = _of_a_file(error) or error
@@ -161,7 +161,7 @@ def in_one_line(error: Exception) -> str:
 
 
 def _of_a_file(error: BaseException | None) -> BrokenFile | None:
-    """The complaint about a file behind an error of Hydra's, which only says that it could not go on."""
+    """The problem with a file that caused an error of Hydra's, whose own message does not say it."""
     while error is not None and not isinstance(error, BrokenFile):
         error = error.__cause__ or error.__context__
     return error

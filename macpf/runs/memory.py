@@ -1,4 +1,4 @@
-"""Whether a run's replay and parallel episodes fit in this process's memory, said before any of it is taken."""
+"""Whether a run's replay and parallel episodes fit in memory, checked before any of it is allocated."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ NOTEWORTHY = 100e6
 
 
 def replay_estimate(parts: Parts, free: int) -> str | None:
-    """What the full replay may take, in one line; None if that is next to nothing, or if nothing is replayed.
+    """The memory of the full replay, in one line; None if it is small or if there is no replay.
 
     Args:
         parts: of the run, its replay still empty.
-        free: bytes this process may still take.
+        free: bytes that this process may still allocate.
 
     Raises:
-        ConfigError: replay, or episodes that are played side by side, may need more than is free; says what would fit.
+        ConfigError: the replay or parallel episodes may need more memory than is free; says what would fit.
     """
     free -= _of_rounds(parts, free)
     if not isinstance(parts.settings, ReplaySettings):
@@ -42,7 +42,7 @@ def replay_estimate(parts: Parts, free: int) -> str | None:
 
 
 def _of_rounds(parts: Parts, free: int) -> int:
-    """Bytes of a round of play and a round of evaluation, and of what an on-policy algorithm collects.
+    """Bytes of a round of training episodes, a round of evaluation, and the rollout of an on-policy algorithm.
 
     Raises:
         ConfigError: one of them may need more than is free.
@@ -70,7 +70,7 @@ def _of_rounds(parts: Parts, free: int) -> int:
 
 
 def free_memory(cgroups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int:
-    """Bytes this process may still take: what the machine has, or less if SLURM or a container allows less."""
+    """Bytes that this process may still allocate: free memory, or less if SLURM or a container has a limit."""
     free = psutil.virtual_memory().available
     try:
         groups = [line.split(":", 2) for line in own.read_text().splitlines()]
@@ -85,7 +85,7 @@ def free_memory(cgroups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/
 
 
 def _free_in(group: Path, otherwise: int) -> int:
-    """What a cgroup leaves, counting cached files as free; `otherwise` where it has no limit."""
+    """Free memory in a cgroup, counting cached files as free; `otherwise` if it has no limit."""
     for limit, used in (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")):
         try:
             most, now = (group / limit).read_text().strip(), int((group / used).read_text())

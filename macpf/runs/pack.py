@@ -1,4 +1,4 @@
-"""What one task of a job array does: one run or several, some of them at once, each in a process of its own."""
+"""One task of a job array: one or several runs, some of them in parallel, each in its own process."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ class Pack:
     """Runs that share one job.
 
     Args:
-        runs: played in this order.
-        at_once: how many of them side by side.
+        runs: trained in this order.
+        at_once: how many of them in parallel.
     """
 
     def __init__(self, runs: Sequence[Needed], at_once: int) -> None:
         self.runs, self.at_once = list(runs), at_once
 
     def __call__(self) -> None:
-        """Play every run to its end, from wherever it stands; one that is finished is left alone.
+        """Train every run to its end from its current state; finished runs are skipped.
 
-        A signal is passed on to those that are being played. Once they have saved, submitit queues the job again
+        A signal is passed on to the active runs. Once they have saved, submitit queues the job again
         (SIGUSR2), or SLURM does so itself (SIGTERM).
 
         Raises:
@@ -70,7 +70,7 @@ class Pack:
         return [run for run in self.runs if not standing(run.identity.folder).is_over]
 
     def checkpoint(self) -> Any:
-        """What submitit queues again when SLURM takes the job off its node: the same runs, which find their folders."""
+        """What submitit queues again when SLURM preempts the job: the same runs, which find their folders."""
         import submitit
 
         return submitit.helpers.DelayedSubmission(self)

@@ -1,8 +1,8 @@
-"""What of a run lives where: the one place that knows of devices.
+"""On which devices a run acts and learns.
 
-A network this small has chosen an env step's actions on a processor before a GPU is asked for them, and learns from a
-batch much faster on a GPU. So with `device=cuda` an algorithm is there twice: one copy plays and is evaluated on the
-CPU, the other learns on the GPU, and its parameters are copied when the first plays again, so once for each round.
+Networks this small choose the actions of an env step faster on a CPU, and learn from a batch much faster on a GPU. With
+`device=cuda` there are therefore two copies of an algorithm. One acts and is evaluated on the CPU, and the other learns
+on the GPU. Parameters are copied once for each round of episodes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Acceleration = Literal["auto", "eager", "graph"]
 
 
 class Place(NamedTuple):
-    """On which devices an algorithm plays and learns, and whether two copies of it do."""
+    """On which devices an algorithm acts and learns, and whether there are two copies of it."""
 
     plays_on: str
     learns_on: str
@@ -44,11 +44,11 @@ PLACES = {
 
 
 class Placement:
-    """An algorithm, where it plays and where it learns.
+    """An algorithm, and the devices on which it acts and learns.
 
     Args:
         device: one of `PLACES`.
-        make: makes the algorithm on a device; every time with the same parameters.
+        make: makes the algorithm on a device, always with the same parameters.
         accelerate: whether updates are recorded (`macpf.learning.capture`).
 
     Raises:
@@ -71,7 +71,7 @@ class Placement:
 
     @property
     def player(self) -> Algorithm:
-        """The algorithm that plays, as far as it has learnt."""
+        """The copy that acts, with the latest parameters."""
         if self.place.twice and self._stale:
             copy_tensors(self.learner, self._player)
             self._stale = False
@@ -84,7 +84,7 @@ class Placement:
         return learner.learn(self._sent(batch), clock)
 
     def _sent(self, batch: EpisodeBatch) -> EpisodeBatch:
-        """The batch on the learner's device; it gets there while the update before is still going on."""
+        """The batch on the learner's device; it is transferred while the previous update is still running."""
         if self.place.learns_on == "cpu":
             return batch
         self._sending = self._sending or torch.cuda.Stream()
@@ -97,12 +97,12 @@ class Placement:
         return sent
 
     def state_dict(self) -> dict[str, Any]:
-        """The learner's whole state; of a player of its own, the random stream."""
+        """The complete state of the learner, and the random stream of a separate player."""
         state: dict[str, Any] = {"algorithm": self.learner.state_dict()}
         return state | {"player": self._player.generator.get_state()} if self.place.twice else state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Put back what `state_dict` returned."""
+        """Restore what `state_dict` returned."""
         self.learner.load_state_dict(state["algorithm"])
         if self.place.twice:
             self._player.generator.set_state(state["player"])
@@ -111,7 +111,7 @@ class Placement:
 
 @torch.no_grad()
 def copy_tensors(source: nn.Module, to: nn.Module) -> None:
-    """Copy parameters and buffers between equal modules, all of a kind in one go."""
+    """Copy parameters and buffers between equal modules, all of one type at once."""
     kinds: dict[torch.dtype, list[tuple[Tensor, Tensor]]] = defaultdict(list)
     for theirs, ours in zip(_tensors(source), _tensors(to), strict=True):
         kinds[theirs.dtype].append((theirs, ours))

@@ -1,4 +1,4 @@
-"""Stopping on request: a signal sets a flag, the training loop saves at its next safe point and stops."""
+"""Stopping on request: a signal sets a flag, and the training loop saves at its next safe point and stops."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SWEEP_PID = "MACPF_SWEEP_PID"
 
 
 def in_worker() -> bool:
-    """Whether a sweep or a job started this process for its runs (joblib plays single runs in the sweep's own)."""
+    """Whether a sweep or a job started this process for its runs (joblib trains single runs in the sweep's process)."""
     return os.environ.get(SWEEP_PID, str(os.getpid())) != str(os.getpid())
 
 
@@ -30,8 +30,8 @@ def orphaned() -> bool:
 class StopRequests:
     """Remembers the first of SIGTERM, SIGINT and SIGUSR2 while it is active. A second SIGINT (Ctrl-C) ends at once.
 
-    A process that received one starts no further run: a sweep's worker is asked once for all the runs it would still
-    play. To a worker the end of the process that started it counts as a SIGTERM, so that none outlives its sweep.
+    A process that received a signal starts no further run: one signal to a sweep's worker stops all of its remaining
+    runs. For a worker, the end of its parent process counts as a SIGTERM, so that no worker outlives its sweep.
     """
 
     received: int | None = None  # of the process, so that it outlives the run that was stopped
@@ -71,7 +71,7 @@ class StopRequests:
     def stop(self) -> None:
         """Leave the run, to be called once it is saved.
 
-        A handler that somebody installed before for SIGUSR2 is called first: submitit's asks SLURM to requeue.
+        A previously installed handler for SIGUSR2 is called first: submitit's asks SLURM to requeue.
 
         Raises:
             Interrupted: always, unless that handler ends the process.

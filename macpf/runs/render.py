@@ -1,4 +1,4 @@
-"""``mode=render``: one battle of a trained or a random team as an animated picture."""
+"""``mode=render``: one episode of a trained or a random team as a GIF."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Team: TypeAlias = Callable[[Step], np.ndarray]
 
 
 def render(cfg: DictConfig, typed: Iterable[str] = ()) -> None:
-    """Play one episode, write it as a GIF and say how it went.
+    """Play one episode, write it as a GIF and print its result.
 
     The team is that of the run folder `cfg.run`, acting greedily by `cfg.policy`, or a random one if no run is given.
 
@@ -68,7 +68,7 @@ def render(cfg: DictConfig, typed: Iterable[str] = ()) -> None:
 
 @dataclass
 class Episode:
-    """One episode of one environment; iterating plays it and gives a picture of every moment."""
+    """One episode of one environment; iterating plays it and yields a picture of every step."""
 
     env: Env
     team: Team
@@ -101,7 +101,7 @@ def random_team(seed: int) -> Team:
 
 
 def film(cfg: DictConfig, algorithm: Algorithm, policy: str) -> bytes:
-    """One greedy episode of a trained algorithm as a GIF, played in an environment of its own.
+    """One greedy episode of a trained algorithm as a GIF, played in a separate environment.
 
     Raises:
         NotImplementedError: the environment has no pictures.

@@ -91,7 +91,7 @@ def reproduce(options: argparse.Namespace) -> int:
 
 
 def plan(needed: Sequence[Needed], outputs: Path, at_once: int) -> list[Needed]:
-    """Print the plan; returns the runs that have to be launched."""
+    """Print the plan; returns the runs to launch."""
     stands = standings(needed)
     queued = cluster.queued(outputs)
     open_ = [(run, stand) for run, stand in stands if not stand.is_over]
@@ -104,7 +104,7 @@ def plan(needed: Sequence[Needed], outputs: Path, at_once: int) -> list[Needed]:
 
 
 def name_runs(stands: Sequence[Standing]) -> None:
-    """Print a line for each run; many are counted."""
+    """Print a line for each run, or their number if there are many."""
     for stand in stands[:SHOWN]:
         print(stand.why)
     if len(stands) > SHOWN:
@@ -112,9 +112,9 @@ def name_runs(stands: Sequence[Standing]) -> None:
 
 
 def launch_here(sweeps: dict[str, list[str]], launcher: Sequence[str]) -> None:
-    """Play sweeps with a launcher (its name, then changes of its keys) on this machine, one after the other.
+    """Run sweeps with a launcher (its name, then changes of its keys) on this machine, one after the other.
 
-    It skips what is finished.
+    Finished runs are skipped.
     """
     for name, sweep in sweeps.items():
         print(f"{name}: {suite.TRAIN} -m {' '.join(sweep)}", flush=True)
@@ -125,7 +125,7 @@ def launch_here(sweeps: dict[str, list[str]], launcher: Sequence[str]) -> None:
 
 
 def _call(command: list[str]) -> int:
-    """Run a command to its end, however long it takes to save when somebody stops us; returns its exit code."""
+    """Run a command to its end, even if saving after a signal takes long; returns its exit code."""
     process = subprocess.Popen(command)
     before = {
         signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: None),  # the terminal sends it to both of us

@@ -1,4 +1,4 @@
-"""What a run's settings may be, each by itself and against each other; one clear line for whatever does not fit."""
+"""Validation of a run's settings, single and combined, with a one-line message for each problem."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _accepted_by_wandb(project: str) -> str:
 
 @checked(frozen=True, config=STRICT)
 class ReplaySettings:
-    """How an off-policy algorithm replays."""
+    """The replay of an off-policy algorithm."""
 
     capacity: PositiveInt
     batch: PositiveInt
@@ -68,7 +68,7 @@ class ReplaySettings:
 
 @checked(frozen=True, config=STRICT)
 class RolloutSettings:
-    """How much an on-policy algorithm plays before it learns, in env steps."""
+    """The rollout of an on-policy algorithm, in env steps."""
 
     env_steps: PositiveInt
 
@@ -84,7 +84,7 @@ class Budget:
 
     @property
     def evaluations(self) -> int:
-        """How often a whole run is evaluated: at the start, at every multiple of the interval, and at the end."""
+        """How often a complete run is evaluated: at the start, at every multiple of the interval, and at the end."""
         return 1 + -(-self.env_steps // self.eval_interval)
 
     def evaluation_due(self, env_steps: int) -> int:
@@ -94,12 +94,12 @@ class Budget:
 
 @checked(frozen=True, config=STRICT)
 class CheckpointSettings:
-    """What a run saves by itself.
+    """What a run saves.
 
     Attributes:
-        every_seconds: between two checkpoints.
-        keep: env steps at which its weights are kept.
-        keep_every: env steps after which they are kept, again and again; None: never.
+        every_seconds: seconds between two checkpoints.
+        keep: env steps at which its weights are saved.
+        keep_every: interval in env steps for saving them repeatedly; None: never.
         keep_replay: whether a finished run can be continued to a larger budget.
         name: which weights of a trained run play (``mode=evaluate``, ``mode=render``); None: the newest.
     """
@@ -111,7 +111,7 @@ class CheckpointSettings:
     name: str | int | None
 
     def due(self, before: int, now: int) -> list[int]:
-        """The env steps at which weights are kept and that were passed since `before`, `now` included, in order."""
+        """The env steps at which weights are saved, after `before` and up to `now`, in order."""
         steps = {step for step in self.keep if before < step <= now}
         if self.keep_every is not None:
             steps |= {*range((max(before, 0) // self.keep_every + 1) * self.keep_every, now + 1, self.keep_every)}
@@ -120,15 +120,15 @@ class CheckpointSettings:
 
 @checked(frozen=True, config=STRICT)
 class TrackingSettings:
-    """Where the W&B log goes, and what W&B shows; no part of what a run is. Runs made before have none of the latter.
+    """Where the W&B log goes and what W&B shows. Not part of a run's identity; older runs lack what W&B shows.
 
     Attributes:
-        mode, project, entity: where to.
-        name, group, notes: in place of those that are made of the run itself (`macpf.runs.wandb_page`).
-        tags: beside the run's own.
+        mode, project, entity: the destination.
+        name, group, notes: replace those derived from the run (`macpf.runs.wandb_page`).
+        tags: in addition to the run's own.
         media: log a GIF of one episode of each policy at the end.
         model: log the final checkpoint as an artefact of the type ``model``.
-        system: log processor, memory and GPU as the run goes.
+        system: log CPU, memory and GPU usage during the run.
     """
 
     mode: Literal["offline", "online", "disabled"]
@@ -144,7 +144,7 @@ class TrackingSettings:
 
 
 def check_run_settings(cfg: DictConfig) -> None:
-    """Check what may differ between runs of one configuration.
+    """Check the settings that may differ between runs of one configuration.
 
     Raises:
         ConfigError: names the key, its value and what would be accepted.
@@ -175,7 +175,7 @@ def _folder(path: str) -> str:
 
 
 def check_numbers(cfg: DictConfig) -> None:
-    """No number may be infinite or none, or need more than 64 bits, wherever it stands.
+    """Reject numbers that are NaN or infinite or need more than 64 bits, in any setting.
 
     Raises:
         ConfigError: names the key and its value.
@@ -196,7 +196,7 @@ def _leaves(node: Any, key: str) -> Iterator[tuple[str, Any]]:
 
 
 def check_kept(checkpoints: CheckpointSettings, budget: Budget) -> None:
-    """Refuse to promise weights that would never be kept.
+    """Reject env steps at which weights would never be saved.
 
     Raises:
         ConfigError: names an env step beyond the budget.
@@ -225,10 +225,10 @@ def check_profile(cfg: DictConfig) -> None:
 
 
 def choose_device(device: str) -> str:
-    """`auto` takes CUDA where there is one; ``cuda:1`` becomes ``cuda``, which `macpf.runs.devices` sees to.
+    """`auto` selects CUDA if available; ``cuda:1`` becomes ``cuda``, which `macpf.runs.devices` handles.
 
     Raises:
-        ConfigError: for a device that is not known or not there.
+        ConfigError: the device is unknown or not available.
     """
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
@@ -246,13 +246,13 @@ def choose_device(device: str) -> str:
 def check_that_it_learns(
     settings: ReplaySettings | RolloutSettings, budget: Budget, parallel: int, episode_limit: int
 ) -> None:
-    """Refuse a run that could never make an update, however its episodes end.
+    """Reject a run that could never make an update, however its episodes end.
 
     Args:
         settings: of the replay or the rollout.
         budget: of the run.
-        parallel: episodes that are played side by side, so in each round.
-        episode_limit: most env steps of one.
+        parallel: number of parallel episodes, and so of episodes in each round.
+        episode_limit: largest number of env steps of an episode.
 
     Raises:
         ConfigError: names the two settings that contradict each other.
@@ -277,7 +277,7 @@ def check_that_it_learns(
 
 
 def check(key: str, type_: Any, value: Any) -> Any:
-    """The value as `type_`, or one line that says why it is not."""
+    """The value as `type_`, or a one-line error."""
     if OmegaConf.is_config(value):
         value = OmegaConf.to_container(value, resolve=True)
     try:
@@ -287,7 +287,7 @@ def check(key: str, type_: Any, value: Any) -> Any:
 
 
 def one_line(key: str, error: ValidationError) -> str:
-    """All of pydantic's complaints as `key=value: rule`, joined by semicolons."""
+    """All of pydantic's errors as `key=value: rule`, joined by semicolons."""
     lines = []
     for detail in error.errors():
         where = ".".join(str(part) for part in detail["loc"])

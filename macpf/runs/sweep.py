@@ -1,4 +1,4 @@
-"""A sweep seen as a whole: every run is checked before the first one starts, and watched while they go on."""
+"""A sweep: every run is checked before the first one starts, and progress is shown during training."""
 
 from __future__ import annotations
 
@@ -91,14 +91,14 @@ class Sweep(Callback):
         self._watcher.start()
 
     def _pass_signals_on(self) -> None:
-        """Let this machine's runs save when the sweep is asked to stop; joblib would not."""
+        """Let this machine's runs save when the sweep is stopped, which joblib does not do."""
         os.environ[SWEEP_PID] = str(os.getpid())
         os.environ["PYTHONWARNINGS"] = ",".join(filter(None, (os.environ.get("PYTHONWARNINGS"), TIDIED)))
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, self._stop_workers)
 
     def _check_evaluations(self, config: DictConfig, slurm: bool) -> None:
-        """Make every evaluation ready once, before the first is played."""
+        """Prepare every evaluation once before the first one starts."""
         from macpf.runs.evaluate import Evaluation
 
         if slurm:
@@ -113,7 +113,7 @@ class Sweep(Callback):
         self._say(f"{len(self.evaluations)} evaluations")
 
     def _leave_to_the_sweeper(self, config: DictConfig, slurm: bool) -> None:
-        """Let a sweeper that searches choose the runs as it goes; what does not vary is checked now."""
+        """Let a searching sweeper choose the runs; settings that do not vary are checked now."""
         parsed = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
         fixed = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
         check_all([fixed], config, slurm)
@@ -124,7 +124,7 @@ class Sweep(Callback):
             self._pass_signals_on()
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Say how it ended, naming every run that is not finished; then the exit code is not 0."""
+        """Print the result and every unfinished run; if there are any, the exit code is not 0."""
         self._stop_watching()
         written = [(folder / "summary.json").stat().st_mtime for folder in self.evaluations if folder.exists()]
         if sum(when >= self._started for when in written) < len(self.evaluations):
@@ -148,7 +148,7 @@ class Sweep(Callback):
             raise SystemExit(1)
 
     def _say_what_was_found(self, config: DictConfig) -> None:
-        """What a sweeper that searches has written down."""
+        """Print the results that a searching sweeper has saved."""
         path = Path(config.hydra.sweep.dir) / "optimization_results.yaml"
         if path.exists() and path.stat().st_mtime >= self._started:
             found = yaml_files.load(path)
@@ -158,15 +158,15 @@ class Sweep(Callback):
         self.console.print(line, soft_wrap=True, markup=False)
 
     def _stop_watching(self) -> None:
-        """End the live table, which gives the terminal its cursor back."""
+        """End the live table, which restores the terminal's cursor."""
         self._over.set()
         if self._watcher.is_alive():
             self._watcher.join(timeout=5.0)
 
     def _stop_workers(self, signum: int, frame: FrameType | None) -> None:
-        """Ask this machine's runs to save and wait for them, however long a round of episodes takes; end the sweep.
+        """Ask this machine's runs to save, wait for them, however long a round of episodes takes, and end the sweep.
 
-        Asked a second time, end it at once.
+        A second request ends it at once.
         """
         workers = list(filter(_plays, psutil.Process().children()))
         if self._stopping:
@@ -240,12 +240,12 @@ class Sweep(Callback):
 
 
 def _shown(stands: list[tuple[Identity, Standing]]) -> list[tuple[Identity, Standing]]:
-    """The running ones that have said how far they are."""
+    """The active runs that have reported their progress."""
     return [(i, stand) for i, stand in stands if stand.state == RUNNING and "env_step" in stand.status]
 
 
 def _plays(child: psutil.Process) -> bool:
-    """Whether a child process is a worker that is alive, and not the one that tidies up behind them."""
+    """Whether a child process is an active worker, and not the one that cleans up after them."""
     try:
         return "resource_tracker" not in " ".join(child.cmdline())
     except psutil.Error:  # it has just ended
@@ -253,18 +253,18 @@ def _plays(child: psutil.Process) -> bool:
 
 
 def planned_overrides(config: DictConfig) -> list[list[str]]:
-    """The overrides of each run of a sweep: what its experiment varies and what was typed."""
+    """The overrides of each run of a sweep: those of its experiment and those typed."""
     params = config.hydra.sweeper.get("params") or {}
     return expanded([f"{key}={value}" for key, value in params.items()] + list(config.hydra.overrides.task))
 
 
 def search_path(config: DictConfig) -> list[str]:
-    """The overrides that say where else configuration lies."""
+    """The overrides that name further folders of configuration."""
     return [override for override in config.hydra.overrides.hydra if override.startswith("hydra.searchpath=")]
 
 
 def check_all(planned: list[list[str]], config: DictConfig, elsewhere: bool = False) -> list[Needed]:
-    """Compose every run, and build one of each configuration (seeds do not change what fits).
+    """Compose every run, and build one of each configuration (its validity does not depend on the seed).
 
     Args:
         planned: the overrides of each.
@@ -272,7 +272,7 @@ def check_all(planned: list[list[str]], config: DictConfig, elsewhere: bool = Fa
         elsewhere: see `check_planned`.
 
     Raises:
-        ConfigError: of the first run that cannot be, or stands twice; nothing was started.
+        ConfigError: a run is invalid or occurs twice; nothing was started.
     """
     runs: dict[str, Needed] = {}
     for overrides in planned:
@@ -289,7 +289,7 @@ _built: set[str] = set()
 
 
 def checked(overrides: tuple[str, ...], config: DictConfig, elsewhere: bool) -> Needed:
-    """Compose one run of a sweep and check it; once for the same overrides.
+    """Compose and check one run of a sweep, once for the same overrides.
 
     Raises:
         ConfigError: it cannot be.

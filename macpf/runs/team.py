@@ -1,4 +1,4 @@
-"""A trained team: the algorithm of a run with its weights, and whether it fits what is to be played."""
+"""A trained team: the algorithm of a run with its weights, and whether it fits an environment."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def team_of(cfg: DictConfig, device: str) -> tuple[About, Algorithm]:
     """The algorithm of the run `cfg.run` with the weights of its newest checkpoint, or of `cfg.checkpoint.name`.
 
     Raises:
-        ConfigError: there are no such weights, or this code cannot use them.
+        ConfigError: the weights do not exist, or this code cannot use them.
         RunRefused: they are damaged.
     """
     try:
@@ -34,7 +34,7 @@ def known_policy(algorithm: Algorithm, policy: str) -> str:
     """The policy itself.
 
     Raises:
-        ConfigError: the algorithm has none of this name.
+        ConfigError: the algorithm has no policy of this name.
     """
     if policy not in algorithm.policies:
         choices = ", ".join(algorithm.policies)
@@ -43,10 +43,10 @@ def known_policy(algorithm: Algorithm, policy: str) -> str:
 
 
 def refuse_other_sizes(about: About, found: EnvSpec) -> None:
-    """Refuse an environment that a policy cannot play; how long its state is does not matter to it.
+    """Reject an environment that a policy cannot play; the length of the state does not matter.
 
     Raises:
-        ConfigError: says both sizes.
+        ConfigError: the sizes differ; the message states both.
     """
     trained = about.sizes
     for what in ("n_agents", "n_actions", "obs_dim"):

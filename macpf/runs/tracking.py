@@ -1,8 +1,8 @@
-"""The W&B log of a run: a mirror of its ledger, offline by default, one row for each evaluation.
+"""The W&B log of a run: a copy of its ledger, offline by default, one row for each evaluation.
 
-W&B has a thread of its own here, so that neither its service nor its server can hold up or stop the training. Whatever
-it loses is written again from the ledger. What is set here, and why, was tried with wandb 0.31: the same id with
-``resume="allow"`` and no ``step=`` is the one way in which several attempts at a run sync without losing rows.
+W&B runs in its own thread, so that neither its service nor its server can delay or stop training. Lost rows are written
+again from the ledger. The settings were tested with wandb 0.31: the same id with ``resume="allow"`` and no ``step=`` is
+the only way in which several attempts at a run sync without losing rows.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ class _End:
 
 
 class Tracker:
-    """Passes rows on to W&B and never makes anybody wait.
+    """Passes rows on to W&B without blocking.
 
     Args:
-        settings: where to, and what W&B shows.
-        ledger: of the run; says whose the log is.
-        attempt: which start of the run this is.
+        settings: the destination, and what W&B shows.
+        ledger: of the run; identifies the log.
+        attempt: the number of this attempt.
     """
 
     newest: ClassVar[Tracker | None] = None
@@ -68,14 +68,14 @@ class Tracker:
             self._thread.start()
 
     def log(self, rows: Iterable[Mapping[str, float]]) -> None:
-        """Pass rows on; each must hold its number and the env step."""
+        """Pass rows on; each must include its number and the env step."""
         if self.settings.mode == "disabled":
             return  # nobody would take them
         for row in rows:
             self._waiting.put(dict(row))
 
     def finish(self, exit_code: int, **summary: Any) -> None:
-        """End the log; returns when it is written, or after `PATIENCE` seconds (`UPLOADING` with files) without it."""
+        """End the log; returns when it is written, or after `PATIENCE` seconds (`UPLOADING` with files)."""
         if self.settings.mode == "disabled":
             return
         self._waiting.put(_End(exit_code, summary))
@@ -113,7 +113,7 @@ class Tracker:
         self._close(item)
 
     def _open(self) -> None:
-        """Open the run; one that cannot go online is logged offline, to be synced later."""
+        """Open the run; if it cannot go online, it is logged offline for a later sync."""
         os.environ["WANDB_ERROR_REPORTING"] = "false"
         modes: list[Literal["online", "offline"]] = ["online", "offline"]
         for mode in modes[self.settings.mode != "online" :]:
@@ -174,7 +174,7 @@ class Tracker:
 
 
 def _as_logged(row: Mapping[str, float]) -> dict[str, Any]:
-    """A row as W&B gets it."""
+    """A row as W&B receives it."""
     plain, table = sampled.packed(row)
     if table is None:
         return dict(plain)
@@ -184,9 +184,9 @@ def _as_logged(row: Mapping[str, float]) -> dict[str, Any]:
 
 
 def write_again(settings: TrackingSettings, ledger: Ledger) -> Logs | None:
-    """Make the log on this disk whole: write it anew from the ledger unless it is; returns it, None if it cannot be.
+    """Complete the log on this disk by writing it again from the ledger; returns it, or None if that is impossible.
 
-    Logs that a whole new one replaces are deleted: all that they held is in it.
+    Logs that a complete new one replaces are deleted; it contains everything that they did.
     """
     folder, owner = ledger.path.parent, ledger.manifest.owner
     logs = Logs.read(folder, owner)
@@ -220,7 +220,7 @@ def _is_ours(folder: Path, run_id: str) -> bool:
 
 
 def _tear_down() -> None:
-    """End W&B's service, which remembers half-open runs."""
+    """End W&B's service, which remembers unfinished runs."""
     try:
         import wandb
 
@@ -230,7 +230,7 @@ def _tear_down() -> None:
 
 
 def _kill_service() -> None:
-    """Kill the W&B service of this process, also one that was stopped or hangs."""
+    """Kill the W&B service of this process, even if it was stopped or hangs."""
     for child in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
             if "wandb-core" in child.name():

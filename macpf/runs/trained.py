@@ -1,4 +1,4 @@
-"""The configuration of a run that was trained, opened again to be evaluated or drawn, with what was typed for that."""
+"""The configuration of a trained run, reopened with overrides for evaluation or rendering."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WHERE = ("env", "map")
 
 
 def manifest_of(folder: Path) -> Manifest:
-    """What a run is.
+    """The manifest of a run.
 
     Raises:
         ConfigError: there is no run in this folder.
@@ -41,10 +41,10 @@ def manifest_of(folder: Path) -> Manifest:
 def with_choices_of_the_run(arguments: Sequence[str]) -> list[str]:
     """The arguments of ``mode=evaluate`` and ``mode=render`` with the run's ``env=`` and ``map=``.
 
-    So Hydra knows the settings that go with them. Of several runs only what all have in common is added.
+    Hydra then knows the settings that belong to them. For several runs, only common choices are added.
 
     Raises:
-        ConfigError: there is no run in a folder that was named.
+        ConfigError: a named folder contains no run.
         RunRefused: its ledger is damaged.
     """
     if not {"mode=evaluate", "mode=render"} & set(arguments):
@@ -60,16 +60,16 @@ def with_choices_of_the_run(arguments: Sequence[str]) -> list[str]:
 
 
 def reopened(cfg: DictConfig, typed: Iterable[str] = ()) -> DictConfig:
-    """What the run `cfg.run` was trained with, changed by what was typed about its environment, map and seed.
+    """The training configuration of the run `cfg.run`, with the overrides of its environment, map and seed.
 
-    Settings that rest on others (``${map.name}``) follow a typed change if they had rested on them in training.
+    Settings that refer to others (``${map.name}``) follow an override if they referred to them in training.
 
     Args:
         cfg: as Hydra composed it.
         typed: the command line's overrides.
 
     Raises:
-        ConfigError: there is no such run, or something was typed that says what a run is.
+        ConfigError: there is no such run, or an override would change its identity.
         RunRefused: its ledger is damaged.
     """
     folder = Path(cfg.run)
@@ -96,7 +96,7 @@ def reopened(cfg: DictConfig, typed: Iterable[str] = ()) -> DictConfig:
 
 
 def _with_its_references(now: dict[str, Any], trained: dict[str, Any]) -> dict[str, Any]:
-    """A run's environment, with today's references to other settings wherever they give what it was trained with."""
+    """A run's environment, with references to other settings wherever they resolve to the trained values."""
     env = _overlaid(now["env"], trained["env"])
     known = OmegaConf.create({**now, **{name: trained[name] for name in ("algo", "budget", "map")}, "env": env})
     for path in _references(env, ["env"]):
@@ -109,7 +109,7 @@ def _with_its_references(now: dict[str, Any], trained: dict[str, Any]) -> dict[s
 
 
 def _overlaid(now: dict[str, Any], trained: dict[str, Any]) -> dict[str, Any]:
-    """Trained values over today's, but for references; settings that are newer than the run stay."""
+    """Trained values over current ones, except for references; settings newer than the run are kept."""
     result = dict(now)
     for key, value in trained.items():
         there = now.get(key)
@@ -135,7 +135,7 @@ def _is_reference(value: Any) -> bool:
 
 
 def _at(node: dict[str, Any], path: Sequence[str]) -> Any:
-    """What stands at a path, None if nothing does."""
+    """The value at a path, or None."""
     found: Any = node
     for key in path:
         found = found.get(key) if isinstance(found, dict) else None
@@ -143,7 +143,7 @@ def _at(node: dict[str, Any], path: Sequence[str]) -> Any:
 
 
 def _copy(now: dict[str, Any], again: dict[str, Any], path: list[str]) -> None:
-    """Take over what was typed at a path."""
+    """Copy the override at a path."""
     target = again
     for key in path[:-1]:
         if not isinstance(target.get(key), dict):

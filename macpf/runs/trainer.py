@@ -1,4 +1,4 @@
-"""The training loops, and what surrounds it: evaluation, logging, saving, stopping."""
+"""The training loops, with evaluation, logging, saving and stopping."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 
 def train(run: Trainer) -> None:
-    """Train a run to the end of its budget, as its algorithm asks."""
+    """Train a run to the end of its budget, on-policy or off-policy."""
     if isinstance(run.parts.settings, ReplaySettings):
         train_off_policy(run, run.parts.settings)
     else:
@@ -44,7 +44,7 @@ def train(run: Trainer) -> None:
 
 
 def train_off_policy(run: Trainer, settings: ReplaySettings) -> None:
-    """Play episodes, keep them, and make one update (or as many as asked) for each of them."""
+    """Play episodes, store them, and make one update (or the configured number) for each of them."""
     parts, clock = run.parts, run.clock
     run.journal.cut(parts.replay.added)
     run.evaluate_if_due()
@@ -64,9 +64,9 @@ def train_off_policy(run: Trainer, settings: ReplaySettings) -> None:
 
 
 def train_on_policy(run: Trainer, settings: RolloutSettings) -> None:
-    """Play until there is enough, learn from all of it, forget it; a run stops and goes on in between only.
+    """Collect a rollout, learn from all of it, and discard it; a run stops and resumes only in between.
 
-    Evaluations come between two rounds of play, also while episodes are collected: they leave no trace in training.
+    Evaluations take place between two rounds of episodes, also during a rollout; they do not affect training.
     """
     parts, clock = run.parts, run.clock
     env = parts.rollout.env
@@ -90,13 +90,13 @@ def train_on_policy(run: Trainer, settings: RolloutSettings) -> None:
 
 
 def made_with(device: str) -> dict[str, Any]:
-    """What, beside the configuration, decides the last bits of a result."""
+    """What decides the last bits of a result in addition to the configuration."""
     return {"device": device, "threads": torch.get_num_threads(), "commit": commit()}
 
 
 @dataclass
 class Meter:
-    """Averages what is measured between two rows of the log."""
+    """Averages metrics between two rows of the log."""
 
     names: list[str] = field(default_factory=list)
     total: Tensor | None = None
@@ -113,12 +113,12 @@ class Meter:
         return values
 
     def add_scores(self, scores: np.ndarray) -> None:
-        """Add the scores of exploring episodes."""
+        """Add the scores of training episodes."""
         self.scores += float(scores.sum())
         self.episodes += len(scores)
 
     def take(self, score: str) -> dict[str, float]:
-        """The means since the last call; starts again."""
+        """The means since the last call; resets them."""
         means = {}
         if self.total is not None:
             means = dict(zip(self.names, (self.total / self.count).tolist(), strict=True))
@@ -132,13 +132,13 @@ class Trainer:
     """One run in progress.
 
     Args:
-        parts: what it trains with.
-        ledger: where rows go.
-        tracker: mirrors them.
-        stop: whether somebody wants it to stop.
-        path: its checkpoint.
-        journal: where its episodes are written as they are played.
-        checkpoints: how often its state is saved, which weights are kept, whether the finished run may be continued.
+        parts: the objects of the run.
+        ledger: receives the rows.
+        tracker: copies them to W&B.
+        stop: whether a stop was requested.
+        path: of its checkpoint.
+        journal: stores its episodes as they are played.
+        checkpoints: how often its state is saved, which weights are kept, whether the finished run can be continued.
         report: called with its progress (env steps, score, speed, time left) at least at every evaluation.
     """
 
@@ -170,25 +170,25 @@ class Trainer:
         return self.clock.env_steps >= self.parts.budget.env_steps
 
     def count(self, played: Played) -> None:
-        """Advance the clock by the episodes just played."""
+        """Advance the clock by the episodes that were just played."""
         self.clock.env_steps += played.env_steps
         self.clock.episodes += len(played.episodes)
         self.meter.add_scores(played.scores)
 
     def learned(self, metrics: Mapping[str, Tensor]) -> None:
-        """Count an update and what it measured.
+        """Count an update and its metrics.
 
         Raises:
-            Diverged: something of it is not finite.
+            Diverged: one of them is not finite.
         """
         self.clock.updates += 1
         self.health.watch(metrics, self.meter.add(metrics), self.clock.updates)
 
     def check_health(self) -> None:
-        """Make sure that all updates so far were sound.
+        """Check that all updates so far had finite results.
 
         Raises:
-            Diverged: something that was measured, or a parameter, is not finite.
+            Diverged: a metric or a parameter is not finite.
         """
         self.health.check()
         check_parameters(self.parts.algorithm, self.clock.updates)
@@ -219,7 +219,7 @@ class Trainer:
         self.tell()
 
     def safe_point(self) -> None:
-        """Between two rounds of episodes: save if it is time, stop if somebody asked for it, say how it goes."""
+        """Between two rounds of episodes: save if it is due, stop if requested, report progress."""
         self.keep_weights()
         now = time.monotonic()
         if self.stop.pending():
@@ -231,7 +231,7 @@ class Trainer:
             self.tell()
 
     def keep_weights(self) -> None:
-        """Write the weights that fell due since the last call."""
+        """Save the weights that are due since the last call."""
         now = self.clock.env_steps
         for step in self.checkpoints.due(self.kept, now):
             manifest, spec = self.ledger.manifest, self.parts.rollout.env.spec
@@ -241,16 +241,16 @@ class Trainer:
 
     @property
     def seconds(self) -> float:
-        """Wall time of all attempts together."""
+        """Total wall time of all attempts."""
         return self.seconds_before + time.monotonic() - self.started
 
     @property
     def steps_per_second(self) -> float:
-        """Env steps per second of this attempt, everything counted."""
+        """Env steps per second of this attempt, with everything included."""
         return (self.clock.env_steps - self.first_step) / max(time.monotonic() - self.started, 1e-9)
 
     def tell(self) -> None:
-        """Report how the run stands."""
+        """Report the progress of the run."""
         self.health.check()
         self.reported = time.monotonic()
         speed = self.steps_per_second
@@ -267,7 +267,7 @@ class Trainer:
         )
 
     def save(self) -> None:
-        """Write a checkpoint from which the run goes on bit for bit; never one of broken networks."""
+        """Write a checkpoint from which the run resumes bit for bit; never with non-finite parameters."""
         state = self._state()
         if self.reached_budget and not self.checkpoints.keep_replay:
             state["replay"]["first"] = state["replay"]["added"]  # nobody will sample any more
@@ -275,7 +275,7 @@ class Trainer:
         self.saved = time.monotonic()
 
     def save_to_be_continued(self) -> None:
-        """Keep the state before the last evaluation, if somebody may ask for a larger budget (`continuation`)."""
+        """Save the state before the last evaluation, if the run may be continued to a larger budget."""
         if self.checkpoints.keep_replay:
             path = RunFolder(self.path.parent).continuable
             checkpoint.save(path, self.ledger.manifest.owner, self._state(), self.journal, keep_previous=False)
@@ -298,10 +298,10 @@ class Trainer:
         }
 
     def resume(self, state: dict[str, Any]) -> None:
-        """Go on from what `save` wrote and `checkpoint.load` read, the replay's episodes included.
+        """Resume from what `save` wrote and `checkpoint.load` read, including the replay's episodes.
 
         Raises:
-            RunRefused: it was written on another kind of device, or by code that it does not fit.
+            RunRefused: it was written on another kind of device or by incompatible code.
         """
         try:
             self._warn_of_changes(state["made_with"])

@@ -1,4 +1,4 @@
-"""What Hydra's launchers do with the runs of a sweep or a search: check, play what is not over, read the scores."""
+"""How Hydra's launchers handle the runs of a sweep or search: check, train unfinished runs, read the scores."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Jobs = Sequence[Sequence[str]]
 
 
 def scores(jobs: Jobs, config: DictConfig, play: Callable[[Jobs], None]) -> list[float | None]:
-    """The final score of each job's run, None where there is none; those that are not over are played first.
+    """The final score of each job's run, or None; unfinished runs are trained first.
 
-    A job that cannot be played says so in one line and has no score; the others go on.
+    A job that fails prints one line and has no score; the others continue.
     """
     runs = [_checked(job, config, elsewhere=False) for job in jobs]
     left: dict[str, Sequence[str]] = {}
@@ -33,11 +33,11 @@ def scores(jobs: Jobs, config: DictConfig, play: Callable[[Jobs], None]) -> list
 
 
 def submitted(jobs: Jobs, config: DictConfig) -> list[float | None]:
-    """The final score of each job's run; those that are missing and not queued are submitted to SLURM, and waited for.
+    """The final score of each job's run; missing runs that are not queued are submitted to SLURM and awaited.
 
     Raises:
-        ConfigError: the launcher's settings cannot be used.
-        RunRefused: SLURM did not take them, or does not answer.
+        ConfigError: the launcher's settings are invalid.
+        RunRefused: SLURM did not accept them or does not answer.
     """
     settings, outputs = config.hydra.launcher, Path(config.outputs)
     cluster.submits(settings)

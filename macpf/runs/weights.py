@@ -1,7 +1,7 @@
-"""The weights of a trained run: all that its networks know, with what they were made for, and nothing of its training.
+"""The weights of a trained run: the parameters of its networks and a description, without any training state.
 
-A weights file is in the safetensors format, which can hold numbers only and runs no code when it is read. Its metadata
-say which algorithm with which settings the weights are of, for which sizes, whose they are, and their checksum.
+A weights file is in the safetensors format, which contains only numbers and runs no code when it is read. Its metadata
+contain the algorithm and its settings, the sizes of the environment, the run, and the checksum of the weights.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ _ENTRY = "macpf"
 
 
 class Unusable(ValueError):
-    """There are no such weights, or they do not fit: one line that says why, and what to do."""
+    """The weights do not exist or do not fit; the message says why and what to do."""
 
 
 class About(BaseModel):
-    """What weights are of.
+    """The description of weights.
 
     Attributes:
         key, origin: the run that made them (`macpf.records.owner.Owner`).
         algo, env, map, seed: its names.
-        env_steps: after so many env steps; -1 where the run does not say.
+        env_steps: env steps played before; -1 if unknown.
         learner: ``_target_`` and the arguments of the algorithm.
         spec: sizes of the environment (`macpf.envs.base.EnvSpec`).
         digest: of the weights.
@@ -77,14 +77,14 @@ class About(BaseModel):
 
 @dataclass(frozen=True)
 class Weights:
-    """The numbers of all networks, targets included, by their names in the algorithm, and what they are of."""
+    """The parameters of all networks, including targets, by their names in the algorithm, and their description."""
 
     about: About
     tensors: dict[str, Tensor]
 
     @classmethod
     def of(cls, state: Mapping[str, Any], manifest: Manifest, spec: EnvSpec, env_steps: int) -> Weights:
-        """The weights in an algorithm's state, for which a copy is made on the CPU."""
+        """The weights in an algorithm's state, copied to the CPU."""
         tensors = {name: t.detach().cpu().clone() for name, t in state.items() if isinstance(t, Tensor)}
         about = About(
             **{name: getattr(manifest, name) for name in ("key", "origin", "algo", "env", "map", "seed")},
@@ -96,16 +96,16 @@ class Weights:
         return cls(about, tensors)
 
     def save(self, path: Path) -> None:
-        """Write a weights file, so that a crash leaves it whole or not at all."""
+        """Write a weights file atomically."""
         metadata = {_ENTRY: self.about.model_dump_json()}
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, safetensors.torch.save(self.tensors, metadata))
 
     def put_into(self, algorithm: Algorithm) -> None:
-        """Give an algorithm these weights; its optimiser and random stream stay as they are.
+        """Load these weights into an algorithm; its optimiser and random stream do not change.
 
         Raises:
-            Unusable: names or shapes are others.
+            Unusable: names or shapes differ.
         """
         own = {name: value for name, value in algorithm.state_dict().items() if isinstance(value, Tensor)}
         for name in sorted(own.keys() ^ self.tensors.keys()):
@@ -118,10 +118,10 @@ class Weights:
         algorithm.load_state_dict(self.tensors, strict=False)
 
     def make(self, device: str = "cpu") -> Algorithm:
-        """The algorithm that these are the weights of, ready to act.
+        """The algorithm of these weights, ready to act.
 
         Raises:
-            Unusable: there is no such algorithm here, or it has changed since.
+            Unusable: the algorithm does not exist here, or it has changed since.
         """
         settings = dict(self.about.learner)
         module, _, name = str(settings.pop("_target_", "")).rpartition(".")
@@ -157,7 +157,7 @@ def load(place: Path, name: str | int | None = None) -> Weights:
 
     Args:
         place: a weights file, or a run folder.
-        name: of kept weights of the run (`kept`), or their env step; None: those of its newest checkpoint.
+        name: of saved weights of the run (`kept`), or their env step; None: those of its newest checkpoint.
 
     Raises:
         Unusable: there are none.
@@ -188,7 +188,7 @@ def to_begin_with(place: str) -> Weights:
     """The weights of a finished run, or in a file.
 
     Raises:
-        Unusable: there are none, they are damaged, or they may still change.
+        Unusable: they do not exist, are damaged, or may still change.
     """
     path = Path(place)
     if path.is_dir() and (state := standing(path).state) != FINISHED and (path / records.NAME).exists():
@@ -203,21 +203,21 @@ def to_begin_with(place: str) -> Weights:
 
 
 def kept(folder: Path) -> list[str]:
-    """The names of the weights that a run has kept, by their env steps."""
+    """The names of the weights that a run has saved, by their env steps."""
     found = [path.stem for path in (folder / FOLDER).glob(f"*{SUFFIX}")]
     return sorted(found, key=lambda name: (_step_in(name) is None, _step_in(name) or 0, name))
 
 
 def name_of(env_step: int) -> str:
-    """What weights are called that were kept at an env step."""
+    """The name of weights saved at an env step."""
     return f"step={env_step}"
 
 
 def path_of(folder: Path, name: str | int) -> Path:
-    """Where a run has kept weights.
+    """The path of saved weights of a run.
 
     Raises:
-        Unusable: it has kept none of this name; says which there are.
+        Unusable: it has none of this name; the message lists those that exist.
     """
     text = str(name)
     text = name_of(int(text)) if text.isdecimal() else text
@@ -233,7 +233,7 @@ def read(path: Path) -> Weights:
     """A weights file.
 
     Raises:
-        Unusable: there is none, or it is not ours.
+        Unusable: there is none, or it is not a weights file of this suite.
         Damaged: it is not what was written.
     """
     try:
@@ -263,7 +263,7 @@ def _step_in(name: str) -> int | None:
 
 
 def _spec_by_playing(manifest: Manifest) -> EnvSpec:
-    """The sizes of a run whose checkpoint does not say them: it was made before checkpoints did."""
+    """The sizes of a run whose checkpoint was made before checkpoints included them."""
     settings = dict(manifest.config["env"]["make"])
     module, _, name = settings.pop("_target_").rpartition(".")
     spec: EnvSpec = getattr(importlib.import_module(module), name)(**settings, batch_size=1, seed=0).spec
