@@ -18,10 +18,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-install: $(VENV)/.installed ## make .venv with the pinned packages
+install: $(VENV)/.installed ## create .venv with the pinned packages
 
-# One seed first, so that there is something to look at after a minute; the other four come after it.
-demo: install ## train MACPF and the baselines on the matrix game (35 runs) and draw Figure 4; win a SMAC battle and draw it
+# The first seed is trained and drawn first, so that there is a figure after a minute.
+demo: install ## train MACPF and the baselines on the matrix game (35 runs), draw Figure 4, win a SMAC battle
 	$(BIN)/python run.py -m +experiment=figure4 seed=0 "outputs=$(RUNS)"
 	$(BIN)/python -m analysis figure4 --runs "$(RUNS)" --out "$(FIGURES)"
 	$(BIN)/python run.py -m +experiment=figure4 "outputs=$(RUNS)"
@@ -29,77 +29,77 @@ demo: install ## train MACPF and the baselines on the matrix game (35 runs) and 
 	$(BIN)/python run.py -m +experiment=battle "outputs=$(RUNS)"
 	$(BIN)/python -m analysis curves battle --runs "$(RUNS)" --out "$(FIGURES)"
 
-figure4: install ## draw Figure 4 again from the logs
+figure4: install ## draw Figure 4 from existing logs
 	$(BIN)/python -m analysis figure4 --runs "$(RUNS)" --out "$(FIGURES)"
 
-reproduce-%: install ## table1, table2, figure1 ... figure9 or all: plan its runs, launch what is missing, draw
+reproduce-%: install ## table1, table2, figure1 ... figure9 or all: plan the runs, train what is missing, draw
 	$(BIN)/python -m macpf.runs.reproduce $* --runs "$(RUNS)" --out "$(FIGURES)" --budget $(BUDGET) \
 	  $(if $(LAUNCHER),--launcher $(LAUNCHER)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(BACKEND),--backend $(BACKEND)) \
 	  $(if $(YES),--yes) $(if $(WAIT),--wait) $(ARGS)
 
-plan-%: install ## the same, but only say what is finished and missing, and what it would cost
+plan-%: install ## say what reproduce-... would train and what it would cost, but train nothing
 	$(BIN)/python -m macpf.runs.reproduce $* --dry-run --runs "$(RUNS)" --budget $(BUDGET) \
 	  $(if $(LAUNCHER),--launcher $(LAUNCHER)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(BACKEND),--backend $(BACKEND)) $(ARGS)
 
-verify-%: install ## table1-best or another claim: train what it lacks and judge it; exit code 0, 1, or 3 for undecided
+verify-%: install ## table1-best or another claim: train what it needs and test it; exit code 0, 1, or 3 (undecided)
 	@$(BIN)/python -m analysis verify $* --runs "$(RUNS)" --budget $(BUDGET) $(if $(BACKEND),--backend $(BACKEND)) \
 	  $(if $(LAUNCHER),--launcher $(LAUNCHER)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(YES),--yes) $(if $(WAIT),--wait) \
 	  --out "$(FIGURES)" $(ARGS)
 
-report: install ## everything the runs say, as one HTML page: figures/report.html
+report: install ## one HTML page with all results of the runs: figures/report.html
 	$(BIN)/python -m analysis report --runs "$(RUNS)" --out "$(FIGURES)/report.html"
 
-figures: install ## draw everything that the published runs in results/ show: no training, no network
+figures: install ## draw all figures from the published runs in results/, without training or network
 	$(BIN)/python -m analysis figures --out "$(FIGURES)"
 
-status: install ## what is done, running, failed, killed, missing
+status: install ## list which runs are finished, running, failed, killed or missing
 	$(BIN)/python -m analysis status --runs "$(RUNS)"
 
-test: install lint ## lint, types, walls between rooms, tests
+test: install lint ## style, types, import rules and the fast tests
 	$(BIN)/pytest -n auto --dist worksteal -m 'not learning and not long and not faults and not slurm and not packaging'
 
-lint: install ## ruff, mypy and import-linter only
+lint: install ## style, types and import rules only (ruff, mypy, import-linter)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test-learning: install ## does it learn? the matrix game to convergence, several seeds
+test-learning: install ## train to convergence on the matrix game with several seeds
 	$(BIN)/pytest -m learning
 
-test-long: install ## every combination of algorithm, map and damage of which `make test` plays a few
+test-long: install ## all combinations of algorithm, map and damage; `make test` runs a sample of them
 	$(BIN)/pytest -n auto --dist worksteal -m long
 
-test-mutants: install ## does a test fail when one operator or number of the code is changed? 95 % of the changes must be found
+test-mutants: install ## change single operators and numbers of the code; the tests must notice 95 % of the changes
 	$(BIN)/python -m benchmarks.mutants
 
-test-cuda: install ## on a CUDA device: the tests that need one, then the tables of docs/speed.md
+test-cuda: install ## the tests that need a CUDA device, and the tables of docs/speed.md
 	$(BIN)/pytest -m cuda tests/accelerator tests/runs/test_placement.py tests/runs/test_resume.py
 	$(BIN)/python -m benchmarks.cuda
 
-test-faults: install ## 60 SIGKILLs at random moments with zero differences, the whole table of faults, full disks, lost servers (some need root)
+test-faults: install ## 60 kills at random moments, damaged files, full disks, lost servers (some need root)
 	$(BIN)/pytest -m faults -s
 
-test-slurm: install ## sweeps and faults on a real SLURM on this machine (root, Debian's slurm-wlm; fails without)
+test-slurm: install ## sweeps and faults with a real SLURM on this machine (needs root and slurm-wlm)
 	$(BIN)/pytest -m slurm tests/slurm
 
-test-packaging: install ## what each extra installs into a clean environment, and that it is enough (PyPI; some minutes)
+test-packaging: install ## install each extra into a clean environment and try it (needs PyPI; some minutes)
 	$(BIN)/pytest -m packaging -s tests/packaging
 
-bench: install ## speed of updates, acting, replay and environments
+bench: install ## measure the speed of updates, acting, replay and environments
 	$(BIN)/pytest benchmarks --benchmark-only --benchmark-columns=median,iqr,rounds --benchmark-sort=name
 
-parity: install ## whole updates beside those of the algorithms' own code; GOLDEN=<folder> for other golden files
+parity: install ## compare updates with the authors' code; GOLDEN=<folder> for other golden files
 	$(BIN)/python -m benchmarks.parity $(GOLDEN)
 
-starcraft-doctor: install ## can the real StarCraft II be played here, and if not, what to type
+starcraft-doctor: install ## check whether the real StarCraft II can be used here, and say what is missing
 	$(BIN)/python -m macpf.envs.smac.doctor
 
-docs: install ## write docs/hyperparameters.md again from conf/
+docs: install ## regenerate docs/hyperparameters.md from conf/
 	$(BIN)/python -m analysis hyperparameters
 
-site: install ## build the documentation as a site in site/; broken links and anchors are errors
+site: install ## build the documentation as a website in site/; broken links are errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
-clean: ## remove .venv and caches; runs and figures stay
+clean: ## remove .venv and caches; keep runs and figures
 	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks *.egg-info build

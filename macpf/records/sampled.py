@@ -1,8 +1,8 @@
 """The trajectories sampled from the final policy, as one table of the W&B log instead of hundreds of one-point metrics.
 
 The ledger of a run, and the readers of a log, have each number under its name,
-``sampled/<episode>/<env step>/<number>``. Only W&B receives them as a table, one line for each env step. Older logs have
-the numbers in their rows.
+``sampled/<episode>/<env step>/<number>``. Only W&B receives them as a table, one line for each env step. Older logs
+have the numbers in their rows.
 """
 
 from __future__ import annotations
