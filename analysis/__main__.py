@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.command_line import parser_of_all
-from analysis.errors import AnalysisError
+from analysis import AnalysisError
+from analysis.parser import parser_of_all
 from macpf import names
 
 if TYPE_CHECKING:
@@ -72,24 +72,20 @@ def _completeness(options: argparse.Namespace) -> None:
 
 
 def _figure4(options: argparse.Namespace) -> None:
-    import pandas as pd
-
-    from analysis.figures.figure4 import ENV, write_figure4
+    from analysis.figures.figure4 import write_figure4
+    from analysis.outcomes import ENV
     from analysis.selection import select
 
     runs = _load(options)
     chosen = select(runs, ENV, options.map, options.budget, options.backend, plan="figure4")
-    for written in write_figure4(chosen, options.out, options.macpf, not options.no_caption):
-        print(*written.paths, sep="\n")
-        with pd.option_context("display.float_format", "{:.3f}".format):
-            print(f"\n{written.outcomes.to_string(index=False)}\n")
+    for paths, ended in write_figure4(chosen, options.out, options.macpf, not options.no_caption):
+        print(*paths, f"\n{ended.to_string(index=False, float_format='{:.3f}'.format)}\n", sep="\n")
 
 
 def _outcomes(options: argparse.Namespace) -> None:
-    from analysis.figures.figure4 import ENV
-    from analysis.tables.outcomes import outcomes, write_outcomes
+    from analysis.outcomes import find_outcomes, write_outcomes
 
-    paths = write_outcomes(outcomes(_load(options), ENV, options.budget), options.out)
+    paths = write_outcomes(find_outcomes(_load(options), options.budget), options.out)
     print(*paths, paths[-1].read_text(), sep="\n")
 
 
@@ -104,7 +100,8 @@ def _figure1(options: argparse.Namespace) -> None:
 
 
 def _figure2(options: argparse.Namespace) -> None:
-    from analysis.figures.figure2 import ENV, MAP, write_figure2
+    from analysis.figures.figure2 import MAP, write_figure2
+    from analysis.outcomes import ENV
     from analysis.selection import select
 
     chosen = select(_load(options), ENV, MAP, options.budget, options.backend)
@@ -118,8 +115,9 @@ def _figure3(options: argparse.Namespace) -> None:
 
 
 def _of_maps(options: argparse.Namespace) -> None:
-    from analysis.experiments import Experiment, find
-    from analysis.tables.beside_paper import write_table
+    from analysis.beside_paper import write_table
+    from analysis.evidence import Experiment
+    from analysis.selection import find
 
     experiment = Experiment.read(options.name)
     found = find(_load(options, "eval/"), experiment, options.budget, options.backend)
@@ -132,9 +130,9 @@ def _of_maps(options: argparse.Namespace) -> None:
 def _own(options: argparse.Namespace) -> None:
     import pandas as pd
 
+    from analysis.beside_paper import write_table
     from analysis.differences import chosen
     from analysis.evidence import evaluated
-    from analysis.tables.beside_paper import write_table
     from macpf.choices import choices
 
     known = choices("experiment")
@@ -154,7 +152,7 @@ def _own(options: argparse.Namespace) -> None:
 
 
 def _print_curves(options: argparse.Namespace, found: Evidence, policies: tuple[str, ...]) -> None:
-    from analysis.figures.curves import write_curves
+    from analysis.figures.learning_curves import write_curves
 
     print(*write_curves(found, options.out, policies, not options.no_caption, options.real_game), sep="\n")
 
@@ -164,15 +162,12 @@ def _policies(experiment: str) -> tuple[str, ...]:
 
 
 def _statistics(options: argparse.Namespace) -> None:
-    from analysis.comparison import compare
-    from analysis.experiments import Experiment, find
-    from analysis.figures.aggregates import write_figures
-    from analysis.normalisation import refuse_other_rules
-    from analysis.tables.aggregates import aggregates, write_aggregates
+    from analysis.comparison import aggregates, compare, write_aggregates
+    from analysis.evidence import Experiment
+    from analysis.figures.intervals import write_figures
+    from analysis.selection import find
 
-    runs = _load(options, "eval/")
-    found = find(runs, Experiment.read(options.experiment), options.budget, options.backend)
-    refuse_other_rules({run: runs.configs[run] for run in found.report["run"]})
+    found = find(_load(options, "eval/"), Experiment.read(options.experiment), options.budget, options.backend)
     comparison = compare(found, _policies(options.experiment))
     table = aggregates(comparison)
     paths = write_aggregates(table, comparison, found, options.out)
@@ -185,25 +180,27 @@ def _statistics(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    from analysis.completeness import sentences
-    from analysis.export import export, of_kind, write_export
+    import json
+
+    from analysis.evidence import sentences
+    from analysis.export import export, of_kind
+    from analysis.saving import save
 
     runs = _load(options)
-    print(write_export(export(runs, options.budget, options.backend), options.to))
+    print(*save({options.to: json.dumps(export(runs, options.budget, options.backend), indent=1)}))
     for sentence in sentences(of_kind(runs, options.budget, options.backend)):  # the file has no place for it
         print(f"analysis: {sentence}.", file=sys.stderr)
 
 
 def _metrics(options: argparse.Namespace) -> None:
-    from analysis.metrics import write_csv, write_tensorboard
+    from analysis.export import write_csv, write_tensorboard
 
     print(*(write_tensorboard if options.tensorboard else write_csv)(_load(options), options.to), sep="\n")
 
 
 def _claims(options: argparse.Namespace) -> None:
-    from analysis.claims import ledger, readable, write_ledger
-    from analysis.claims.evidence import gather
-    from analysis.lengths import of_budget
+    from analysis.claims.verdicts import gather, ledger, readable, write_ledger
+    from analysis.run_facts import of_budget
 
     runs = _load(options)
     for key in (names.MAP, names.BUDGET, names.BACKEND):
@@ -217,10 +214,12 @@ def _claims(options: argparse.Namespace) -> None:
 
 
 def _calibration(options: argparse.Namespace) -> None:
-    from analysis.claims import tables
     from analysis.claims.simulation import calibration
+    from analysis.claims.table_claims import TableClaim
+    from analysis.claims.verdicts import CLAIMS
 
-    print(calibration(tables.CLAIMS, options.seeds, options.draws).to_string(index=False, float_format="{:.3f}".format))
+    claims = [claim for claim in CLAIMS if isinstance(claim, TableClaim)]
+    print(calibration(claims, options.seeds, options.draws).to_string(index=False, float_format="{:.3f}".format))
 
 
 def _verify(options: argparse.Namespace) -> int:

@@ -20,7 +20,7 @@ import yaml
 from pyarrow import parquet
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from analysis.errors import AnalysisError
+from analysis import AnalysisError
 from analysis.runs import CRASHED, DIVERGED, FINISHED, INCOMPLETE, SHORT, UNTRAINED, Runs
 from analysis.sources import VALUES, Provenance, Reference, Segment
 from macpf import names

@@ -1,18 +1,50 @@
-"""An experiment's runs as samples that statistics can compare: the same maps for every method, on one scale."""
+"""An experiment's runs as samples that statistics can compare: the same maps for every method, on one scale.
 
+On that scale 0 is a random team and 1 the best there can be. Win rates stay what they are. A return of a particle task
+becomes (return - random) / (best - random), with two constants for each task that were measured once: the return of a
+random team, and that of a planner that knows everything and looks four steps ahead (docs/environments/mpe.md has both
+with their standard errors). Constants and not the extremes of the runs that are shown: with those, adding a method
+would change the scores of all others. And not the paper's best score: a method that beats it would seem to have passed
+an optimum. Scores may leave [0, 1] at both ends.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
-from analysis import style
-from analysis.aggregates import Sample
-from analysis.errors import AnalysisError
-from analysis.evidence import Evidence
-from analysis.normalisation import WIN_RATE, bounds
+from analysis import AnalysisError, style
+from analysis.bootstrap import (
+    CURVE_REPLICATES,
+    LEAST,
+    LEVEL,
+    REPLICATES,
+    SEED,
+    Sample,
+    Statistic,
+    estimate,
+    improvement,
+    iqm,
+    mean,
+    median,
+    optimality_gap,
+)
+from analysis.evidence import LAST, Evidence
+from analysis.paper import DATA
+from analysis.run_facts import configuration_of, setting
+from analysis.saving import save, with_caption
 from macpf import names
 
+#: The method that all others are compared with.
+OURS = "MACPF"
+STATISTICS: dict[str, Statistic] = {"IQM": iqm, "mean": mean, "median": median, "optimality gap": optimality_gap}
+IMPROVEMENT = f"P({OURS} better)"
+_WIN_RATE = "win_rate"
+#: The rules (conf/env/mpe.yaml) under which the constants were measured.
+_RULES = "paper"
 _Scores = TypeVar("_Scores", "pd.Series[float]", pd.DataFrame)
 
 
@@ -43,33 +75,41 @@ def compare(found: Evidence, policies: tuple[str, ...] = (names.INDEPENDENT,)) -
         policies: Figure 6 compares the two of MACPF.
 
     Raises:
-        AnalysisError: there is no map on which all methods have runs, or see `bounds`.
+        AnalysisError: there is no map on which all methods have runs; or their scores have no common scale, since
+            nobody has measured a task's constants or they were made with rules for which those do not hold.
     """
-    pairs = [(algo, policy) for algo in found.experiment.algos for policy in policies]
-    has = {pair: {map_ for map_ in found.experiment.maps if len(found.final(map_, *pair))} for pair in pairs}
-    present = [pair for pair in pairs if has[pair]]
-    shared = set.intersection(*(has[pair] for pair in present)) if present else set()
+    refuse_other_rules(found.configs)
+    pairs = {style.label(algo, policy): (algo, policy) for algo in found.experiment.algos for policy in policies}
+    has = {
+        method: {map_ for map_ in found.experiment.maps if len(found.final(map_, *pair))}
+        for method, pair in pairs.items()
+    }
+    present = [method for method in pairs if has[method]]
+    shared = set.intersection(*(has[method] for method in present)) if present else set()
     maps = tuple(map_ for map_ in found.experiment.maps if map_ in shared)
     if not maps:
         raise AnalysisError(
             f"no map of {found.experiment.name} on which all methods have scores: leave one out, e.g. --exclude "
-            f"{present[-1][0] if present else pairs[-1][0]}-"
+            f"{pairs[(present or list(pairs))[-1]][0]}-"
         )
     final, curves = {}, {}
-    for pair in present:
-        method = style.label(*pair)
+    for method in style.order(present):
+        pair = pairs[method]
         final[method] = Sample.of(
             *(_scaled(found.final(map_, *pair), found, map_).to_numpy(dtype=np.float64) for map_ in maps)
         )
         curves[method] = pd.concat([_scaled(found.scores(map_, *pair), found, map_) for map_ in maps], axis=1)
     steps = pd.Index(sorted(set().union(*(curve.index for curve in curves.values()))))
-    order = style.order(final)
+    lost = {
+        "Methods without runs": [method for method in pairs if method not in present],
+        "Maps left out, which not all methods have": [map_ for map_ in found.experiment.maps if map_ not in maps],
+    }
     return Comparison(
         maps,
-        {method: final[method] for method in order},
+        final,
         steps,
-        {m: Sample(curves[m].reindex(steps).to_numpy().T, final[m].sizes) for m in order},
-        _left_out(found, [style.label(*pair) for pair in pairs if pair not in present], maps),
+        {method: Sample(curves[method].reindex(steps).to_numpy().T, final[method].sizes) for method in final},
+        " ".join(f"{what}: {', '.join(those)}." for what, those in lost.items() if those),
     )
 
 
@@ -78,23 +118,83 @@ def _scaled(scores: _Scores, found: Evidence, map: str) -> _Scores:
     return (scores - low) / (high - low)
 
 
-def _left_out(found: Evidence, methods: list[str], maps: tuple[str, ...]) -> str:
-    others = [map_ for map_ in found.experiment.maps if map_ not in maps]
-    return " ".join(
-        f"{what}: {', '.join(names_)}."
-        for what, names_ in (("Methods without runs", methods), ("Maps left out, which not all methods have", others))
-        if names_
+def bounds(score: str, map: str) -> tuple[float, float]:
+    """The scores that become 0 and 1.
+
+    Raises:
+        AnalysisError: returns of a task whose constants nobody has measured.
+    """
+    if score == _WIN_RATE:
+        return 0.0, 1.0
+    table = pd.read_csv(DATA / "return_bounds.csv").set_index(names.MAP)
+    if map not in table.index:
+        raise AnalysisError(
+            f"no random and best return of {map} to put its scores on one scale: add them to "
+            "analysis/data/return_bounds.csv"
+        )
+    return float(table["random"][map]), float(table["best"][map])
+
+
+def refuse_other_rules(configs: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse runs, by their configs, with rules for which the constants of particle tasks do not hold."""
+    for run, config in configs.items():
+        rules = setting(config, names.CONFIG, names.ENV, "rules")
+        if rules not in (None, _RULES):
+            raise AnalysisError(
+                f"{run} was made with env.rules={rules}, whose returns have no bounds to put them on one scale: "
+                f"--exclude {configuration_of(run)}"
+            )
+
+
+def aggregates(comparison: Comparison) -> pd.DataFrame:
+    """One line for each method and statistic: statistic, method, point, low, high (ends of the interval), runs.
+
+    The statistic ``P(MACPF better)`` is the probability that a run of MACPF scores above one of the method's.
+    """
+    lines = []
+    for method, sample in comparison.final.items():
+        found = {name: estimate(statistic, sample) for name, statistic in STATISTICS.items()}
+        if OURS in comparison.final and method != OURS:
+            found[IMPROVEMENT] = improvement(comparison.final[OURS], sample)
+        for name, result in found.items():
+            ends = {"point": float(result.point), "low": float(result.low), "high": float(result.high)}
+            lines.append({"statistic": name, "method": method, **ends, "runs": len(sample.values)})
+    return pd.DataFrame(lines)
+
+
+def write_aggregates(table: pd.DataFrame, comparison: Comparison, found: Evidence, out: Path) -> list[Path]:
+    """Write `aggregates` as CSV and Markdown."""
+    stem = out / f"statistics_{found.experiment.name}"
+    text = with_caption(page(table).to_markdown(), caption(comparison, found))
+    return save({Path(f"{stem}.csv"): table.assign(not_whole=found.not_whole), Path(f"{stem}.md"): text})
+
+
+def page(table: pd.DataFrame) -> pd.DataFrame:
+    """Methods down the side, statistics along the top, intervals in brackets."""
+    ends = table.apply(lambda line: f" [{line['low']:.3f}, {line['high']:.3f}]", axis=1).where(table["low"].notna(), "")
+    wide = table.assign(cell=table["point"].map("{:.3f}".format) + ends).pivot(
+        index="method", columns="statistic", values="cell"
+    )
+    columns = [name for name in (*STATISTICS, IMPROVEMENT) if name in wide.columns]
+    return wide.fillna("").loc[list(dict.fromkeys(table["method"])), columns].rename_axis(None, axis=1)
+
+
+def caption(comparison: Comparison, found: Evidence) -> str:
+    """What a reader of a table or figure of aggregates has to know."""
+    few = any(sample.sizes.min() < LEAST for sample in comparison.final.values())
+    scale = "returns on a scale from 0, a random team, to 1, a planner that knows everything"
+    return found.caption(
+        f"Scores are {'test win rates' if found.score == _WIN_RATE else scale}. A run's final score is the mean of its "
+        f"last {LAST} evaluations",
+        f"Brackets and bands: {LEVEL:.0%} percentile intervals of a bootstrap stratified by map ({REPLICATES:,} "
+        f"replicates, {CURVE_REPLICATES:,} for sample efficiency, seed {SEED})",
+        f"There is none where a map has fewer than {LEAST} runs" if few else "",
+        f"Maps: {len(comparison.maps)}; runs of each map: {_runs_per_map(comparison)}",
+        comparison.left_out,
     )
 
 
-def scale(found: Evidence) -> str:
-    """What the scores of `compare` mean, in words."""
-    if found.score == WIN_RATE:
-        return "Scores are test win rates."
-    return "Scores are returns on a scale from 0, a random team, to 1, a planner that knows everything."
-
-
-def runs_per_map(comparison: Comparison) -> str:
+def _runs_per_map(comparison: Comparison) -> str:
     """``5``, or ``MACPF 5, QMIX 3 to 5`` where methods differ."""
     ends = {method: (int(s.sizes.min()), int(s.sizes.max())) for method, s in comparison.final.items()}
     words = {method: str(least) if least == most else f"{least} to {most}" for method, (least, most) in ends.items()}

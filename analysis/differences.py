@@ -12,13 +12,13 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from analysis.errors import AnalysisError
+from analysis import AnalysisError
 from analysis.evidence import Evidence, Experiment
-from analysis.experiments import find
-from analysis.identity import configuration_of
+from analysis.run_facts import configuration_of, setting
 from analysis.runs import Runs
+from analysis.selection import find
 from macpf import names
-from macpf.configuration import sweep_params
+from macpf.choices import sweep_params
 
 #: Between an algorithm and the settings that tell it from others of its name.
 MARK = "|"
@@ -30,16 +30,13 @@ _IDENTITY = {"env": names.ENV, "map": names.MAP, "algo": names.ALGO, "budget": n
 
 def settings(config: Mapping[str, Any]) -> dict[str, str]:
     """All settings of a run by their dotted names, as text."""
-    return _flat(config.get(names.CONFIG) or {}, "")
-
-
-def _flat(node: Mapping[str, Any], prefix: str) -> dict[str, str]:
     found: dict[str, str] = {}
-    for key, value in node.items():
-        if isinstance(value, Mapping) and value:
-            found |= _flat(value, f"{prefix}{key}.")
-        else:
-            found[f"{prefix}{key}"] = json.dumps(value, sort_keys=True, default=str).strip('"')
+    left = [("", setting(config, names.CONFIG))]
+    for name, value in left:  # which grows
+        if isinstance(value, dict) and value:
+            left += [(f"{name}.{key}".lstrip("."), part) for key, part in value.items()]
+        elif name:
+            found[name] = _text(value)
     return found
 
 

@@ -1,8 +1,10 @@
 """What there is of an experiment, and what is not: what figures, tables, claims and the report render."""
 
+from __future__ import annotations
+
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import blake2b
 from itertools import product
@@ -12,18 +14,19 @@ import numpy as np
 import pandas as pd
 
 from analysis import style
-from analysis.completeness import by_cell, sentences
-from analysis.identity import evaluation_episodes
-from analysis.runs import FINISHED, short_commits
+from analysis.run_facts import interval, protocol
+from analysis.runs import DIVERGED, FINISHED, INCOMPLETE, NO_DATA, UNTRAINED, short_commits
 from macpf import names
-from macpf.configuration import sweep_params
+from macpf.choices import sweep_params
 
 #: Evaluations whose mean is a run's final value (the last digits of the paper's Table 2 fit five).
 LAST = 5
-#: Cells of a table that a caption names before it counts.
-NAMED = 5
+#: Cells, and runs, that a caption names before it counts.
+NAMED_CELLS, NAMED_RUNS = 5, 6
 #: The budget whose runs only show that everything works.
 SMOKE = "smoke"
+#: Map, algorithm and seed of a run.
+Place = tuple[str, str, int]
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Experiment:
     seeds: tuple[int, ...]
 
     @classmethod
-    def read(cls, name: str) -> "Experiment":
+    def read(cls, name: str) -> Experiment:
         """From its file."""
         params = sweep_params(name)
         maps, algos, seeds = (params[key].split(",") for key in ("map", "algo", "seed"))
@@ -64,22 +67,33 @@ class Evidence:
     report: pd.DataFrame
     others: pd.DataFrame
     frame: pd.DataFrame
-    configs: dict[str, dict[str, Any]]
-    excluded: tuple[str, ...] = field(default=())
+    configs: Mapping[str, dict[str, Any]]
+    excluded: tuple[str, ...] = ()
 
     @cached_property
     def all(self) -> pd.DataFrame:
         """The report of all its runs, shown or not."""
         return pd.concat([self.report, self.others], ignore_index=True)
 
-    def of(self, algos: Sequence[str]) -> "Evidence":
+    def of(self, algos: Sequence[str]) -> Evidence:
         """Only the runs of these algorithms, and only they are planned."""
-        report, others = (part[part[names.ALGO].isin(algos)] for part in (self.report, self.others))
+        planned = tuple(algo for algo in algos if algo in (*self.experiment.algos, *self.report[names.ALGO]))
+        return self._part(names.ALGO, algos, replace(self.experiment, algos=planned))
+
+    def on(self, map: str) -> Evidence:
+        """Only the runs of one map, and only they are planned."""
+        return self._part(names.MAP, [map], replace(self.experiment, maps=(map,)))
+
+    def _part(self, key: str, values: Sequence[str], experiment: Experiment) -> Evidence:
+        report, others = (lines[lines[key].isin(values)] for lines in (self.report, self.others))
         kept = set(report["run"])
         frame = self.frame[self.frame["run"].isin(kept)]
         configs = {run: config for run, config in self.configs.items() if run in kept}
-        planned = tuple(algo for algo in algos if algo in (*self.experiment.algos, *report[names.ALGO]))
-        return Evidence(replace(self.experiment, algos=planned), report, others, frame, configs, self.excluded)
+        return Evidence(experiment, report, others, frame, configs, self.excluded)
+
+    def runs_of(self, algo: str) -> pd.DataFrame:
+        """Report lines of the runs of an algorithm that are shown, by seed."""
+        return self.report[self.report[names.ALGO] == algo].sort_values(names.SEED)
 
     @property
     def budget(self) -> str:
@@ -101,68 +115,39 @@ class Evidence:
         """What its environment calls the score."""
         return score_of(self.frame, self.configs)
 
-    @cached_property
-    def planned(self) -> frozenset[tuple[str, str, int]]:
-        """Map, algorithm and seed of every run that should be there."""
-        seeds = self.experiment.planned(self.budget)
-        return frozenset(product(self.experiment.maps, self.experiment.algos, seeds))
-
-    @cached_property
-    def missing(self) -> frozenset[tuple[str, str, int]]:
-        """Those of them that are not finished, or have no score."""
-        scored = set(self._evaluations["run"].unique())
-        done = self.report[(self.report["state"] == FINISHED) & self.report["run"].isin(scored)]
-        return self.planned - set(places(done))
-
-    @cached_property
-    def _evaluations(self) -> pd.DataFrame:
-        return self.frame[self.frame["metric"].str.startswith("eval/")]
+    # --- numbers ---------------------------------------------------------------------------------------------------
 
     @cached_property
     def _by_run(self) -> dict[Any, pd.DataFrame]:
-        return dict(iter(self._evaluations.groupby("run")))
+        """The evaluations of each run that has some."""
+        return dict(iter(self.frame[self.frame["metric"].str.startswith("eval/")].groupby("run", observed=True)))
+
+    def on_grid(self, lines: pd.DataFrame) -> pd.DataFrame:
+        """Lines at multiples of their run's evaluation interval, each metric once.
+
+        Episodes end where they end, so an evaluation comes at the first step past a multiple of the interval.
+        """
+        every = lines["run"].map({run: interval(config) for run, config in self.configs.items()}).astype("int64")
+        steps = (lines[names.ENV_STEP] // every * every).astype("int64")
+        return lines.assign(**{names.ENV_STEP: steps}).drop_duplicates(["run", "metric", names.ENV_STEP], keep="last")
 
     def lines(self, map: str, algo: str, policy: str = names.INDEPENDENT) -> pd.DataFrame:
         """The scores of one policy in the runs of a cell; `independent` is whichever policy a run puts first."""
         runs = self.report["run"][(self.report[names.MAP] == map) & (self.report[names.ALGO] == algo)]
         metric = {run: names.score(_policy(self.configs.get(run, {}), policy), self.score) for run in runs}
-        own = pd.concat([self._evaluations.iloc[:0], *(self._by_run[run] for run in runs if run in self._by_run)])
+        own = pd.concat([self.frame.iloc[:0], *(self._by_run[run] for run in runs if run in self._by_run)])
         return own[own["metric"] == own["run"].map(metric)]
 
     def scores(self, map: str, algo: str, policy: str = names.INDEPENDENT) -> pd.DataFrame:
         """Scores of one cell: a column for each run, a row for each multiple of the evaluation interval."""
-        lines = self.lines(map, algo, policy)
-        # Episodes end where they end, so an evaluation comes at the first step past a multiple of the interval.
-        intervals = {run: config[names.CONFIG][names.BUDGET]["eval_interval"] for run, config in self.configs.items()}
-        interval = lines["run"].map(intervals).astype("int64")
-        steps = (lines[names.ENV_STEP] // interval * interval).astype("int64")
-        once = lines.assign(step=steps).drop_duplicates(["run", "step"], keep="last")
-        return once.astype({"value": "float64"}).pivot(index="step", columns="run", values="value")
+        lines = self.on_grid(self.lines(map, algo, policy)).astype({"value": "float64"})
+        return lines.pivot(index=names.ENV_STEP, columns="run", values="value")
 
-    def final(self, map: str, algo: str, policy: str = names.INDEPENDENT) -> "pd.Series[float]":
+    def final(self, map: str, algo: str, policy: str = names.INDEPENDENT) -> pd.Series[float]:
         """The final value of each run of a cell: the mean of its last five evaluations."""
         lines = self.lines(map, algo, policy).sort_values(names.ENV_STEP)
-        values = {run: group["value"].tail(LAST).mean() for run, group in lines.groupby("run")}
+        values = {run: group["value"].tail(LAST).mean() for run, group in lines.groupby("run", observed=True)}
         return pd.Series(values, dtype="float64")
-
-    @cached_property
-    def flaws(self) -> dict[tuple[str, str], str]:
-        """For files: what is wrong with the runs of each cell, by map and algorithm; planned runs may be missing."""
-        keys = [names.MAP, names.ALGO]
-        told: dict[Any, list[str]] = defaultdict(list)
-        for cell, words in by_cell(self.all, keys).items():
-            told[cell].append(words)
-        there = set(places(self.all))
-        for map_, algo, seed in sorted(self.planned - there):
-            told[map_, algo].append(f"seed {seed}: missing")
-        for run in self.all[self.all["gaps"] > 0].to_dict("records"):
-            told[run[names.MAP], run[names.ALGO]].append(f"seed {run[names.SEED]}: its log is damaged")
-        return {cell: "; ".join(words) for cell, words in told.items()}
-
-    @property
-    def not_whole(self) -> str:
-        """What is wrong with its runs, in words; empty if all is well."""
-        return "; ".join(self._trouble())
 
     @property
     def digest(self) -> str:
@@ -172,21 +157,59 @@ class Evidence:
         of.update(np.ascontiguousarray(drawn.to_numpy(dtype=np.float64)).tobytes())
         return of.hexdigest()
 
-    @property
-    def caption(self) -> str:
-        """`caption_after` nothing."""
-        return self.caption_after()
+    # --- what is wrong ---------------------------------------------------------------------------------------------
 
-    def caption_after(self, *first: str) -> str:
+    @cached_property
+    def planned(self) -> frozenset[Place]:
+        """Every run that should be there."""
+        seeds = self.experiment.planned(self.budget)
+        return frozenset(product(self.experiment.maps, self.experiment.algos, seeds))
+
+    @cached_property
+    def missing(self) -> frozenset[Place]:
+        """Those of them that are not finished, or have no score."""
+        done = self.report[(self.report["state"] == FINISHED) & self.report["run"].isin(list(self._by_run))]
+        return self.planned - set(places(done))
+
+    @cached_property
+    def flaws(self) -> dict[tuple[str, str], str]:
+        """For files: what is wrong with the runs of each cell, by map and algorithm; planned runs may be missing."""
+        told: dict[tuple[str, str], list[str]] = defaultdict(list)
+        runs = self.all.sort_values(names.SEED).to_dict("records")
+        for run in runs:
+            if words := flaw(run):
+                on_request = " (counted)" if run["counts"] else ""
+                told[run[names.MAP], run[names.ALGO]].append(f"seed {run[names.SEED]}: {words}{on_request}")
+        absent: dict[tuple[str, str], list[int]] = defaultdict(list)
+        for map_, algo, seed in sorted(self.planned - set(places(self.all))):
+            absent[map_, algo].append(seed)
+        for cell, seeds in absent.items():
+            each = [f"seed {seed}" for seed in seeds] if len(seeds) <= NAMED_CELLS else [numbers(seeds)]
+            told[cell] += [f"{text}: missing" for text in each]
+        for run in runs:
+            if run["gaps"] > 0:
+                told[run[names.MAP], run[names.ALGO]].append(f"seed {run[names.SEED]}: its log is damaged")
+        return {cell: "; ".join(words) for cell, words in told.items()}
+
+    @property
+    def not_whole(self) -> str:
+        """What is wrong with its runs, in words; empty if all is well."""
+        return "; ".join(self._trouble())
+
+    def _trouble(self) -> list[str]:
+        plan = self.experiment.maps, self.experiment.algos, self.experiment.planned(self.budget)
+        return trouble(self.all, self.missing, *plan)
+
+    def caption(self, *first: str) -> str:
         """All that a reader has to know: `first`, then what is missing or left out, protocol, origin."""
         shown, budget = self.report, self.budget
-        commits, maps = short_commits(shown["commit"]), self.experiment.maps
+        commits, maps = short_commits(shown["commit"]) if len(shown) else [], self.experiment.maps
         text = [
             *first,
             f"{len(self.planned) - len(self.missing)} of {len(self.planned)} planned runs are finished",
             *self._trouble(),
             f"Left out on request: {', '.join(self.excluded)}" if self.excluded else "",
-            _protocol(self.configs),
+            protocol(self.configs.values()),
             f"Map {maps[0]}" if len(maps) == 1 else "",
             f"Budget {budget} ({int(shown['total'].max()):,} env steps), backend {self.backend}" if len(shown) else "",
             "THIS IS A SMOKE RUN, which says nothing about the methods" if budget == SMOKE else "",
@@ -195,27 +218,56 @@ class Evidence:
         ]
         return ". ".join(sentence.rstrip(".") for sentence in text if sentence) + "."
 
-    def _trouble(self) -> list[str]:
-        plan = self.experiment.maps, self.experiment.algos, self.experiment.planned(self.budget)
-        return trouble(self.all, self.missing, *plan)
+
+def flaw(run: Mapping[Hashable, Any]) -> str:
+    """What keeps a run from being whole, e.g. ``incomplete, 142 of 201 evaluations``; empty if it is whole."""
+    state = str(run["state"])
+    if state == FINISHED:
+        return ""
+    if state == INCOMPLETE:
+        counts = f"{run['found']} of {run['expected']} evaluations"
+        return f"{state}, {counts if run['expected'] > 0 else 'its log is damaged'}"
+    if state in (DIVERGED, UNTRAINED, NO_DATA):
+        return state
+    return f"{state} at {run[names.ENV_STEP]:,} of {run['total']:,} env steps"
+
+
+def describe(report: pd.DataFrame, maps: int | None = None) -> str:
+    """Every run that is not whole, by method and seed; empty if all are.
+
+    Args:
+        report: of the runs, as of `Runs`.
+        maps: on how many maps runs are shown (None: those of the report); where it is one, nobody needs its name.
+    """
+    several = (report[names.MAP].nunique() if maps is None else maps) > 1
+    named = []
+    for run in report.sort_values([names.MAP, names.ALGO, names.SEED]).to_dict("records"):
+        if words := flaw(run):
+            on = f" on {run[names.MAP]}" if several else ""
+            named.append(f"{style.label(run[names.ALGO])}{on} seed {run[names.SEED]} ({words})")
+    more = len(named) - NAMED_RUNS
+    rest = f"; and {more} more, see `python -m analysis completeness`" if more > 0 else ""
+    return "; ".join(named[:NAMED_RUNS]) + rest
+
+
+def sentences(report: pd.DataFrame) -> list[str]:
+    """What a caption has to say of runs that are not whole: those left out, and those that count all the same."""
+    counted, others = report[report["counts"]], report[~report["counts"]]
+    maps = report[names.MAP].nunique()
+    found = {"Left out": describe(others, maps), "Not whole, but counted on request": describe(counted, maps)}
+    return [f"{what}: {who}" for what, who in found.items() if who]
 
 
 def trouble(
-    report: pd.DataFrame,
-    missing: Iterable[tuple[str, str, int]],
-    maps: Sequence[str],
-    algos: Sequence[str],
-    seeds: Sequence[int],
+    report: pd.DataFrame, missing: Iterable[Place], maps: Sequence[str], algos: Sequence[str], seeds: Sequence[int]
 ) -> list[str]:
     """A sentence for each way in which runs are not what was planned: missing, not whole, damaged."""
-    absent, damaged = grouped(missing, maps, algos, seeds), places(report[report["gaps"] > 0])
-    told = [f"Missing: {absent}" if absent else "", *sentences(report)]
-    return [text for text in (*told, f"Log damaged: {grouped(damaged, maps, algos, seeds)}" if damaged else "") if text]
+    absent, damaged = (grouped(which, maps, algos, seeds) for which in (missing, places(report[report["gaps"] > 0])))
+    told = [f"Missing: {absent}" if absent else "", *sentences(report), f"Log damaged: {damaged}" if damaged else ""]
+    return [text for text in told if text]
 
 
-def grouped(
-    runs: Iterable[tuple[str, str, int]], maps: Sequence[str], algos: Sequence[str], seeds: Sequence[int]
-) -> str:
+def grouped(runs: Iterable[Place], maps: Sequence[str], algos: Sequence[str], seeds: Sequence[int]) -> str:
     """Runs of a plan in few words: whole methods, whole maps, then cells; a cell without seeds means all of them."""
     left, parts, several = set(runs), [], len(maps) > 1
     for algo in algos:
@@ -232,8 +284,8 @@ def grouped(
     for map_, algo, seed in sorted(left):
         cells[f"{style.label(algo)} on {map_}"].append(seed)
     texts = [cell if len(s) == len(seeds) else f"{cell} ({numbers(s)})" for cell, s in cells.items()]
-    more = [f"and {len(texts) - NAMED} more"] if len(texts) > NAMED else []
-    return "; ".join([*parts, *texts[:NAMED], *more])
+    more = [f"and {len(texts) - NAMED_CELLS} more"] if len(texts) > NAMED_CELLS else []
+    return "; ".join([*parts, *texts[:NAMED_CELLS], *more])
 
 
 def score_of(frame: pd.DataFrame, configs: Mapping[str, Mapping[str, Any]]) -> str:
@@ -259,27 +311,14 @@ def numbers(seeds: Sequence[int]) -> str:
     return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
 
 
-def _policy(config: dict[str, Any], policy: str) -> str:
+def places(report: pd.DataFrame) -> list[Place]:
+    """Where the runs of a report belong."""
+    return list(zip(report[names.MAP], report[names.ALGO], report[names.SEED], strict=True))
+
+
+def _policy(config: Mapping[str, Any], policy: str) -> str:
     """The policy of that name, or the first one of a run that has none of the name `independent`."""
     labels = config.get(names.LABELS)
     if not isinstance(labels, dict) or policy != names.INDEPENDENT or policy in labels or not labels:
         return policy
     return str(next(iter(labels)))
-
-
-def places(report: pd.DataFrame) -> list[tuple[str, str, int]]:
-    """Map, algorithm and seed of every run of a report."""
-    return list(zip(report[names.MAP], report[names.ALGO], report[names.SEED], strict=True))
-
-
-def _protocol(configs: dict[str, dict[str, Any]]) -> str:
-    """How policies were evaluated, as far as all settings agree."""
-    episodes = evaluation_episodes(configs.values())
-    settings = [config.get(names.CONFIG) or {} for config in configs.values()]
-    intervals = {(each.get(names.BUDGET) or {}).get("eval_interval") for each in settings}
-    text = "Greedy evaluation"
-    if episodes is not None:
-        text += f", {episodes} episode{'' if episodes == 1 else 's'}"
-    if len(intervals) == 1 and (interval := intervals.pop()):
-        text += f" every {interval:,} env steps"
-    return text

@@ -1,24 +1,26 @@
-"""Runs as the JSON that marl-eval reads (Gorsane et al., NeurIPS 2022; github.com/instadeepai/marl-eval).
+"""Runs for programs that know nothing of this one.
+
+As the JSON that marl-eval reads (Gorsane et al., NeurIPS 2022; github.com/instadeepai/marl-eval), and every number that
+they logged as CSV or as TensorBoard's event files. The JSON, of which docs/analysis.md has the mapping:
 
     environment -> task -> algorithm -> seed_<k> -> step_<i> -> {step_count, elapsed_time, <metric>: [value]}
                                                  -> absolute_metrics -> {<metric>: [value]}
-
-docs/analysis.md has the mapping.
 """
 
 import json
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis import style
-from analysis.errors import AnalysisError
+from analysis import AnalysisError, style
 from analysis.evidence import LAST
-from analysis.lengths import of_budget
+from analysis.run_facts import of_budget
 from analysis.runs import Runs
+from analysis.saving import save
 from macpf import names
 
 _POLICIES = (names.INDEPENDENT, names.DEPENDENT)
@@ -61,13 +63,6 @@ def of_kind(runs: Runs, budget: str | None, backend: str | None) -> pd.DataFrame
     return runs.report[wanted]
 
 
-def write_export(document: dict[str, Any], path: Path) -> Path:
-    """Write the document."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(document, indent=1))
-    return path
-
-
 def _refuse_two_in_one_place(report: pd.DataFrame) -> None:
     for key in (names.BUDGET, names.BACKEND):
         for env, group in report.groupby(names.ENV):
@@ -101,3 +96,56 @@ def _steps(lines: pd.DataFrame, policy: str) -> dict[str, Any]:
     final = wide.tail(LAST).mean()
     entries["absolute_metrics"] = {str(metric).removeprefix(prefix): [float(v)] for metric, v in final.items()}
     return entries
+
+
+def write_csv(runs: Runs, folder: Path) -> list[Path]:
+    """One file for each run: a line for each evaluation, a column for each metric, `env_step` first.
+
+    Args:
+        runs: all that are wanted; those that are not whole, too, as far as they are.
+        folder: where to; the files are called by the runs' keys.
+
+    Raises:
+        AnalysisError: no run has logged anything.
+    """
+    return [path for run, table in _tables(runs) for path in save({folder / f"{run}.csv": table})]
+
+
+def write_tensorboard(runs: Runs, folder: Path) -> list[Path]:
+    """One folder of events for each run, which `tensorboard --logdir <folder>` shows.
+
+    Args:
+        runs: all that are wanted.
+        folder: where to; what an earlier call wrote there is replaced.
+
+    Raises:
+        AnalysisError: no run has logged anything, or the package tensorboard is not installed.
+    """
+    try:
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.compat.proto.summary_pb2 import Summary
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+    except ImportError as error:
+        raise AnalysisError("TensorBoard's files need its package: pip install tensorboard") from error
+    written = []
+    for run, table in _tables(runs):
+        place = folder / run
+        for old in place.glob("events.out.tfevents.*"):
+            old.unlink()
+        writer = EventFileWriter(str(place))
+        times = table.get(names.WALL_SECONDS, pd.Series(0.0, table.index)).fillna(0.0)
+        for (_, row), seconds in zip(table.iterrows(), times, strict=True):
+            values = [Summary.Value(tag=str(metric), simple_value=value) for metric, value in row.dropna().items()]
+            writer.add_event(Event(step=int(row[names.ENV_STEP]), wall_time=seconds, summary=Summary(value=values)))
+        writer.close()
+        written.append(place)
+    return written
+
+
+def _tables(runs: Runs) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Each run's key and its numbers, a row for each env step at which it logged."""
+    if runs.frame.empty:
+        raise AnalysisError("no run has logged a number yet; `python -m analysis status` shows how they stand")
+    for run, lines in runs.frame.groupby("run", sort=True, observed=True):
+        wide = lines.pivot_table(index=names.ENV_STEP, columns="metric", values="value", aggfunc="last", observed=True)
+        yield str(run), wide.reset_index().rename_axis(columns=None)

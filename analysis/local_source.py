@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from analysis.errors import AnalysisError
+from analysis import AnalysisError
 from analysis.sources import Provenance, Reference, Segment, ending, owner_of, tidy_rows, whole
 from macpf import names
 from macpf.records.wandb_file import WandbFile, read_wandb_file

@@ -1,5 +1,6 @@
-"""The paper's own numbers, and its rule for bold ones."""
+"""Numbers that others published: the paper's, with its rule for bold ones, and the SMAC paper's runs."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +10,13 @@ DATA = Path(__file__).parent / "data"
 SEEDS = 5
 #: Two numbers of three digits that differ by less are equal.
 _TOLERANCE = 1e-9
+#: A published run of the real game that ended before is left out: it was cut short.
+_LEAST_STEPS = 1_900_000
+#: What a caption says of those runs.
+REAL_GAME = (
+    "Dotted: the median of the SMAC paper's published runs of the real game (StarCraft II 4.6.2, release v1, MIT "
+    "licence), which is another backend"
+)
 
 
 def table(name: str) -> pd.DataFrame:
@@ -33,3 +41,30 @@ def bold(mean: "pd.Series[float]", std: "pd.Series[float]") -> "pd.Series[bool]"
 def digits(means: "pd.Series[float]") -> int:
     """Decimal places of a table: three of win rates, two of returns."""
     return 3 if means.between(0, 1).all() else 2
+
+
+def real_game(maps: Iterable[str], algos: Iterable[str], smoothing: int) -> pd.DataFrame:
+    """Published runs of the real game, to draw beside ours: another backend, and never pooled with them.
+
+    data/real_game.csv.gz holds test win rates of the SMAC paper's own runs (Samvelyan et al., 2019; StarCraft II 4.6.2,
+    github.com/oxwhirl/smac, release v1, smac_run_data.json, MIT licence): map, algo, run, env_step (every other
+    evaluation, at the multiple of 20,000 that it passed) and won (of 32 episodes).
+
+    Args:
+        maps, algos: of the figure; others are left out.
+        smoothing: env steps that a moving average spans.
+
+    Returns:
+        map, algo, env_step, median (of win rates, each run smoothed as ours), low, high (quartiles), runs.
+    """
+    table = pd.read_csv(DATA / "real_game.csv.gz")
+    table = table[table["map"].isin(list(maps)) & table["algo"].isin(list(algos))]
+    parts = []
+    for (map_, algo), cell in table.groupby(["map", "algo"]):
+        whole = cell.groupby("run")["env_step"].transform("max") >= _LEAST_STEPS
+        wide = cell[whole].assign(rate=cell["won"] / 32).pivot(index="env_step", columns="run", values="rate")
+        smooth = wide.rolling(max(smoothing // 20_000, 1), min_periods=1).mean().dropna()
+        ends = smooth.quantile([0.25, 0.5, 0.75], axis=1).T.set_axis(["low", "median", "high"], axis=1)
+        parts.append(ends.assign(runs=smooth.shape[1], map=str(map_), algo=str(algo)).reset_index())
+    columns = ["map", "algo", "env_step", "median", "low", "high", "runs"]
+    return pd.concat(parts)[columns] if parts else pd.DataFrame(columns=columns)

@@ -15,15 +15,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from analysis import AnalysisError
 from analysis.cache import read_through
-from analysis.errors import AnalysisError
-from analysis.identity import IDENTITY, configuration_of, identity, integer, lacking
 from analysis.local_source import LocalSource
+from analysis.run_facts import IDENTITY, configuration_of, identity, integer, lacking
 from analysis.server_source import PREFIX, ServerSource
 from analysis.sources import Segment, Source
-from analysis.stitching import in_order, stitch
 from macpf import names
-from macpf.configuration import CONF
+from macpf.choices import CONF
 from macpf.records.ledger import missing
 from macpf.records.owner import SHOWN
 
@@ -138,7 +137,8 @@ def load_runs(source: Source | Path | str, metrics: str = "") -> Runs:
         )
     parts, lines, configs, left_out = [], [], {}, {}
     for run, segments in sorted(attempts.items()):
-        ordered = in_order(segments)
+        # By attempt number before time: attempts may have run on machines whose clocks disagree.
+        ordered = sorted(segments, key=lambda segment: (segment.attempt, segment.start_time, segment.provenance.path))
         configs[run], values, why = _joined(ordered)
         if why:
             left_out[run] = why
@@ -191,6 +191,31 @@ def _joined(attempts: list[Segment]) -> tuple[dict[str, Any], pa.Table, str]:
             notes.append(missing)
         values = values.slice(0, 0)  # nobody can tell what these numbers are of
     return config, values, "; ".join(notes)
+
+
+def stitch(attempts: Sequence[pa.Table]) -> pa.Table:
+    """Join the values of a run's attempts, oldest first, so that every env_step occurs once.
+
+    An attempt goes on from a checkpoint and logs again what came after it. So whenever env_step does not increase,
+    the newer row wins and all earlier rows with that env_step or a later one go. Works on whole rows, never on single
+    metrics, so that no row mixes two attempts.
+
+    Args:
+        attempts: tables as ``Segment.values``.
+
+    Returns:
+        The surviving lines, env_step increasing: env_step, metric, value.
+    """
+    values = pa.concat_tables(attempts)
+    steps, rows = values[names.ENV_STEP].to_numpy(), values["row"].to_numpy()
+    attempt = np.repeat(np.arange(len(attempts)), [len(table) for table in attempts])
+    first = np.flatnonzero((np.diff(rows, prepend=-1) != 0) | (np.diff(attempt, prepend=-1) != 0))
+    # A row survives if every later one has a larger env_step.
+    smallest = np.minimum.accumulate(steps[first][::-1])[::-1]
+    survives = np.append(steps[first][:-1] < smallest[1:], [True] * (len(first) > 0))
+    lines = np.repeat(survives, np.diff(first, append=len(steps)))
+    kept = values.select([names.ENV_STEP, "metric", "value"])
+    return kept if lines.all() else kept.filter(pa.array(lines))
 
 
 def _frame(parts: Sequence[pa.Table], report: pd.DataFrame) -> pd.DataFrame:

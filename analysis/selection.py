@@ -1,21 +1,38 @@
-"""Choose the runs that may share a figure: one map, one budget, one backend, one configuration per algorithm."""
+"""Choose the runs that may share a figure: one budget, one backend, one length, one configuration per algorithm."""
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pandas as pd
 
-from analysis.completeness import describe
-from analysis.errors import AnalysisError
-from analysis.evidence import Evidence, Experiment
-from analysis.identity import configuration_of
-from analysis.lengths import canonical
+from analysis import AnalysisError
+from analysis.evidence import Evidence, Experiment, describe
+from analysis.run_facts import canonical, configuration_of, setting
 from analysis.runs import DIVERGED, NO_DATA, UNTRAINED, Runs
 from macpf import names
-from macpf.configuration import compose, sweep_params
+from macpf.choices import sweep_params
 
-_CHOICES = (names.MAP, names.BUDGET, names.BACKEND)
+
+def find(runs: Runs, experiment: Experiment, budget: str | None = None, backend: str | None = None) -> Evidence:
+    """The runs of an experiment.
+
+    Args:
+        runs: all there are.
+        experiment: says which there should be.
+        budget, backend: wanted value; None takes the only one there is.
+
+    Raises:
+        AnalysisError: there are none, or of several budgets, backends, lengths or games, or several configurations of
+            one algorithm, none of which a figure may mix.
+    """
+    report = runs.report
+    report = report[report[names.MAP].isin(experiment.maps) & report[names.ALGO].isin(experiment.algos)]
+    report = report[report[names.ENV] == experiment.env]
+    chosen = of_kind(runs, report, (experiment.name, experiment.name), budget=budget, backend=backend)
+    return replace(chosen, experiment=experiment)
 
 
 def select(
@@ -36,41 +53,68 @@ def select(
         plan: the experiment that says which runs there should be; None takes every seed of every algorithm there is.
 
     Raises:
-        AnalysisError: no such runs, several values to choose from, different lengths or games, or several
-            configurations of one algorithm.
+        AnalysisError: there are none, or several maps to choose from, or see `find`.
     """
     report = runs.report[runs.report[names.ENV] == env]
+    chosen = of_kind(runs, report, (env, plan or "figure4"), map=map, budget=budget, backend=backend)
+    there = chosen.experiment
+    if plan is None:
+        return chosen
+    params = sweep_params(plan)
+    algos = tuple(dict.fromkeys([*there.algos, *params["algo"].split(",")]))
+    seeds = tuple(sorted({*there.seeds, *(int(seed) for seed in params["seed"].split(","))}))
+    return replace(chosen, experiment=replace(there, name=plan, algos=algos, seeds=seeds))
+
+
+def of_kind(runs: Runs, report: pd.DataFrame, called: tuple[str, str], **wanted: str | None) -> Evidence:
+    """The runs in some lines of a report that are of one kind; every seed of each algorithm on each map is planned.
+
+    Args:
+        runs: all there are.
+        report: the lines, of one environment.
+        called: what the runs are of, and the experiment that makes such runs.
+        wanted: by `map` (left out: all), `budget` and `backend`, the wanted value; None takes the only one there is.
+
+    Raises:
+        AnalysisError: see `find`.
+    """
+    what, experiment = called
+    env = str(report[names.ENV].iloc[0]) if len(report) else ""
+    if wanted[names.BUDGET]:
+        wanted[names.BUDGET] = canonical(env, wanted[names.BUDGET])
     logged = report[report["counts"]]
     if logged.empty:
-        raise AnalysisError(nothing_counts(report, env, "figure4"))
-    budget = budget and canonical(env, budget)
-    chosen, wanted = logged, {names.MAP: map, names.BUDGET: budget, names.BACKEND: backend}
+        raise AnalysisError(nothing_counts(report, what, experiment))
+    chosen = logged
     for key, value in wanted.items():
-        if value is not None:
-            chosen = chosen[chosen[key] == value]
+        chosen = chosen if value is None else chosen[chosen[key] == value]
     if chosen.empty:
         asked = " ".join(f"--{key} {value}" for key, value in wanted.items() if value is not None)
-        raise AnalysisError(f"no runs of {env} with {asked}; there are: {listing(logged)}")
-    for key in _CHOICES:
+        raise AnalysisError(f"no runs of {what} with {asked}; there are: {_listing(logged, list(wanted))}")
+    for key in wanted:
         if key == names.MAP and chosen[key].nunique() > 1:
-            usual = chosen[chosen[key] == compose(f"env={env}").map.name]
+            usual = chosen[chosen[key] == usual_map(env)]
             chosen = chosen if usual.empty else usual
         if chosen[key].nunique() > 1:
-            raise AnalysisError(f"runs of several {key}s, choose one with --{key}; there are: {listing(chosen)}")
+            there = _listing(chosen, list(wanted))
+            raise AnalysisError(f"runs of several {key}s, choose one with --{key}; there are: {there}")
     refuse_mixtures(chosen, runs.configs)
-    values = {key: str(chosen[key].iloc[0]) for key in _CHOICES}
-    # A run without a row never said its budget or backend; its folder told the map.
-    others = report[~report["counts"] & (report[names.MAP] == values[names.MAP])]
-    for key in (names.BUDGET, names.BACKEND):
-        others = others[others[key].isin([values[key], ""])]
-    kept, everything = runs.only(chosen), pd.concat([chosen, others])
-    algos, seeds = (dict.fromkeys(sorted(everything[key])) for key in (names.ALGO, names.SEED))
-    if plan is not None:
-        params = sweep_params(plan)
-        algos |= dict.fromkeys(params["algo"].split(","))
-        seeds |= dict.fromkeys(int(seed) for seed in params["seed"].split(","))
-    experiment = Experiment(plan or env, env, (values[names.MAP],), tuple(algos), tuple(sorted(seeds)))
-    return Evidence(experiment, chosen, others, kept.frame, kept.configs, runs.excluded)
+    others = report[~report["counts"]]
+    for key in wanted:
+        # A run without a row never said its budget or backend; its folder told the map.
+        others = others[others[key].isin([chosen[key].iloc[0], *([""] if key != names.MAP else [])])]
+    kept, together = runs.only(chosen), pd.concat([chosen, others])
+    maps, algos, seeds = (tuple(sorted(set(together[key]))) for key in (names.MAP, names.ALGO, names.SEED))
+    plan = Experiment(env, env, maps, algos, seeds)
+    return Evidence(plan, chosen, others, kept.frame, kept.configs, runs.excluded)
+
+
+@cache
+def usual_map(env: str) -> str:
+    """The map that an environment's own settings name."""
+    from macpf.configuration import compose  # Hydra is slow to load
+
+    return str(compose(f"env={env}").map.name)
 
 
 def nothing_counts(report: pd.DataFrame, what: str, experiment: str) -> str:
@@ -88,15 +132,11 @@ def nothing_counts(report: pd.DataFrame, what: str, experiment: str) -> str:
     return f"no run of {what} is whole: {describe(report)}{hint}"
 
 
-def listing(report: pd.DataFrame) -> str:
+def _listing(report: pd.DataFrame, keys: list[str]) -> str:
     """``--map x --budget y --backend z (5 runs)`` for every combination, ready to be typed."""
-    groups = report.groupby(list(_CHOICES), sort=True).size()
-    return "; ".join(
-        " ".join(f"--{key} {value}" for key, value in zip(_CHOICES, combination, strict=True) if value)
-        + f" ({count} run{'s' if count > 1 else ''})"
-        for combination, count in groups.items()
-        if isinstance(combination, tuple)
-    )
+    words = [" ".join(f"--{key} {line[key]}" for key in keys if line[key]) for line in report.to_dict("records")]
+    counts = pd.Series(words).value_counts(sort=False).sort_index().items()
+    return "; ".join(f"{kind} ({count} run{'s' if count > 1 else ''})" for kind, count in counts)
 
 
 def refuse_mixtures(report: pd.DataFrame, configs: Mapping[str, Mapping[str, Any]]) -> None:
@@ -108,8 +148,17 @@ def refuse_mixtures(report: pd.DataFrame, configs: Mapping[str, Mapping[str, Any
     Raises:
         AnalysisError: they do not.
     """
-    _refuse_lengths(report)
-    _refuse_origins(report)
+    if report["total"].nunique() > 1:  # a budget's name promises a length, but a single run's may have been changed
+        groups = report.groupby("total")["run"]
+        lengths = "; ".join(f"{total:,} ({len(runs)} runs, e.g. {runs.iloc[0]})" for total, runs in groups)
+        raise AnalysisError(f"runs of one budget differ in env steps: {lengths}; leave one kind out with --exclude")
+    twice = report["run"][report["run"].str.partition("@")[0].duplicated(keep=False)]
+    if len(twice):  # two people's runs of one key are two results, and nobody can tell which is meant
+        one, other = twice.iloc[:2]
+        raise AnalysisError(
+            f"{one} and {other} are one run begun by two people, or twice: keep one by leaving out the other, "
+            f"e.g. --exclude @{other.partition('@')[2]}"
+        )
     for map_, on_map in report.groupby(names.MAP):
         games: dict[str, str] = {}  # a game's settings -> a run that played it
         for run in on_map["run"]:
@@ -129,29 +178,7 @@ def refuse_mixtures(report: pd.DataFrame, configs: Mapping[str, Mapping[str, Any
                 )
 
 
-def _refuse_lengths(report: pd.DataFrame) -> None:
-    """A budget's name promises a length, but a single run's may have been changed."""
-    if report["total"].nunique() > 1:
-        groups = report.groupby("total")["run"]
-        lengths = "; ".join(f"{total:,} ({len(runs)} runs, e.g. {runs.iloc[0]})" for total, runs in groups)
-        raise AnalysisError(f"runs of one budget differ in env steps: {lengths}; leave one kind out with --exclude")
-
-
-def _refuse_origins(report: pd.DataFrame) -> None:
-    """Two people's runs of one key are two results, and nobody can tell which is meant."""
-    keys = report["run"].str.partition("@")[0]
-    twice = report[keys.duplicated(keep=False)]
-    if len(twice):
-        one, other = twice["run"].iloc[:2]
-        raise AnalysisError(
-            f"{one} and {other} are one run begun by two people, or twice: keep one by leaving out the other, "
-            f"e.g. --exclude @{other.partition('@')[2]}"
-        )
-
-
 def _game(config: Mapping[str, Any]) -> str:
     """How the environment was made, as text; which backend was asked for does not count, as runs say which it was."""
-    settings = config.get(names.CONFIG)
-    env = settings.get(names.ENV) if isinstance(settings, dict) else None
-    made = env.get("make") if isinstance(env, dict) else None
+    made = setting(config, names.CONFIG, names.ENV, "make")
     return json.dumps({**made, names.BACKEND: None} if isinstance(made, dict) else None, sort_keys=True, default=str)

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.errors import AnalysisError
+from analysis import AnalysisError
 from analysis.sources import Provenance, Reference, Segment, ending, owner_of, tidy_rows, whole
 from macpf import names
 from macpf.records.sampled import table_in, with_table

@@ -12,7 +12,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 
-from analysis.errors import AnalysisError
+from analysis import AnalysisError
 from macpf.records.outlook import duration, outlook
 from macpf.records.standing import (
     FINISHED,

@@ -5,9 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import importlib.util
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import hydra
 from hydra.core.config_store import ConfigStore
@@ -78,12 +76,6 @@ if importlib.util.find_spec("submitit") is not None:  # else the command line sa
     ConfigStore.instance().store(group="hydra/launcher", name="slurm_jobs", node=SlurmJobs, provider="macpf")
 
 
-def sweep_params(name: str) -> dict[str, str]:
-    """What the sweep of `conf/experiment/<name>.yaml` varies: lists with commas, as one would type them."""
-    params = yaml_files.load(CONF / "experiment" / f"{name}.yaml").hydra.sweeper.params
-    return {str(key): str(value) for key, value in params.items()}
-
-
 def compose(*overrides: str) -> DictConfig:
     """What `python run.py <overrides>` would be given.
 
@@ -99,12 +91,3 @@ def neutral_values() -> dict[str, object]:
     """Settings that came after runs had been made, by path, with the values that change nothing (conf/neutral.yaml)."""
     declared = OmegaConf.to_container(OmegaConf.load(CONF / "neutral.yaml"))
     return {str(path): value for path, value in declared.items()} if isinstance(declared, dict) else {}
-
-
-def canonical_budget(budgets: Mapping[str, Any], budget: Mapping[str, Any]) -> str:
-    """The name of a budget: that of the first in an environment's list with these numbers, or else its own.
-
-    A matrix game's ``laptop`` budget is its ``paper`` budget, so both make the same run, and it needs one name.
-    """
-    asked = {key: value for key, value in budget.items() if key != "name"}
-    return next((str(name) for name, numbers in budgets.items() if dict(numbers) == asked), str(budget["name"]))

@@ -1,7 +1,7 @@
 """A claim: one sentence of the paper, the runs it speaks of, and what decides."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import pandas as pd
@@ -13,8 +13,8 @@ from macpf import names
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
 #: Instead of the verdict of the paper's own numbers, where it prints a curve and no number.
 FIGURE_ONLY = "figure only"
-#: The evidence where no run counts.
-NOTHING = "no finished runs"
+#: Columns of evidence that are no score.
+_MAY_BE_NAN = ["gap", "gap_in_errors", "paper_mean", "paper_std", "mean final return", "return"]
 
 
 class Judgement(NamedTuple):
@@ -32,53 +32,27 @@ Rule = Callable[[pd.DataFrame], Judgement]
 Comparison = Callable[[pd.DataFrame], tuple[PValues, str]]
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """What the finished runs of an experiment came to.
-
-    Attributes:
-        lines: what `Claim.judged` reads. Each line is a run, or stands for as many as its ``seeds`` says; it has the
-            method's label and, as a run, its ``seed``, and the map in experiments that have several.
-        budget, backend: of all these runs.
-        refused: why nothing could be read of the runs there are; empty if it could.
-        report: as of `Runs`, every run of this kind, those too that do not count.
-    """
-
-    lines: pd.DataFrame
-    budget: str = "paper"
-    backend: str = ""
-    refused: str = ""
-    report: pd.DataFrame = field(default_factory=pd.DataFrame)
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Claim:
-    """One sentence of the paper.
+    """One sentence of the paper, as data/claims.yaml has it.
 
     Attributes:
-        id: short and lasting, for reference.
-        where: section, figure or table of the paper.
-        text: the claim, in our words where the paper's are long.
-        rule: what the paper's own numbers must be, in words.
-        judge: the rule.
-        experiment: whose runs it needs (`analysis.claims.evidence`).
-        methods, maps: the labels of the methods and the maps that the claim is about; no maps where there is only one.
-        compared: the test of our runs, in words.
+        maps: it is about; none where there is only one.
+        judge: the rule; None where the paper gives no number.
         compare: the test.
-        figure_only: the paper gives no number for it.
     """
 
     id: str
     where: str
-    text: str
+    claim: str
     rule: str
-    judge: Rule
+    compared: str
     experiment: str
     methods: tuple[str, ...]
     maps: tuple[str, ...] = ()
-    compared: str = ""
-    compare: Comparison | None = None
     figure_only: bool = False
+    judge: Rule | None = None
+    compare: Comparison | None = None
 
     def test(self, lines: pd.DataFrame) -> tuple[PValues, str]:
         """The test of our lines, and the numbers in words; only asked where no run is missing."""
@@ -112,13 +86,18 @@ class Claim:
 
     def runs(self, report: pd.DataFrame) -> pd.DataFrame:
         """The lines of a report, as of `Runs`, that this claim is about."""
-        named = report[names.ALGO].map(style.label).isin([played_by(method) for method in self.methods])
+        named = report[names.ALGO].map(style.label).isin(self.players)
         return report[named & report[names.MAP].isin(self.maps)] if self.maps else report[named]
 
     @property
+    def players(self) -> list[str]:
+        """The labels of the methods whose runs it needs: MACPF's two policies share a run."""
+        return list(dict.fromkeys(played_by(method) for method in self.methods))
+
+    @property
     def needed(self) -> int:
-        """Runs: five, the paper's number of seeds, of each method on each map; MACPF's two policies share a run."""
-        return paper.SEEDS * len({played_by(method) for method in self.methods}) * max(len(self.maps), 1)
+        """Runs: five, the paper's number of seeds, of each method on each map."""
+        return paper.SEEDS * len(self.players) * max(len(self.maps), 1)
 
     def seeds(self, lines: pd.DataFrame) -> dict[tuple[str, str], int]:
         """The seeds of each run that is needed: by method that plays it and map ("" where there is only one)."""
@@ -134,10 +113,6 @@ class Claim:
     def missing(self, lines: pd.DataFrame) -> int:
         """Runs that are needed and not there; one seed too many never stands in for another method's."""
         return self.needed - sum(min(seeds, paper.SEEDS) for seeds in self.seeds(lines).values())
-
-
-#: Columns of evidence that are no score.
-_MAY_BE_NAN = ["gap", "gap_in_errors", "paper_mean", "paper_std", "mean final return", "return"]
 
 
 def played_by(method: str) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from analysis.claims.calibrated import Cells
 
 if TYPE_CHECKING:
-    from analysis.claims.tables import TableClaim
+    from analysis.claims.table_claims import TableClaim
 
 Counts = NDArray[np.int64]
 

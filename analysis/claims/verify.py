@@ -8,13 +8,11 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from analysis import style
-from analysis.claims.claim import CONTRADICTED, SUPPORTED, Claim, played_by
-from analysis.claims.evidence import gather
-from analysis.claims.ledger import CLAIMS, ledger, readable
-from analysis.errors import AnalysisError
+from analysis import AnalysisError, style
+from analysis.claims.claim import CONTRADICTED, SUPPORTED, Claim
+from analysis.claims.verdicts import CLAIMS, gather, ledger, readable
 from analysis.runs import Runs
-from macpf.configuration import sweep_params
+from macpf.choices import sweep_params
 
 #: Of the command; 2 is for what cannot be asked.
 EXIT = {SUPPORTED: 0, CONTRADICTED: 1}
@@ -38,8 +36,7 @@ def claim_of(id: str) -> Claim:
 def sweep(claim: Claim) -> list[str]:
     """What the claim needs of its experiment, as changes of its sweep."""
     params = sweep_params(claim.experiment)
-    wanted = {played_by(method) for method in claim.methods}
-    algos = [algo for algo in params["algo"].split(",") if style.label(algo) in wanted]
+    algos = [algo for algo in params["algo"].split(",") if style.label(algo) in claim.players]
     changes = {"algo": algos, "map": [map_ for map_ in params.get("map", "").split(",") if map_ in claim.maps]}
     return [f"{key}={','.join(values)}" for key, values in changes.items() if values]
 

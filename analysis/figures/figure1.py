@@ -9,11 +9,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis import style
-from analysis.errors import AnalysisError
+from analysis import AnalysisError, style
 from analysis.evidence import Evidence
+from analysis.figures.drawing import PAGE, blank, save_figure
 from analysis.figures.figure1_data import PANELS, Game, episodes_of, reached
-from analysis.figures.saved import PAGE, blank, save, save_tables
+from analysis.saving import save
 from macpf import names
 
 #: A colour for each seed.
@@ -35,10 +35,10 @@ def write_figure1(selection: Evidence, out: Path, below: bool = True) -> tuple[l
     game = Game.of(selection)
     table = reached(episodes, game)
     text = caption(selection, episodes, table)
-    paths = save(out / "figure1", partial(draw, episodes, game), text, below)
+    paths = save_figure(out / "figure1", partial(draw, episodes, game), text, below)
     flaws = {algo: words for (_, algo), words in selection.flaws.items()}
     goals = table.assign(not_whole=[flaws.get(algo, "") for algo in table.pop(names.ALGO)])
-    paths += save_tables({out / "figure1.csv": episodes, out / "figure1_goals.csv": goals})
+    paths += save({out / "figure1.csv": episodes, out / "figure1_goals.csv": goals})
     return paths, table
 
 
@@ -46,7 +46,7 @@ def caption(selection: Evidence, episodes: pd.DataFrame, table: pd.DataFrame) ->
     """What a reader has to know besides."""
     seeds = ", ".join(f"{method} {len(group)}" for method, group in table.groupby("method", sort=False))
     per_run = episodes.groupby([names.ALGO, names.SEED])["episode"].nunique().max()
-    return selection.of(list(PANELS)).caption_after(
+    return selection.of(list(PANELS)).caption(
         f"Sampled (not greedy) episodes of the final behaviour policy, {per_run} for each run, a colour for each seed",
         "Contours: reward; stars: goals",
         f"Seeds: {seeds}",

@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.errors import AnalysisError
+from analysis import AnalysisError
 from analysis.evidence import Evidence
-from analysis.figures.figure4_data import runs_to_show
 from macpf import names
 
 ENV = "multigoal"
@@ -57,8 +56,7 @@ class Game:
 
 def episodes_of(selection: Evidence) -> pd.DataFrame:
     """Every place that the panels' runs logged last: algo, seed, episode, t, x, y, in this order."""
-    shown = [runs_to_show(selection, algo) for algo in PANELS if (selection.all[names.ALGO] == algo).any()]
-    runs = {run for report in shown for run in report["run"]}
+    runs = selection.report["run"][selection.report[names.ALGO].isin(list(PANELS))]
     lines = selection.frame[selection.frame["metric"].str.startswith(_FOLDER) & selection.frame["run"].isin(runs)]
     lines = lines[lines[names.ENV_STEP] == lines.groupby("run")[names.ENV_STEP].transform("max")]
     parts = lines["metric"].str.split("/", expand=True)

@@ -12,15 +12,15 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis import style
-from analysis.errors import AnalysisError
+from analysis import AnalysisError, style
 from analysis.evidence import Evidence
-from analysis.figures.figure4_data import MACPF, joint_policy, payoff_of, runs_to_show
-from analysis.figures.matrix import draw_matrix
-from analysis.figures.saved import PAGE, blank, save, save_tables
+from analysis.figures.drawing import PAGE, blank, draw_matrix, save_figure
+from analysis.outcomes import joint_policy, payoff_of
+from analysis.saving import save
+from analysis.style import MACPF
 from macpf import names
 
-ENV, MAP = "matrix_game", "coordination"
+MAP = "coordination"
 _POLICY = LinearSegmentedColormap.from_list("policy", ["#f7f7f7", "#f3c27a", "#d55e00"])
 _CORRECTION = LinearSegmentedColormap.from_list("correction", ["#5b9bd0", "#f7f7f7", "#d55e00"])
 
@@ -37,7 +37,7 @@ def write_figure2(selection: Evidence, out: Path, macpf: str = MACPF, caption: b
     Raises:
         AnalysisError: no run of it has logged its joint policies.
     """
-    runs = runs_to_show(selection, macpf)
+    runs = selection.runs_of(macpf)
     shape = payoff_of(selection).shape
     found = (
         [] if runs.empty else [joint_policy(selection, runs, shape, p) for p in (names.DEPENDENT, names.INDEPENDENT)]
@@ -46,15 +46,15 @@ def write_figure2(selection: Evidence, out: Path, macpf: str = MACPF, caption: b
         raise AnalysisError(f"no run of {macpf} on {MAP} has logged its joint policies; type: python run.py map={MAP}")
     dependent, independent = (joint.probabilities for joint in found if joint is not None)
     own = selection.of([macpf])
-    caption_text = own.caption_after(
+    caption_text = own.caption(
         f"{style.label(macpf)} on a game that pays for choosing the same, seed {found[0].seed}, step "
         f"{found[0].env_step:,}"
     )
-    paths = save(out / "figure2", partial(draw, dependent, independent), caption_text, caption)
+    paths = save_figure(out / "figure2", partial(draw, dependent, independent), caption_text, caption)
     columns = ["action_1", "action_2", "dependent", "independent", "correction"]
     rows = [(i + 1, j + 1, p, independent[i, j], p - independent[i, j]) for (i, j), p in np.ndenumerate(dependent)]
     table = pd.DataFrame(rows, columns=columns).assign(not_whole=own.not_whole)
-    return paths + save_tables({out / "figure2.csv": table}, float_format="%.6f")
+    return paths + save({out / "figure2.csv": table}, float_format="%.6f")
 
 
 def draw(dependent: NDArray[np.float64], independent: NDArray[np.float64], caption: str) -> Figure:

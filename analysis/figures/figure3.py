@@ -6,12 +6,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from analysis import style
-from analysis.errors import AnalysisError
-from analysis.figures.figure4_data import MACPF
-from analysis.figures.saved import blank, save
-from analysis.identity import parameters
+from analysis import AnalysisError, style
+from analysis.figures.drawing import blank, save_figure
+from analysis.run_facts import parameters
 from analysis.runs import Runs
+from analysis.style import MACPF
 from macpf import names
 
 #: Where a network's modules stand (left, bottom, in a unit square each), by what their paths begin with.
@@ -41,7 +40,7 @@ def write_figure3(runs: Runs, out: Path, macpf: str = MACPF, caption: bool = Tru
     else:
         raise AnalysisError(f"no run of {macpf} says its parameter counts; type: python run.py algo={macpf}")
     task = f"{config[names.ENV]}, map {config[names.MAP]}"
-    return save(out / "figure3", lambda text: draw(counts, text), _caption(counts, task), caption)
+    return save_figure(out / "figure3", lambda text: draw(counts, text), _caption(counts, task), caption)
 
 
 def _caption(counts: dict[str, int], task: str) -> str:

@@ -10,17 +10,18 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
+from numpy.typing import NDArray
 
-from analysis import style
-from analysis.errors import AnalysisError
+from analysis import AnalysisError, style
 from analysis.evidence import Evidence
-from analysis.figures.figure4_data import MACPF, SHOWN, Figure4, collect, variants
-from analysis.figures.matrix import draw_matrix
-from analysis.figures.saved import PAGE, blank, save, save_tables
-from analysis.tables.outcomes import outcome_table, untrained
+from analysis.figures.drawing import PAGE, blank, draw_matrix, save_figure
+from analysis.outcomes import JointPolicy, joint_policy, outcome_table, payoff_of, untrained
+from analysis.saving import save
+from analysis.style import MACPF
 from macpf import names
 
-ENV = "matrix_game"
+#: Seeds of a method that are drawn one by one.
+SHOWN = 10
 _PANELS = 2.35  # inches
 # From low to high payoff: grey, white, blue; both ends dark enough to tell and light enough to read on.
 _PAYOFF_COLORS = LinearSegmentedColormap.from_list("payoff", ["#c9c9c9", "#f7f7f7", "#5b9bd0"])
@@ -28,15 +29,94 @@ _POLICY_COLORS = LinearSegmentedColormap.from_list("policy", ["#f7f7f7", "#f3c27
 
 
 @dataclass(frozen=True)
-class Written:
-    """One figure on disk: its files, and how the runs in it ended."""
+class Figure4:
+    """All that one Figure 4 shows.
 
-    paths: tuple[Path, ...]
-    outcomes: pd.DataFrame
+    Attributes:
+        payoff: [rows, columns], rows are the actions of agent 0.
+        curves: per method, in the order of drawing, a row for each env step that all its runs have, a column for each.
+        algos: the algorithm behind each method.
+        macpf: label of the dependent policy of the chosen variant of MACPF.
+        joint: its joint policy; None if the variant has no runs.
+        not_whole: per algorithm, its runs that are not whole, counted or not.
+        caption: what a reader has to know besides.
+    """
+
+    payoff: NDArray[np.float64]
+    curves: dict[str, pd.DataFrame]
+    algos: dict[str, str]
+    macpf: str
+    joint: JointPolicy | None
+    not_whole: dict[str, str]
+    caption: str
 
 
-def write_figure4(selection: Evidence, out: Path, macpf: str | None = None, caption: bool = True) -> list[Written]:
-    """Write Figure 4 as PDF, PNG and CSV (the numbers behind its curves).
+def variants(selection: Evidence) -> list[str]:
+    """The variants of MACPF that have runs, ``macpf`` itself first."""
+    found = {str(algo) for algo in selection.report[names.ALGO].unique() if str(algo).startswith(MACPF)}
+    return sorted(found, key=lambda algo: (algo != MACPF, algo))
+
+
+def collect(selection: Evidence, macpf: str) -> Figure4:
+    """Work out Figure 4 with one variant of MACPF, or without if it has no runs; other variants stay out.
+
+    Raises:
+        AnalysisError: no run has logged a return, payoffs differ between runs or are missing, or runs of one method
+            share no env step.
+    """
+    payoff = payoff_of(selection)
+    planned = [algo for algo in selection.experiment.algos if algo == macpf or not algo.startswith(MACPF)]
+    selection = selection.of(planned)
+    curves: dict[str, pd.DataFrame] = {}
+    algos: dict[str, str] = {}
+    ragged: set[str] = set()
+    for algo in sorted(selection.report[names.ALGO].unique()):
+        for policy in (names.INDEPENDENT, names.DEPENDENT) if algo == macpf else (names.INDEPENDENT,):
+            scores = selection.scores(selection.map, algo, policy)
+            if len(scores):
+                method = style.label(algo, policy)
+                curves[method], short = over_seeds(scores)
+                algos[method], ragged = algo, ragged.union(short)
+    if not curves:
+        raise AnalysisError(f"no run has logged {names.score(names.INDEPENDENT, 'return')} yet: wait for an evaluation")
+    curves = {method: curves[method] for method in style.order(curves)}
+    own = selection.runs_of(macpf)
+    joint = joint_policy(selection, own, payoff.shape) if len(own) else None
+    seeds: dict[str, int] = {}
+    for method, curve in curves.items():
+        seeds.setdefault(style.label(algos[method]), curve.shape[1])
+    lacking = selection.report[selection.report["run"].isin(ragged)].to_dict("records")
+    short_runs = ", ".join(f"{style.label(run[names.ALGO])} seed {run[names.SEED]}" for run in lacking)
+    caption = selection.caption(
+        f"(b) Mean over seeds: {', '.join(f'{m} {n}' for m, n in seeds.items())}; thin: each seed, or of "
+        f"more than {SHOWN} the middle half",
+        "" if joint is None else f"(c) Seed {joint.seed} at step {joint.env_step:,}",
+        f"Lacking evaluations, so that only steps shared by all seeds are shown: {short_runs}" if lacking else "",
+    )
+    not_whole = {algo: words for (_, algo), words in selection.flaws.items()}
+    return Figure4(payoff, curves, algos, style.label(macpf, names.DEPENDENT), joint, not_whole, caption)
+
+
+def over_seeds(scores: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The env steps that all runs have, and the runs that lack some.
+
+    Raises:
+        AnalysisError: no env step is shared by all runs; the message names the run with the fewest.
+    """
+    present = scores.notna()
+    shared = scores[present.all(axis=1)]
+    if shared.empty:
+        shortest = present.sum().idxmin()
+        raise AnalysisError(
+            f"runs share no env step, the shortest is {shortest}: leave it out with --exclude {shortest}"
+        )
+    return shared, tuple(str(run) for run in scores.columns if not present[run].all())
+
+
+def write_figure4(
+    selection: Evidence, out: Path, macpf: str | None = None, caption: bool = True
+) -> list[tuple[list[Path], pd.DataFrame]]:
+    """Write Figure 4 as PDF, PNG and CSV (the numbers behind its curves); returns files and how runs ended.
 
     Args:
         selection: runs of one map, budget and backend.
@@ -46,45 +126,33 @@ def write_figure4(selection: Evidence, out: Path, macpf: str | None = None, capt
         caption: whether it stands below the figure.
 
     Raises:
-        AnalysisError: the variant has no runs, or see ``figure4_data.collect``.
+        AnalysisError: the variant has no runs, or see `collect`.
     """
     found = variants(selection)
     if macpf is not None and macpf not in found:
         raise AnalysisError(
             f"no runs of {macpf} with data; variants of MACPF that have some: {', '.join(found) or 'none'}"
         )
-    chosen = [macpf] if macpf is not None else found or [MACPF]
     written = []
-    for variant in chosen:
+    for variant in [macpf] if macpf is not None else found or [MACPF]:
         figure4 = collect(selection, variant)
         stem = "figure4" if variant == MACPF else f"figure4_{variant}"
-        paths = save(out / stem, partial(draw, figure4), figure4.caption, caption)
-        paths += save_tables({out / f"{stem}.csv": curve_table(figure4)})
-        written.append(Written(tuple(paths), _outcomes(figure4, selection)))
+        paths = save_figure(out / stem, partial(draw, figure4), figure4.caption, caption)
+        paths += save({out / f"{stem}.csv": curve_table(figure4)})
+        final = {method: seeds.iloc[-1].tolist() for method, seeds in figure4.curves.items()}
+        written.append((paths, outcome_table(final | untrained(selection), figure4.payoff.tolist())))
     return written
-
-
-def _outcomes(figure4: Figure4, selection: Evidence) -> pd.DataFrame:
-    final = {method: list(curve.final.values()) for method, curve in figure4.curves.items()}
-    return outcome_table(final | untrained(selection), figure4.payoff.tolist())
 
 
 def curve_table(figure4: Figure4) -> pd.DataFrame:
     """The numbers behind the curves: method, algo, env_step, mean, std (over seeds, population), seeds, not_whole."""
-    parts = [
-        pd.DataFrame(
-            {
-                "method": method,
-                names.ALGO: figure4.algos[method],
-                names.ENV_STEP: curve.env_step,
-                "mean": curve.mean,
-                "std": curve.std,
-                "seeds": len(curve.final),
-                "not_whole": figure4.not_whole.get(figure4.algos[method], ""),
-            }
-        )
-        for method, curve in figure4.curves.items()
-    ]
+    parts = []
+    for method, seeds in figure4.curves.items():
+        algo = figure4.algos[method]
+        part = pd.DataFrame({"mean": seeds.mean(axis=1), "std": seeds.std(axis=1, ddof=0)}).reset_index()
+        part.insert(0, "method", method)
+        part.insert(1, names.ALGO, algo)
+        parts.append(part.assign(seeds=seeds.shape[1], not_whole=figure4.not_whole.get(algo, "")))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -132,14 +200,14 @@ def _draw_curves(axes: Axes, figure4: Figure4) -> None:
     # as they do at the optimum, both can be seen.
     for depth, method in enumerate(sorted(figure4.curves, key=style.depth)):
         curve, line = figure4.curves[method], lines[method]
-        if curve.seeds.shape[1] > SHOWN:  # no band leaves the payoffs
-            low, high = np.percentile(curve.seeds, [25, 75], axis=1)
-            axes.fill_between(curve.env_step, low, high, color=line.color, alpha=0.12, linewidth=0, zorder=2)
+        if curve.shape[1] > SHOWN:  # no band leaves the payoffs
+            low, high = np.percentile(curve, [25, 75], axis=1)
+            axes.fill_between(curve.index, low, high, color=line.color, alpha=0.12, linewidth=0, zorder=2)
         else:
-            axes.plot(curve.env_step, curve.seeds, color=line.color, linewidth=0.5, alpha=0.3, zorder=2)
-        marker = "o" if len(curve.env_step) == 1 else None
+            axes.plot(curve.index, curve, color=line.color, linewidth=0.5, alpha=0.3, zorder=2)
+        marker = "o" if len(curve) == 1 else None
         axes.plot(
-            *(curve.env_step, curve.mean),
+            *(curve.index, curve.mean(axis=1)),
             color=line.color,
             linestyle=line.style,
             linewidth=line.width,
@@ -149,7 +217,7 @@ def _draw_curves(axes: Axes, figure4: Figure4) -> None:
         )
     axes.set_xlabel("env steps (= episodes)")
     axes.set_ylabel("greedy return", labelpad=2)
-    last = max(int(curve.env_step[-1]) for curve in figure4.curves.values())
+    last = max(int(curve.index[-1]) for curve in figure4.curves.values())
     axes.set_xlim(0, max(last, 1))
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))

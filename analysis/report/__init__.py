@@ -1,5 +1,1 @@
-"""The report: one HTML page that holds everything the runs in a folder say, and needs nothing else to be read.
-
-What gathers (`strata`, `overview`, `tables`, `verdicts`, `curves`, `games`, `trajectories`, `inventory`, `pictures`)
-knows nothing of HTML; `page` puts what was gathered into the templates.
-"""
+"""One HTML page with all that the runs say; `page.gather` works it out and `page.render` makes the page."""

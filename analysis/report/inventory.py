@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.identity import parameters
+from analysis.run_facts import parameters
 from analysis.runs import CRASHED, NO_DATA, Runs, short_commits
 from macpf import names
 from macpf.records.owner import SHOWN

@@ -3,83 +3,49 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from analysis import style
-from analysis.completeness import sentences
-from analysis.report.strata import Stratum
+from analysis.evidence import places, sentences
+from analysis.report.groups import Group
 from analysis.runs import FINISHED, Runs, short_commits
+from analysis.selection import usual_map
 from macpf import names
-from macpf.configuration import CONF, compose, sweep_params
+from macpf.choices import choices, sweep_params
 from macpf.records.outlook import outlook
 from macpf.records.standing import begun, planned, standing
 
 
-@dataclass(frozen=True)
-class Plan:
-    """How far one experiment of `conf/experiment` has come.
-
-    Attributes:
-        name: of the experiment.
-        planned: number of runs that it needs.
-        finished: of those, by "budget, backend": how many are finished.
-        missing: how many the paper's budget lacks, on the backend that has most.
-        command: what to type for them.
-    """
-
-    name: str
-    planned: int
-    finished: dict[str, int]
-    missing: int
-    command: str
-
-
-@dataclass(frozen=True)
-class Overview:
-    """The head.
-
-    Attributes:
-        count: number of runs.
-        states: how many are in each state.
-        strata: one line for each: env, budget, steps, backend, algorithms, maps, runs, finished, commits.
-        smoke: number of smoke runs.
-        warnings: what to be careful about besides, one sentence each.
-        plans: every experiment.
-        progress: how far the runs in the folder are, planned ones among them, and when they will be done; empty if
-            all are over.
-    """
-
-    count: int
-    states: dict[str, int]
-    strata: pd.DataFrame
-    smoke: int
-    warnings: list[str]
-    plans: list[Plan]
-    progress: str
-
-
-def overview(runs: Runs, parted: list[Stratum], states: list[str], root: Path | None) -> Overview:
+def overview(runs: Runs, parted: Sequence[Group], states: Sequence[str], root: Path | None) -> dict[str, Any]:
     """Count everything.
 
     Args:
         runs: all of them.
-        parted: the same, as `strata` parts them.
+        parted: the same, as `groups` parts them.
         states: of each run, as the inventory names it.
         root: the runs' folder; None if they came from elsewhere.
+
+    Returns:
+        count (of runs), states (how many are in each), groups (one line for each), smoke (number of smoke runs),
+        warnings (what to be careful about besides, one sentence each), plans (see `_plan`), and progress (how far the
+        runs in the folder are, planned ones among them, and when they will be done; empty if all are over).
     """
-    return Overview(
-        count=len(runs.report),
-        states=dict(Counter(states).most_common()),
-        strata=pd.DataFrame([_line(stratum) for stratum in parted]),
-        smoke=sum(len(stratum.runs.report) for stratum in parted if stratum.is_smoke),
-        warnings=_warnings(runs, parted),
-        plans=_plans(parted),
-        progress="" if root is None else _progress(root),
-    )
+    return {
+        "count": len(runs.report),
+        "states": dict(Counter(states).most_common()),
+        "groups": pd.DataFrame([_line(group) for group in parted]),
+        "smoke": sum(len(group.runs.report) for group in parted if group.is_smoke),
+        "warnings": _warnings(runs, parted),
+        "plans": [
+            _plan(name, parted) for name in sorted(choices("experiment"), key=lambda name: (name[0] != "t", name))
+        ],
+        "progress": "" if root is None else _progress(root),
+    }
 
 
 def _progress(root: Path) -> str:
@@ -92,61 +58,62 @@ def _progress(root: Path) -> str:
     return f"Of {_count(len(runs))}, begun or planned: {outlook(runs)}."
 
 
-def _line(stratum: Stratum) -> dict[str, object]:
-    report = stratum.runs.report
+def _line(group: Group) -> dict[str, object]:
+    report = group.runs.report
     return {
-        "environment": stratum.env,
-        "budget": stratum.budget,
-        "env steps": f"{stratum.total:,}",
-        "backend": stratum.backend,
-        "maps": ", ".join(stratum.maps),
+        "environment": group.env,
+        "budget": group.budget,
+        "env steps": f"{group.total:,}",
+        "backend": group.backend,
+        "maps": ", ".join(group.maps),
         "algorithms": ", ".join(sorted(report[names.ALGO].unique(), key=lambda algo: style.rank(style.label(algo)))),
         "finished": f"{int((report['state'] == FINISHED).sum())} of {len(report)}",
         "commits": ", ".join(short_commits(report["commit"])),
     }
 
 
-def _warnings(runs: Runs, parted: list[Stratum]) -> list[str]:
+def _warnings(runs: Runs, parted: Sequence[Group]) -> list[str]:
     """One sentence for each thing that a reader has to know before believing a number; none if all is well."""
     changed = [
-        f"{_count(len(s.runs.report))} of {s.env} with {s.total:,} env steps instead of the {s.changed_from:,} of the "
-        f"{s.budget} budget: kept apart from the others, and no result"
-        for s in parted
-        if s.changed_from is not None
+        f"{_count(len(g.runs.report))} of {g.env} with {g.total:,} env steps instead of the {g.changed_from:,} of the "
+        f"{g.budget} budget: kept apart from the others, and no result"
+        for g in parted
+        if g.changed_from is not None
     ]
     report, commits = runs.report, short_commits(runs.report["commit"])
-    found = {
-        runs.warning[:1].upper() + runs.warning[1:]: bool(runs.warning),
-        f"The runs were made at {len(commits)} commits: {', '.join(commits)}": len(commits) > 1,
-        f"Damaged logs: {_count((report['gaps'] > 0).sum())}; values in them are lost": (report["gaps"] > 0).any(),
-        f"NaN or infinite values: {_count((report['nan'] > 0).sum())}": (report["nan"] > 0).any(),
-    }
-    return [
-        f"{text}." for text in [*changed, *sentences(report), *(text for text, applies in found.items() if applies)]
+    damaged, nan = (int((report[key] > 0).sum()) for key in ("gaps", "nan"))
+    found = [
+        *changed,
+        *sentences(report),
+        runs.warning[:1].upper() + runs.warning[1:],
+        f"The runs were made at {len(commits)} commits: {', '.join(commits)}" if len(commits) > 1 else "",
+        f"Damaged logs: {_count(damaged)}; values in them are lost" if damaged else "",
+        f"NaN or infinite values: {_count(nan)}" if nan else "",
     ]
+    return [f"{text}." for text in found if text]
 
 
 def _count(runs: int) -> str:
     return f"{runs} run{'' if runs == 1 else 's'}"
 
 
-def _plans(parted: list[Stratum]) -> list[Plan]:
-    """Every experiment, tables first."""
-    paths = sorted((CONF / "experiment").glob("*.yaml"), key=lambda path: (path.stem[0] != "t", path.stem))
-    return [_plan(path.stem, parted) for path in paths]
+def _plan(name: str, parted: Sequence[Group]) -> dict[str, Any]:
+    """How far one experiment of `conf/experiment` has come.
 
-
-def _plan(name: str, parted: list[Stratum]) -> Plan:
+    Returns:
+        name, planned (runs that it needs), finished (how many of them are, by "budget, backend"), missing (how many the
+        paper's budget lacks, on the backend that has most) and command (what to type for them).
+    """
     params = sweep_params(name)
     env = params["env"]
-    maps = params.get("map") or str(compose(f"env={env}").map.name)
-    wanted = set(product(maps.split(","), params["algo"].split(","), (int(seed) for seed in params["seed"].split(","))))
+    maps = params.get("map") or usual_map(env)
+    wanted = set(product(maps.split(","), params["algo"].split(","), map(int, params["seed"].split(","))))
     finished, best = {}, 0
-    for stratum in parted:
-        report = stratum.runs.report[stratum.runs.report["state"] == FINISHED]
-        done = set(zip(report[names.MAP], report[names.ALGO], report[names.SEED], strict=True)) & wanted
-        if stratum.env != env or stratum.changed_from is not None or not done:
+    for group in parted:
+        done = set(places(group.runs.report[group.runs.report["state"] == FINISHED])) & wanted
+        if group.env != env or group.changed_from is not None or not done:
             continue
-        finished[f"{stratum.budget}, {stratum.backend}"] = len(done)
-        best = max(best, len(done) if stratum.budget == "paper" else 0)
-    return Plan(name, len(wanted), finished, len(wanted) - best, f"python run.py -m +experiment={name}")
+        finished[f"{group.budget}, {group.backend}"] = len(done)
+        best = max(best, len(done) if group.budget == "paper" else 0)
+    missing, command = len(wanted) - best, f"python run.py -m +experiment={name}"
+    return {"name": name, "planned": len(wanted), "finished": finished, "missing": missing, "command": command}

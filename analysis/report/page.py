@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +12,18 @@ import jinja2
 import numpy as np
 import pandas as pd
 
-from analysis import hyperparameters, style
-from analysis.errors import AnalysisError
-from analysis.report import inventory
-from analysis.report.curves import Chart, charts, is_macpf
-from analysis.report.games import Game, games
-from analysis.report.overview import Overview, overview
-from analysis.report.pictures import Pictures, pictures
-from analysis.report.strata import strata
-from analysis.report.tables import PaperTable, paper_tables
-from analysis.report.trajectories import Trajectories, trajectories
-from analysis.report.verdicts import VERDICTS, Ledger, ledgers
+from analysis import AnalysisError, hyperparameters, style
+from analysis.claims.claim import CONTRADICTED, FIGURE_ONLY, SUPPORTED, UNDECIDED
+from analysis.claims.verdicts import VERDICT_COLUMNS
+from analysis.report.animations import pictures
+from analysis.report.charts import Chart, charts
+from analysis.report.groups import groups
+from analysis.report.inventory import inventory, states
+from analysis.report.overview import overview
+from analysis.report.sections import ledgers, matrix_games, multi_goal_games, paper_tables
 from analysis.runs import Runs
+from analysis.saving import save
+from macpf.records.outlook import duration
 
 _HERE = Path(__file__).parent
 #: Scripts and styles in the order in which they stand in the page.
@@ -32,23 +31,8 @@ _STYLES = ("uplot/uPlot.min.css", "page.css", "data.css")
 _SCRIPTS = ("uplot/uPlot.iife.min.js", "tables.js", "charts.js", "curves.js", "pictures.js")
 #: How far a colour goes towards white on a dark page.
 _LIGHTER = 0.35
-
-
-@dataclass(frozen=True)
-class Report:
-    """All that the page shows; each field is one section or part of one."""
-
-    source: str
-    made: str
-    overview: Overview
-    ledgers: list[Ledger]
-    tables: list[PaperTable]
-    charts: list[Chart]
-    games: list[Game]
-    trajectories: list[Trajectories]
-    hyperparameters: dict[str, pd.DataFrame]
-    inventory: pd.DataFrame
-    pictures: Pictures
+#: In the order of the filter; ours may go on with the budget.
+_VERDICTS = (SUPPORTED, CONTRADICTED, UNDECIDED, FIGURE_ONLY)
 
 
 def write_report(runs: Runs, out: Path, root: Path | None = None, folders: Sequence[Path] = ()) -> int:
@@ -65,37 +49,36 @@ def write_report(runs: Runs, out: Path, root: Path | None = None, folders: Seque
     """
     if missing := [folder for folder in folders if not folder.is_dir()]:
         raise AnalysisError(f"no folder {missing[0]}: --pictures names folders that hold GIFs")
-    data = render(gather(runs, root, folders)).encode()
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_bytes(data)
-    return len(data)
+    (path,) = save({out: render(gather(runs, root, folders))})
+    return path.stat().st_size
 
 
-def gather(runs: Runs, root: Path | None, folders: Iterable[Path] = ()) -> Report:
-    """Work out everything; see `write_report`."""
-    parted = strata(runs)
-    tables = paper_tables(parted)
-    return Report(
-        source="" if root is None else str(root),
-        made=time.strftime("%Y-%m-%d %H:%M %Z"),
-        overview=overview(runs, parted, inventory.states(runs, root), root),
-        ledgers=ledgers(runs, parted),
-        tables=tables,
-        charts=charts(parted),
-        games=games(parted),
-        trajectories=trajectories(parted),
-        hyperparameters={
+def gather(runs: Runs, root: Path | None, folders: Iterable[Path] = ()) -> dict[str, Any]:
+    """All that the page shows, see `write_report`; each entry is one section or part of one."""
+    parted = groups(runs)
+    shown, left_out = pictures([*([root] if root else []), *folders])
+    return {
+        "source": "" if root is None else str(root),
+        "made": time.strftime("%Y-%m-%d %H:%M %Z"),
+        "overview": overview(runs, parted, states(runs, root), root),
+        "ledgers": ledgers(runs, parted),
+        "tables": paper_tables(parted),
+        "charts": charts(parted),
+        "games": matrix_games(parted),
+        "trajectories": multi_goal_games(parted),
+        "hyperparameters": {
             "Defaults": hyperparameters.defaults().reset_index(),
             "Variants": hyperparameters.variants(),
             "What tasks and profiles change": hyperparameters.overrides(),
         },
-        inventory=inventory.inventory(runs, root),
-        pictures=pictures([*([root] if root else []), *folders]),
-    )
+        "inventory": inventory(runs, root),
+        "pictures": shown,
+        "pictures_left_out": left_out,
+    }
 
 
-def render(report: Report) -> str:
-    """The page."""
+def render(report: Mapping[str, Any]) -> str:
+    """The page, from what `gather` found."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE / "templates"),
         autoescape=True,  # names of runs, maps and files are data
@@ -103,7 +86,8 @@ def render(report: Report) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"seconds": _seconds, "number": _number, "plain": lambda text: str(text).replace("`", "")}
+    environment.filters |= {"number": _number, "plain": lambda text: str(text).replace("`", "")}
+    environment.filters["duration"] = lambda seconds: duration(seconds) if _isfinite(seconds) else "–"
     environment.filters["in_order"] = lambda algos: sorted(algos, key=lambda algo: style.rank(style.label(algo)))
     environment.globals |= {
         "label": style.label,
@@ -111,12 +95,13 @@ def render(report: Report) -> str:
         "shares": _shares,
         "numeric_columns": lambda table: table.select_dtypes("number").columns.tolist(),
     }
-    looks = style.lines({line.method for chart in report.charts for line in chart.lines})
+    looks = style.lines({line.method for chart in report["charts"] for line in chart.lines})
     return environment.get_template("page.html").render(
         report=report,
-        verdicts=VERDICTS,
+        verdicts=_VERDICTS,
+        verdict_columns=VERDICT_COLUMNS,
         looks={method: _look(line) for method, line in looks.items()},
-        data=[_chart(chart) for chart in report.charts],
+        data=[_chart(chart) for chart in report["charts"]],
         styles=[_asset(name) for name in _STYLES],
         scripts=[_asset(name) for name in _SCRIPTS],
     )
@@ -142,7 +127,7 @@ def _chart(chart: Chart) -> dict[str, Any]:
         "lines": [
             _curve(line.method, line.points, chart.band)
             | {"single": {str(seed): _numbers(values, 3) for seed, values in line.single.items()}}
-            for line in sorted(chart.lines, key=is_macpf)
+            for line in sorted(chart.lines, key=lambda line: style.depth(line.method))
         ],
         "training": {
             metric: [_curve(method, lines[method], 1.0) for method in sorted(lines, key=style.depth)]
@@ -183,13 +168,3 @@ def _number(value: float) -> str:
         return "–"
     text = f"{value:,}" if float(value).is_integer() and not isinstance(value, float) else f"{value:.4g}"
     return text.replace("-", "−")
-
-
-def _seconds(value: float) -> str:
-    """A duration in words."""
-    if not _isfinite(value):
-        return "–"
-    if value < 60:
-        return f"{value:.0f} s"
-    minutes = round(value / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"

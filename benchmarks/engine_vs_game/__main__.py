@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from analysis.errors import AnalysisError
+from analysis import AnalysisError
 from benchmarks.engine_vs_game import fit, random_play, scripted_play
 from benchmarks.engine_vs_game.real_game import POLICY_MAPS, TEST, TRAINING
 from macpf.envs.smac.maps import map_names

@@ -15,7 +15,8 @@ import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
 from macpf import suite
-from macpf.configuration import canonical_budget, neutral_values
+from macpf.choices import canonical_budget
+from macpf.configuration import neutral_values
 from macpf.runs.errors import ConfigError
 
 #: Settings that do not change results: how to start a run, where it goes, and the seed, which stands beside the hash.

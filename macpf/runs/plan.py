@@ -17,8 +17,8 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, RangeSweep
 
-from macpf.choices import choices
-from macpf.configuration import compose, sweep_params
+from macpf.choices import choices, sweep_params
+from macpf.configuration import compose
 from macpf.records.standing import FINISHED, STATES, Standing, begun, standing
 from macpf.runs.command_line import check_additions, check_choices
 from macpf.runs.errors import ConfigError

@@ -8,11 +8,12 @@ import pytest
 import yaml
 from pandas.testing import assert_frame_equal
 
+from analysis import AnalysisError
 from analysis.__main__ import main
 from analysis.archive import EVALUATIONS, INDEX, MANIFEST, RUNS, publish, studies
-from analysis.errors import AnalysisError
-from analysis.experiments import Experiment, find
+from analysis.evidence import Experiment
 from analysis.runs import Runs, load_runs
+from analysis.selection import find
 from macpf import names
 from tests.analysis.synthetic import make_run, make_runs
 

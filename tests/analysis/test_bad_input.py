@@ -181,7 +181,7 @@ def good(tmp_path_factory: pytest.TempPathFactory, write_bare_run: Any) -> Path:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tables of hyperparameters, which depend on no run, are made once, figures in one format; claims take any run."""
-    monkeypatch.setattr("analysis.claims.evidence.full_length", lambda env, budget: None)
+    monkeypatch.setattr("analysis.claims.verdicts.full_length", lambda env, budget: None)
     savefig = Figure.savefig
     monkeypatch.setattr(Figure, "savefig", lambda self, out, **k: str(out).endswith(".pdf") or savefig(self, out, **k))
     for table in ("defaults", "variants", "overrides"):

@@ -10,29 +10,21 @@ import pytest
 
 import analysis.__main__ as command
 from analysis import paper
-from analysis.claims import (
-    CLAIMS,
-    CONTRADICTED,
-    FIGURE_ONLY,
-    SUPPORTED,
-    UNDECIDED,
-    Evidence,
-    ledger,
-    simulation,
-    tables,
-)
+from analysis.claims import simulation
 from analysis.claims.calibrated import PValues, all_of, at_least
-from analysis.claims.claim import Claim
-from analysis.claims.evidence import gather, published
-from analysis.claims.tables import METHODS
+from analysis.claims.claim import CONTRADICTED, FIGURE_ONLY, SUPPORTED, UNDECIDED, Claim
+from analysis.claims.table_claims import TableClaim
+from analysis.claims.verdicts import CLAIMS, Findings, gather, ledger, published
 from analysis.claims.verify import sweep
-from analysis.experiments import Experiment
-from analysis.lengths import full_length
+from analysis.evidence import Experiment
+from analysis.run_facts import full_length
 from macpf import names
 from tests.analysis import synthetic
 from tests.analysis.synthetic import make_runs
 
 BY_ID = {claim.id: claim for claim in CLAIMS}
+TABLE_CLAIMS = [claim for claim in CLAIMS if isinstance(claim, TableClaim)]
+METHODS = BY_ID["table2-macpf"].methods
 
 
 def table(name, seeds=5, spread=1.0, **means):
@@ -244,7 +236,7 @@ CASES = {
 
 
 def line(claim: Claim, lines: pd.DataFrame, **facts) -> dict:
-    return ledger({claim.experiment: Evidence(lines, **facts)}, [claim]).iloc[0].to_dict()
+    return ledger({claim.experiment: Findings(lines, **facts)}, [claim]).iloc[0].to_dict()
 
 
 def test_every_claim_has_its_cases():
@@ -266,7 +258,7 @@ def test_a_claim_is_supported_contradicted_or_undecided(id):
         assert complete["test"]
 
 
-@pytest.mark.parametrize("claim", tables.CLAIMS, ids=lambda claim: claim.id)
+@pytest.mark.parametrize("claim", TABLE_CLAIMS, ids=lambda claim: claim.id)
 def test_both_errors_of_a_verdict_stay_below_five_percent(claim):
     """Tables drawn from the paper's are seldom contradicted, and those of methods that are alike seldom supported."""
     truth = claim.published()
@@ -315,7 +307,7 @@ def test_a_tree_of_comparisons_has_the_p_values_of_partial_conjunctions():
 def test_the_calibration_command_prints_every_table_claim(capsys):
     assert command.main(["calibration", "--draws", "20"]) == 0
     printed = capsys.readouterr().out
-    assert all(claim.id in printed for claim in tables.CLAIMS)
+    assert all(claim.id in printed for claim in TABLE_CLAIMS)
 
 
 @pytest.mark.parametrize(("verdict", "code"), [(SUPPORTED, 0), (CONTRADICTED, 1), (UNDECIDED, 3)])
@@ -526,7 +518,7 @@ def test_a_run_that_counts_on_request_and_never_came_so_far_decides_nothing():
 @pytest.mark.parametrize("methods", [["QMIX"], ["MACPF", "QMIX", "QPLEX", "FOP", "MAPPO"]])
 def test_a_mean_that_is_nan_decides_nothing(methods):
     lines = table("table2", **{f"{method}__MMM2": np.nan for method in methods})
-    found = ledger({"table2": Evidence(lines)}).set_index("id")
+    found = ledger({"table2": Findings(lines)}).set_index("id")
     judged = found.loc[["table2-macpf", "table2-qmix", "figure5-best"]]
     assert set(judged["our verdict"]) == {UNDECIDED}
     assert set(judged["evidence"]) == {"NaN: " + ", ".join(f"{method} on MMM2" for method in methods)}

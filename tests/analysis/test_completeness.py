@@ -116,7 +116,7 @@ def written(monkeypatch, capsys, out, name, *options):
         Figure, "savefig", lambda self, path, **_: drawn.update({str(path): " ".join(t.get_text() for t in self.texts)})
     )
     monkeypatch.setattr(command, "load_runs", lambda *_: some_runs(name))
-    monkeypatch.setattr("analysis.claims.evidence.full_length", lambda env, budget: None)
+    monkeypatch.setattr("analysis.claims.verdicts.full_length", lambda env, budget: None)
     places = {"export": ["--to", str(out / "all.json")], "report": ["--out", str(out / "report.html")]}
     assert command.main([name, *places.get(name, ["--out", str(out)]), *options]) == 0
     captured = capsys.readouterr()

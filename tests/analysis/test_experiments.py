@@ -6,10 +6,11 @@ import pytest
 
 from analysis import paper, style
 from analysis.__main__ import main
-from analysis.experiments import Experiment, find
-from analysis.figures.curves import cell_curve, curve_table, draw
+from analysis.beside_paper import cells, write_table
+from analysis.evidence import Experiment
+from analysis.figures.learning_curves import cell_curve, curve_table, draw
 from analysis.runs import load_runs
-from analysis.tables.beside_paper import cells, write_table
+from analysis.selection import find
 from tests.analysis.synthetic import numbered
 
 SETTINGS = {"map": {}, "budget": {"eval_interval": 100, "eval_episodes": 32}}
@@ -77,7 +78,7 @@ def test_a_run_that_diverged_is_no_score_and_is_named(write_smac, tmp_path):
         assert np.isnan(table.loc["qmix", "mean"])
         assert table["bold"].to_dict() == {"qmix": False, "fop": True}
         assert table["not_whole"].to_dict() == {"qmix": "seed 0: diverged", "fop": ""}
-        assert "Left out: QMIX seed 0 (diverged)." in found.caption
+        assert "Left out: QMIX seed 0 (diverged)." in found.caption()
         curves = curve_table(found, ("independent",)).set_index("method")
         assert list(curves.index) == ["FOP"] * 3
 
@@ -93,13 +94,15 @@ def test_unfinished_runs_count_only_on_request(write_smac, tmp_path):
     missing = "Missing: FOP on MMM; QMIX on MMM (seed 1)"
     named = "FOP seed 0 (crashed at 214 of 500 env steps); QMIX seed 1 (crashed at 214 of 500 env steps)"
     named = named.replace("crashed", "short")
-    assert f"1 of 4 planned runs are finished. {missing}. Left out: {named}." in found.caption
-    assert "Greedy evaluation, 32 episodes every 100 env steps" in found.caption
+    assert f"1 of 4 planned runs are finished. {missing}. Left out: {named}." in found.caption()
+    assert "Greedy evaluation, 32 episodes every 100 env steps" in found.caption()
     assert not cells(found, paper.table("table2"))["bold"].any()  # neither has all its seeds
     asked = find(runs.with_incomplete(), experiment)
     assert asked.final("MMM", "qmix").tolist() == pytest.approx([0.1, 0.9])
     assert asked.final("MMM", "fop").tolist() == pytest.approx([0.7])
-    assert f"1 of 4 planned runs are finished. {missing}. Not whole, but counted on request: {named}." in asked.caption
+    assert (
+        f"1 of 4 planned runs are finished. {missing}. Not whole, but counted on request: {named}." in asked.caption()
+    )
     assert not cells(asked, paper.table("table2"))["bold"].any()  # nor is a cell whole that has an unfinished run
     write_table(asked, tmp_path / "out")
     page = (tmp_path / "out" / "table2.md").read_text()
@@ -121,7 +124,7 @@ def test_a_run_without_scores_does_not_count_as_finished(write_run, write_smac, 
     extra = {"env": "smac", "config": SETTINGS}
     write_run(tmp_path, rows, algo="qmix", map="MMM", seed=1, extra=extra, backend="embedded", total=500)
     found = find(load_runs(tmp_path), Experiment("table2", "smac", ("MMM",), ("qmix",), (0, 1)))
-    assert "1 of 2 planned runs are finished. Missing: QMIX on MMM (seed 1)." in found.caption
+    assert "1 of 2 planned runs are finished. Missing: QMIX on MMM (seed 1)." in found.caption()
 
 
 def test_a_lost_evaluation_shows_in_the_number_of_seeds_where_the_run_counts(write_smac, tmp_path):
@@ -169,7 +172,9 @@ def test_excluding_seed_1_keeps_seed_10(write_smac, tmp_path):
     left = load_runs(tmp_path).without(["ab12cd34-s1"])
     assert left.report["seed"].tolist() == [10]
     assert set(left.configs) == set(left.frame["run"]) == set(left.report["run"])
-    assert "Left out on request: ab12cd34-s1" in find(left, Experiment("x", "smac", ("MMM",), ("qmix",), (0,))).caption
+    assert (
+        "Left out on request: ab12cd34-s1" in find(left, Experiment("x", "smac", ("MMM",), ("qmix",), (0,))).caption()
+    )
 
 
 @pytest.mark.parametrize(
@@ -194,7 +199,7 @@ def test_smoke_runs_are_never_bold(write_smac, tmp_path):
     write_smac([0.5] * 6, budget="smoke")
     found = find(load_runs(tmp_path), Experiment("table2", "smac", ("MMM",), ("qmix",), (0,)))
     assert not cells(found, paper.table("table2"))["bold"].any()
-    assert "SMOKE RUN" in found.caption
+    assert "SMOKE RUN" in found.caption()
 
 
 @pytest.mark.parametrize("name", ["figure5", "figure6", "figure7", "figure8", "figure9", "table2"])

@@ -6,7 +6,7 @@ import math
 import pytest
 
 import analysis.__main__ as command
-from analysis.errors import AnalysisError
+from analysis import AnalysisError
 from analysis.export import export
 from macpf import names
 from tests.analysis.synthetic import make_run, make_runs

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from analysis.__main__ import main
-from analysis.claims.evidence import gather
+from analysis.claims.verdicts import gather
 from analysis.figures.figure1_data import Game, episodes_of, reached
 from analysis.runs import load_runs
 from analysis.selection import select

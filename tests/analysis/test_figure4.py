@@ -11,12 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis import AnalysisError
 from analysis.__main__ import main
-from analysis.errors import AnalysisError
-from analysis.figures.figure4_data import collect
+from analysis.figures.figure4 import collect, over_seeds
 from analysis.runs import load_runs
 from analysis.selection import select
-from analysis.statistics import over_seeds
 
 WriteRun = Callable[..., Path]
 MakeRow = Callable[..., dict[str, Any]]
@@ -110,18 +109,13 @@ def test_requests_that_cannot_be_answered(outputs: Path, tmp_path: Path, capsys:
         assert words in capsys.readouterr().err
 
 
-def _frame(runs: dict[str, dict[int, float]]) -> pd.DataFrame:
-    lines = [(run, seed, *point) for seed, (run, points) in enumerate(runs.items()) for point in points.items()]
-    return pd.DataFrame(lines, columns=["run", "seed", "env_step", "value"])
-
-
 def test_ragged_runs_are_named_and_only_shared_steps_are_averaged() -> None:
-    curve = over_seeds(_frame({"a": {0: 1.0, 10: 2.0, 20: 3.0}, "b": {0: 3.0, 10: 5.0}}))
-    assert list(curve.env_step) == [0, 10]
-    np.testing.assert_equal(curve.mean, [2.0, 3.5])
-    assert curve.ragged == ("b",)
+    shared, ragged = over_seeds(pd.DataFrame({"a": {0: 1.0, 10: 2.0, 20: 3.0}, "b": {0: 3.0, 10: 5.0}}))
+    assert list(shared.index) == [0, 10]
+    np.testing.assert_equal(shared.mean(axis=1), [2.0, 3.5])
+    assert ragged == ("b",)
     with pytest.raises(AnalysisError, match="share no env step"):
-        over_seeds(_frame({"a": {0: 1.0}, "b": {10: 3.0}}))
+        over_seeds(pd.DataFrame({"a": {0: 1.0}, "b": {10: 3.0}}))
 
 
 def test_the_command_loads_neither_torch_nor_wandb(outputs: Path) -> None:

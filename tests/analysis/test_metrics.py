@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 import yaml
 
+from analysis import AnalysisError
 from analysis.__main__ import main
 from analysis.archive import MANIFEST, publish
-from analysis.errors import AnalysisError
-from analysis.metrics import write_csv, write_tensorboard
+from analysis.export import write_csv, write_tensorboard
 from macpf import names
 from tests.analysis.synthetic import make_runs
 from tests.analysis.test_archive import MANIFEST_OF, spread

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from analysis.__main__ import main
+from analysis.outcomes import find_outcomes, outcome_table, outcomes, write_outcomes
 from analysis.runs import load_runs
-from analysis.tables.outcomes import outcome_table, outcomes, write_outcomes
 
 PAYOFF = [[8, -12], [-12, 0]]
 
@@ -37,7 +37,7 @@ def root(tmp_path_factory, write_run, make_row):
 
 
 def test_every_map_has_its_lines_and_intervals(root):
-    table = outcomes(load_runs(root), "matrix_game").set_index(["map", "method"])
+    table = outcomes(find_outcomes(load_runs(root))).set_index(["map", "method"])
     untrained = "untrained networks"
     assert list(table.index) == [
         *(("p0_12", "MACPF"), ("p0_12", "MACPF_DEP"), ("p0_12", untrained)),
@@ -49,18 +49,20 @@ def test_every_map_has_its_lines_and_intervals(root):
     chance = table.loc[("p4_12", untrained)]
     assert (chance["seeds"], chance["optimum"], chance["suboptimal"], chance["worse"]) == (10, 4, 6, 0)
     assert table.loc[("p0_12", untrained), ["seeds", "optimum", "suboptimal"]].tolist() == [1, 0, 1]
-    assert qmix["not_whole"] == "seed 10: short at 0 of 300 env steps"
-    for place in (("p4_12", "FOP"), ("p8_12", "QMIX")):  # runs of which none counts are listed all the same
-        assert (table.loc[place, "seeds"], table.loc[place, "not_whole"]) == (0, "seed 0: diverged")
+    assert qmix["not_whole"] == "seed 10: short at 0 of 300 env steps; seeds 11 to 49: missing"
+    # Runs of which none counts are listed all the same; nobody planned the last map.
+    for place, missing in ((("p4_12", "FOP"), "; seeds 1 to 49: missing"), (("p8_12", "QMIX"), "")):
+        assert (table.loc[place, "seeds"], table.loc[place, "not_whole"]) == (0, f"seed 0: diverged{missing}")
     # 8 of 10: (0.8 + 0.19207) / 1.38415 -+ 1.95996 sqrt(0.016 + 0.0096037) / 1.38415
     assert (qmix["low"], qmix["high"]) == (pytest.approx(49.02, abs=0.01), pytest.approx(94.33, abs=0.01))
 
 
 def test_the_page_stands_beside_the_paper(root, tmp_path):
-    write_outcomes(outcomes(load_runs(root), "matrix_game"), tmp_path)
+    write_outcomes(find_outcomes(load_runs(root)), tmp_path)
     text = (tmp_path / "outcomes.md").read_text()
-    flaws = "QMIX on p4_12, seed 10: short at 0 of 300 env steps; FOP on p4_12, seed 0: diverged; QMIX on p8_12, seed 0"
-    assert f"Runs that are not whole: {flaws}: diverged." in text
+    flaws = "FOP on p4_12 seed 0 (diverged); QMIX on p4_12 seed 10 (short at 0 of 300 env steps); QMIX on p8_12 seed 0"
+    assert f"Left out: {flaws} (diverged)." in text
+    assert "11 of 3300 planned runs are finished. Missing: MACPF (tempered) on all 6 maps; " in text
     cells = [line.strip("| ").split("|") for line in (tmp_path / "outcomes.md").read_text().splitlines()]
     (qmix,) = ([cell.strip() for cell in line] for line in cells if len(line) > 1 and line[1].strip() == "QMIX")
     assert qmix == ["p4_12", "QMIX", "10", "80 [49, 94]", "20", "0", "0", "0"]

@@ -12,12 +12,10 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
-from analysis import local_source
-from analysis.errors import AnalysisError
+from analysis import AnalysisError, local_source
 from analysis.local_source import LocalSource
-from analysis.runs import load_runs, short_commits
+from analysis.runs import load_runs, short_commits, stitch
 from analysis.sources import Reference, tidy_rows
-from analysis.stitching import stitch
 from macpf.records.framing import BLOCK, HEADER
 from macpf.records.wandb_file import read_wandb_file
 from tests.analysis.synthetic import ORIGIN

@@ -11,9 +11,8 @@ import pytest
 import wandb
 from pandas.testing import assert_frame_equal
 
-from analysis import server_source
+from analysis import AnalysisError, server_source
 from analysis.__main__ import main
-from analysis.errors import AnalysisError
 from analysis.runs import load_runs
 from macpf.records.sampled import packed
 from macpf.records.wandb_file import read_wandb_file

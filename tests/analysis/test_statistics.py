@@ -5,11 +5,10 @@ import pandas as pd
 import pytest
 
 import analysis.__main__ as command
-from analysis.comparison import compare
-from analysis.errors import AnalysisError
-from analysis.experiments import Experiment, find
-from analysis.normalisation import bounds, refuse_other_rules
-from analysis.tables.aggregates import aggregates
+from analysis import AnalysisError
+from analysis.comparison import aggregates, bounds, compare, refuse_other_rules
+from analysis.evidence import Experiment
+from analysis.selection import find
 from macpf.envs.mpe.env import Particles
 from tests.analysis.synthetic import make_run, make_runs
 from tests.envs.mpe.scripted import returns, scripted_actions

@@ -7,7 +7,7 @@ import time
 import pytest
 from rich.console import Console
 
-from analysis.errors import AnalysisError
+from analysis import AnalysisError
 from analysis.status import status
 from macpf.records.standing import write_plan
 from tests.analysis.synthetic import write_end

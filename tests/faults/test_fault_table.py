@@ -21,7 +21,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from analysis.errors import AnalysisError
+from analysis import AnalysisError
 from analysis.runs import load_runs
 from analysis.status import status
 from macpf.configuration import compose

@@ -5,7 +5,8 @@ from itertools import product
 import pytest
 from omegaconf import OmegaConf
 
-from macpf.configuration import CONF, compose, sweep_params
+from macpf.choices import sweep_params
+from macpf.configuration import CONF, compose
 from macpf.runs.build import build, settle
 from macpf.runs.errors import ConfigError
 

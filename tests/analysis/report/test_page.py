@@ -7,13 +7,13 @@ import time
 import pytest
 
 from analysis.__main__ import main
-from analysis.report.curves import charts
+from analysis.report.animations import pictures
+from analysis.report.charts import charts
+from analysis.report.groups import groups
 from analysis.report.inventory import inventory
 from analysis.report.overview import overview
 from analysis.report.page import write_report
-from analysis.report.pictures import pictures
-from analysis.report.strata import strata
-from analysis.report.tables import paper_tables
+from analysis.report.sections import paper_tables
 from analysis.runs import load_runs
 from tests.analysis.synthetic import make_run, make_runs
 
@@ -113,7 +113,7 @@ def test_budgets_backends_lengths_and_configurations_are_never_in_one_line(write
     write_evaluations(tmp_path, [0.3, 0.3], seed=2, backend="starcraft", config_hash="00000002")
     write_evaluations(tmp_path, [0.4, 0.4, 0.4], seed=3, config_hash="00000003")
     write_evaluations(tmp_path, [0.5, 0.5], seed=4, config_hash="00000004")
-    drawn = charts(strata(load_runs(tmp_path)))
+    drawn = charts(groups(load_runs(tmp_path)))
     assert len(drawn) == 4
     lines = [line for chart in drawn for line in chart.lines]
     assert sorted(line.points["mean"].iloc[0] for line in lines) == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5])
@@ -122,7 +122,7 @@ def test_budgets_backends_lengths_and_configurations_are_never_in_one_line(write
 
 def test_long_curves_are_thinned_and_keep_their_last_point(write_evaluations, tmp_path):
     write_evaluations(tmp_path, [k / 500 for k in range(501)], env="mpe", map="line_control")
-    (chart,) = charts(strata(load_runs(tmp_path)))
+    (chart,) = charts(groups(load_runs(tmp_path)))
     assert chart.thinned == 3
     assert len(chart.lines[0].points) <= 200
     assert chart.lines[0].points["env_step"].iloc[-1] == 50_000
@@ -171,14 +171,14 @@ def test_the_inventory_knows_wall_time_versions_and_who_was_killed(write_evaluat
 def test_the_head_says_how_far_a_sweep_is_and_when_it_will_be_done(write_evaluations, tmp_path):
     write_evaluations(tmp_path, [0.1, 0.2])
     runs = load_runs(tmp_path)
-    assert overview(runs, [], [], tmp_path).progress == ""
+    assert overview(runs, [], [], tmp_path)["progress"] == ""
     now = {"state": "running", "env_step": 250, "total_env_steps": 1000, "steps_per_second": 5}
     now |= {"host": "far", "updated": time.time()}
     for seed in range(2):
         folder = tmp_path / "smac" / "MMM2" / "qmix" / "ab12cd34" / f"seed={seed}"
         folder.mkdir(parents=True)
         (folder / "status.json").write_text(json.dumps(now))
-    assert overview(runs, [], [], tmp_path).progress == (
+    assert overview(runs, [], [], tmp_path)["progress"] == (
         "Of 2 runs, begun or planned: 25% done, about 2:30 left with 2 at once."
     )
 
@@ -189,9 +189,9 @@ def test_a_table_comes_with_statistics_over_maps_and_losses_are_means_of_all_see
         for algo, score in (("macpf", 0.9), ("qmix", 0.5)):
             frame, line = make_run([score] * 3, algo, "MMM2", seed, extra={"train/loss/td": float(seed)})
             runs.append((frame, line))
-    parted = strata(make_runs(*runs))
-    table = next(table for table in paper_tables(parted) if table.name == "table2")
-    statistics = table.statistics.set_index("method")
+    parted = groups(make_runs(*runs))
+    table = next(table for table in paper_tables(parted) if table["name"] == "table2")
+    statistics = table["statistics"].set_index("method")
     assert statistics.loc["MACPF", "IQM"] == "0.900 [0.900, 0.900]"
     assert statistics.loc["QMIX", "P(MACPF better)"] == "1.000 [1.000, 1.000]"
     (chart,) = charts(parted)
@@ -205,9 +205,9 @@ def test_pictures_over_the_limit_are_named_instead(tmp_path):
     folder.mkdir(parents=True)
     (folder / "battle.gif").write_bytes(b"x" * 10)
     (tmp_path / "random_8m.gif").write_bytes(b"x" * 30)
-    found = pictures([tmp_path], limit=20)
-    assert [picture.alt for picture in found.shown] == ["One episode on 3m (smac), played by qmix, seed 2"]
-    assert found.left_out == ["random_8m.gif"]
+    shown, left_out = pictures([tmp_path], limit=20)
+    assert [picture.alt for picture in shown] == ["One episode on 3m (smac), played by qmix, seed 2"]
+    assert left_out == ["random_8m.gif"]
 
 
 def test_what_cannot_be_done_is_said_in_one_line(write_evaluations, tmp_path, capsys):

@@ -8,6 +8,7 @@ import pandas as pd
 from analysis import paper, style
 from analysis.evidence import LAST, SMOKE, Evidence
 from analysis.runs import FINISHED
+from analysis.saving import save, with_caption
 from macpf import names
 
 
@@ -15,14 +16,11 @@ def write_table(found: Evidence, out: Path, published: pd.DataFrame | None = Non
     """Write an experiment's table as CSV, Markdown and LaTeX; `published` are the paper's lines, None for its own."""
     name = found.experiment.name
     frame = cells(found, paper.table(name) if published is None else published)
-    caption = found.caption_after(f"Mean ± standard deviation over seeds of the mean of the last {LAST} evaluations")
-    out.mkdir(parents=True, exist_ok=True)
-    paths = [out / f"{name}.{suffix}" for suffix in ("csv", "md", "tex")]
-    frame.to_csv(paths[0], index=False)
-    paths[1].write_text(f"{_page(frame, found, '**{}**').to_markdown()}\n\n{caption}\n")
+    caption = found.caption(f"Mean ± standard deviation over seeds of the mean of the last {LAST} evaluations")
     latex = _page(frame, found, r"\textbf{{{}}}").rename(index=_escaped).to_latex(caption=_escaped(caption))
-    paths[2].write_text(latex.replace("±", r"$\pm$"))
-    return paths
+    markdown = with_caption(_page(frame, found, "**{}**").to_markdown(), caption)
+    contents: dict[str, pd.DataFrame | str] = {"csv": frame, "md": markdown, "tex": latex.replace("±", r"$\pm$")}
+    return save({out / f"{name}.{suffix}": content for suffix, content in contents.items()})
 
 
 def cells(found: Evidence, published: pd.DataFrame) -> pd.DataFrame:

@@ -1,14 +1,59 @@
-"""A small matrix as a table whose cells are shaded by their values."""
+"""How every figure gets its caption and reaches the disk, and how a matrix is drawn."""
 
+import textwrap
 from collections.abc import Callable
+from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, Normalize
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from analysis import style
+from analysis.saving import save
+
+#: Inches of a caption's line, and characters in an inch of it.
+_LINE, _CHARACTERS = 0.12, 19.0
+#: Widths in inches: a column and a page of most papers.
+COLUMN, PAGE = 3.3, 6.9
+
+
+def blank(width: float, height: float, caption: str) -> tuple[Figure, float]:
+    """An empty figure with its caption below, and the share of its height that the caption takes.
+
+    Args:
+        width, height: in inches, without the caption.
+        caption: what a reader has to know; "" leaves the room to the figure.
+    """
+    lines = textwrap.wrap(caption, int(_CHARACTERS * (width - 0.2)))
+    below = _LINE * len(lines) + 0.12 * bool(lines)
+    figure = Figure(figsize=(width, height + below))
+    FigureCanvasAgg(figure)
+    share = below / (height + below)
+    figure.text(0.1 / width, share, "\n".join(lines), fontsize=style.SMALLEST, va="top", color=style.FAINT)
+    return figure, share
+
+
+def save_figure(stem: Path, draw: Callable[[str], Figure], caption: str, below: bool = True) -> list[Path]:
+    """Write a figure as PDF and PNG.
+
+    Args:
+        stem: of the files' names; their folder is made if need be.
+        draw: draws it with this caption below.
+        caption: what a reader has to know.
+        below: whether it stands below the figure, or in a text file beside it.
+    """
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    paths = [Path(f"{stem}.{suffix}") for suffix in ("pdf", "png")]
+    with mpl.rc_context(style.RC):
+        figure = draw(caption if below else "")
+        figure.savefig(paths[0], metadata={"CreationDate": None})  # the same runs give the same bytes
+        figure.savefig(paths[1], dpi=style.PNG_DPI)
+    return paths if below else [*paths, *save({Path(f"{stem}.txt"): f"{caption}\n"})]
 
 
 def draw_matrix(

@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from analysis import style
-from analysis.aggregates import Estimate, curve, estimate, profile
-from analysis.comparison import Comparison
+from analysis.bootstrap import Estimate, curve, estimate, profile
+from analysis.comparison import IMPROVEMENT, OURS, Comparison, caption
 from analysis.evidence import Evidence
-from analysis.figures.saved import COLUMN, PAGE, blank, save, save_tables
-from analysis.tables.aggregates import IMPROVEMENT, OURS, caption
+from analysis.figures.drawing import COLUMN, PAGE, blank, save_figure
+from analysis.saving import save
 from macpf import names
 
 #: Scores at which performance profiles are worked out.
@@ -28,7 +28,7 @@ def write_figures(
     """Write the four figures as PDF and PNG, and the numbers behind the two that are curves as CSV.
 
     Args:
-        table: as of `analysis.tables.aggregates.aggregates`.
+        table: as of `analysis.comparison.aggregates`.
         comparison, found: what it was made of.
         out: folder for the files, made if need be.
         below: whether captions stand below the figures.
@@ -40,7 +40,7 @@ def write_figures(
         "profile": _curve_table(profiles, "score", LEVELS),
         "efficiency": _curve_table(efficiency, names.ENV_STEP, comparison.steps.to_numpy()),
     }
-    paths = save_tables(
+    paths = save(
         {Path(f"{stem}_{kind}.csv"): table.assign(not_whole=found.not_whole) for kind, table in tables.items()}
     )
     steps = comparison.steps.to_numpy()
@@ -52,7 +52,7 @@ def write_figures(
     if (table["statistic"] == IMPROVEMENT).any():
         drawn["improvement"] = lambda text: _intervals(table, [IMPROVEMENT], text, {IMPROVEMENT: 0.5})
     for kind, draw in drawn.items():
-        paths += save(Path(f"{stem}_{kind}"), draw, caption(comparison, found), below)
+        paths += save_figure(Path(f"{stem}_{kind}"), draw, caption(comparison, found), below)
     return paths
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.aggregates import (
+from analysis.bootstrap import (
     Sample,
     curve,
     estimate,

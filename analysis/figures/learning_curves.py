@@ -6,6 +6,7 @@ seeds did beyond is drawn thin, with how many are left.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import matplotlib as mpl
@@ -15,11 +16,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from analysis import style
-from analysis.errors import AnalysisError
+from analysis import AnalysisError, style
 from analysis.evidence import Evidence
-from analysis.figures.saved import PAGE, blank, save, save_tables
-from analysis.real_game import SOURCE, real_game
+from analysis.figures.drawing import PAGE, blank, save_figure
+from analysis.paper import REAL_GAME, real_game
+from analysis.run_facts import interval
+from analysis.saving import save
 from macpf import names
 
 #: The moving average over evaluations (paper, section 5).
@@ -37,22 +39,28 @@ class CellCurve:
 
     Attributes:
         seeds: smoothed scores, a column for each seed, a row for each env step.
-        mean, std: over seeds (population), NaN where a seed is missing and from the first step on that one never
-            reached.
         not_whole: what is wrong with its runs.
     """
 
     seeds: pd.DataFrame
-    mean: "pd.Series[float]"
-    std: "pd.Series[float]"
     not_whole: str
+
+    @property
+    def points(self) -> pd.DataFrame:
+        """env_step, mean and std over seeds (population; NaN where not all have the step), seeds that have it."""
+        shared = self.seeds.notna().all(axis=1)
+        mean, std = (values.where(shared) for values in (self.seeds.mean(axis=1), self.seeds.std(axis=1, ddof=0)))
+        table = pd.DataFrame({"mean": mean, "std": std, "seeds": self.seeds.notna().sum(axis=1)})
+        return table.rename_axis(names.ENV_STEP).reset_index()
 
     @property
     def beyond(self) -> pd.DataFrame:
         """What single seeds did from the last step on that all share; empty if they end together."""
-        last = self.mean.last_valid_index()
-        rest = self.seeds if last is None else self.seeds.loc[last:]
-        return rest if len(rest) > 1 or last is None else rest.iloc[:0]
+        shared = self.seeds.dropna()
+        if shared.empty:
+            return self.seeds
+        rest = self.seeds.loc[shared.index[-1] :]
+        return rest if len(rest) > 1 else rest.iloc[:0]
 
 
 @dataclass(frozen=True)
@@ -71,27 +79,19 @@ def cell_curve(found: Evidence, map: str, algo: str, policy: str, smoothing: int
     smooth = scores.rolling(smoothing, min_periods=1).mean().where(scores.notna())
     seeds = found.report.set_index("run")[names.SEED]
     smooth.columns = pd.Index(seeds.reindex(smooth.columns), name="seed")
-    shared = smooth.notna().all(axis=1)
-    mean, std = smooth.mean(axis=1).where(shared), smooth.std(axis=1, ddof=0).where(shared)
-    return CellCurve(smooth.sort_index(axis=1), mean, std, found.flaws.get((map, algo), ""))
+    return CellCurve(smooth.sort_index(axis=1), found.flaws.get((map, algo), ""))
 
 
 def curve_table(found: Evidence, policies: tuple[str, ...], smoothing: int = SMOOTHING) -> pd.DataFrame:
     """map, method, env_step, mean and std over seeds of smoothed scores, seeds that have that step, of how many.
 
-    Mean and std are NaN where not all seeds have the step. The column not_whole says what is wrong with a cell's runs;
-    a cell without any run has one line, which says so.
+    Mean and std are NaN where not all seeds have the step. The column not_whole says what is wrong with a cell's runs.
     """
     parts = []
-    for map_ in found.experiment.maps:
-        for algo in found.experiment.algos:
-            for policy in policies:
-                curve = cell_curve(found, map_, algo, policy, smoothing)
-                part = pd.DataFrame(
-                    {"mean": curve.mean, "std": curve.std, "seeds": curve.seeds.notna().sum(axis=1)}
-                ).rename_axis(names.ENV_STEP)
-                part = part.reset_index().assign(of=curve.seeds.shape[1], not_whole=curve.not_whole)
-                parts.append(part.assign(map=map_, method=style.label(algo, policy)))
+    for map_, algo, policy in product(found.experiment.maps, found.experiment.algos, policies):
+        curve = cell_curve(found, map_, algo, policy, smoothing)
+        cell = curve.points.assign(map=map_, method=style.label(algo, policy), of=curve.seeds.shape[1])
+        parts.append(cell.assign(not_whole=curve.not_whole))
     return pd.concat(parts, ignore_index=True)[_COLUMNS]
 
 
@@ -109,22 +109,22 @@ def write_curves(
         out: folder for the files, made if need be.
         policies: Figure 6 shows both policies of MACPF.
         caption: whether it stands below the figure.
-        beside: whether published runs of the real game (`analysis.real_game`) are drawn, too.
+        beside: whether published runs of the real game (`analysis.paper`) are drawn, too.
 
     Raises:
         AnalysisError: `beside` where there are none of these maps and algorithms.
     """
     stem = out / found.experiment.name
     others = published(found) if beside else None
-    text = found.caption_after(
-        SOURCE if beside else "",
+    text = found.caption(
+        REAL_GAME if beside else "",
         f"Mean over seeds, moving average of {SMOOTHING} evaluations",
         f"Band: {_band(found):g} standard deviation. A mean ends where its first seed ends; thin lines: single seeds "
         "beyond, with how many are left",
     )
-    paths = save(stem, lambda below: draw(found, policies, below, others), text, caption)
+    paths = save_figure(stem, lambda below: draw(found, policies, below, others), text, caption)
     tables = {Path(f"{stem}.csv"): curve_table(found, policies)}
-    return paths + save_tables(tables if others is None else tables | {Path(f"{stem}_real_game.csv"): others})
+    return paths + save(tables if others is None else tables | {Path(f"{stem}_real_game.csv"): others})
 
 
 def published(found: Evidence) -> pd.DataFrame:
@@ -133,8 +133,8 @@ def published(found: Evidence) -> pd.DataFrame:
     Raises:
         AnalysisError: there are none.
     """
-    interval = min(config[names.CONFIG][names.BUDGET]["eval_interval"] for config in found.configs.values())
-    table = real_game(found.experiment.maps, found.experiment.algos, SMOOTHING * interval)
+    every = min(interval(config) for config in found.configs.values())
+    table = real_game(found.experiment.maps, found.experiment.algos, SMOOTHING * every)
     if table.empty or found.score != "win_rate":
         raise AnalysisError(
             f"no published run of the real game is of {', '.join(found.experiment.maps)} and "
@@ -175,14 +175,9 @@ def draw(found: Evidence, policies: tuple[str, ...], caption: str, others: pd.Da
 
 def _methods(found: Evidence, policies: tuple[str, ...]) -> dict[str, tuple[str, str]]:
     """Algorithm and policy of every method that has runs, by its label, in the paper's order."""
-    there = set(found.report[names.ALGO])
     named = {style.label(algo, policy): (algo, policy) for algo in found.experiment.algos for policy in policies}
-    has = {label for label, (algo, policy) in named.items() if algo in there and _evaluated(found, algo, policy)}
+    has = {label for label, who in named.items() if any(len(found.lines(map_, *who)) for map_ in found.experiment.maps)}
     return {label: named[label] for label in style.order(has)}
-
-
-def _evaluated(found: Evidence, algo: str, policy: str) -> bool:
-    return any(len(found.lines(map_, algo, policy)) for map_ in found.experiment.maps)
 
 
 def _band(found: Evidence) -> float:
@@ -197,7 +192,7 @@ def _panel(
     ends = []
     for method in sorted(curves, key=style.depth):
         curve, line = curves[method], lines[method]
-        x, mean, spread = (np.asarray(v, dtype=np.float64) for v in (curve.mean.index, curve.mean, curve.std))
+        x, mean, spread = curve.points[[names.ENV_STEP, "mean", "std"]].to_numpy(dtype=np.float64).T
         spread = _band(found) * spread
         axes.fill_between(x, mean - spread, mean + spread, color=line.color, alpha=0.15, linewidth=0)
         marker = "o" if np.isfinite(mean).sum() == 1 else None

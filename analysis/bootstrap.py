@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 Array = NDArray[np.float64]
 
@@ -148,6 +147,8 @@ def improvement(ours: Sample, theirs: Sample, replicates: int = REPLICATES, seed
 
 def share_interval(count: int, of: int) -> tuple[float, float]:
     """The interval of a share, Wilson's."""
+    from scipy import stats
+
     low, high = stats.binomtest(count, of).proportion_ci(LEVEL, method="wilson")
     return float(low), float(high)
 

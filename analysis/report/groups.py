@@ -5,24 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from analysis.evidence import SMOKE
-from analysis.lengths import full_length
-from analysis.report.training import METRICS
+from analysis.run_facts import full_length
 from analysis.runs import NO_DATA, Runs
 from macpf import names
 
+#: Beginnings of the metrics of training that the page shows: losses, temperatures and gradient norms.
+TRAINING = ("train/loss/", "train/alpha", "train/gradient_norm/")
 _KEYS = [names.ENV, names.BUDGET, "total", names.BACKEND]
 #: What the page shows first.
 _ENVS, _BUDGETS = ("smac", "mpe", "matrix_game"), ("paper", "laptop", SMOKE)
 
 
 @dataclass(frozen=True)
-class Stratum:
+class Group:
     """All runs of one environment, budget, length and backend.
 
     Attributes:
-        env, budget, backend: their names.
         total: env steps that each run is meant to have.
-        runs: the runs that have data; `frame` holds evaluations, sampled episodes and what `training` shows.
+        runs: the runs that have data; `frame` holds evaluations, sampled episodes and what `TRAINING` begins.
     """
 
     env: str
@@ -62,19 +62,19 @@ class Stratum:
         return self.runs.only(self.runs.report[self.runs.report[names.MAP] == map_])
 
 
-def strata(runs: Runs) -> list[Stratum]:
+def groups(runs: Runs) -> list[Group]:
     """All runs with data, parted so that nothing is mixed."""
-    evaluated = replace(runs, frame=runs.frame[runs.frame["metric"].str.startswith(("eval/", "sampled/", *METRICS))])
+    shown = replace(runs, frame=runs.frame[runs.frame["metric"].str.startswith(("eval/", "sampled/", *TRAINING))])
     logged = runs.report[runs.report["state"] != NO_DATA]
     parted = [
-        Stratum(
-            **{key: str(group[key].iloc[0]) for key in (names.ENV, names.BUDGET, names.BACKEND)},
-            total=int(group["total"].iloc[0]),
-            runs=evaluated.only(group),
+        Group(
+            **{key: str(report[key].iloc[0]) for key in (names.ENV, names.BUDGET, names.BACKEND)},
+            total=int(report["total"].iloc[0]),
+            runs=shown.only(report),
         )
-        for _, group in logged.groupby(_KEYS)
+        for _, report in logged.groupby(_KEYS)
     ]
-    return sorted(parted, key=lambda s: (_place(s.env, _ENVS), _place(s.budget, _BUDGETS), -s.total, s.backend))
+    return sorted(parted, key=lambda g: (_place(g.env, _ENVS), _place(g.budget, _BUDGETS), -g.total, g.backend))
 
 
 def _place(name: str, order: tuple[str, ...]) -> tuple[int, str]:

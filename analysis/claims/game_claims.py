@@ -1,0 +1,211 @@
+"""Rules and tests of claims on the matrix game and the multi-goal game: counts of how seeds end.
+
+A seed whose return is NaN ended nobody knows how: it speaks neither for the paper nor against it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import pandas as pd
+from scipy import special
+
+from analysis import paper
+from analysis.claims.calibrated import ERROR, PValues, all_of, exact_interval, fewer, share_above
+from analysis.claims.claim import SUPPORTED, Claim, Comparison, Judgement, more_seeds, two_way
+from analysis.claims.simulation import POWER
+
+#: Least probability that a policy gives to a joint action it is said to have captured (chance is 1 in 16).
+CAPTURED = 0.1
+#: Where the paper has a count, it is of its five seeds.
+_ALL = (paper.SEEDS, paper.SEEDS)
+#: Numbers of seeds that are tried for the power.
+_SEEDS = (5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100)
+_DRAWS = 400
+_WAYS = ("optimum", "suboptimal", "worse")
+
+
+def published() -> pd.DataFrame:
+    """The paper's counts of the matrix game as lines of evidence."""
+    ends = paper.outcomes().mul(paper.SEEDS / 100).fillna(0)  # that some of MAPPO's are worse it does not say
+    between = paper.SEEDS - ends["optimum"] - ends["worse"]
+    return ends.assign(suboptimal=between, nan=0, seeds=paper.SEEDS).reset_index()
+
+
+#: By method, how many seeds ended how: optimum, suboptimal, worse, nan, seeds, and both where somebody counted that.
+Ends = Mapping[str, Mapping[str, int]]
+#: A rule and a test of these counts.
+Counted = tuple[Callable[[Ends], Judgement], Callable[[Ends], tuple[PValues, str]]]
+#: Seeds that end in some way, those that end with NaN, and all.
+Count = tuple[int, int, int]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CountClaim(Claim):
+    """A claim of the matrix game, for which the paper says how many of its seeds ended how."""
+
+    counts: Callable[[Ends], tuple[PValues, str]]
+
+    def test(self, lines: pd.DataFrame) -> tuple[PValues, str]:
+        """See `Claim`."""
+        return self.counts(ends_of(lines))
+
+    def power(self, seeds: int) -> float:
+        """See `Claim`."""
+        return float("nan") if self.figure_only else _power(self, seeds)
+
+    def seeds_needed(self) -> str:
+        """See `Claim`."""
+        if self.figure_only:
+            return ""
+        if self.judge is None or self.judge(self.about(published())).verdict != SUPPORTED:
+            return "no number is enough"
+        return more_seeds(next((n for n in _SEEDS if _power(self, n) >= POWER), None), _SEEDS[-1])
+
+
+def ends_of(lines: pd.DataFrame) -> Ends:
+    """The counts in lines of evidence."""
+    counts = lines.set_index("method").drop(columns="mean final return", errors="ignore")
+    return {str(method): {str(end): int(n) for end, n in line.items()} for method, line in counts.T.to_dict().items()}
+
+
+@cache
+def _power(claim: CountClaim, seeds: int) -> float:
+    random, truth = np.random.default_rng(0), ends_of(claim.about(published()))
+    supported = 0
+    for _ in range(_DRAWS):
+        drawn = {}
+        for method, line in truth.items():
+            ways = random.multinomial(seeds, [line[end] / paper.SEEDS for end in _WAYS])
+            drawn[method] = dict(zip(_WAYS, ways.tolist(), strict=True)) | {"nan": 0, "seeds": seeds}
+        supported += bool(claim.counts(drawn)[0].supported[0])
+    return supported / _DRAWS
+
+
+def _count(ends: Ends, method: str, *ways: str) -> Count:
+    line = ends[method]
+    return sum(line[way] for way in ways), line["nan"], line["seeds"]
+
+
+def _shown(count: int, nan: int, seeds: int) -> str:
+    return f"{count} of {seeds} seeds{f', {nan} NaN' if nan else ''}"
+
+
+def _each(counts: Mapping[str, Count]) -> str:
+    return "; ".join(f"{method} {_shown(*found)}" for method, found in counts.items())
+
+
+def every(methods: Sequence[str], ways: Sequence[str]) -> Counted:
+    """Every seed of the method ends in one of these ways: the rule, and the test."""
+
+    def judge(ends: Ends) -> Judgement:
+        count, nan, seeds = _count(ends, methods[0], *ways)
+        return two_way(count == seeds, _shown(count, nan, seeds))
+
+    def test(ends: Ends) -> tuple[PValues, str]:
+        found = _count(ends, methods[0], *ways)
+        return _every(*found, _ALL), _shown(*found)
+
+    return judge, test
+
+
+def _every(count: int, nan: int, seeds: int, of_paper: tuple[int, int] | None) -> PValues:
+    """Supported only by all; against it are fewer than one in two, or fewer than the paper's."""
+    share = share_above(count, nan, seeds)
+    true = share.true if of_paper is None else np.array([fewer(count + nan, seeds, *of_paper)])
+    return PValues(share.none if count == seeds else np.ones(1), true)
+
+
+def by_chance(methods: Sequence[str], way: str, of_five: int) -> Counted:
+    """Some seeds and not all end so, and as often as the paper's five may have."""
+    region = exact_interval(of_five, paper.SEEDS, 1 - ERROR)
+
+    def judge(ends: Ends) -> Judgement:
+        count, nan, seeds = _count(ends, methods[0], way)
+        return two_way(count * paper.SEEDS == of_five * seeds, _shown(count, nan, seeds))
+
+    def test(ends: Ends) -> tuple[PValues, str]:
+        count, nan, seeds = _count(ends, methods[0], way)
+        low, high = exact_interval(count, seeds, 1 - 2 * ERROR)
+        # Two one-sided tests: the share is above and below what the paper's count leaves open.
+        ends_of_region = special.bdtrc(count - 1, seeds, region[0]), special.bdtr(count, seeds, region[1])
+        none = max(map(float, ends_of_region)) if 0 < count < seeds and not nan else 1.0
+        true = max(_differ(k, seeds, of_five) for k in range(count, count + nan + 1))
+        words = f"{_shown(count, nan, seeds)} ({low:.0%} to {high:.0%}) against {of_five} of {paper.SEEDS}"
+        return PValues(np.array([none]), np.array([true])), words
+
+    return judge, test
+
+
+def _differ(count: int, seeds: int, of_five: int) -> float:
+    """Fisher's exact test of one share against the paper's, twice the smaller side."""
+    less = fewer(count, seeds, of_five, paper.SEEDS)
+    more = fewer(seeds - count, seeds, paper.SEEDS - of_five, paper.SEEDS)
+    return min(1.0, 2 * min(less, more))
+
+
+def mostly_miss(methods: Sequence[str]) -> Counted:
+    """Of each method fewer than one in two seeds end at the optimum."""
+    published_ends = ends_of(published())
+
+    def judge(ends: Ends) -> Judgement:
+        counts = {method: _count(ends, method, "optimum") for method in ends}
+        return two_way(all(2 * (count + nan) < seeds for count, nan, seeds in counts.values()), _each(counts))
+
+    def test(ends: Ends) -> tuple[PValues, str]:
+        counts = {method: _count(ends, method, "optimum") for method in ends}
+        tests = []
+        for method, (count, nan, seeds) in counts.items():
+            missed = (paper.SEEDS - _count(published_ends, method, "optimum")[0], paper.SEEDS)
+            tests.append(share_above(seeds - count - nan, nan, seeds, paper=missed))
+        return all_of(tests), _each(counts)
+
+    return judge, test
+
+
+def more_at_the_optimum(methods: Sequence[str]) -> Counted:
+    """A larger share of the first method's seeds than of the second's ends at the optimum."""
+
+    def both(ends: Ends) -> dict[str, Count]:
+        return {method: _count(ends, method, "optimum") for method in methods}
+
+    def judge(ends: Ends) -> Judgement:
+        (ours, _, our_seeds), (theirs, their_nan, their_seeds) = both(ends).values()
+        return two_way(ours / our_seeds > (theirs + their_nan) / their_seeds, _each(both(ends)))
+
+    def test(ends: Ends) -> tuple[PValues, str]:
+        (ours, our_nan, our_seeds), (theirs, their_nan, their_seeds) = both(ends).values()
+        none = fewer(theirs + their_nan, their_seeds, ours, our_seeds)
+        true = fewer(ours + our_nan, our_seeds, theirs, their_seeds)
+        return PValues(np.array([none]), np.array([true])), _each(both(ends))
+
+    return judge, test
+
+
+def goals(methods: Sequence[str], least: int, most: int) -> Comparison:
+    """Every run reaches that many of the goals."""
+
+    def compare(lines: pd.DataFrame) -> tuple[PValues, str]:
+        reached = int(lines["goals"].between(least, most).sum())
+        return _every(reached, 0, len(lines), None), f"goals of each run: {', '.join(map(str, lines['goals']))}"
+
+    return compare
+
+
+def nowhere(methods: Sequence[str]) -> Comparison:
+    """In every run most sampled episodes end at no goal."""
+
+    def compare(lines: pd.DataFrame) -> tuple[PValues, str]:
+        lost, episodes = lines["none"], lines["episodes"]
+        most, tie = int((2 * lost > episodes).sum()), int((2 * lost == episodes).sum())
+        words = ", ".join(f"{a} of {b}" for a, b in zip(lost, episodes, strict=True))
+        return _every(most, tie, len(lines), None), f"episodes of each run at no goal: {words}"
+
+    return compare
+
+
+COUNTS: dict[str, Callable[..., Counted]] = {
+    function.__name__: function for function in (every, by_chance, mostly_miss, more_at_the_optimum)
+}
+GOALS: dict[str, Callable[..., Comparison]] = {function.__name__: function for function in (goals, nowhere)}

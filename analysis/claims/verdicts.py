@@ -1,0 +1,281 @@
+"""All claims of the paper, what they look at, and their verdicts as a table."""
+
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from analysis import AnalysisError, paper, style
+from analysis.beside_paper import cells
+from analysis.claims import curve_claims, game_claims, table_claims
+from analysis.claims.claim import FIGURE_ONLY, UNDECIDED, Claim, Judgement
+from analysis.claims.curve_claims import THIRDS
+from analysis.claims.game_claims import CAPTURED, CountClaim, ends_of
+from analysis.claims.table_claims import TableClaim
+from analysis.evidence import SMOKE, Evidence, Experiment, places, trouble
+from analysis.figures import figure1_data
+from analysis.outcomes import final_returns, joint_policy, outcome_table, payoff_of
+from analysis.paper import DATA
+from analysis.run_facts import full_length, of_budget
+from analysis.runs import Runs
+from analysis.saving import save
+from analysis.selection import find, select, usual_map
+from analysis.style import MACPF
+from macpf import names
+from macpf.choices import sweep_params
+
+#: The budget that needs no mention.
+_PAPER = "paper"
+#: The evidence where no run counts.
+NOTHING = "no finished runs"
+_NUMBERS, _EVIDENCE, _OURS = "paper's numbers", "paper's evidence", "our verdict"
+#: The columns of a `ledger` that hold verdicts.
+VERDICT_COLUMNS = (_NUMBERS, _OURS)
+
+
+def _claim(said: dict[str, Any]) -> Claim:
+    """A claim as data/claims.yaml has it."""
+    ((name, arguments),) = said.pop("test").items()
+    maps = said.pop("maps", [])
+    said["maps"] = Experiment.read(maps).maps if isinstance(maps, str) else tuple(maps)
+    said["methods"] = methods = tuple(said["methods"])
+    if name in table_claims.TESTS:
+        judge, test = table_claims.TESTS[name](methods, said["maps"], **arguments)
+        return TableClaim(**said, judge=judge, cells=test)
+    if name in game_claims.COUNTS:
+        rule, counts = game_claims.COUNTS[name](methods, **arguments)
+        return CountClaim(**said, judge=lambda lines: rule(ends_of(lines)), counts=counts)
+    return Claim(**said, compare={**game_claims.GOALS, **curve_claims.TESTS}[name](methods, **arguments))
+
+
+#: Every claim, in the order of the paper.
+CLAIMS = [_claim(said) for said in yaml.safe_load((DATA / "claims.yaml").read_text())]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the finished runs of an experiment came to.
+
+    Attributes:
+        lines: what `Claim.judged` reads. Each line is a run, or stands for as many as its ``seeds`` says; it has the
+            method's label and, as a run, its ``seed``, and the map in experiments that have several.
+        budget, backend: of all these runs.
+        refused: why nothing could be read of the runs there are; empty if it could.
+        report: as of `Runs`, every run of this kind, those too that do not count.
+    """
+
+    lines: pd.DataFrame
+    budget: str = _PAPER
+    backend: str = ""
+    refused: str = ""
+    report: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+
+def published(experiment: str) -> pd.DataFrame | None:
+    """The paper's numbers as lines of evidence; None where it only has a figure."""
+    if _LINES.get(experiment) is _cells:
+        return table_claims.published(experiment)
+    return game_claims.published() if _LINES.get(experiment) is outcome_lines else None
+
+
+def gather(
+    runs: Runs, budget: str | None = None, backend: str | None = None, map: str | None = None
+) -> dict[str, Findings]:
+    """The evidence of every experiment that has runs of methods and maps that its claims name.
+
+    Only runs that count are evidence, smoke runs and runs of another length than their budget's never; the evidence
+    names the others of its kind, too. Where runs cannot be chosen, as they are of several budgets, backends or
+    configurations, it says so.
+
+    Args:
+        runs: all there are.
+        budget, backend: wanted value; None takes the only one there is of each experiment. The games have one backend,
+            which nobody chooses.
+        map: the payoff of the matrix game; None takes the one that its own settings name.
+    """
+    report = runs.report
+    games = game_envs()
+    wanted = (report[names.BUDGET] != SMOKE) & _whole(report)
+    if budget is not None:
+        wanted &= of_budget(report, budget)
+    if backend is not None:
+        wanted &= (report[names.BACKEND] == backend) | report[names.ENV].isin(games)
+    for env in games:
+        own = report[names.ENV] == env
+        if own.any():
+            chosen = map if (report[names.MAP][own] == map).any() else usual_map(env)
+            wanted &= ~own | (report[names.MAP] == chosen)
+    evidence = {}
+    for name in dict.fromkeys(claim.experiment for claim in CLAIMS):
+        named = report[wanted & (report[names.ENV] == sweep_params(name)["env"])]
+        about = set().union(*(claim.runs(named).index for claim in CLAIMS if claim.experiment == name))
+        if about:
+            evidence[name] = _found(name, runs, named.loc[sorted(about)])
+    return evidence
+
+
+def game_envs() -> set[str]:
+    """The environments of experiments that have one map, which claims need not name."""
+    return {sweep_params(claim.experiment)["env"] for claim in CLAIMS if not claim.maps}
+
+
+def _found(name: str, runs: Runs, report: pd.DataFrame) -> Findings:
+    """The evidence of the runs that count, with the report of all runs of their kind."""
+    judging = report[report["counts"]]
+    if _LINES.get(name) is _goal_lines:  # only of runs that logged where sampled episodes went
+        tracked = runs.frame["run"][runs.frame["metric"] == names.sampled(0, 0, "x")]
+        judging = judging[judging["run"].isin(tracked)]
+    if judging.empty:
+        return Findings(pd.DataFrame(), refused=NOTHING, report=report)
+    judges, params = replace(runs, report=judging), sweep_params(name)
+    try:
+        several = any(claim.maps for claim in CLAIMS if claim.experiment == name)
+        found = find(judges, Experiment.read(name)) if several else select(judges, params["env"])
+        lines = _LINES.get(name, curve_lines)(found)
+    except AnalysisError as error:
+        return Findings(pd.DataFrame(), refused=str(error), report=report)
+    kind = report[names.BUDGET].isin([found.budget, ""]) & report[names.BACKEND].isin([found.backend, ""])
+    return Findings(lines, found.budget, found.backend, report=report[kind])
+
+
+def _whole(report: pd.DataFrame) -> "pd.Series[bool]":
+    """Runs of their budget's length, or of a budget whose length nobody knows."""
+    lengths = zip(report[names.ENV], report[names.BUDGET], report["total"], strict=True)
+    whole = [full_length(env, budget) in (None, total) for env, budget, total in lengths]
+    return pd.Series(whole, index=report.index, dtype=bool)
+
+
+def _goal_lines(selection: Evidence) -> pd.DataFrame:
+    return figure1_data.reached(figure1_data.episodes_of(selection), figure1_data.Game.of(selection))
+
+
+def _cells(found: Evidence) -> pd.DataFrame:
+    table = cells(found, paper.table(found.experiment.name))
+    return table.assign(method=table[names.ALGO].map(style.label))
+
+
+def curve_lines(found: Evidence) -> pd.DataFrame:
+    """One line for each run and policy: map, method, seed and the scores of `curve_claims`."""
+    seeds = found.report.set_index("run")[names.SEED]
+    parts = []
+    for place in product(found.experiment.maps, found.experiment.algos, (names.INDEPENDENT, names.DEPENDENT)):
+        map_, algo, policy = place
+        scores = found.scores(*place)  # a lost evaluation is a hole, which a run's mean leaves out
+        means = {"final": found.final(*place), "training": scores.mean()}
+        thirds = np.array_split(np.arange(len(scores)), len(THIRDS))
+        means |= {name: scores.iloc[rows].mean() for name, rows in zip(THIRDS, thirds, strict=True)}
+        part = pd.DataFrame(means)
+        parts.append(part.assign(map=map_, method=style.label(algo, policy), seed=seeds.reindex(part.index)))
+    return pd.concat(parts, ignore_index=True)
+
+
+def outcome_lines(selection: Evidence) -> pd.DataFrame:
+    """One line for each method: seeds, optimum, suboptimal, worse, nan, and both.
+
+    ``both`` counts the runs whose dependent policy keeps every optimum; of other methods it is 0.
+    """
+    payoff = payoff_of(selection)
+    table = outcome_table(final_returns(selection), payoff.tolist()).assign(both=0)
+    own = selection.runs_of(MACPF)
+    joints = [joint_policy(selection, own.iloc[[k]], payoff.shape) for k in range(len(own))]
+    optimal = payoff == payoff.max()
+    both = sum(joint is not None and bool((joint.probabilities[optimal] >= CAPTURED).all()) for joint in joints)
+    table.loc[table["method"] == style.label(MACPF, names.DEPENDENT), "both"] = both
+    return table
+
+
+#: By experiment, how its runs become lines; those of all others are curves.
+_LINES: dict[str, Callable[[Evidence], pd.DataFrame]] = {
+    **{"table1": _cells, "table2": _cells},
+    **{"figure1": _goal_lines, "figure4": outcome_lines},
+}
+
+
+def ledger(evidence: Mapping[str, Findings], claims: Sequence[Claim] = CLAIMS) -> pd.DataFrame:
+    """Every claim with the verdict of the paper's own numbers and of our runs.
+
+    Args:
+        evidence: by experiment, as of `gather`; claims of an experiment that is missing stay undecided.
+        claims: to be judged.
+
+    Returns:
+        id, where, claim, rule, paper's numbers (a verdict, or that there is only a figure), paper's evidence, test, our
+        verdict (with the budget, where it is not the paper's), evidence (and which runs are not whole), p if no
+        difference and p if true (`analysis.claims.calibrated.PValues`; NaN without a verdict), runs missing, seeds (of
+        the cell that has fewest), power (with so many, or five where runs are missing; NaN where the paper prints no
+        number), seeds needed (for a power of 80 %).
+    """
+    lines = []
+    for claim in claims:
+        of_paper = _published(claim)
+        found = evidence.get(claim.experiment)
+        ours, missing, seeds = _judged(claim, found)
+        told = [] if found is None or found.report.empty else _trouble(claim, found.report)
+        lines.append(
+            {
+                **{"id": claim.id, "where": claim.where, "claim": claim.claim, "rule": claim.rule},
+                **{_NUMBERS: of_paper.verdict, _EVIDENCE: of_paper.numbers},
+                **{"test": claim.compared, _OURS: ours.verdict, "evidence": ". ".join([ours.numbers, *told])},
+                **{"p if no difference": ours.none, "p if true": ours.true, "runs missing": missing, "seeds": seeds},
+                **{"power": claim.power(max(seeds, paper.SEEDS)), "seeds needed": claim.seeds_needed()},
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def _published(claim: Claim) -> Judgement:
+    lines = None if claim.figure_only or claim.judge is None else published(claim.experiment)
+    return Judgement(FIGURE_ONLY, "") if lines is None or claim.judge is None else claim.judge(claim.about(lines))
+
+
+def _judged(claim: Claim, evidence: Findings | None) -> tuple[Judgement, int, int]:
+    """The verdict, the runs that are missing, and the seeds of the cell that has fewest."""
+    if evidence is None or evidence.refused:
+        return Judgement(UNDECIDED, NOTHING if evidence is None else evidence.refused), claim.needed, 0
+    seeds = min(claim.seeds(evidence.lines).values())
+    if missing := claim.missing(evidence.lines):
+        return Judgement(UNDECIDED, f"{claim.needed - missing} of {claim.needed} runs"), missing, seeds
+    judged = claim.judged(evidence.lines)
+    budget = "" if evidence.budget == _PAPER else f" ({evidence.budget})"
+    numbers = f"{judged.numbers} (backend {evidence.backend})" if evidence.backend else judged.numbers
+    return judged._replace(verdict=judged.verdict + budget, numbers=numbers), 0, seeds
+
+
+def _trouble(claim: Claim, everything: pd.DataFrame) -> list[str]:
+    """What is wrong with the runs that the claim is about; a method or map may have none at all."""
+    report = claim.runs(everything)
+    report = report.assign(algo=report[names.ALGO].map(style.label))
+    maps = claim.maps or tuple(sorted(everything[names.MAP].unique()))
+    missing = set(product(maps, claim.players, range(paper.SEEDS))) - set(places(report))
+    return trouble(report, missing, maps, claim.players, range(paper.SEEDS))
+
+
+def write_ledger(table: pd.DataFrame, out: Path) -> list[Path]:
+    """Write a `ledger` as CSV and Markdown."""
+    return save({out / "claims.csv": table, out / "claims.md": table.to_markdown(index=False) + "\n"})
+
+
+def readable(table: pd.DataFrame, width: int = 110) -> str:
+    """A `ledger` for a terminal: a few lines for each claim, and the counts of each verdict."""
+    blocks = []
+    for line in table.to_dict("records"):
+        missing = f", {line['runs missing']} runs missing" if line["runs missing"] else ""
+        published = f" ({line[_EVIDENCE]})" if line[_EVIDENCE] else ""
+        power = "" if np.isnan(line["power"]) else f"; if the paper is right, {max(line['seeds'], paper.SEEDS)} seeds "
+        power += f"show it in {line['power']:.0%}, 80 % need {line['seeds needed']}" if power else ""
+        p = "" if np.isnan(line["p if true"]) else f"; p = {line['p if no difference']:.2g} if there is no difference, "
+        p += f"{line['p if true']:.2g} if it is true" if p else ""
+        rows = [
+            f"{line['id']} ({line['where']}): {line['claim']}",
+            f"  paper: {line[_NUMBERS]}{published}",
+            f"  ours:  {line['our verdict']} ({line['evidence']}{missing}{p}{power})",
+        ]
+        blocks.append("\n".join(textwrap.fill(row, width, subsequent_indent=" " * 9) for row in rows))
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in table["our verdict"].value_counts().items())
+    return "\n\n".join([*blocks, f"{len(table)} claim{'' if len(table) == 1 else 's'}: {counts}."])

@@ -1,0 +1,189 @@
+"""What runs of matrix games came to: at the optimum, at the worst payoff, or in between; and their joint policies."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis import AnalysisError, paper, style
+from analysis.bootstrap import share_interval
+from analysis.evidence import Evidence, Experiment
+from analysis.run_facts import setting
+from analysis.runs import Runs
+from analysis.saving import save, with_caption
+from analysis.selection import of_kind
+from macpf import names
+
+ENV = "matrix_game"
+#: What the row of networks before their first update is called.
+UNTRAINED = "untrained networks"
+COLUMNS = ["method", "seeds", "optimum", "suboptimal", "worse", "nan", "mean final return"]
+_SCORE = "return"
+_CAPTION = (
+    "Percent of runs whose final greedy policy gets the largest payoff (optimum), the smallest (worse), or one in "
+    "between; the 95 % interval is Wilson's. The paper's percentages are of five seeds, on a payoff that it does not "
+    "print; its `worse` counts seeds below QMIX. The row of untrained networks counts the same runs at their first "
+    "evaluation, before any update: what chance is worth."
+)
+
+
+@dataclass(frozen=True)
+class JointPolicy:
+    """A joint policy of one run at its last env step, [rows, columns], entries are probabilities."""
+
+    probabilities: NDArray[np.float64]
+    seed: int
+    env_step: int
+
+
+def payoff_of(selection: Evidence) -> NDArray[np.float64]:
+    """The payoff [rows, columns] that all of these runs played; rows are the actions of agent 0.
+
+    Raises:
+        AnalysisError: a run does not say its payoff, or they played several.
+    """
+    matrices: dict[str, str] = {}  # payoff as text -> one run that played it
+    payoff = np.empty((0, 0))
+    for run, config in selection.configs.items():
+        try:
+            payoff = np.array(setting(config, names.CONFIG, names.MAP, "payoff"), dtype=float)
+        except (ValueError, TypeError):
+            payoff = np.array(math.nan)
+        if payoff.ndim != 2 or not payoff.size:
+            raise AnalysisError(f"run {run} does not say its payoffs (config.map.payoff): --exclude {run}")
+        matrices.setdefault(str(payoff.tolist()), run)
+    if len(matrices) > 1:
+        one, other, *_ = matrices.values()
+        raise AnalysisError(f"runs {one} and {other} played different payoffs: leave one kind out with --exclude")
+    return payoff
+
+
+def joint_policy(
+    selection: Evidence, runs: pd.DataFrame, shape: tuple[int, ...], policy: str = names.DEPENDENT
+) -> JointPolicy | None:
+    """Of the first of these lines of a report, at its last row; None if that row holds no joint policy."""
+    first = runs.iloc[0]
+    lines = selection.frame[(selection.frame["run"] == first["run"])]
+    last = lines[lines[names.ENV_STEP] == first[names.ENV_STEP]].set_index("metric")["value"]
+    # Actions that only pad the smaller action space are never available, so the payoff's shape holds all there is.
+    cells = [[names.joint(policy, (i, j)) for j in range(shape[1])] for i in range(shape[0])]
+    if not any(cell in last.index for row in cells for cell in row):
+        return None
+    probabilities = np.array([[last.get(cell, math.nan) for cell in row] for row in cells], dtype=float)
+    return JointPolicy(probabilities, int(first[names.SEED]), int(first[names.ENV_STEP]))
+
+
+def outcome_table(final: Mapping[str, Sequence[float]], payoff: Sequence[Sequence[float]]) -> pd.DataFrame:
+    """Count the runs of each method by the final greedy return.
+
+    Args:
+        final: per method, the final return of each run in units of the payoff.
+        payoff: rows (agent 0) by columns (agent 1).
+
+    Returns:
+        One line per method: method, seeds, then how many of them ended at the largest payoff (optimum), at the
+        smallest (worse), elsewhere (suboptimal) or with NaN (nan), and the mean final return.
+    """
+    lines = []
+    for method, returns in final.items():
+        values = np.array(returns, dtype=float)
+        # Payoffs and returns pass through 32-bit floats on their way here.
+        optimum = np.isclose(values, np.max(payoff), rtol=1e-5, atol=1e-5)
+        worst = np.isclose(values, np.min(payoff), rtol=1e-5, atol=1e-5) & ~optimum
+        nan = np.isnan(values)
+        counts = [int(mask.sum()) for mask in (optimum, ~(optimum | worst | nan), worst, nan)]
+        lines.append([method, len(values), *counts, float(values.mean()) if len(values) else np.nan])
+    return pd.DataFrame(lines, columns=COLUMNS)
+
+
+def outcomes(found: Evidence) -> pd.DataFrame:
+    """The outcomes of all finished runs, map by map, with 95 % intervals (Wilson's) of the optimum's share.
+
+    The last row of a map is of the same networks before their first update, so it shows what chance is worth: the first
+    evaluation of every run that counts. A method without any run that counts has a row with no seeds.
+
+    Returns:
+        map, the columns of `outcome_table`, low and high (the interval's ends in percent), and not_whole (what is wrong
+        with the runs of a method).
+    """
+    tables = []
+    for map_ in sorted(found.all[names.MAP].unique()):
+        part = found.on(map_)
+        played = part.all[names.ALGO].unique()
+        flaws = {style.label(algo): words for (on, algo), words in found.flaws.items() if on == map_ and algo in played}
+        payoff = payoff_of(part).tolist() if len(part.report) else [[0.0]]
+        final = final_returns(part)
+        methods = {method: final.get(method, []) for method in [*final, *flaws]}
+        table = outcome_table({**methods, **untrained(part)}, payoff)
+        counts = zip(table["optimum"], table["seeds"], strict=True)
+        ends = [share_interval(k, n) if n else (np.nan, np.nan) for k, n in counts]
+        table[["low", "high"]] = 100 * np.array(ends).reshape(-1, 2)
+        told = [flaws.get(method, "") for method in table["method"]]
+        tables.append(table.assign(map=map_, not_whole=told)[[names.MAP, *COLUMNS, "low", "high", "not_whole"]])
+    return pd.concat(tables, ignore_index=True)
+
+
+def find_outcomes(runs: Runs, budget: str | None = None) -> Evidence:
+    """All runs of matrix games of a budget, beside those that the experiment `outcomes` plans.
+
+    Raises:
+        AnalysisError: there are none, or see `analysis.selection.find`.
+    """
+    report = runs.report[runs.report[names.ENV] == ENV]
+    found = of_kind(runs, report, (ENV, "outcomes"), budget=budget, backend=None)
+    return replace(found, experiment=Experiment.read("outcomes"))
+
+
+def write_outcomes(found: Evidence, out: Path) -> list[Path]:
+    """Write `outcomes` as CSV (counts) and Markdown (percentages, beside the paper's)."""
+    table = outcomes(found)
+    page = _page(table[table["seeds"] > 0]).to_markdown(index=False)
+    return save({out / "outcomes.csv": table, out / "outcomes.md": with_caption(page, found.caption(_CAPTION))})
+
+
+def untrained(selection: Evidence) -> dict[str, list[float]]:
+    """By the name of their row, the return of every run that counts at its evaluation before any update, if any has."""
+    lines = selection.frame[selection.frame["metric"] == names.score(names.INDEPENDENT, _SCORE)]
+    first = lines[lines[names.ENV_STEP] == 0].sort_values("run")["value"].tolist()
+    return {UNTRAINED: first} if first else {}
+
+
+def final_returns(selection: Evidence) -> dict[str, list[float]]:
+    """Per method, the return of every run that counts at its last evaluation."""
+    last = selection.report[["run", names.ENV_STEP]]
+    lines = selection.frame.merge(last, on=["run", names.ENV_STEP])
+    metrics = {names.score(policy, _SCORE): policy for policy in (names.INDEPENDENT, names.DEPENDENT)}
+    lines = lines[lines["metric"].isin(metrics)].sort_values(names.SEED)
+    final = {
+        style.label(str(algo), metrics[str(metric)]): group["value"].tolist()
+        for (algo, metric), group in lines.groupby([names.ALGO, "metric"])
+    }
+    return {method: final[method] for method in style.order(final)}
+
+
+def _page(table: pd.DataFrame) -> pd.DataFrame:
+    shares = table[["optimum", "suboptimal", "worse"]].div(table["seeds"], axis=0).mul(100).round().astype(int)
+    ours = shares["optimum"].astype(str) + [
+        f" [{low:.0f}, {high:.0f}]" for low, high in zip(table["low"], table["high"], strict=True)
+    ]
+    published = paper.outcomes()
+    return pd.DataFrame(
+        {
+            "map": table[names.MAP],
+            "method": table["method"],
+            "seeds": table["seeds"],
+            "optimum % [95 %]": ours,
+            "suboptimal %": shares["suboptimal"],
+            "worse %": shares["worse"],
+            "paper: optimum %": table["method"].map(published["optimum"]).map(_percent),
+            "paper: worse %": table["method"].map(published["worse"]).map(_percent),
+        }
+    )
+
+
+def _percent(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:.0f}"

@@ -1,0 +1,105 @@
+"""What a run says of itself in its W&B config, what it has to say to be used, and what `conf/` says of its budget."""
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from analysis.sources import whole
+from macpf import names
+from macpf.choices import CONF, canonical_budget
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: What tells which result a run is part of.
+IDENTITY = [names.ALGO, names.ENV, names.MAP, names.BACKEND, names.BUDGET, names.SEED]
+_INTERVAL = (names.CONFIG, names.BUDGET, "eval_interval")
+#: Positive whole numbers that every figure over env steps needs, by their place in the config.
+_COUNTS = [(names.TOTAL_ENV_STEPS,), _INTERVAL]
+
+
+def identity(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of `IDENTITY`; unknown names are empty and an unknown seed is -1, so that columns keep one type."""
+    texts = {key: "" if config.get(key) is None else str(config[key]) for key in IDENTITY}
+    return {**texts, names.SEED: integer(config, names.SEED)}
+
+
+def configuration_of(run: str) -> str:
+    """A run's key without its seed: runs of one method and map that differ in it differ in more than the seed."""
+    return run.rsplit("-s", 1)[0]
+
+
+def integer(config: Mapping[str, Any], key: str) -> int:
+    """A number that is never negative, -1 if the config does not say it."""
+    value = whole(config.get(key))
+    return -1 if value is None else value
+
+
+def parameters(config: Mapping[str, Any]) -> dict[str, int]:
+    """Trainable numbers of each module; empty if the config does not say them all."""
+    counts = config.get(names.PARAMETERS)
+    if not isinstance(counts, dict) or any(whole(count) is None for count in counts.values()):
+        return {}
+    return {str(module): int(count) for module, count in counts.items()}
+
+
+def setting(config: Any, *place: str) -> Any:
+    """What stands at a place in a config, None if there is nothing."""
+    for key in place:
+        config = config.get(key) if isinstance(config, dict) else None
+    return config
+
+
+def interval(config: Mapping[str, Any]) -> int:
+    """Env steps from one evaluation to the next."""
+    return int(setting(config, *_INTERVAL))
+
+
+def protocol(configs: Iterable[Mapping[str, Any]]) -> str:
+    """How policies were evaluated, as far as all settings agree."""
+    found = {(setting(config, *_INTERVAL[:2], "eval_episodes"), setting(config, *_INTERVAL)) for config in configs}
+    episodes, intervals = ({pair[k] for pair in found} for k in (0, 1))
+    text = "Greedy evaluation"
+    if len(episodes) == 1 and isinstance(count := episodes.pop(), int):
+        text += f", {count} episode{'' if count == 1 else 's'}"
+    if len(intervals) == 1 and (every := intervals.pop()):
+        text += f" every {every:,} env steps"
+    return text
+
+
+def lacking(config: Mapping[str, Any]) -> str:
+    """Why the numbers of a run with this config cannot be used, empty if they can."""
+    if names.RUN_KEY not in config:
+        return f"no run of this project: its config has no {names.RUN_KEY}"
+    known = {**identity(config), names.RUN_KEY: config[names.RUN_KEY] or ""}
+    missing = [key for key, value in known.items() if value in ("", -1)]
+    missing += [".".join(place) for place in _COUNTS if (whole(setting(config, *place)) or 0) <= 0]
+    return f"its config does not say {', '.join(missing)}, so its values are left out" if missing else ""
+
+
+@cache
+def _budgets(env: str) -> dict[str, dict[str, Any]]:
+    """The budgets of an environment, none if `conf/` does not know it."""
+    path = CONF / "env" / f"{env}.yaml"
+    return (yaml.safe_load(path.read_text()).get("budgets") or {}) if env and path.exists() else {}
+
+
+@cache
+def full_length(env: str, budget: str) -> int | None:
+    """Env steps that a budget promises in an environment, None if `conf/` does not know them."""
+    steps = _budgets(env).get(budget, {}).get("env_steps")
+    return None if steps is None else int(steps)
+
+
+@cache
+def canonical(env: str, budget: str) -> str:
+    """The name under which runs of a budget are kept: another budget's, if that has the same numbers here."""
+    budgets = _budgets(env)
+    return canonical_budget(budgets, {"name": budget, **budgets[budget]}) if budget in budgets else budget
+
+
+def of_budget(report: "pd.DataFrame", budget: str) -> "pd.Series[bool]":
+    """Which runs of a report a budget's name means, in whatever environment they are of."""
+    return report[names.BUDGET] == report[names.ENV].map(lambda env: canonical(env, budget))
