@@ -17,9 +17,9 @@ def write_table(found: Evidence, out: Path, published: pd.DataFrame | None = Non
     name = found.experiment.name
     frame = cells(found, paper.table(name) if published is None else published)
     caption = found.caption(f"Mean ± standard deviation over seeds of the mean of the last {LAST} evaluations")
-    latex = _page(frame, found, r"\textbf{{{}}}").rename(index=_escaped).to_latex(caption=_escaped(caption))
+    latex = _latex(_page(frame, found, r"\textbf{{{}}}"), caption)
     markdown = with_caption(_page(frame, found, "**{}**").to_markdown(), caption)
-    contents: dict[str, pd.DataFrame | str] = {"csv": frame, "md": markdown, "tex": latex.replace("±", r"$\pm$")}
+    contents: dict[str, pd.DataFrame | str] = {"csv": frame, "md": markdown, "tex": latex}
     return save({out / f"{name}.{suffix}": content for suffix, content in contents.items()})
 
 
@@ -78,5 +78,14 @@ def _page(frame: pd.DataFrame, found: Evidence, strong: str) -> pd.DataFrame:
     return page[style.order(page.columns)].rename_axis(None, axis=1)
 
 
-def _escaped(text: str) -> str:
-    return text.replace("_", r"\_").replace("±", r"$\pm$")
+def _latex(page: pd.DataFrame, caption: str) -> str:
+    """The page as a table of LaTeX; pandas' own way loads a template engine."""
+    rows = [["", *page.columns], [str(page.index.name), *[""] * len(page.columns)]]
+    cells_ = [[str(map_).replace("_", r"\_"), *line] for map_, line in zip(page.index, page.to_numpy(), strict=True)]
+    head, body = ([" & ".join(row) + r" \\" for row in part] for part in (rows, cells_))
+    lines = [
+        *(r"\begin{table}", r"\caption{" + caption.replace("_", r"\_") + "}"),
+        *(r"\begin{tabular}{" + "l" * len(rows[0]) + "}", r"\toprule", *head, r"\midrule", *body),
+        *(r"\bottomrule", r"\end{tabular}", r"\end{table}", ""),
+    ]
+    return "\n".join(lines).replace("±", r"$\pm$")

@@ -118,9 +118,29 @@ class Evidence:
     # --- numbers ---------------------------------------------------------------------------------------------------
 
     @cached_property
-    def _by_run(self) -> dict[Any, pd.DataFrame]:
-        """The evaluations of each run that has some."""
-        return dict(iter(self.frame[self.frame["metric"].str.startswith("eval/")].groupby("run", observed=True)))
+    def _cells(self) -> dict[tuple[str, str], list[str]]:
+        """The runs of each map and algorithm."""
+        found: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for run, map_, algo in zip(*(self.report[key] for key in ("run", names.MAP, names.ALGO)), strict=True):
+            found[map_, algo].append(run)
+        return found
+
+    @cached_property
+    def _of_metric(self) -> dict[str, dict[str, pd.DataFrame]]:
+        """Of each metric that was asked for, its lines in each run, by env step; `_lines` fills it."""
+        return {}
+
+    def _lines(self, run: str, policy: str) -> pd.DataFrame | None:
+        """The scores of one policy in a run, None without; `independent` is whichever policy it puts first."""
+        metric = names.score(_policy(self.configs.get(run, {}), policy), self.score)
+        if metric not in self._of_metric:
+            lines = self.frame.loc[self.frame["metric"] == metric, ["run", names.ENV_STEP, "metric", "value"]]
+            codes, runs = pd.factorize(lines["run"])
+            lines = lines.iloc[np.lexsort((lines[names.ENV_STEP], codes))]
+            ends = np.cumsum(np.bincount(codes))
+            parts = zip(runs, [0, *ends], ends, strict=False)
+            self._of_metric[metric] = {run: lines.iloc[start:end] for run, start, end in parts}
+        return self._of_metric[metric].get(run)
 
     def on_grid(self, lines: pd.DataFrame) -> pd.DataFrame:
         """Lines at multiples of their run's evaluation interval, each metric once.
@@ -132,11 +152,9 @@ class Evidence:
         return lines.assign(**{names.ENV_STEP: steps}).drop_duplicates(["run", "metric", names.ENV_STEP], keep="last")
 
     def lines(self, map: str, algo: str, policy: str = names.INDEPENDENT) -> pd.DataFrame:
-        """The scores of one policy in the runs of a cell; `independent` is whichever policy a run puts first."""
-        runs = self.report["run"][(self.report[names.MAP] == map) & (self.report[names.ALGO] == algo)]
-        metric = {run: names.score(_policy(self.configs.get(run, {}), policy), self.score) for run in runs}
-        own = pd.concat([self.frame.iloc[:0], *(self._by_run[run] for run in runs if run in self._by_run)])
-        return own[own["metric"] == own["run"].map(metric)]
+        """The scores of one policy in the runs of a cell: run, env_step, metric, value."""
+        parts = [self._lines(run, policy) for run in self._cells.get((map, algo), [])]
+        return pd.concat([self.frame.loc[[], ["run", names.ENV_STEP, "metric", "value"]], *parts])
 
     def scores(self, map: str, algo: str, policy: str = names.INDEPENDENT) -> pd.DataFrame:
         """Scores of one cell: a column for each run, a row for each multiple of the evaluation interval."""
@@ -145,8 +163,8 @@ class Evidence:
 
     def final(self, map: str, algo: str, policy: str = names.INDEPENDENT) -> pd.Series[float]:
         """The final value of each run of a cell: the mean of its last five evaluations."""
-        lines = self.lines(map, algo, policy).sort_values(names.ENV_STEP)
-        values = {run: group["value"].tail(LAST).mean() for run, group in lines.groupby("run", observed=True)}
+        parts = {run: self._lines(run, policy) for run in self._cells.get((map, algo), [])}
+        values = {run: lines["value"].tail(LAST).mean() for run, lines in parts.items() if lines is not None}
         return pd.Series(values, dtype="float64")
 
     @property
@@ -168,7 +186,8 @@ class Evidence:
     @cached_property
     def missing(self) -> frozenset[Place]:
         """Those of them that are not finished, or have no score."""
-        done = self.report[(self.report["state"] == FINISHED) & self.report["run"].isin(list(self._by_run))]
+        scored = self.frame["run"][self.frame["metric"].str.startswith("eval/")].unique()
+        done = self.report[(self.report["state"] == FINISHED) & self.report["run"].isin(scored)]
         return self.planned - set(places(done))
 
     @cached_property

@@ -10,7 +10,6 @@ from analysis import AnalysisError
 from analysis.sources import Provenance, Reference, Segment, ending, owner_of, tidy_rows, whole
 from macpf import names
 from macpf.records.wandb_file import WandbFile, read_wandb_file
-from macpf.records.wandb_log import digest_of
 
 #: How a process ends that was asked to stop (SIGINT, SIGTERM) and put its things in order first.
 _STOPPED_IN_ORDER = (0, 128 + 2, 128 + 15)
@@ -48,7 +47,7 @@ class LocalSource:
         return self.root / ".analysis-cache"
 
     def references(self) -> list[Reference]:
-        """One reference per ``.wandb`` file, its fingerprint that of its content; and one per closed folder."""
+        """One reference per ``.wandb`` file, which changes when the file does; and one per closed folder."""
         closed: list[OSError] = []
         found = [self._reference(path) for path in self._files(closed)]
         return sorted([*found, *map(self._closed, closed)], key=lambda reference: reference.name)
@@ -64,7 +63,9 @@ class LocalSource:
 
     def _reference(self, path: Path) -> Reference:
         try:
-            fingerprint = digest_of(path)
+            stat = path.stat()
+            # The time of the last change of any kind, which nobody can set.
+            fingerprint = f"{stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
         except OSError:  # reading it will say why
             fingerprint = None
         return Reference(path.relative_to(self.root).as_posix(), fingerprint, lambda: _read_segment(path))

@@ -1,6 +1,5 @@
 """Load all runs into one tidy frame: stitch the attempts at each run, and say how complete each run is."""
 
-import functools
 import math
 import re
 from collections import defaultdict
@@ -14,23 +13,25 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from analysis import AnalysisError
 from analysis.cache import read_through
 from analysis.local_source import LocalSource
 from analysis.run_facts import IDENTITY, configuration_of, identity, integer, lacking
 from analysis.server_source import PREFIX, ServerSource
-from analysis.sources import Segment, Source
+from analysis.sources import Reference, Segment, Source
 from macpf import names
 from macpf.choices import CONF
-from macpf.records.ledger import missing
-from macpf.records.owner import SHOWN
+from macpf.records.numbering import SHOWN, missing
 
 FINISHED, INCOMPLETE, SHORT, CRASHED, NO_DATA = "finished", "incomplete", "short", "crashed", "no data"
 DIVERGED, UNTRAINED = "diverged", "untrained"
 #: Runs that are not whole, but whose numbers mean something to those who ask for them.
 _PARTIAL = (INCOMPLETE, SHORT, CRASHED)
 
+#: Metrics that say how complete a run is.
+_COUNTS = (names.EVALUATION, names.EVALUATION_AFTER, names.UPDATES)
 FRAME_COLUMNS = ["run", *IDENTITY, names.ENV_STEP, "metric", "value"]
 REPORT_COLUMNS = [
     *("run", *IDENTITY, names.ENV_STEP, "total", "found", "expected", "attempts", "gaps", "lost_bytes", "nan"),
@@ -127,9 +128,17 @@ def load_runs(source: Source | Path | str, metrics: str = "") -> Runs:
     if isinstance(source, Path | str):
         text = str(source)
         source = ServerSource(text.removeprefix(PREFIX)) if text.startswith(PREFIX) else _on_disk(Path(source))
-    read = functools.partial(read_through, directory=source.cache_dir)
-    with ThreadPoolExecutor(source.readers) as pool:
-        attempts = _by_run(pool.map(read, source.references()))
+
+    def read(reference: Reference) -> Segment:
+        segment = read_through(reference, source.cache_dir)
+        return replace(segment, values=_needed(segment.values, metrics)) if metrics else segment
+
+    references = source.references()
+    if source.readers == 1:
+        attempts = _by_run(map(read, references))
+    else:
+        with ThreadPoolExecutor(source.readers) as pool:
+            attempts = _by_run(pool.map(read, references))
     if not attempts:
         raise AnalysisError(
             f"no runs in {source.place}: make some with `make demo` or `python run.py -m +experiment=figure4`, "
@@ -151,9 +160,25 @@ def load_runs(source: Source | Path | str, metrics: str = "") -> Runs:
     return Runs(_frame(parts, report), report, configs, left_out)
 
 
+def _metrics(values: pa.Table) -> tuple[NDArray[np.int32], list[str]]:
+    """The number of each line's metric, and the metrics."""
+    column = values["metric"].unify_dictionaries().combine_chunks()
+    return column.indices.to_numpy(), column.dictionary.to_pylist()
+
+
+def _needed(values: pa.Table, metrics: str) -> pa.Table:
+    """Only the lines of metrics that begin so, and those that say how complete a run is."""
+    codes, known = _metrics(values)
+    wanted = np.array([metric.startswith(metrics) or metric in _COUNTS for metric in known], dtype=bool)
+    first = np.diff(values["row"].to_numpy(), prepend=-1) != 0
+    return values.filter(pa.array(wanted[codes] | first | ~np.isfinite(values["value"].to_numpy())))
+
+
 def _starting(values: pa.Table, metrics: str) -> pa.Table:
     """Only the lines of metrics that begin so."""
-    return values.filter(pc.starts_with(values["metric"].cast(pa.string()), metrics)) if metrics else values
+    codes, known = _metrics(values)
+    wanted = np.array([metric.startswith(metrics) for metric in known], dtype=bool)
+    return values if wanted.all() else values.filter(pa.array(wanted[codes]))
 
 
 def _on_disk(path: Path) -> Source:
@@ -255,12 +280,13 @@ def _remarks(report: pd.DataFrame) -> list[str]:
 def _completeness(attempts: list[Segment], values: pa.Table, config: dict[str, Any]) -> dict[str, Any]:
     last = int(values[names.ENV_STEP][-1].as_py()) if len(values) else -1
     total, expected = integer(config, names.TOTAL_ENV_STEPS), integer(config, names.EVALUATIONS)
-    numbers, before = (_of(values, metric) for metric in (names.EVALUATION, names.EVALUATION_AFTER))
+    codes, known = _metrics(values)
+    logged = values["value"].to_numpy()
+    numbers, before, updates = (_counts(logged[codes == known.index(m)] if m in known else []) for m in _COUNTS)
     found = len(numbers) if expected > 0 else len(pc.unique(values[names.ENV_STEP]))
     lost = missing(zip(numbers, before, strict=False), expected) if expected > 0 else 0
     gaps = [gap for segment in attempts for gap in segment.provenance.gaps]
-    nan = int((~np.isfinite(values["value"].to_numpy())).sum())
-    updates = _of(values, names.UPDATES)
+    nan = int((~np.isfinite(logged)).sum())
     end = next((segment.end for segment in reversed(attempts) if segment.end), "")
     reached = end or (numbers[-1] == expected - 1 if numbers else 0 < total <= last)
     if last < 0:
@@ -290,7 +316,6 @@ def _completeness(attempts: list[Segment], values: pa.Table, config: dict[str, A
     }
 
 
-def _of(values: pa.Table, metric: str) -> list[int]:
+def _counts(values: Iterable[float]) -> list[int]:
     """The numbers of a metric that counts something, in the order of env steps."""
-    counted = values.filter(pc.equal(values["metric"].cast(pa.string()), metric))["value"]
-    return [int(value) for value in counted.to_pylist() if math.isfinite(value)]
+    return [int(value) for value in values if math.isfinite(value)]

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from macpf import names
 from macpf.records.framing import Gap
-from macpf.records.owner import SHOWN
+from macpf.records.numbering import SHOWN
 
 #: Env steps from here on are no whole numbers any more, and nobody's.
 _LARGEST = 2.0**53

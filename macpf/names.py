@@ -37,7 +37,7 @@ ALGO, ENV, MAP, BACKEND, BUDGET, SEED = "algo", "env", "map", "backend", "budget
 RUN_KEY = "run_key"
 #: Drawn when the run was first begun: the same for all its attempts, another one where somebody else ran the same key.
 ORIGIN = "origin"
-#: How many rows a whole run has, see ``macpf.records.ledger.missing``.
+#: How many rows a whole run has, see ``macpf.records.numbering.missing``.
 EVALUATIONS = "evaluations"
 #: What the environment calls its score; what figures call each policy that is evaluated; of what this is a variant.
 SCORE, LABELS, FAMILY = "score", "labels", "family"

@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.run_facts import parameters
 from analysis.runs import CRASHED, NO_DATA, Runs, short_commits
 from macpf import names
-from macpf.records.owner import SHOWN
+from macpf.records.numbering import SHOWN
 from macpf.records.standing import FAILED, INTERRUPTED, RUNNING, STALE, begun, key_of
 
 #: What every run says of itself, so that anything else in its configuration is a version of what it was played with.

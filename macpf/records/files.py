@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from pydantic import BaseModel, ValidationError
+if TYPE_CHECKING:
+    from pydantic import BaseModel, ValidationError
 
-Record = TypeVar("Record", bound=BaseModel)
+Record = TypeVar("Record", bound="BaseModel")
 
 
 class Damaged(Exception):
@@ -57,6 +58,8 @@ def read_record(path: Path, type_: type[Record], remedy: str) -> Record:
         FileNotFoundError: there is none.
         Damaged: it cannot be read, is no JSON, or its values are not of the record's types.
     """
+    from pydantic import ValidationError  # slow to load, and whoever writes files needs none of it
+
     try:
         return type_.model_validate_json(path.read_bytes())
     except FileNotFoundError:

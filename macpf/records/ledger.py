@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from macpf.records.files import Damaged, complaint, write_atomically
+from macpf.records.numbering import missing
 from macpf.records.owner import Owner
 
 NAME = "ledger.jsonl"
@@ -122,20 +123,6 @@ class End(BaseModel):
 _LINE: TypeAdapter[Manifest | Attempt | Evaluation | End] = TypeAdapter(
     Annotated[Manifest | Attempt | Evaluation | End, Field(discriminator="kind")]
 )
-
-
-def missing(rows: Iterable[tuple[int, int]], evaluations: int) -> int:
-    """How many evaluations are missing: every row names the one before it, so a lost one leaves a hole.
-
-    Args:
-        rows: number and predecessor of each row that is there, in any order.
-        evaluations: how many a whole run has; due ones that a round of episodes passed over are not missing.
-    """
-    lost, reached = 0, -1
-    for number, after in sorted(rows):
-        lost += max(after - reached, 0)
-        reached = number
-    return lost + max(evaluations - 1 - reached, 0)
 
 
 @dataclass

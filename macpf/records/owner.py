@@ -9,8 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from macpf.records.files import Damaged
 
-#: Letters of an origin that are shown to people and stand in the W&B id.
-SHOWN = 8
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 
 

@@ -10,7 +10,7 @@ import pytest
 import wandb
 
 from macpf import names
-from macpf.records.owner import SHOWN
+from macpf.records.numbering import SHOWN
 from macpf.records.wandb_file import read_wandb_file
 from tests.analysis.synthetic import ORIGIN, numbered
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from macpf.records.files import Damaged
-from macpf.records.ledger import Attempt, End, Evaluation, Ledger, Manifest, missing
+from macpf.records.ledger import Attempt, End, Evaluation, Ledger, Manifest
+from macpf.records.numbering import missing
 from macpf.records.owner import Owner
 
 KEY = "qmix-matrix_game-p0_12-ab12cd34-s0"
