@@ -252,13 +252,13 @@ def _publish(options: argparse.Namespace) -> None:
 
 
 def _figures(options: argparse.Namespace) -> None:
-    from analysis.archive import Manifest, studies
+    from analysis.archive import Manifest, has_whole_runs, studies
 
     found = studies(options.results)
     if not found:
         raise AnalysisError(f"no published study in {options.results}: see docs/results.md")
     for study in found:
-        if not load_runs(study).report["counts"].any():
+        if not has_whole_runs(study):
             print(f"{study}: none of its runs is whole yet, so there is nothing to draw")
             continue
         for command in Manifest.read(study).draw:

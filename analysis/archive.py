@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import yaml
 from pyarrow import parquet
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -141,7 +143,7 @@ def publish(runs: Runs, study: Path) -> Published:
         tables.append(_table(entry["run"], values))
     table = pd.DataFrame([*(before[run] for run in kept), *lines])
     if lines:
-        stays = old_values.filter(pa.compute.is_in(old_values["run"], pa.array(list(kept), pa.string())))
+        stays = old_values.filter(pc.is_in(old_values["run"], pa.array(list(kept), pa.string())))
         _write(study, table.sort_values("run"), pa.concat_tables([stays, *tables]))
     return Published(**counts, report=table)
 
@@ -220,8 +222,14 @@ def _read(study: Path) -> tuple[pd.DataFrame, pa.Table]:
 
 
 def _sorted(values: pa.Table, by: list[str]) -> pa.Table:
-    frame = values.to_pandas().astype({"metric": str}).sort_values(by, kind="stable")
-    return pa.Table.from_pandas(frame, schema=_VALUES, preserve_index=False)
+    columns = pa.table({key: values[key].cast(pa.string()) if key == "metric" else values[key] for key in by})
+    order = pc.sort_indices(columns, [(key, "ascending") for key in by])  # which is stable
+    return values.cast(_VALUES).take(order).combine_chunks()
+
+
+def has_whole_runs(study: Path) -> bool:
+    """Whether a run of an archive is whole, so that there is something to draw."""
+    return FINISHED in parquet.read_table(study / RUNS, columns=["state"])["state"].to_pylist()
 
 
 def studies(root: Path) -> list[Path]:
@@ -256,9 +264,10 @@ class ArchiveSource:
         found = []
         for study in studies(self.root):
             runs, values = _read(study)
-            of_run = {run: part.drop(columns="run") for run, part in values.to_pandas().groupby("run", observed=True)}
+            owners = values["run"].to_numpy(zero_copy_only=False)
             for line in runs.to_dict("records"):
-                found.append(_reference(study, line, pa.Table.from_pandas(of_run[line["run"]], schema=VALUES)))
+                start, end = (int(np.searchsorted(owners, line["run"], side)) for side in ("left", "right"))
+                found.append(_reference(study, line, values.slice(start, end - start).select(VALUES.names)))
         return found
 
 

@@ -34,12 +34,12 @@ from analysis.bootstrap import (
 )
 from analysis.evidence import LAST, Evidence
 from analysis.paper import DATA
-from analysis.run_facts import configuration_of, setting
+from analysis.run_facts import setting
 from analysis.saving import save, with_caption
 from macpf import names
 
 #: The method that all others are compared with.
-OURS = "MACPF"
+OURS = style.label(style.MACPF)
 STATISTICS: dict[str, Statistic] = {"IQM": iqm, "mean": mean, "median": median, "optimality gap": optimality_gap}
 IMPROVEMENT = f"P({OURS} better)"
 _WIN_RATE = "win_rate"
@@ -142,7 +142,7 @@ def refuse_other_rules(configs: Mapping[str, Mapping[str, Any]]) -> None:
         if rules not in (None, _RULES):
             raise AnalysisError(
                 f"{run} was made with env.rules={rules}, whose returns have no bounds to put them on one scale: "
-                f"--exclude {configuration_of(run)}"
+                f"--exclude {names.configuration(run)}"
             )
 
 

@@ -14,7 +14,7 @@ import yaml
 
 from analysis import AnalysisError
 from analysis.evidence import Evidence, Experiment
-from analysis.run_facts import configuration_of, setting
+from analysis.run_facts import setting
 from analysis.runs import Runs
 from analysis.selection import find
 from macpf import names
@@ -48,7 +48,7 @@ def apart(runs: Runs) -> Runs:
     """
     report = runs.report.copy()
     of_run = {run: settings(runs.configs.get(run, {})) for run in report["run"]}
-    hashes = report["run"].map(lambda run: configuration_of(run).rsplit("-", 1)[-1])
+    hashes = report["run"].map(lambda run: names.configuration(run).rsplit("-", 1)[-1])
     called: dict[str, str] = {}
     for (_, algo), group in report.assign(kind=hashes).groupby([names.ENV, names.ALGO]):
         if group.groupby(names.MAP)["kind"].nunique().max() < 2:

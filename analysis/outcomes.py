@@ -17,8 +17,9 @@ from analysis.runs import Runs
 from analysis.saving import save, with_caption
 from analysis.selection import of_kind
 from macpf import names
+from macpf.choices import sweep_params
 
-ENV = "matrix_game"
+ENV = sweep_params("figure4")["env"]
 #: What the row of networks before their first update is called.
 UNTRAINED = "untrained networks"
 COLUMNS = ["method", "seeds", "optimum", "suboptimal", "worse", "nan", "mean final return"]

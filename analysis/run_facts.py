@@ -4,11 +4,9 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from analysis.sources import whole
 from macpf import names
-from macpf.choices import CONF, canonical_budget
+from macpf.choices import CONF, canonical_budget, read
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,11 +22,6 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
     """The keys of `IDENTITY`; unknown names are empty and an unknown seed is -1, so that columns keep one type."""
     texts = {key: "" if config.get(key) is None else str(config[key]) for key in IDENTITY}
     return {**texts, names.SEED: integer(config, names.SEED)}
-
-
-def configuration_of(run: str) -> str:
-    """A run's key without its seed: runs of one method and map that differ in it differ in more than the seed."""
-    return run.rsplit("-s", 1)[0]
 
 
 def integer(config: Mapping[str, Any], key: str) -> int:
@@ -83,7 +76,7 @@ def lacking(config: Mapping[str, Any]) -> str:
 def _budgets(env: str) -> dict[str, dict[str, Any]]:
     """The budgets of an environment, none if `conf/` does not know it."""
     path = CONF / "env" / f"{env}.yaml"
-    return (yaml.safe_load(path.read_text()).get("budgets") or {}) if env and path.exists() else {}
+    return (read(path).get("budgets") or {}) if env and path.exists() else {}
 
 
 @cache

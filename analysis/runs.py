@@ -1,6 +1,5 @@
 """Load all runs into one tidy frame: stitch the attempts at each run, and say how complete each run is."""
 
-import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from analysis import AnalysisError
 from analysis.cache import read_through
 from analysis.local_source import LocalSource
-from analysis.run_facts import IDENTITY, configuration_of, identity, integer, lacking
+from analysis.run_facts import IDENTITY, identity, integer, lacking
 from analysis.server_source import PREFIX, ServerSource
 from analysis.sources import Reference, Segment, Source
 from macpf import names
@@ -268,7 +267,7 @@ def _remarks(report: pd.DataFrame) -> list[str]:
             notes[line].append(f"one of several origins of {report['run'].iloc[line].partition('@')[0]}")
     alike = [key for key in IDENTITY if key != names.SEED]
     for _, group in logged.groupby(alike):
-        configurations = group["run"].map(configuration_of)
+        configurations = group["run"].map(names.configuration)
         if configurations.nunique() > 1:
             for line in group.index:
                 notes[line].append(
@@ -282,7 +281,8 @@ def _completeness(attempts: list[Segment], values: pa.Table, config: dict[str, A
     total, expected = integer(config, names.TOTAL_ENV_STEPS), integer(config, names.EVALUATIONS)
     codes, known = _metrics(values)
     logged = values["value"].to_numpy()
-    numbers, before, updates = (_counts(logged[codes == known.index(m)] if m in known else []) for m in _COUNTS)
+    counted = (logged[codes == known.index(metric)] if metric in known else logged[:0] for metric in _COUNTS)
+    numbers, before, updates = (counts[np.isfinite(counts)].astype(np.int64).tolist() for counts in counted)
     found = len(numbers) if expected > 0 else len(pc.unique(values[names.ENV_STEP]))
     lost = missing(zip(numbers, before, strict=False), expected) if expected > 0 else 0
     gaps = [gap for segment in attempts for gap in segment.provenance.gaps]
@@ -314,8 +314,3 @@ def _completeness(attempts: list[Segment], values: pa.Table, config: dict[str, A
         "commit": " ".join(commits),
         "origin": max((segment.origin for segment in attempts), key=len),
     }
-
-
-def _counts(values: Iterable[float]) -> list[int]:
-    """The numbers of a metric that counts something, in the order of env steps."""
-    return [int(value) for value in values if math.isfinite(value)]

@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis import AnalysisError
 from analysis.evidence import Evidence, Experiment, describe
-from analysis.run_facts import canonical, configuration_of, setting
+from analysis.run_facts import canonical, setting
 from analysis.runs import DIVERGED, NO_DATA, UNTRAINED, Runs
 from macpf import names
 from macpf.choices import sweep_params
@@ -164,13 +164,13 @@ def refuse_mixtures(report: pd.DataFrame, configs: Mapping[str, Mapping[str, Any
         for run in on_map["run"]:
             games.setdefault(_game(configs[run]), run)
         if len(games) > 1:
-            one, other, *_ = map(configuration_of, games.values())
+            one, other, *_ = map(names.configuration, games.values())
             raise AnalysisError(
                 f"on {map_}, {one} and {other} played different games (config.env.make): leave one kind out, "
                 f"e.g. --exclude {one}"
             )
         for algo, group in on_map.groupby(names.ALGO):
-            configurations = sorted(set(map(configuration_of, group["run"])))
+            configurations = sorted(set(map(names.configuration, group["run"])))
             if len(configurations) > 1:
                 raise AnalysisError(
                     f"{algo} on {map_} was run in {len(configurations)} configurations: {', '.join(configurations)}; "

@@ -7,7 +7,7 @@ from itertools import cycle
 from typing import Any
 
 from macpf import names
-from macpf.suite import CONF
+from macpf.choices import CONF, read
 
 #: matplotlib's settings for every figure; font type 42 keeps text as text in the PDF.
 RC: dict[Any, Any] = {
@@ -37,9 +37,6 @@ SMALLEST = 7.0
 #: Every algorithm whose name starts so is a variant of MACPF and has a dependent policy.
 MACPF = "macpf"
 INK, FAINT = "#1a1a1a", "#6b6b6b"
-
-
-_ALGORITHMS = CONF / "algo"
 
 
 @dataclass(frozen=True)
@@ -75,18 +72,15 @@ _SPARE = [
 
 @cache
 def label(algo: str, policy: str = names.INDEPENDENT) -> str:
-    """What a method is called: as in the paper, ``_DEP`` for the dependent policy, a variant of ours in brackets.
-
-    A variant of MACPF always says that it is one: ``MACPF_CONTROL``, ``MACPF_DEP (tempered)``.
-    """
+    """What a method is called, as its file in conf/ says: ``MACPF_DEP (tempered)``; others by their names."""
     algo, _, settings = algo.partition("|")  # `analysis.differences`
     if settings:
         return f"{label(algo, policy)} ({settings})"
-    base, _, variant = algo.partition("_")
-    if algo.upper() in _LINES or not (_ALGORITHMS / f"{base}.yaml").exists():
-        base, variant = algo, ""  # ow_qmix is no variant of anything
-    dependent = "_DEP" if policy == names.DEPENDENT else ""
-    return base.upper() + dependent + (f" ({variant})" if variant else "")
+    path = CONF / "algo" / f"{algo}.yaml"
+    labels = (read(path).get("labels") or {}) if path.exists() else {}
+    independent = str(labels.get(names.INDEPENDENT) or algo.upper())
+    other = independent if policy == names.INDEPENDENT else f"{independent}_DEP"
+    return str(labels.get(policy) or other)
 
 
 def _base(text: str) -> str:

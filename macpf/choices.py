@@ -15,6 +15,11 @@ def choices(group: str) -> list[str]:
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
+def read(path: Path) -> Any:
+    """The plain values of a YAML file, as they stand in it."""
+    return yaml.load(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
 def sweep_params(name: str) -> dict[str, str]:
     """What the sweep of `conf/experiment/<name>.yaml` varies: lists with commas, as one would type them.
 
@@ -23,7 +28,7 @@ def sweep_params(name: str) -> dict[str, str]:
     """
     path = CONF / "experiment" / f"{name}.yaml"
     try:
-        params = yaml.safe_load(path.read_text())["hydra"]["sweeper"]["params"]
+        params = read(path)["hydra"]["sweeper"]["params"]
         return {str(key): str(value) for key, value in params.items()}
     except (yaml.YAMLError, KeyError, TypeError, AttributeError):
         from macpf import yaml_files  # which says what is wrong with it

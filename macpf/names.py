@@ -59,6 +59,11 @@ END, WHY = "end", "why"
 DONE = "done"
 
 
+def configuration(run_key: str) -> str:
+    """A run's key without its seed: one group holds all seeds of a configuration."""
+    return run_key.rsplit("-s", 1)[0]
+
+
 def score(policy: str, name: str) -> str:
     """Metric name of a greedy policy's mean score, e.g. ``eval/independent/return``."""
     return f"eval/{policy}/{name}"

@@ -41,9 +41,9 @@ def possible(of_paper: Cells, random: np.random.Generator, draws: int) -> Cells:
     return Cells(of_paper.maps, of_paper.methods, mean, std, of_paper.seeds)
 
 
-def alike(of_paper: Cells, method: str = "MACPF") -> Cells:
-    """The same table, but all methods are as good as one."""
-    k = of_paper.methods.index(method)
+def alike(of_paper: Cells, method: str | None = None) -> Cells:
+    """The same table, but all methods are as good as one; None for the first, which is ours."""
+    k = of_paper.methods.index(method) if method else 0
     mean, std = (np.repeat(part[..., k : k + 1], len(of_paper.methods), -1) for part in (of_paper.mean, of_paper.std))
     return Cells(of_paper.maps, of_paper.methods, mean, std, of_paper.seeds)
 

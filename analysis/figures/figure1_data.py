@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from analysis import AnalysisError
 from analysis.evidence import Evidence
 from macpf import names
+from macpf.choices import sweep_params
 
-ENV = "multigoal"
+ENV = sweep_params("figure1")["env"]
 #: In the order of the paper's panels; the policy is the one that plays while training.
 PANELS = {
     "central": ("(a) centralised control", "CENTRAL"),

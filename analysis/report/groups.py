@@ -8,12 +8,14 @@ from analysis.evidence import SMOKE
 from analysis.run_facts import full_length
 from analysis.runs import NO_DATA, Runs
 from macpf import names
+from macpf.choices import sweep_params
 
 #: Beginnings of the metrics of training that the page shows: losses, temperatures and gradient norms.
 TRAINING = ("train/loss/", "train/alpha", "train/gradient_norm/")
 _KEYS = [names.ENV, names.BUDGET, "total", names.BACKEND]
 #: What the page shows first.
-_ENVS, _BUDGETS = ("smac", "mpe", "matrix_game"), ("paper", "laptop", SMOKE)
+_ENVS = [sweep_params(experiment)["env"] for experiment in ("table2", "table1", "figure4")]
+_BUDGETS = ["paper", "laptop", SMOKE]
 
 
 @dataclass(frozen=True)
@@ -77,5 +79,5 @@ def groups(runs: Runs) -> list[Group]:
     return sorted(parted, key=lambda g: (_place(g.env, _ENVS), _place(g.budget, _BUDGETS), -g.total, g.backend))
 
 
-def _place(name: str, order: tuple[str, ...]) -> tuple[int, str]:
+def _place(name: str, order: list[str]) -> tuple[int, str]:
     return (order.index(name) if name in order else len(order), name)

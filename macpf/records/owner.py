@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from macpf.records.files import Damaged
+from macpf.records.numbering import SHOWN
 
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 

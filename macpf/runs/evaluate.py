@@ -257,7 +257,7 @@ def _log(evaluation: Evaluation, episodes: pd.DataFrame, summary: dict[str, Any]
             entity=tracking.entity,
             id=run_id,
             name=f"{evaluation.about.key}-{evaluation.folder.name}",
-            group=evaluation.about.key.rpartition("-s")[0],
+            group=names.configuration(evaluation.about.key),
             job_type="evaluate",
             config={names.EVALUATED: facts},
             settings=wandb.Settings(console="off", silent=True, x_disable_stats=True, x_save_requirements=False),

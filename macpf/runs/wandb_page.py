@@ -37,11 +37,6 @@ def name_of(manifest: Manifest) -> str:
     return f"{manifest.algo} {manifest.map} seed={manifest.seed}"
 
 
-def group_of(manifest: Manifest) -> str:
-    """One group holds all seeds of a configuration: ``<algo>-<env>-<map>-<config hash>``."""
-    return manifest.key.rpartition("-s")[0]
-
-
 def tags_of(manifest: Manifest, more: tuple[str, ...] = ()) -> list[str]:
     """By what one would look for a run; names too long for a tag are cut."""
     profile = (manifest.config.get("profile") or {}).get("name")
@@ -58,7 +53,7 @@ def shown(ledger: Ledger, attempt: int, settings: TrackingSettings) -> dict[str,
         "entity": settings.entity,
         "id": manifest.owner.wandb_id,
         "name": settings.name or name_of(manifest),
-        "group": settings.group or group_of(manifest),
+        "group": settings.group or names.configuration(manifest.key),
         "job_type": "train",
         "tags": tags_of(manifest, settings.tags),
         "notes": settings.notes,
