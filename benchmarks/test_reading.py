@@ -1,6 +1,6 @@
 """Reading 600 runs of SMAC at the paper's budget: the first time, and from the cache. In CPU seconds.
 
-A run of 2M steps that is evaluated every 10k of them logs 201 rows of 27 metrics, as MACPF's runs do. Needs 250 MB of
+A run of 2M steps that is evaluated every 10k of them logs 201 rows of 29 numbers, as MACPF's runs do. Needs 250 MB of
 disk; writing the logs takes a few minutes and is not timed.
 """
 

@@ -173,7 +173,7 @@ def test_a_log_replaced_by_another_of_its_size_and_time_is_read_again(tmp_path, 
     one, other = (write_run(tmp_path / name, [make_row(0, 1.0), make_row(300, x)]) for name, x in (("a", 5), ("b", 6)))
     before, content = one.stat(), one.read_bytes()
     assert _returns(load_runs(tmp_path / "a").frame, "qmix-matrix_game-p4_12-ab12cd34-s0")[300] == 5
-    # A cached log is known by its content alone, so a copy of the other's text will do: the same number of bytes.
+    # A copy of the other's text, with the same number of bytes; only the time of the change itself cannot be set.
     replaced = other.read_bytes()[: len(content)].ljust(len(content), b"\0")
     one.write_bytes(replaced)
     os.utime(one, ns=(before.st_atime_ns, before.st_mtime_ns))
