@@ -11,6 +11,9 @@ __all__ = ["Policy", "load_policy"]
 def __getattr__(name: str) -> Any:
     """Import PyTorch only for those who ask for a policy."""
     if name in __all__:
+        from macpf.extras import require
+
+        require("train", f"macpf.{name}")
         from macpf import policy
 
         return getattr(policy, name)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
+
+from macpf.extras import require
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 Frame: TypeAlias = UInt8[np.ndarray, "H W 3"]
 #: Milliseconds that a frame is shown, and frames' time that the last one stays.
@@ -21,7 +25,13 @@ def as_gif(frames: Iterable[Frame]) -> bytes:
     """An animation that runs for ever and rests at its end; frames are taken one by one and not kept.
 
     All frames share one palette: with palettes of their own, the ground would flicker and every frame be stored whole.
+
+    Raises:
+        macpf.extras.MissingExtra: Pillow is not installed.
     """
+    require("render", "an animation")
+    from PIL import Image  # which playing need not wait for
+
     pictures = (Image.fromarray(frame) for frame in frames)
     first = next(pictures)
     palette = _palette(first)
@@ -42,6 +52,8 @@ def as_gif(frames: Iterable[Frame]) -> bytes:
 
 
 def _palette(first: Image.Image) -> Image.Image:
+    from PIL import Image
+
     colours = first.quantize(FIRST_COLOURS, dither=Image.Dither.NONE).getpalette() or []
     cube = [level for r in LATER_LEVELS for g in LATER_LEVELS for b in LATER_LEVELS for level in (r, g, b)]
     palette = Image.new("P", (1, 1))

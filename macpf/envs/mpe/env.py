@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 
 from macpf.envs.base import Env, EnvSpec, Step
 from macpf.envs.mpe import world
+from macpf.extras import require
 
 #: Matching agents with slots takes time and room in proportion to 2 to the power of N.
 MOST_MATCHED = 12
@@ -149,6 +150,7 @@ class Particles(Env):
 
     def draw(self, b: int) -> UInt8[np.ndarray, "H W 3"]:
         """World b as a picture; see `render`."""
+        require("render", "a picture of a world")
         from macpf.envs.mpe.render import draw  # matplotlib, which training need not wait for
 
         return draw(self, b)

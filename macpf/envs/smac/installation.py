@@ -19,7 +19,7 @@ from macpf.envs.smac.maps import map_names
 from macpf.envs.smac.stand_in import PATH as STAND_IN
 
 MYOPIC = "_myopic"
-INSTALL = "type: pip install '.[smac]' (docs/environments/starcraft.md)"
+INSTALL = "type: pip install 'macpf[smac]', or '.[smac]' in a checkout (docs/environments/starcraft.md)"
 #: Builds whose results SMAC papers report, and the game's version.
 BUILDS = {69232: "4.6.2", 75689: "4.10"}
 PROTOBUF_SWITCH = "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION"

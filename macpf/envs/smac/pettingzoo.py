@@ -13,6 +13,7 @@ from pettingzoo import ParallelEnv
 from macpf.envs.base import Step
 from macpf.envs.smac.skirmish.env import Skirmish
 from macpf.envs.smac.skirmish.random import new_streams
+from macpf.extras import require
 
 #: ``observation``: float32 [O]; ``action_mask``: int8 [A], 1 for available actions. Flat ones: the first alone.
 Observation: TypeAlias = dict[str, np.ndarray] | np.ndarray
@@ -167,6 +168,7 @@ class ParallelSkirmish(ParallelEnv[str, Observation, int]):
         """
         if self.render_mode is None:
             raise ValueError('render_mode=None draws nothing; make the environment with render_mode="rgb_array"')
+        require("render", "a picture of a battle")
         from macpf.envs.smac.skirmish.render import draw
 
         return draw(self.battle)

@@ -12,6 +12,7 @@ from macpf.envs.animation import as_gif
 from macpf.envs.smac.maps import SmacMap
 from macpf.envs.smac.skirmish.env import Skirmish
 from macpf.envs.smac.skirmish.layout import Battlefield
+from macpf.extras import require
 
 #: The same for the libraries that draw (see `macpf.envs.smac.skirmish`).
 QUIET = ("matplotlib", "PIL")
@@ -39,6 +40,7 @@ class Replay:
         Raises:
             RuntimeError: no battle has begun.
         """
+        require("render", "an animation of a battle")
         from macpf.envs.smac.skirmish.render import Painter  # matplotlib, which playing need not wait for
 
         if self._field is None:

@@ -18,6 +18,7 @@ from macpf.envs.smac.skirmish.features import record_width, show_all, visibility
 from macpf.envs.smac.skirmish.muster import levy_of, muster
 from macpf.envs.smac.skirmish.parameters import Parameters
 from macpf.envs.smac.skirmish.random import new_streams
+from macpf.extras import require
 
 #: What may be played against, in the order of the engine's numbers.
 OPPONENTS = ("default", "focus", "kite")
@@ -186,6 +187,7 @@ class Skirmish(Env):
 
     def draw(self, b: int) -> UInt8[np.ndarray, "H W 3"]:
         """Battle b as a picture; see `render`."""
+        require("render", "a picture of a battle")
         from macpf.envs.smac.skirmish.render import draw  # matplotlib, which training need not wait for
 
         return draw(self, b)
