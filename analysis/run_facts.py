@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.sources import whole
 from macpf import names
-from macpf.choices import CONF, canonical_budget, read
+from macpf.choices import canonical_budget, read
+from macpf.extensions import find
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,8 +76,8 @@ def lacking(config: Mapping[str, Any]) -> str:
 @cache
 def _budgets(env: str) -> dict[str, dict[str, Any]]:
     """The budgets of an environment, none if `conf/` does not know it."""
-    path = CONF / "env" / f"{env}.yaml"
-    return (read(path).get("budgets") or {}) if env and path.exists() else {}
+    path = find("env", env)
+    return (read(path).get("budgets") or {}) if path else {}
 
 
 @cache

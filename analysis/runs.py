@@ -21,7 +21,7 @@ from analysis.run_facts import IDENTITY, identity, integer, lacking
 from analysis.server_source import PREFIX, ServerSource
 from analysis.sources import Reference, Segment, Source
 from macpf import names
-from macpf.choices import CONF
+from macpf.choices import choices
 from macpf.records.numbering import SHOWN, missing
 
 FINISHED, INCOMPLETE, SHORT, CRASHED, NO_DATA = "finished", "incomplete", "short", "crashed", "no data"
@@ -258,7 +258,7 @@ def _frame(parts: Sequence[pa.Table], report: pd.DataFrame) -> pd.DataFrame:
 def _remarks(report: pd.DataFrame) -> list[str]:
     """The notes, with what only shows beside other runs or beside conf/."""
     notes = [[note] if note else [] for note in report["note"]]
-    known = {path.stem for path in CONF.glob("algo/*.yaml")}
+    known = choices("algo")
     logged = report[report["state"] != NO_DATA]
     for line, (algo, state) in enumerate(zip(report[names.ALGO], report["state"], strict=True)):
         if algo not in known and state != NO_DATA:

@@ -7,7 +7,8 @@ from itertools import cycle
 from typing import Any
 
 from macpf import names
-from macpf.choices import CONF, read
+from macpf.choices import read
+from macpf.extensions import find
 
 #: matplotlib's settings for every figure; font type 42 keeps text as text in the PDF.
 RC: dict[Any, Any] = {
@@ -76,8 +77,8 @@ def label(algo: str, policy: str = names.INDEPENDENT) -> str:
     algo, _, settings = algo.partition("|")  # `analysis.differences`
     if settings:
         return f"{label(algo, policy)} ({settings})"
-    path = CONF / "algo" / f"{algo}.yaml"
-    labels = (read(path).get("labels") or {}) if path.exists() else {}
+    path = find("algo", algo)
+    labels = (read(path).get("labels") or {}) if path else {}
     independent = str(labels.get(names.INDEPENDENT) or algo.upper())
     other = independent if policy == names.INDEPENDENT else f"{independent}_DEP"
     return str(labels.get(policy) or other)

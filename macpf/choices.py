@@ -8,12 +8,13 @@ from typing import Any
 
 import yaml
 
+from macpf.extensions import find, folders
 from macpf.suite import CONF as CONF
 
 
 def choices(group: str) -> list[str]:
-    """The names that a group has in this repository."""
-    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+    """The names that a group has, here and in installed packages."""
+    return sorted(path.stem for folder in folders() for path in (folder / group).glob("*.yaml"))
 
 
 def read(path: Path) -> Any:
@@ -27,7 +28,7 @@ def sweep_params(name: str) -> dict[str, str]:
     Raises:
         macpf.yaml_files.BrokenFile: the file says nothing that could be swept.
     """
-    path = CONF / "experiment" / f"{name}.yaml"
+    path = find("experiment", name) or CONF / "experiment" / f"{name}.yaml"
     try:
         params = read(path)["hydra"]["sweeper"]["params"]
         return {str(key): str(value) for key, value in params.items()}

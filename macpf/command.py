@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from macpf import suite
+from macpf.extensions import BrokenEntryPoint
 from macpf.extras import MissingExtra, require
 
 USAGE = "macpf <command> ..."
@@ -39,7 +40,7 @@ def run(name: str, arguments: list[str]) -> int:
         if command.extra and not set(HELP) & set(arguments):
             require(command.extra, f"macpf {name}")
         return command.play(arguments) or 0
-    except MissingExtra as error:
+    except (MissingExtra, BrokenEntryPoint) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 
@@ -106,5 +107,10 @@ COMMANDS = {
         "plan, launch and draw a figure or table of the paper", "train", _main_of("macpf.runs.reproduce")
     ),
     "analysis": Command("figures, tables and reports from the logs of runs", "analysis", _main_of("analysis.__main__")),
+    "check": Command(
+        "does an algorithm keep its promises: masks, resume, determinism, shapes",
+        "train",
+        _main_of("macpf.runs.algorithm_check"),
+    ),
     "doctor": Command("can the real StarCraft II be played here, and if not, what to type", "", doctor),
 }

@@ -8,7 +8,7 @@ _BOTH = ("hydra", "joblib", "pandas", "pyarrow", "scipy", "matplotlib", "PIL", "
 #: Modules that an extra of pyproject.toml brings.
 MODULES = {
     "render": ("matplotlib", "PIL"),
-    "train": ("torch", "wandb", "safetensors", *_BOTH),
+    "train": ("torch", "wandb", "safetensors", "mpe2", *_BOTH),
     "analysis": ("jinja2", "tabulate", *_BOTH),
     "slurm": ("submitit",),
     "search": ("optuna",),

@@ -16,7 +16,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from macpf import suite, yaml_files
-from macpf.choices import CONF, choices
+from macpf.choices import choices
+from macpf.extensions import folders, is_group
 from macpf.extras import MissingExtra, require
 from macpf.runs.errors import ConfigError
 
@@ -185,7 +186,7 @@ def _adds_a_value(override: Override, cfg: DictConfig) -> bool:
         return key in CHOSEN
     # Of a choice from a group, also one of a user's own, the configuration holds the file and not the name.
     there = OmegaConf.select(cfg, key, throw_on_resolution_failure=False)
-    return not ((CONF / key).is_dir() or (isinstance(value, str) and OmegaConf.is_config(there)))
+    return not (is_group(key) or (isinstance(value, str) and OmegaConf.is_config(there)))
 
 
 def _drop(node: Any, path: list[str]) -> bool:
@@ -231,10 +232,11 @@ def nearest(key: str) -> str:
 
 @functools.cache
 def known_keys() -> list[str]:
-    """Every group, and every key that a file of this repository sets."""
+    """Every group, and every key that a file of this repository or of an installed package sets."""
     known: set[str] = set()
-    for path in CONF.rglob("*.yaml"):
-        groups = list(path.relative_to(CONF).parts[:-1])
+    files = [(path, path.relative_to(folder)) for folder in folders() for path in folder.rglob("*.yaml")]
+    for path, name in files:
+        groups = list(name.parts[:-1])
         content = OmegaConf.to_container(yaml_files.load(path))
         whole = "# @package _global_" in path.read_text(encoding="utf-8")
         known |= {"/".join(groups)} | set(_names(content, [] if whole else groups))

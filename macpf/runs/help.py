@@ -8,7 +8,8 @@ from collections import defaultdict
 import yaml
 
 from macpf import suite
-from macpf.choices import CONF, choices
+from macpf.choices import choices
+from macpf.extensions import find
 
 #: The groups of which one types a choice.
 GROUPS = ("algo", "budget", "profile", "tracking", "experiment", "hydra/launcher")
@@ -64,7 +65,8 @@ def maps_by_env() -> dict[str, list[str]]:
     found: dict[str, list[str]] = defaultdict(list)
     for name in choices("map"):
         try:
-            content = yaml.load((CONF / "map" / f"{name}.yaml").read_text(encoding="utf-8"), _LOADER)
+            path = find("map", name)
+            content = yaml.load(path.read_text(encoding="utf-8"), _LOADER) if path else None
         except (OSError, UnicodeDecodeError, yaml.YAMLError):
             continue
         if isinstance(content, dict) and content.get("env"):

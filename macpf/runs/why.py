@@ -16,6 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from macpf.configuration import CONF, compose
+from macpf.extensions import is_group
 from macpf.runs.command_line import nearest
 from macpf.runs.errors import ConfigError
 from macpf.yaml_files import OPENED
@@ -146,5 +147,5 @@ def _comment_above(lines: list[str], line: int) -> str:
 
 def _typed(overrides: Sequence[str]) -> Iterator[Said]:
     for override in OverridesParser.create().parse_overrides(list(overrides)):
-        if not (CONF / override.key_or_group).is_dir():  # else it chose a file
+        if not is_group(override.key_or_group):  # else it chose a file
             yield Said(override.key_or_group, str(override.input_line).partition("=")[2], _COMMAND_LINE, "")

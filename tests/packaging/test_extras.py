@@ -4,7 +4,21 @@ import json
 
 import pytest
 
-HEAVY = ("torch", "hydra", "omegaconf", "wandb", "pandas", "matplotlib", "PIL", "rich", "psutil", "filelock")
+HEAVY = (
+    "mpe2",
+    "scipy",
+    "pygame",
+    "torch",
+    "hydra",
+    "omegaconf",
+    "wandb",
+    "pandas",
+    "matplotlib",
+    "PIL",
+    "rich",
+    "psutil",
+    "filelock",
+)
 #: Stands in for an environment in which nothing of this is installed.
 WITHOUT = """
 import importlib.machinery, importlib.util, sys

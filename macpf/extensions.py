@@ -1,0 +1,73 @@
+"""Configuration that installed packages bring.
+
+A package adds algorithms, environments, maps and what else conf/ has by an entry point of the group ``macpf.conf``. Its
+value names a folder in the package that is laid out like conf/::
+
+    [project.entry-points."macpf.conf"]
+    my_methods = "my_methods.conf"
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+from macpf.suite import CONF
+
+GROUP = "macpf.conf"
+
+
+class BrokenEntryPoint(ValueError):
+    """What an installed package offers cannot be used: one line that names it and says why."""
+
+
+@functools.cache
+def extensions() -> dict[str, Path]:
+    """The folders of configuration that installed packages bring, by the names of their entry points.
+
+    Raises:
+        BrokenEntryPoint: there is no such folder, or it has a file that another one has.
+    """
+    found: dict[str, Path] = {}
+    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+        folder = _folder(point)
+        for path in folder.rglob("*.yaml"):
+            name = path.relative_to(folder)
+            for other in (CONF, *found.values()):
+                if (other / name).exists() and other != folder:
+                    raise BrokenEntryPoint(
+                        f"{path} has the name of {other / name}; rename it, or uninstall one of both"
+                    )
+        found[point.name] = folder
+    return found
+
+
+def _folder(point: EntryPoint) -> Path:
+    """The folder that an entry point names; nothing of the package is imported."""
+    package, *below = point.value.split(".")
+    spec = importlib.util.find_spec(package)
+    for place in (spec.submodule_search_locations or ()) if spec else ():
+        if (folder := Path(place, *below)).is_dir():
+            return folder
+    owner = f" of {point.dist.name}" if point.dist else ""
+    raise BrokenEntryPoint(
+        f"the entry point {point.name}{owner} names {point.value}, where there is no folder; install the package again"
+    )
+
+
+def folders() -> list[Path]:
+    """conf/ and the folders of installed packages, in the order in which Hydra looks for files."""
+    return [CONF, *extensions().values()]
+
+
+def find(group: str, name: str) -> Path | None:
+    """The file of a choice; None if there is none."""
+    places = (folder / group / f"{name}.yaml" for folder in folders())
+    return next((path for path in places if path.exists()), None)
+
+
+def is_group(name: str) -> bool:
+    """Whether one chooses from a group of this name."""
+    return any((folder / name).is_dir() for folder in folders())

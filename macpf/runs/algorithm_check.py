@@ -1,0 +1,298 @@
+"""``macpf check <algorithm>``: trains it on a small game and holds it to what every algorithm promises."""
+
+from __future__ import annotations
+
+import logging
+import random
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from omegaconf import DictConfig
+from torch import Tensor
+
+from macpf.arguments import Parser
+from macpf.configuration import compose
+from macpf.envs.check_game import CheckGame
+from macpf.experience.recording import as_batch
+from macpf.learning.algorithm import Memory
+from macpf.learning.schedules import Clock
+from macpf.records.ledger import Ledger
+from macpf.runs.attempt import Attempt
+from macpf.runs.build import Parts, build, settle
+from macpf.runs.command_line import typed
+from macpf.runs.console import RunConsole
+from macpf.runs.errors import described
+from macpf.runs.folder import RunFolder
+from macpf.runs.identity import Identity
+from macpf.runs.launch import errors_in_one_line
+from macpf.runs.preemption import StopRequests
+
+#: The game, in place of the matrix game's, and a budget of some hundred episodes.
+GAME = ["env=matrix_game", "task=none", "budget=smoke", "tracking=disabled", "device=cpu", "env.backend=check"]
+GAME += ["env.make._target_=macpf.envs.check_game.CheckGame", "~env.make.payoff", "env.parallel=4"]
+GAME += ["env.eval_parallel=4", "budget.env_steps=600", "budget.eval_interval=200", "budget.eval_episodes=8"]
+#: So that there are many updates, on either side of every stop.
+LEARNING = {
+    "replay": ["algo.replay.capacity=64", "algo.replay.batch=8", "algo.replay.burn_in=8"],
+    "rollout": ["algo.rollout.env_steps=60"],
+}
+#: Safe points after which a run is saved, and killed later; on-policy ones have one for each update.
+KILLS = ((3, 5), (4, 5))
+
+
+class Fault(Exception):
+    """What is wrong with an algorithm, and what to do: one line."""
+
+
+class Killed(BaseException):
+    """Ends a run as SIGKILL would: nothing is saved."""
+
+
+class Kill(StopRequests):
+    """Lets a run save at a safe point, go on, and be killed at a later one.
+
+    Args:
+        saves: safe points before it saves.
+        dies: safe points after that until it is killed.
+    """
+
+    def __init__(self, saves: int, dies: int) -> None:
+        super().__init__()
+        self.passed, self.saves, self.dies = -1, saves, saves + dies
+
+    def pending(self) -> bool:
+        """Count a safe point.
+
+        Raises:
+            Killed: it was the last.
+        """
+        self.passed += 1
+        if self.passed == self.dies:
+            raise Killed
+        return self.passed == self.saves
+
+    def stop(self) -> None:
+        """Go on."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; returns 0, 1 (a check failed) or 2 (bad input)."""
+    parser = Parser(prog="macpf check", description=__doc__)
+    parser.add_argument("algo", help="an algorithm of conf/algo, or of an installed package")
+    parser.add_argument("overrides", nargs="*", help="changes of its settings: algo.learner.lr=0.01")
+    options = parser.parse_intermixed_args(arguments)
+    with errors_in_one_line():
+        cfg = configured(options.algo, options.overrides)
+        build(cfg)  # refuses values that cannot be before any check
+        logging.disable(logging.WARNING)  # of a run that was killed and goes on
+        return check(cfg)
+
+
+def configured(algo: str, overrides: Sequence[str] = ()) -> DictConfig:
+    """The settings of a run that plays the small game.
+
+    Raises:
+        ConfigError, hydra.errors.HydraException: there is no such algorithm, or a setting that cannot be.
+    """
+    mine = typed([f"algo={algo}", *overrides])
+    kinds = [kind for kind in LEARNING if kind in compose(*mine, *GAME).algo]
+    cfg = compose(*GAME, *(override for kind in kinds for override in LEARNING[kind]), *mine)
+    settle(cfg)
+    return cfg
+
+
+def check(cfg: DictConfig) -> int:
+    """Print a line for each check; returns 0 if all are fine, else 1."""
+    with tempfile.TemporaryDirectory() as folder:
+        trained = Trained(cfg, Path(folder))
+        checks = {"shapes": lambda: shapes(cfg), "masks": trained.masks}
+        checks |= {"determinism": trained.determinism, "resume": trained.resume}
+        fine = [_said(name, look) for name, look in checks.items()]
+    return 0 if all(fine) else 1
+
+
+def _said(name: str, look: Callable[[], str]) -> bool:
+    try:
+        found, fine = look(), True
+    except Fault as fault:
+        found, fine = str(fault), False
+    except Exception as error:  # whatever an algorithm may do
+        found, fine = f"it stopped: {described(error)}", False
+    print(f"{'ok' if fine else 'FAILED':<8}{name:<13}{found}", flush=True)
+    return fine
+
+
+# --- shapes ------------------------------------------------------------------------------------------------------
+
+
+def shapes(cfg: DictConfig) -> str:
+    """Actions, memory and metrics are what the interface says, greedy actions draw no number, and updates move weights.
+
+    Raises:
+        Fault: they are not.
+    """
+    parts = build(cfg)
+    algorithm, env, clock = parts.algorithm, parts.rollout.env, Clock()
+    B, N, A = env.batch_size, env.spec.n_agents, env.spec.n_actions
+    observation = parts.rollout.observe(env.reset(), algorithm.reads_visibility)
+    memory = algorithm.start(B)
+    if not algorithm.policies:
+        raise Fault("policies is empty; name the greedy policies that are evaluated, e.g. ('independent',)")
+    for policy in algorithm.policies:
+        before = algorithm.generator.get_state()
+        _check_acting(f"act_greedily ({policy})", algorithm.act_greedily(observation, memory, policy), (B, N), A)
+        if not torch.equal(before, algorithm.generator.get_state()):
+            raise Fault(f"act_greedily ({policy}) draws random numbers; greedy actions follow from what is observed")
+    _check_acting("act", algorithm.act(observation, memory, clock), (B, N), A)
+    before_learning = {name: value.clone() for name, value in algorithm.named_parameters()}
+    metrics = [_check_metrics(algorithm.learn(_batch(parts, clock), clock)) for _ in range(3)]
+    if metrics[0] != metrics[-1]:
+        raise Fault(
+            f"an update measures {', '.join(metrics[0])}, a later one {', '.join(metrics[-1])}; name all in each"
+        )
+    if all(torch.equal(before_learning[name], value) for name, value in algorithm.named_parameters()):
+        raise Fault("three updates moved no parameter")
+    return f"actions [{B}, {N}] of {', '.join(('act', *algorithm.policies))}; {len(metrics[0])} metrics of an update"
+
+
+def _check_acting(what: str, returned: Any, shape: tuple[int, int], n_actions: int) -> None:
+    if not (isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[1], Memory)):
+        raise Fault(f"{what} returns no pair of actions and Memory")
+    actions, memory = returned
+    kind = f"{list(actions.shape)} of {actions.dtype}" if isinstance(actions, Tensor) else type(actions).__name__
+    if not isinstance(actions, Tensor) or actions.shape != shape or actions.is_floating_point():
+        raise Fault(f"{what} returns {kind}; return whole numbers {list(shape)}, an action for each agent")
+    if not bool(((actions >= 0) & (actions < n_actions)).all()):
+        raise Fault(f"{what} returns action {int(actions.max())}; the last one is {n_actions - 1}")
+    if memory.last_actions.shape != shape:
+        raise Fault(f"{what} remembers last actions {list(memory.last_actions.shape)}; remember {list(shape)}")
+
+
+def _check_metrics(metrics: Any) -> list[str]:
+    for name, value in dict(metrics).items():
+        if not isinstance(value, Tensor) or value.ndim or not bool(torch.isfinite(value)):
+            shown = f"a tensor {list(value.shape)}" if isinstance(value, Tensor) and value.ndim else str(value)
+            raise Fault(f"an update measures {name} as {shown}; return a finite scalar tensor")
+    return list(metrics)
+
+
+def _batch(parts: Parts, clock: Clock) -> Any:
+    """What one update learns from."""
+    algorithm, rollout = parts.algorithm, parts.rollout
+    episodes = [episode for _ in range(4) for episode in rollout.play(algorithm, clock).episodes]
+    if algorithm.on_policy:
+        return as_batch(episodes, rollout.env, algorithm.reads_visibility)
+    parts.replay.add(episodes)
+    return parts.replay.sample(8, algorithm.reads_visibility, algorithm.reads_after_end)
+
+
+# --- training ----------------------------------------------------------------------------------------------------
+
+
+class Trained:
+    """Trains the same run several times in folders of its own, and compares what comes of it.
+
+    The generators of torch, numpy and Python that everybody shares begin differently each time, so that it shows in the
+    results if an algorithm uses them.
+    """
+
+    def __init__(self, cfg: DictConfig, folder: Path) -> None:
+        self.cfg, self.folder, self._times = cfg, folder, 0
+        self._whole: tuple[Parts, dict[str, Any]] | None = None
+
+    def masks(self) -> str:
+        """No action was taken that could not be.
+
+        Raises:
+            Fault: one was.
+        """
+        parts, _ = self.whole
+        n_chosen = 0
+        for where, rollout in (("training", parts.rollout), ("evaluation", parts.evaluator.rollout)):
+            game = rollout.env
+            assert isinstance(game, CheckGame)
+            if game.refused:
+                raise Fault(f"in {where} {game.refused}; see mask_unavailable in macpf/learning/networks.py")
+            n_chosen += game.n_chosen
+        return f"{n_chosen:,} actions in training and evaluation, all of them available"
+
+    def determinism(self) -> str:
+        """The same seed gives the same.
+
+        Raises:
+            Fault: it does not.
+        """
+        if differs := difference(self.whole[1], self.train("again")[1]):
+            raise Fault(f"the same seed gives another {differs}; draw random numbers from self.generator only")
+        return "the same seed trained twice gives the same parameters and scores"
+
+    def resume(self) -> str:
+        """A run that is killed and goes on is the run that was not.
+
+        Raises:
+            Fault: it is not.
+        """
+        for kill in KILLS:
+            try:
+                self.train("killed", Kill(*kill))
+            except Killed:
+                continue
+            raise Fault("a run could not be killed before it ended; give it a longer budget.env_steps")
+        if differs := difference(self.whole[1], self.train("killed")[1]):
+            raise Fault(
+                f"a run that was killed and went on has another {differs}; state_dict has to hold all that changes "
+                "(get_extra_state: what is no parameter)"
+            )
+        return "killed twice, it went on to the same parameters and scores, bit for bit"
+
+    @property
+    def whole(self) -> tuple[Parts, dict[str, Any]]:
+        """A run without interruption."""
+        if self._whole is None:
+            self._whole = self.train("whole")
+        return self._whole
+
+    def train(self, name: str, stop: StopRequests | None = None) -> tuple[Parts, dict[str, Any]]:
+        """Train a run, from wherever it stands in the folder of this name; returns it with all that it learnt."""
+        parts = build(self.cfg)
+        self._times += 1
+        for seed in (torch.manual_seed, np.random.seed, random.seed):
+            seed(self._times)
+        identity, folder = Identity.of(self.cfg), RunFolder(self.folder / name)
+        with RunConsole(str(identity), quiet=True) as console, folder.lock():
+            Attempt(self.cfg, identity, folder, parts, stop or StopRequests(), console).train()
+        rows = [_without_times(row.values) for row in Ledger.read(folder.ledger).rows]
+        learnt = {name: _copy(value) for name, value in parts.algorithm.state_dict().items()}
+        return parts, {"parameter or state": learnt, "row of the log": dict(enumerate(rows))}
+
+
+def _copy(value: Any) -> Any:
+    return value.clone() if isinstance(value, Tensor) else value
+
+
+def _without_times(row: Any) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if not key.startswith("time/")}
+
+
+def difference(one: Any, other: Any, where: str = "") -> str:
+    """The path of the first thing in which two nested states differ; empty if they are equal bit for bit."""
+    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+        return _first(difference(one[key], other[key], f"{where} {key}".strip()) for key in one)
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple) and len(one) == len(other):
+        return _first(difference(a, b, f"{where} {k}") for k, (a, b) in enumerate(zip(one, other, strict=True)))
+    if isinstance(one, Tensor) and isinstance(other, Tensor):
+        return "" if torch.equal(one, other) else where
+    return "" if type(one) is type(other) and (one == other or one != one) else where
+
+
+def _first(found: Iterable[str]) -> str:
+    return next(filter(None, found), "")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
