@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from analysis import AnalysisError
 from analysis.parser import parser_of_all
 from macpf import names
+from macpf.suite import as_typed
 
 if TYPE_CHECKING:
     from analysis.evidence import Evidence
@@ -32,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
 
         if not isinstance(error, AnalysisError | BrokenFile | OSError):  # files that cannot be read or written
             raise
-        print(f"analysis: {error}", file=sys.stderr)
+        print(f"analysis: {as_typed(str(error))}", file=sys.stderr)
         return 2
 
 
@@ -62,7 +63,7 @@ def _load(options: argparse.Namespace, metrics: str = "") -> Runs:
     """
     runs = load_runs(options.runs, metrics)
     if runs.warning:
-        print(f"analysis: {runs.warning}", file=sys.stderr)
+        print(f"analysis: {as_typed(runs.warning)}", file=sys.stderr)
     runs = runs.without(options.exclude)
     return runs.with_incomplete() if options.allow_incomplete else runs
 

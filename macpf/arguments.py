@@ -7,9 +7,15 @@ import os
 from pathlib import Path
 from typing import NoReturn
 
+from macpf.suite import as_typed
+
 
 class Parser(argparse.ArgumentParser):
     """Says in one line what it cannot take, with exit code 2."""
+
+    def format_help(self) -> str:
+        """The help, with commands as they are typed here."""
+        return as_typed(super().format_help())
 
     def error(self, message: str) -> NoReturn:
         """End the process."""

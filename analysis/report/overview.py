@@ -19,6 +19,7 @@ from macpf import names
 from macpf.choices import choices, sweep_params
 from macpf.records.outlook import outlook
 from macpf.records.standing import begun, planned, standing
+from macpf.suite import TRAIN
 
 
 def overview(runs: Runs, parted: Sequence[Group], states: Sequence[str], root: Path | None) -> dict[str, Any]:
@@ -115,5 +116,5 @@ def _plan(name: str, parted: Sequence[Group]) -> dict[str, Any]:
             continue
         finished[f"{group.budget}, {group.backend}"] = len(done)
         best = max(best, len(done) if group.budget == "paper" else 0)
-    missing, command = len(wanted) - best, f"python run.py -m +experiment={name}"
+    missing, command = len(wanted) - best, f"{TRAIN} -m +experiment={name}"
     return {"name": name, "planned": len(wanted), "finished": finished, "missing": missing, "command": command}

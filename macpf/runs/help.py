@@ -56,8 +56,7 @@ Figures and tables: python -m analysis --help"""
 def text() -> str:
     """The whole help."""
     groups = {group: choices(group) for group in GROUPS}
-    typed = TEXT.replace("python run.py", suite.TRAIN).replace("python -m analysis", suite.ANALYSE)
-    return typed.format(maps=_listed(maps_by_env()), groups=_listed(groups))
+    return suite.as_typed(TEXT).format(maps=_listed(maps_by_env()), groups=_listed(groups))
 
 
 def maps_by_env() -> dict[str, list[str]]:

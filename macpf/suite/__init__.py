@@ -24,6 +24,11 @@ TRAIN, ANALYSE = ("macpf train", "macpf analysis") if INSTALLED else ("python ru
 __path__ = []
 
 
+def as_typed(text: str) -> str:
+    """A message that names commands as they are typed in a checkout, with those that are typed here."""
+    return text.replace("python run.py", TRAIN).replace("python -m analysis", ANALYSE)
+
+
 def on_path(first: bool = False) -> None:
     """Make `baselines` and `analysis` importable under their own names; in a checkout they are.
 

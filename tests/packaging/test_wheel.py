@@ -70,6 +70,10 @@ def test_the_command_says_what_to_type(python):
     done = python("-m", "macpf", "train", "algo=nothing")
     assert done.returncode == 2
     assert done.stderr.startswith("error: algo=nothing is not known; choose one of: central")
+    done = python("-m", "macpf", "analysis", "figure4")
+    assert done.returncode == 2
+    assert "or `macpf train -m +experiment=figure4`" in done.stderr
+    assert "python" not in done.stderr
     done = python("-m", "macpf", "nothing")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: there is no command nothing; choose one of: train, sweep")
