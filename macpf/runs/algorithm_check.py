@@ -39,10 +39,10 @@ GAME += ["env.eval_parallel=4", "budget.env_steps=600", "budget.eval_interval=20
 #: So that there are many updates, on either side of every stop.
 LEARNING = {
     "replay": ["algo.replay.capacity=64", "algo.replay.batch=8", "algo.replay.burn_in=8"],
-    "rollout": ["algo.rollout.env_steps=60"],
+    "rollout": ["algo.rollout.env_steps=30"],
 }
 #: Safe points after which a run is saved, and killed later; on-policy ones have one for each update.
-KILLS = ((3, 5), (4, 5))
+KILLS = ((3, 5), (3, 4))
 
 
 class Fault(Exception):
@@ -89,8 +89,11 @@ def main(arguments: list[str]) -> int:
     with errors_in_one_line():
         cfg = configured(options.algo, options.overrides)
         build(cfg)  # refuses values that cannot be before any check
-        logging.disable(logging.WARNING)  # of a run that was killed and goes on
-        return check(cfg)
+        try:
+            logging.disable(logging.WARNING)  # of a run that was killed and goes on
+            return check(cfg)
+        finally:
+            logging.disable(logging.NOTSET)
 
 
 def configured(algo: str, overrides: Sequence[str] = ()) -> DictConfig:

@@ -1,0 +1,26 @@
+"""`macpf check` and an on-policy algorithm; tests/packaging has sound and broken ones that learn from a replay."""
+
+import pytest
+
+from macpf.runs.algorithm_check import difference, main
+
+
+def test_an_on_policy_algorithm_passes_every_check(capsys):
+    assert main(["mappo", "algo.learner.ppo_epochs=2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    names = ["shapes", "masks", "determinism", "resume"]
+    assert [line.split()[:2] for line in lines] == [["ok", name] for name in names]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "where"),
+    [
+        ({"a": [1, 2.0]}, {"a": [1, 2.0]}, ""),
+        ({"a": [1, 2.0]}, {"a": [1, 3.0]}, "a 1"),
+        ({"a": float("nan")}, {"a": float("nan")}, ""),
+        ({"a": 1}, {"a": 1.0}, "a"),
+        ({"x": {"a": 1}}, {"x": {"b": 1}}, "x"),
+    ],
+)
+def test_the_first_difference_is_named(one, other, where):
+    assert difference(one, other) == where
