@@ -128,7 +128,7 @@ class Contract:
         """The sum of some agents' rewards.
 
         Raises:
-            EnvironmentFault: one has none, or it is no finite number.
+            EnvironmentFault: one has none, or it is not a finite number.
         """
         total = 0.0
         for name in names:

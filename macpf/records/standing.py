@@ -46,7 +46,7 @@ SILENCE = 1800.0
 PLANS = ".plans"
 STATUS = "status.json"
 _PUT_BACK = "put it back where it came from"
-_GOES_ON = "the same command goes on from what else is in the folder"
+_GOES_ON = "the same command resumes from the other files in the folder"
 
 
 class Status(BaseModel):
@@ -193,7 +193,7 @@ def _believe(folder: Path, key: str | None, status: dict[str, Any]) -> bool:
     except FileNotFoundError:
         if "key" not in status:
             raise Damaged(
-                "it was made before runs kept a ledger: the analysis reads its log, but it cannot go on"
+                "it was made before runs kept a ledger: the analysis reads its log, but it cannot be continued"
             ) from None
         raise Damaged(f"it says {status['state']}, but {path} is gone; {_GOES_ON}") from None
     except OSError as error:

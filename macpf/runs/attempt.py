@@ -131,7 +131,7 @@ class Attempt:
                 adopt(shorter, self.folder, Owner.new(self.identity.key), self.parts.rollout.row)
             except (checkpoint.Unreadable, Damaged) as error:
                 why_not = str(error)
-        verb = f"begins anew and not from {shorter}: {why_not}" if why_not else f"goes on from {shorter}"
+        verb = f"starts from scratch, not from {shorter}: {why_not}" if why_not else f"continues {shorter}"
         self.console.say(f"{self.identity}: {verb}")
         return not why_not
 
@@ -152,7 +152,7 @@ class Attempt:
         )
         if state is not None:
             trainer.resume(state)
-        verb = "starts" if state is None else f"goes on at env step {trainer.clock.env_steps:,}"
+        verb = "starts" if state is None else f"resumes at env step {trainer.clock.env_steps:,}"
         self.console.say(f"{self.identity}: {verb} on {parts.placement.device}, in {folder.path}")
         trainer.tell()
         train(trainer)
@@ -195,7 +195,7 @@ class Attempt:
         if self.tracker is not None:
             self.tracker.finish(128 + signum)
         self._report({}, INTERRUPTED)
-        self.console.say(f"{self.identity}: stopped by signal {signum} and saved; the same command goes on with it")
+        self.console.say(f"{self.identity}: stopped by signal {signum} and saved; the same command resumes it")
 
     def _failed(self, error: BaseException) -> None:
         """Record what happened.
@@ -209,11 +209,11 @@ class Attempt:
             self._report({"error": kind + " ".join(str(error).split())}, FAILED)
         if self.tracker is not None:
             self.tracker.finish(1)
-        goes_on = "then the same command goes on from its last checkpoint"
+        goes_on = "then the same command resumes from its last checkpoint"
         if isinstance(error, OSError) and error.errno in NO_ROOM:
             raise RunRefused(f"cannot write in {self.folder.path}: {error.strerror}; make room, {goes_on}") from error
         if isinstance(error, OSError) and str(error.filename).startswith(str(self.folder.path)):
-            raise RunRefused(f"{error.filename}: {error.strerror}; put it right, {goes_on}") from error
+            raise RunRefused(f"{error.filename}: {error.strerror}; fix this, {goes_on}") from error
 
     def _report(self, status: dict[str, Any], state: str = RUNNING) -> None:
         self.standing.update(status)

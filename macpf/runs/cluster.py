@@ -88,7 +88,7 @@ def submit(runs: Sequence[Needed], settings: DictConfig, outputs: Path) -> list[
         try:
             jobs = _submit_array(executor, part)
         except (submitit.core.utils.FailedJobError, OSError) as error:
-            raise RunRefused(f"sbatch did not take the runs: {' '.join(str(error).split())}") from error
+            raise RunRefused(f"sbatch rejected the runs: {' '.join(str(error).split())}") from error
         submitted = [
             Submission(run=run.identity.key, job=job.job_id)
             for pack, job in zip(part, jobs, strict=True)

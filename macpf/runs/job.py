@@ -66,7 +66,7 @@ def _leave_alone(cfg: DictConfig, identity: Identity, folder: RunFolder, console
     if cfg.tracking.mode != "disabled" and not logged:
         with folder.lock():
             finish_log(check("tracking", TrackingSettings, cfg.tracking), ledger)
-        console.say(f"{identity}: its W&B log was not whole, and was written again from the ledger")
+        console.say(f"{identity}: its W&B log was incomplete and was written again from the ledger")
     say_how_it_ended(stands.state, f"{identity}: {stands.status.get('error')}; delete {folder.path} to run it again")
     made = ledger.attempts[-1].commit if ledger.attempts else "unknown"
     older = f", by the code of commit {made}; this is {commit()}" if made != commit() else ""

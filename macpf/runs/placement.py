@@ -65,7 +65,7 @@ class Placement:
         self.recorder: Recorder | None = None
         if accelerate == "graph" and not (on_gpu and can_be_recorded(self.learner)):
             where = "this algorithm's updates have no fixed shape" if on_gpu else "it needs device=cuda"
-            raise ConfigError(f"accelerate=graph cannot be: {where}; type accelerate=auto")
+            raise ConfigError(f"accelerate=graph is impossible: {where}; type accelerate=auto")
         if accelerate != "eager" and on_gpu and can_be_recorded(self.learner):
             self.recorder = Recorder(self.learner, log.warning)
 

@@ -157,7 +157,7 @@ def draw(names: Sequence[str], options: argparse.Namespace) -> int:
 
 def _agreed(runs: int, launcher: str) -> bool:
     if not sys.stdin.isatty():
-        raise ConfigError("nobody is there to agree to this plan; add --yes (or YES=1 to make)")
+        raise ConfigError("there is no terminal to confirm this plan; add --yes (or YES=1 to make)")
     try:
         return input(f"Launch {runs} runs with launcher={launcher}? [y/N] ").strip().lower() in ("y", "yes")
     except EOFError:

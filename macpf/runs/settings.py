@@ -160,7 +160,7 @@ def check_run_settings(cfg: DictConfig) -> None:
     check("accelerate", Acceleration, cfg.accelerate)
     for key, value in (("policy", cfg.policy), ("checkpoint", checkpoints.name)):
         if value is not None and cfg.run is None:
-            raise ConfigError(f"{key}={value} is of a trained run; type run=<its folder>, too, or leave {key} out")
+            raise ConfigError(f"{key}={value} needs a trained run; type run=<its folder> as well, or leave {key} out")
     if cfg.run is not None and cfg.mode == "train":
         raise ConfigError(
             f"run={cfg.run} is for mode=evaluate and mode=render; type one of them, or init_from={cfg.run} to begin "
@@ -182,7 +182,7 @@ def check_numbers(cfg: DictConfig) -> None:
     """
     for key, value in _leaves(OmegaConf.to_container(cfg, resolve=True), ""):
         if isinstance(value, float) and not math.isfinite(value):
-            raise ConfigError(f"{key}={value} is no finite number; type one")
+            raise ConfigError(f"{key}={value} is not a finite number; type one")
         if isinstance(value, int) and not -BEYOND <= value < BEYOND:
             raise ConfigError(f"{key}={value} needs more than 64 bits; type a smaller number")
 

@@ -72,9 +72,7 @@ class Sweep(Callback):
                 self._check_evaluations(config, slurm)
                 return
             if config.hydra.launcher.get("n_jobs") == 0:
-                raise ConfigError(
-                    "hydra.launcher.n_jobs=0 plays nothing; use -1 for as many at once as there are cores"
-                )
+                raise ConfigError("hydra.launcher.n_jobs=0 runs nothing; use -1 for one run per core")
             runs = check_all(planned_overrides(config), config, slurm)
         except Exception as error:  # Hydra would turn it into a warning and start the runs unchecked
             print(f"error: {in_one_line(error)}", file=sys.stderr)
@@ -83,7 +81,7 @@ class Sweep(Callback):
         stands = [standing(identity.folder) for identity in self.identities]
         over, new = sum(stand.is_over for stand in stands), sum(stand.state == MISSING for stand in stands)
         begun = len(stands) - over - new
-        self._say(f"{len(stands)} runs: {over} finished already, {begun} begun before, {new} new")
+        self._say(f"{len(stands)} runs: {over} finished already, {begun} started before, {new} new")
         if over == len(stands):
             self._say("Nothing to do.")
         if not slurm:
@@ -108,7 +106,7 @@ class Sweep(Callback):
             check_additions(cfg, overrides)
             folder = Evaluation.of(cfg, overrides).folder
             if folder in self.evaluations:
-                raise ConfigError(f"an evaluation stands twice in this sweep; leave one out ({' '.join(overrides)})")
+                raise ConfigError(f"an evaluation occurs twice in this sweep; leave one out ({' '.join(overrides)})")
             self.evaluations.append(folder)
         self._say(f"{len(self.evaluations)} evaluations")
 
@@ -117,7 +115,7 @@ class Sweep(Callback):
         parsed = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
         fixed = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
         check_all([fixed], config, slurm)
-        self._say("The sweeper chooses the runs as it goes; each is checked when it begins.")
+        self._say("The sweeper chooses the runs during the search; each is checked when it starts.")
         if str(config.hydra.sweeper.get("direction", "maximize")) == "minimize":
             self._say("It looks for LOW scores; type hydra.sweeper.direction=maximize for high ones.")
         if not slurm:
@@ -136,7 +134,7 @@ class Sweep(Callback):
         left = [(identity, stand) for identity, stand in stands if stand.state != FINISHED]
         self._say(f"{len(stands) - len(left)} of {len(stands)} runs are finished.")
         for identity, stand in left:
-            why = f"{'not begun' if stand.state == MISSING else stand.state}: {identity}"
+            why = f"{'not started' if stand.state == MISSING else stand.state}: {identity}"
             if stand.state == FAILED:
                 why += f": {stand.status.get('error')} (see {identity.folder / 'error.txt'})"
             elif reason := stand.error or stand.status.get("error"):
@@ -186,7 +184,7 @@ class Sweep(Callback):
                 self._say(f"Waiting for {len(saving)} to save: {names} (Ctrl-C again ends at once)")
             time.sleep(0.1)
             pids = {worker.pid for worker in workers if worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE}
-        self._end(workers, signum, "Stopped; what had begun is saved. The same command goes on with it.")
+        self._end(workers, signum, "Stopped; active runs are saved. The same command resumes them.")
 
     def _end(self, workers: list[psutil.Process], signum: int, line: str) -> NoReturn:
         for worker in workers:
@@ -278,7 +276,7 @@ def check_all(planned: list[list[str]], config: DictConfig, elsewhere: bool = Fa
     for overrides in planned:
         run = checked(tuple(overrides), config, elsewhere)
         if run.identity.key in runs:
-            raise ConfigError(f"{run.identity} stands twice in this sweep; leave one out ({' '.join(overrides)})")
+            raise ConfigError(f"{run.identity} occurs twice in this sweep; leave one out ({' '.join(overrides)})")
         runs[run.identity.key] = run
     return list(runs.values())
 

@@ -155,7 +155,7 @@ class Tracker:
         try:
             attach(self._run, self.ledger, self.settings)
         except Exception as error:  # whatever is wrong with it, the rows are logged
-            log.warning("W&B did not take pictures or model (%s)", " ".join(str(error).split()))
+            log.warning("W&B did not accept pictures or model (%s)", " ".join(str(error).split()))
 
     def _close(self, end: _End) -> None:
         if self._run is not None:

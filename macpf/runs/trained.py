@@ -32,7 +32,7 @@ def manifest_of(folder: Path) -> Manifest:
         return Ledger.read(folder / NAME).manifest
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ConfigError(
-            f"run={folder} is no run folder; type run=outputs/<env>/<map>/<algo>/<hash>/seed=<k>"
+            f"run={folder} is not a run folder; type run=outputs/<env>/<map>/<algo>/<hash>/seed=<k>"
         ) from error
     except Damaged as error:
         raise RunRefused(f"{error}; the command that trained it writes it again") from error
@@ -79,8 +79,8 @@ def reopened(cfg: DictConfig, typed: Iterable[str] = ()) -> DictConfig:
         top = key.split(".")[0].split("/")[0]
         if top not in (*HOW, *WHERE):
             raise ConfigError(
-                f"{key} says what a run is, and run={folder} was trained already; leave it out. What may differ: "
-                "seed, map, env.<setting>, device"
+                f"{key} is part of the identity of run={folder}, which is already trained; leave it out. "
+                "You may change: seed, map, env.<setting>, device"
             )
     now = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=False))
     again: dict[str, Any] = {**now, **{name: copy.deepcopy(trained[name]) for name in ("algo", "budget", *WHERE)}}

@@ -314,7 +314,7 @@ class Trainer:
     def _warn_of_changes(self, before: dict[str, Any]) -> None:
         now = made_with(self.parts.placement.device)
         if before["device"] != now["device"]:
-            raise RunRefused(f"{self.path} was made on {before['device']}; go on with device={before['device']}")
+            raise RunRefused(f"{self.path} was made on {before['device']}; resume with device={before['device']}")
         for what in ("threads", "commit"):
             if before[what] != now[what]:
                 log.warning("going on with %s %s instead of %s: no longer bit by bit", what, now[what], before[what])

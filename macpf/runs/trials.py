@@ -48,7 +48,9 @@ def submitted(jobs: Jobs, config: DictConfig) -> list[float | None]:
         arrays = cluster.submit(left, settings, outputs) if left else []
     print(f"submitted {len(left)} runs as job array {', '.join(arrays)}" if left else "nothing to submit", flush=True)
     if left:
-        print("Ctrl-C ends the watching only: the jobs go on, and `python -m analysis status` shows them.", flush=True)
+        print(
+            "Ctrl-C ends only the watching: the jobs continue, and `python -m analysis status` shows them.", flush=True
+        )
     cluster.wait(outputs, needed)
     return [score_of(run) for run in runs]
 

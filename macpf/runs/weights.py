@@ -170,7 +170,9 @@ def load(place: Path, name: str | int | None = None) -> Weights:
     try:
         manifest = Ledger.read(place / records.NAME).manifest
     except FileNotFoundError as error:
-        raise Unusable(f"run={place} is no run folder; type run=outputs/<env>/<map>/<algo>/<hash>/seed=<k>") from error
+        raise Unusable(
+            f"run={place} is not a run folder; type run=outputs/<env>/<map>/<algo>/<hash>/seed=<k>"
+        ) from error
     if name is not None:
         weights = read(path_of(place, name))
         owner = manifest.owner

@@ -90,7 +90,7 @@ def test_what_was_seen_comes_back_from_the_record():
         ("n_agents=0", "n_agents=0: input should be greater than 0"),
         ("directions=1", "directions=1: input should be greater than or equal to 2"),
         ("width=0", "width=0: input should be greater than 0"),
-        ("peak=nan", r"peak=nan is no finite number"),
+        ("peak=nan", r"peak=nan is not a finite number"),
         ("steps=abc", "steps='abc': input should be a valid integer"),
         ("box=4", "box=4.0 leaves the goals outside; use at least goal_distance=5.0"),
     ],

@@ -159,7 +159,7 @@ def test_signals_save_and_stop_and_the_same_command_goes_on(tmp_path, reference)
         assert process.returncode == 128 + signum, output
         assert "stopped by signal" in output
         assert run.status()["state"] == "interrupted"
-    assert "goes on at env step" in run.finish()
+    assert "resumes at env step" in run.finish()
     assert_same_end(run, reference)
 
 
@@ -223,7 +223,7 @@ def test_a_stopped_sweep_saves_its_runs_and_starts_no_more(tmp_path, processes, 
     sweep.send_signal(signal.SIGINT)
     output, _ = sweep.communicate(timeout=60)
     assert sweep.returncode == 130, output
-    assert "The same command goes on with it." in output or "interrupted: qmix" in output
+    assert "The same command resumes them." in output or "interrupted: qmix" in output
     assert "Traceback" not in output
     assert "Warning" not in output
     assert set(states(tmp_path)) == {"interrupted"}
@@ -248,7 +248,7 @@ def test_a_stopped_sweep_waits_for_a_slow_run_unless_asked_twice(tmp_path, patie
         sweep.send_signal(signal.SIGINT)
     assert sweep.wait(timeout=60) == 130
     said = (tmp_path / "log").read_text()
-    assert ("Stopped; what had begun is saved." in said) == patient
+    assert ("Stopped; active runs are saved." in said) == patient
     assert ("Ended at once" in said) != patient
     assert states(tmp_path).count("interrupted") == (2 if patient else 1)
 

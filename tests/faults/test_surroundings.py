@@ -52,11 +52,11 @@ def test_a_full_disk_ends_the_run_in_one_line_and_room_lets_it_go_on(disk, refer
             pass
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 1
-    assert "make room, then the same command goes on from its last checkpoint" in output
+    assert "make room, then the same command resumes from its last checkpoint" in output
     assert "Traceback" not in output
     assert "matrix_game/p0_12/qmix seed=2" in status_of(folder)
     filler.unlink()
-    assert "goes on at env step" in run.finish()
+    assert "resumes at env step" in run.finish()
     assert_same_end(run, reference)
 
 

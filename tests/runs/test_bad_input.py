@@ -51,12 +51,12 @@ RULES = [
     (["algo=mappo", "algo.learner.activation=gelu"], "activation='gelu'", "'relu' or 'tanh'"),
     (["map.payoff=[]"], "map.payoff=[]", "type e.g. map.payoff="),
     (["map.payoff=[[1,2],[3]]"], "map.payoff=[[1, 2], [3]]", "not a matrix of finite numbers"),
-    (["map.payoff=[[1,nan]]"], "map.payoff.0.1=nan", "no finite number"),
+    (["map.payoff=[[1,nan]]"], "map.payoff.0.1=nan", "not a finite number"),
     (["map.payoff=[[1,a]]"], "map.payoff=[[1, 'a']]", "not a matrix of finite numbers"),
     (["map.payoff=[1,2]"], "map.payoff=[1, 2]", "type e.g. map.payoff="),
-    (["map.payoff=[[1,-inf]]"], "map.payoff.0.1=-inf", "no finite number"),
-    (["algo.learner.lr=inf"], "algo.learner.lr=inf", "no finite number"),
-    (["checkpoint.every_seconds=nan"], "checkpoint.every_seconds=nan", "no finite number"),
+    (["map.payoff=[[1,-inf]]"], "map.payoff.0.1=-inf", "not a finite number"),
+    (["algo.learner.lr=inf"], "algo.learner.lr=inf", "not a finite number"),
+    (["checkpoint.every_seconds=nan"], "checkpoint.every_seconds=nan", "not a finite number"),
     (["budget.env_steps=9223372036854775808"], "budget.env_steps=9223372036854775808", "more than 64 bits"),
     (["seed=9223372036854775808"], "seed=9223372036854775808", "more than 64 bits"),
     (["threads=5000"], "threads=5000", "less than or equal to 1024"),
@@ -139,10 +139,10 @@ COMMANDS = [
     (["-m", "algo=qmix,typo"], "algo=typo is not known; choose one of"),
     (["-m", "seed=0,x"], "seed='x'"),
     (["-m", "map=p0_12,8m"], "map=8m belongs to env=smac"),
-    (["-m", "seed=0,0"], "seed=0 stands twice in this sweep"),
+    (["-m", "seed=0,0"], "seed=0 occurs twice in this sweep"),
     (["-m", "mode=train,render"], "mode=render draws one episode and sweeps nothing"),
     (["-m", "--cfg", "job"], "leave -m and lists out"),
-    (["-m", "hydra.launcher.n_jobs=0", "seed=0,1"], "n_jobs=0 plays nothing"),
+    (["-m", "hydra.launcher.n_jobs=0", "seed=0,1"], "n_jobs=0 runs nothing"),
     (["-m", "seed=0,1", "algo.learner.lr=0.1,-1"], "algo.learner.lr=-1: input should be greater than 0"),
 ]
 
@@ -282,7 +282,7 @@ def test_a_sweeper_that_searches_is_left_to_choose_the_runs(capsys):
         sweep = Sweep()
         sweep.on_multirun_start(cfg)
         sweep.on_multirun_end(cfg)
-        assert "The sweeper chooses the runs as it goes" in capsys.readouterr().out
+        assert "The sweeper chooses the runs during the search" in capsys.readouterr().out
         cfg.hydra.overrides.task.append("algo.learner.gamma=7")
         with pytest.raises(SystemExit) as end:
             sweep.on_multirun_start(cfg)

@@ -60,7 +60,7 @@ def test_a_sweep_trains_every_run_once(command, tmp_path):
     arguments = ["-m", "algo=qmix,macpf", "budget=smoke", "outputs=o", "hydra.launcher.n_jobs=2"]
     done = command(*arguments)
     assert done.returncode == 0, done.stderr
-    assert "2 runs: 0 finished already, 0 begun before, 2 new" in done.stdout
+    assert "2 runs: 0 finished already, 0 started before, 2 new" in done.stdout
     assert "2 of 2 runs are finished." in done.stdout
     statuses = [json.loads(path.read_text()) for path in (tmp_path / "o").rglob("status.json")]
     assert [status["state"] for status in statuses] == ["finished"] * 2

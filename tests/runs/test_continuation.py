@@ -52,8 +52,8 @@ def test_it_equals_a_run_that_had_the_budget_from_the_beginning(assert_same, tmp
     capsys.readouterr()
     _, parts, ledger = trained(tmp_path / "parts", long, *overrides, "checkpoint.keep_replay=true")
     said = capsys.readouterr().out
-    assert f"goes on from the finished run of {short} env steps in" in said
-    assert "goes on at env step" in said
+    assert f"continues the finished run of {short} env steps in" in said
+    assert "resumes at env step" in said
     assert_same(without_times(whole), without_times(parts))
     assert values_of(ledger) == values_of(whole_ledger)
     assert ledger.missing == 0
@@ -88,9 +88,9 @@ def test_why_not(tmp_path, capsys, change, why):
     capsys.readouterr()
     trained(tmp_path, 80, *overrides)
     said = capsys.readouterr().out
-    assert "begins anew and not from the finished run of 40 env steps in" in said
+    assert "starts from scratch, not from the finished run of 40 env steps in" in said
     assert f": {why}\n" in said
-    assert "goes on" not in said
+    assert "continues" not in said
 
 
 def test_other_code_begins_anew(tmp_path, capsys, monkeypatch):
@@ -109,7 +109,7 @@ def test_what_is_damaged_is_not_gone_on_from(tmp_path, capsys, what):
     path.write_bytes(path.read_bytes()[:-1])
     longer, *_ = trained(tmp_path, 80, *overrides)
     said = capsys.readouterr().out
-    assert "begins anew and not from the finished run of 40 env steps in" in said
+    assert "starts from scratch, not from the finished run of 40 env steps in" in said
     assert "damaged" in said
     assert longer.continuable.exists()
 

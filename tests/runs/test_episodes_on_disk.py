@@ -51,7 +51,7 @@ def test_a_full_disk_is_said_in_one_line_and_the_same_command_goes_on(cfg, folde
         append(self, episodes)
 
     monkeypatch.setattr(Journal, "append", full)
-    with pytest.raises(RunRefused, match="No space left on device; make room, then the same command goes on") as caught:
+    with pytest.raises(RunRefused, match="No space left on device; make room, then the same command resumes") as caught:
         job.run(cfg)
     assert "\n" not in str(caught.value)
     assert folder.status()["state"] == "failed"

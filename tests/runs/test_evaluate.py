@@ -141,7 +141,7 @@ def test_what_is_typed_wins_over_references_and_the_rest_follows(runs):
 def test_what_says_what_a_run_is_may_not_be_typed(runs, evaluating):
     folder = runs("algo=macpf", *SMAC)
     for change in ("algo=qmix", "algo.learner.lr=0.1", "budget=smoke", "profile=release"):
-        with pytest.raises(ConfigError, match="was trained already; leave it out"):
+        with pytest.raises(ConfigError, match="is already trained; leave it out"):
             evaluating(folder, change)
     with pytest.raises(ConfigError, match="policy=foo is none of this algorithm"):
         evaluating(folder, "policy=foo")
@@ -219,5 +219,5 @@ def test_a_sweep_of_evaluations_is_checked_before_it_begins(runs, command):
 
 
 def test_a_run_that_is_none_is_said_before_hydra_begins():
-    with pytest.raises(ConfigError, match="run=nowhere is no run folder"):
+    with pytest.raises(ConfigError, match="run=nowhere is not a run folder"):
         with_choices_of_the_run(typed(["-m", "mode=evaluate", "run=nowhere,elsewhere"]))

@@ -98,7 +98,7 @@ def test_which_weights_these_are_is_part_of_what_a_run_is(small, tmp_path):
     copied.write_bytes(kept.read_bytes()[:-1])
     for place, why in (
         (copied, "damaged"),
-        (tmp_path / "none", "is no run folder"),
+        (tmp_path / "none", "is not a run folder"),
     ):
         with pytest.raises(ConfigError, match=f"init_from: .*{why}"):
             Identity.of(small(with_quoted_folder(f"init_from={place}")))

@@ -58,7 +58,7 @@ def test_a_batch_reaches_the_gpu_whole(configured, device):
 def test_recording_is_refused_where_it_cannot_be(configured):
     cfg = configured(*SHORT)
     cfg.accelerate = "graph"
-    with pytest.raises(ConfigError, match="accelerate=graph cannot be: it needs device=cuda; type accelerate=auto"):
+    with pytest.raises(ConfigError, match="accelerate=graph is impossible: it needs device=cuda; type accelerate=auto"):
         build(cfg)
     cfg.accelerate = "fast"
     with pytest.raises(ConfigError, match="accelerate='fast': input should be 'auto', 'eager' or 'graph'"):

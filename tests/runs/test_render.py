@@ -66,7 +66,7 @@ def test_a_trained_team_is_drawn_with_each_of_its_policies(trained):
 
 def test_a_random_team_is_asked_for_no_policy_that_is_not_there(configured):
     for asked in ("policy=foo", "policy=independent"):
-        with pytest.raises(ConfigError, match=f"{asked} is of a trained run; type run="):
+        with pytest.raises(ConfigError, match=f"{asked} needs a trained run; type run="):
             render(configured("mode=render", asked))
 
 
@@ -86,7 +86,7 @@ def test_what_cannot_be_drawn_is_said_in_one_line(configured, trained, tmp_path)
         render(configured("mode=render"))
     elsewhere = command()
     elsewhere.run = str(tmp_path)
-    with pytest.raises(ConfigError, match="is no run folder; type run=outputs/"):
+    with pytest.raises(ConfigError, match="is not a run folder; type run=outputs/"):
         render(elsewhere)
     damaged = (folder / "checkpoint.pt").read_bytes()
     for path in folder.glob("checkpoint*.pt"):
@@ -113,7 +113,7 @@ def test_folders_need_no_quotes():
 def test_the_command_line_knows_the_mode(command, tmp_path):
     done = command("mode=render", "run=outputs/nowhere/seed=0")
     assert done.returncode == 2
-    assert done.stderr.startswith("error: run=outputs/nowhere/seed=0 is no run folder")
+    assert done.stderr.startswith("error: run=outputs/nowhere/seed=0 is not a run folder")
     done = command("mode=draw")
     assert done.returncode == 2
     assert "mode='draw'" in done.stderr

@@ -246,7 +246,7 @@ def saved(configured, train, tmp_path):
 def test_a_checkpoint_of_another_device_is_refused_with_the_device_to_type(train, saved):
     cfg, path, state, save = saved
     save(state | {"made_with": state["made_with"] | {"device": "cuda"}})
-    with pytest.raises(RunRefused, match="go on with device=cuda"):
+    with pytest.raises(RunRefused, match="resume with device=cuda"):
         train(cfg, path)
 
 
