@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import signal
@@ -77,6 +78,7 @@ class Begun:
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
 def _hydra_main(cfg: DictConfig) -> float | None:
     Begun.run = True
+    logging.raiseExceptions = False  # a full disk is said in one line by the run itself
     from macpf.runs.preemption import orphaned
 
     if HydraConfig.get().mode == RunMode.MULTIRUN:
