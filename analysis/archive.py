@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from analysis import AnalysisError
 from analysis.runs import CRASHED, DIVERGED, FINISHED, INCOMPLETE, SHORT, UNTRAINED, Runs
-from analysis.sources import VALUES, Provenance, Reference, Segment
+from analysis.sources import VALUES, Reference, Segment
 from macpf import names
 from macpf.records.files import Damaged, complaint, read_record, write_atomically
 
@@ -35,7 +35,7 @@ MOST_BYTES = 20_000_000
 _VALUES = VALUES.append(pa.field("run", pa.string()))
 #: States of runs that are over.
 _OVER = (FINISHED, DIVERGED, UNTRAINED)
-_PROVENANCE = {SHORT: "stopped", CRASHED: "open"}
+_STATES = {SHORT: "stopped", CRASHED: "open"}
 
 
 class Manifest(BaseModel):
@@ -245,15 +245,10 @@ class ArchiveSource:
     """
 
     readers = 1
-    cache_dir = None
+    cache_dir: Path | None = None
 
     def __init__(self, root: Path) -> None:
-        self.root = root
-
-    @property
-    def place(self) -> str:
-        """The folder."""
-        return str(self.root)
+        self.root, self.place = root, str(root)
 
     def references(self) -> list[Reference]:
         """One reference per run; the files are read here, and once.
@@ -274,6 +269,8 @@ class ArchiveSource:
 def _reference(study: Path, line: dict[Any, Any], values: pa.Table) -> Reference:
     state = line["state"]
     segment = Segment(
+        path=f"{study}/{line['run']}",
+        state=_STATES.get(state, "ended"),
         run_id=line["run"],
         run_key=line["run"],
         origin=line["origin"],
@@ -283,6 +280,5 @@ def _reference(study: Path, line: dict[Any, Any], values: pa.Table) -> Reference
         end=FINISHED if state == INCOMPLETE else state if state in _OVER else "",
         why=line["note"] if state == DIVERGED else "",
         values=values,
-        provenance=Provenance(f"{study}/{line['run']}", _PROVENANCE.get(state, "ended"), None, (), 0),
     )
-    return Reference(f"{study}/{line['run']}", None, lambda: segment)
+    return Reference(segment.path, None, lambda: segment)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from analysis.sources import Provenance, Reference, Segment
+from analysis.sources import Reference, Segment
 from macpf.records.framing import Gap
 
 #: Raise it whenever reading gives something else for the same bytes.
@@ -35,7 +35,7 @@ def read_through(reference: Reference, directory: Path | None) -> Segment:
     segment = _load(path, key)
     if segment is None:
         segment = reference.read()
-        if not segment.provenance.trouble:  # which may be over without a trace in the fingerprint
+        if not segment.trouble:  # which may be over without a trace in the fingerprint
             _store(path, key, segment)
     return segment
 
@@ -54,14 +54,13 @@ def _load(path: Path, key: bytes) -> Segment | None:
         fields = json.loads(metadata[_SEGMENT])
     except (OSError, KeyError, TypeError, ValueError):  # pyarrow's own errors are ValueErrors
         return None
-    provenance = fields.pop("provenance")
-    gaps = tuple(Gap(**gap) for gap in provenance.pop("gaps"))
-    return Segment(values=table.replace_schema_metadata(None), provenance=Provenance(gaps=gaps, **provenance), **fields)
+    fields["gaps"] = tuple(Gap(**gap) for gap in fields["gaps"])
+    return Segment(values=table.replace_schema_metadata(None), **fields)
 
 
 def _store(path: Path, key: bytes, segment: Segment) -> None:
-    fields = {name: value for name, value in vars(segment).items() if name not in ("values", "provenance")}
-    fields["provenance"] = asdict(segment.provenance)
+    fields = {name: value for name, value in vars(segment).items() if name != "values"}
+    fields["gaps"] = [asdict(gap) for gap in segment.gaps]
     table = segment.values.replace_schema_metadata({_KEY: key, _SEGMENT: json.dumps(fields)})
     buffer = pa.BufferOutputStream()
     with pa.ipc.new_file(buffer, table.schema, options=_WRITE) as writer:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis import AnalysisError
-from analysis.sources import Provenance, Reference, Segment, ending, owner_of, tidy_rows, whole
+from analysis.sources import Reference, Segment
 from macpf import names
 from macpf.records.wandb_file import WandbFile, read_wandb_file
 
@@ -34,17 +34,9 @@ class LocalSource:
                 f"no folder {root}: make runs with `make demo` or `python run.py -m +experiment=figure4`, "
                 "or name their folder with --runs"
             )
-        self.root = root
-
-    @property
-    def place(self) -> str:
-        """The folder."""
-        return str(self.root)
-
-    @property
-    def cache_dir(self) -> Path:
-        """Beside the runs, so that deleting them deletes it."""
-        return self.root / ".analysis-cache"
+        self.root, self.place = root, str(root)
+        #: Beside the runs, so that deleting them deletes it.
+        self.cache_dir: Path | None = root / ".analysis-cache"
 
     def references(self) -> list[Reference]:
         """One reference per ``.wandb`` file, which changes when the file does; and one per closed folder."""
@@ -81,40 +73,16 @@ def _read_segment(path: Path) -> Segment:
     except (OSError, ValueError, LookupError) as error:
         return _unreadable(path, error)
     # A file that was just begun says nothing; its name and its folder still tell whose it is.
-    run_id = file.run_id or path.stem.removeprefix("run-")
-    config = file.config or _config_from_folder(path)
-    run_key, origin = owner_of(run_id, config)
-    return Segment(
-        run_id=run_id,
-        run_key=run_key,
-        origin=origin,
-        attempt=whole(config.get(names.ATTEMPT)) or 0,
-        start_time=file.start_time,
-        config=config,
-        end=ending(file.final(names.END), file.final(names.DONE)),
-        why=str(file.final(names.WHY) or ""),
-        values=tidy_rows(file.rows),
-        provenance=Provenance(str(path), _state(file), file.exit_code, tuple(file.gaps), file.truncated),
-    )
+    run_id, config = file.run_id or path.stem.removeprefix("run-"), file.config or _config_from_folder(path)
+    more = {"start_time": file.start_time, "gaps": tuple(file.gaps)}
+    return Segment.of(str(path), _state(file), run_id, config, file.rows, file.final, **more)
 
 
 def _unreadable(path: Path, error: Exception) -> Segment:
     """What is left of a log, or a folder of logs, that cannot be read: its path tells whose it is."""
     run_id = path.stem.removeprefix("run-") if path.suffix == ".wandb" else str(path)
-    run_key, origin = owner_of(run_id, {})
     trouble = f"{path} cannot be read: {getattr(error, 'strerror', None) or error}"
-    return Segment(
-        run_id=run_id,
-        run_key=run_key,
-        origin=origin,
-        attempt=0,
-        start_time=0.0,
-        config=_config_from_folder(path),
-        end="",
-        why="",
-        values=tidy_rows([]),
-        provenance=Provenance(str(path), "open", None, (), 0, trouble),
-    )
+    return Segment.of(str(path), "open", run_id, _config_from_folder(path), trouble=trouble)
 
 
 def _state(file: WandbFile) -> str:

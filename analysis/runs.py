@@ -146,7 +146,7 @@ def load_runs(source: Source | Path | str, metrics: str = "") -> Runs:
     parts, lines, configs, left_out = [], [], {}, {}
     for run, segments in sorted(attempts.items()):
         # By attempt number before time: attempts may have run on machines whose clocks disagree.
-        ordered = sorted(segments, key=lambda segment: (segment.attempt, segment.start_time, segment.provenance.path))
+        ordered = sorted(segments, key=lambda segment: (segment.attempt, segment.start_time, segment.path))
         configs[run], values, why = _joined(ordered)
         if why:
             left_out[run] = why
@@ -208,7 +208,7 @@ def _joined(attempts: list[Segment]) -> tuple[dict[str, Any], pa.Table, str]:
     """The config and the values of a run, and why values are left out, empty if none are."""
     # The newest attempt that wrote its config: one that was just begun may have written nothing.
     config = next((s.config for s in reversed(attempts) if s.config.get(names.RUN_KEY)), attempts[-1].config)
-    notes = [segment.provenance.trouble for segment in attempts if segment.provenance.trouble]
+    notes = [segment.trouble for segment in attempts if segment.trouble]
     values = stitch([segment.values for segment in attempts])
     if missing := lacking(config):
         if len(values) or not set(config) <= {*IDENTITY}:  # else it was just begun, and only its folder spoke
@@ -285,7 +285,7 @@ def _completeness(attempts: list[Segment], values: pa.Table, config: dict[str, A
     numbers, before, updates = (counts[np.isfinite(counts)].astype(np.int64).tolist() for counts in counted)
     found = len(numbers) if expected > 0 else len(pc.unique(values[names.ENV_STEP]))
     lost = missing(zip(numbers, before, strict=False), expected) if expected > 0 else 0
-    gaps = [gap for segment in attempts for gap in segment.provenance.gaps]
+    gaps = [gap for segment in attempts for gap in segment.gaps]
     nan = int((~np.isfinite(logged)).sum())
     end = next((segment.end for segment in reversed(attempts) if segment.end), "")
     reached = end or (numbers[-1] == expected - 1 if numbers else 0 < total <= last)
@@ -298,7 +298,7 @@ def _completeness(attempts: list[Segment], values: pa.Table, config: dict[str, A
     elif reached:
         state = INCOMPLETE if lost or (expected < 0 and gaps) else FINISHED
     else:
-        state = SHORT if attempts[-1].provenance.state in ("ended", "stopped") else CRASHED
+        state = SHORT if attempts[-1].state in ("ended", "stopped") else CRASHED
     commits = dict.fromkeys(str(s.config[names.COMMIT]) for s in attempts if s.config.get(names.COMMIT))
     return {
         names.ENV_STEP: last,

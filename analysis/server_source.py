@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis import AnalysisError
-from analysis.sources import Provenance, Reference, Segment, ending, owner_of, tidy_rows, whole
+from analysis.sources import Reference, Segment
 from macpf import names
 from macpf.records.sampled import table_in, with_table
 
@@ -28,7 +28,7 @@ TIMEOUT = 20
 RUNS_A_PAGE = 100
 #: W&B counts steps here, not rows. It is the client's own default, so every server takes it.
 STEPS_A_PAGE = 1000
-#: The server's words for how a run ended, in ours (see ``Provenance``); any other word is of a run that may go on.
+#: The server's words for how a run ended, in ours (see `Segment`); any other word is of a run that may go on.
 _ENDED = {
     **{"finished": "ended", "preempted": "stopped", "failed": "failed"},
     **{"killed": "failed", "crashed": "open"},  # it stopped saying that it lives
@@ -53,17 +53,9 @@ class ServerSource:
     def __init__(self, project: str) -> None:
         if not re.fullmatch(r"[^/\s]+/[^/\s]+", project):
             raise AnalysisError(f"--runs {PREFIX}{project} names no project of a W&B server: {PREFIX}entity/project")
-        self.project = project
-
-    @property
-    def place(self) -> str:
-        """The project, as it is typed."""
-        return f"{PREFIX}{self.project}"
-
-    @property
-    def cache_dir(self) -> Path:
-        """In the user's folder for caches."""
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "macpf-analysis"
+        self.project, self.place = project, f"{PREFIX}{project}"
+        caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        self.cache_dir: Path | None = caches / "macpf-analysis"
 
     def references(self) -> list[Reference]:
         """One reference per run; the fingerprint covers all that the server tells of it without its rows."""
@@ -97,19 +89,9 @@ class ServerSource:
         config: dict[str, Any] = run.config
         # Another project's runs are named, not read: there may be millions of steps in them.
         rows = self._rows(run) if config.get(names.RUN_KEY) else []
-        run_key, origin = owner_of(run.id, config)
-        return Segment(
-            run_id=run.id,
-            run_key=run_key,
-            origin=origin,
-            attempt=whole(config.get(names.ATTEMPT)) or 0,
-            start_time=datetime.fromisoformat(run.created_at).timestamp(),
-            config=config,
-            end=ending(run.summary_metrics.get(names.END), run.summary_metrics.get(names.DONE)),
-            why=str(run.summary_metrics.get(names.WHY) or ""),
-            values=tidy_rows(rows),
-            provenance=Provenance(f"{self.place}/{run.id}", _ENDED.get(run.state, "open"), None, (), 0),
-        )
+        state, said = _ENDED.get(run.state, "open"), run.summary_metrics.get
+        begun = datetime.fromisoformat(run.created_at).timestamp()
+        return Segment.of(f"{self.place}/{run.id}", state, run.id, config, rows, said, start_time=begun)
 
     def _rows(self, run: "Run") -> list[dict[str, Any]]:
         """All rows; never from W&B's own cache, which goes by the run's name alone and so may be stale."""

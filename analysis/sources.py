@@ -36,32 +36,13 @@ VALUES = pa.schema(
 
 
 @dataclass(frozen=True)
-class Provenance:
-    """Where a segment was read from, and in what condition it was.
-
-    Attributes:
-        path: of the file, or the run's on the server.
-        state: ``ended`` (exit code 0), ``stopped`` (asked to stop, or preempted), ``failed`` (any other exit code) or
-            ``open`` (no exit code: killed, or still going on).
-        exit_code: None without an exit record.
-        gaps: damaged stretches that were skipped; rows may be missing there.
-        truncated: bytes of an unfinished record at the end of the file.
-        trouble: why it could not be read, empty if it could.
-    """
-
-    path: str
-    state: str
-    exit_code: int | None
-    gaps: tuple[Gap, ...]
-    truncated: int
-    trouble: str = ""
-
-
-@dataclass(frozen=True)
 class Segment:
     """What one attempt at a run wrote.
 
     Attributes:
+        path: of the file it was read from, or the run's on the server.
+        state: ``ended`` (exit code 0), ``stopped`` (asked to stop, or preempted), ``failed`` (any other exit code) or
+            ``open`` (no exit code: killed, or still going on).
         run_id: W&B's.
         run_key: the same for all attempts at one run.
         origin: drawn when the run was first begun, at least its first digits; empty if unknown, as of runs made before
@@ -73,9 +54,12 @@ class Segment:
         why: why it diverged; empty otherwise.
         values: one line per number, in the order of logging, with the columns of ``VALUES``; ``row`` counts the
             segment's rows.
-        provenance: where all this comes from.
+        gaps: damaged stretches that were skipped; rows may be missing there.
+        trouble: why it could not be read, empty if it could.
     """
 
+    path: str
+    state: str
     run_id: str
     run_key: str
     origin: str
@@ -85,7 +69,46 @@ class Segment:
     end: str
     why: str
     values: pa.Table
-    provenance: Provenance
+    gaps: tuple[Gap, ...] = ()
+    trouble: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        path: str,
+        state: str,
+        run_id: str,
+        config: dict[str, Any],
+        rows: Iterable[Mapping[str, Any]] = (),
+        said: Callable[[str], Any] = lambda key: None,
+        **more: Any,
+    ) -> "Segment":
+        """From what W&B kept of a run: its config, its rows and what its summary said in the end.
+
+        A log that says nothing yet still has W&B's id, which holds key and origin.
+        """
+        if config.get(names.RUN_KEY):
+            run_key, origin = str(config[names.RUN_KEY]), str(config.get(names.ORIGIN) or "")
+        else:
+            match = re.fullmatch(rf"(.+-s\d+)-([0-9a-f]{{{SHOWN}}})", run_id)
+            run_key, origin = (match[1], match[2]) if match else (run_id, "")
+        # Older runs only set a mark when they reached their budget.
+        end = str(said(names.END) or ("finished" if said(names.DONE) == 1 else ""))
+        attempt, why = whole(config.get(names.ATTEMPT)) or 0, str(said(names.WHY) or "")
+        more = {"start_time": 0.0, **more}
+        return cls(
+            path,
+            state,
+            run_id,
+            run_key,
+            origin,
+            attempt,
+            config=config,
+            end=end,
+            why=why,
+            values=tidy_rows(rows),
+            **more,
+        )
 
 
 @dataclass(frozen=True)
@@ -104,39 +127,21 @@ class Reference:
 
 
 class Source(Protocol):
-    """Where runs come from."""
+    """Where runs come from.
 
-    @property
-    def place(self) -> str:
-        """What to call it in a message."""
-        ...
+    Attributes:
+        place: what to call it in a message.
+        cache_dir: the folder that may keep what was read; None to keep nothing.
+        readers: how many segments to read at the same time.
+    """
 
-    @property
-    def cache_dir(self) -> Path | None:
-        """The folder that may keep what was read; None to keep nothing."""
-        ...
-
-    @property
-    def readers(self) -> int:
-        """How many segments to read at the same time."""
-        ...
+    place: str
+    cache_dir: Path | None
+    readers: int
 
     def references(self) -> list[Reference]:
         """All segments there are, in a stable order."""
         ...
-
-
-def ending(end: Any, done: Any) -> str:
-    """How a run's summary says that it ended; older runs only set a mark when they reached their budget."""
-    return str(end) if end else "finished" if done == 1 else ""
-
-
-def owner_of(run_id: str, config: Mapping[str, Any]) -> tuple[str, str]:
-    """Key and origin of a run, as its config says; a log that says nothing yet still has W&B's id, which holds both."""
-    if config.get(names.RUN_KEY):
-        return str(config[names.RUN_KEY]), str(config.get(names.ORIGIN) or "")
-    match = re.fullmatch(rf"(.+-s\d+)-([0-9a-f]{{{SHOWN}}})", run_id)
-    return (match[1], match[2]) if match else (run_id, "")
 
 
 def tidy_rows(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
