@@ -18,7 +18,7 @@ from analysis.sources import Reference, Segment
 from macpf.records.framing import Gap
 
 #: Raise it whenever reading gives something else for the same bytes.
-LOADER_VERSION = 4
+LOADER_VERSION = 5
 _KEY, _SEGMENT = b"analysis.key", b"analysis.segment"
 #: Random digits, as values are, take zstd ten times as long to unpack and no less room.
 _WRITE, _READ = pa.ipc.IpcWriteOptions(compression="lz4"), pa.ipc.IpcReadOptions(use_threads=False)
