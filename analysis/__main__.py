@@ -253,7 +253,8 @@ def _publish(options: argparse.Namespace) -> None:
 
 
 def _figures(options: argparse.Namespace) -> None:
-    from analysis.archive import Manifest, has_whole_runs, studies
+    from analysis.archive import Manifest, has_whole_runs
+    from analysis.sources import studies
 
     found = studies(options.results)
     if not found:

@@ -24,11 +24,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from analysis import AnalysisError
 from analysis.runs import CRASHED, DIVERGED, FINISHED, INCOMPLETE, SHORT, UNTRAINED, Runs
-from analysis.sources import VALUES, Reference, Segment
+from analysis.sources import INDEX, VALUES, Reference, Segment, studies
 from macpf import names
 from macpf.records.files import Damaged, complaint, read_record, write_atomically
 
-MANIFEST, INDEX, RUNS, EVALUATIONS = "manifest.yaml", "archive.json", "runs.parquet", "evaluations.parquet"
+MANIFEST, RUNS, EVALUATIONS = "manifest.yaml", "runs.parquet", "evaluations.parquet"
 #: An archive is part of the repository, so it stays small.
 MOST_BYTES = 20_000_000
 #: Of the evaluations: those of a segment, and which run they are of.
@@ -230,11 +230,6 @@ def _sorted(values: pa.Table, by: list[str]) -> pa.Table:
 def has_whole_runs(study: Path) -> bool:
     """Whether a run of an archive is whole, so that there is something to draw."""
     return FINISHED in parquet.read_table(study / RUNS, columns=["state"])["state"].to_pylist()
-
-
-def studies(root: Path) -> list[Path]:
-    """The archives at a path or right below it."""
-    return [root] if (root / INDEX).exists() else sorted(path.parent for path in root.glob(f"*/{INDEX}"))
 
 
 class ArchiveSource:

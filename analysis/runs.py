@@ -19,7 +19,7 @@ from analysis.cache import read_through
 from analysis.local_source import LocalSource
 from analysis.run_facts import IDENTITY, identity, integer, lacking
 from analysis.server_source import PREFIX, ServerSource
-from analysis.sources import Reference, Segment, Source
+from analysis.sources import Reference, Segment, Source, studies
 from macpf import names
 from macpf.choices import choices
 from macpf.records.numbering import SHOWN, missing
@@ -144,7 +144,8 @@ def load_runs(source: Source | Path | str, metrics: str = "") -> Runs:
             "or say where they are with --runs"
         )
     parts, lines, configs, left_out = [], [], {}, {}
-    for run, segments in sorted(attempts.items()):
+    for run in sorted(attempts):
+        segments = attempts.pop(run)  # which frees their values
         # By attempt number before time: attempts may have run on machines whose clocks disagree.
         ordered = sorted(segments, key=lambda segment: (segment.attempt, segment.start_time, segment.path))
         configs[run], values, why = _joined(ordered)
@@ -182,9 +183,11 @@ def _starting(values: pa.Table, metrics: str) -> pa.Table:
 
 def _on_disk(path: Path) -> Source:
     """Logs below a folder, or published runs."""
-    from analysis.archive import ArchiveSource, studies  # which reads `Runs`
+    if not studies(path):
+        return LocalSource(path)
+    from analysis.archive import ArchiveSource  # which reads `Runs`
 
-    return ArchiveSource(path) if studies(path) else LocalSource(path)
+    return ArchiveSource(path)
 
 
 def _by_run(segments: Iterable[Segment]) -> dict[str, list[Segment]]:

@@ -4,7 +4,8 @@ A source lists references to segments; a segment is what one attempt at a run wr
 stitching works on rows and does not mind. Listing is cheap and reading is not, so the cache (``analysis.cache``)
 stands between the two and reads only what changed.
 
-There are two: ``analysis.local_source`` (a folder) and ``analysis.server_source`` (a W&B server).
+There are three: ``analysis.local_source`` (a folder), ``analysis.server_source`` (a W&B server) and
+``analysis.archive`` (published runs).
 """
 
 import math
@@ -20,6 +21,8 @@ from macpf import names
 from macpf.records.framing import Gap
 from macpf.records.numbering import SHOWN
 
+#: What a folder of published runs holds (`analysis.archive`).
+INDEX = "archive.json"
 #: Env steps from here on are no whole numbers any more, and nobody's.
 _LARGEST = 2.0**53
 #: W&B's readers spell these as strings, its files as bare tokens.
@@ -142,6 +145,11 @@ class Source(Protocol):
     def references(self) -> list[Reference]:
         """All segments there are, in a stable order."""
         ...
+
+
+def studies(root: Path) -> list[Path]:
+    """The archives of published runs at a path or right below it."""
+    return [root] if (root / INDEX).exists() else sorted(path.parent for path in root.glob(f"*/{INDEX}"))
 
 
 def tidy_rows(rows: Iterable[Mapping[str, Any]]) -> pa.Table:

@@ -10,10 +10,11 @@ from pandas.testing import assert_frame_equal
 
 from analysis import AnalysisError
 from analysis.__main__ import main
-from analysis.archive import EVALUATIONS, INDEX, MANIFEST, RUNS, publish, studies
+from analysis.archive import EVALUATIONS, MANIFEST, RUNS, publish
 from analysis.evidence import Experiment
 from analysis.runs import Runs, load_runs
 from analysis.selection import find
+from analysis.sources import INDEX, studies
 from macpf import names
 from tests.analysis.synthetic import make_run, make_runs
 
