@@ -101,11 +101,12 @@ def _figure1(options: argparse.Namespace) -> None:
 
 
 def _figure2(options: argparse.Namespace) -> None:
-    from analysis.figures.figure2 import MAP, write_figure2
-    from analysis.outcomes import ENV
+    from analysis.figures.figure2 import write_figure2
     from analysis.selection import select
+    from macpf.choices import sweep_params
 
-    chosen = select(_load(options), ENV, MAP, options.budget, options.backend)
+    game = sweep_params("figure2")
+    chosen = select(_load(options), game["env"], game["map"], options.budget, options.backend)
     print(*write_figure2(chosen, options.out, options.macpf, not options.no_caption), sep="\n")
 
 

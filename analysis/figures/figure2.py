@@ -20,7 +20,6 @@ from analysis.saving import save
 from analysis.style import MACPF
 from macpf import names
 
-MAP = "coordination"
 _POLICY = LinearSegmentedColormap.from_list("policy", ["#f7f7f7", "#f3c27a", "#d55e00"])
 _CORRECTION = LinearSegmentedColormap.from_list("correction", ["#5b9bd0", "#f7f7f7", "#d55e00"])
 
@@ -43,7 +42,10 @@ def write_figure2(selection: Evidence, out: Path, macpf: str = MACPF, caption: b
         [] if runs.empty else [joint_policy(selection, runs, shape, p) for p in (names.DEPENDENT, names.INDEPENDENT)]
     )
     if not found or found[0] is None or found[1] is None:
-        raise AnalysisError(f"no run of {macpf} on {MAP} has logged its joint policies; type: python run.py map={MAP}")
+        map_ = selection.map
+        raise AnalysisError(
+            f"no run of {macpf} on {map_} has logged its joint policies; type: python run.py map={map_}"
+        )
     dependent, independent = (joint.probabilities for joint in found if joint is not None)
     own = selection.of([macpf])
     caption_text = own.caption(
