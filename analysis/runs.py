@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from analysis import AnalysisError
 from analysis.cache import read_through
 from analysis.local_source import LocalSource
+from analysis.parser import SERVER
 from analysis.run_facts import IDENTITY, identity, integer, lacking
-from analysis.server_source import PREFIX, ServerSource
+from analysis.server_source import ServerSource
 from analysis.sources import Reference, Segment, Source, studies
 from macpf import names
 from macpf.choices import choices
@@ -126,7 +127,7 @@ def load_runs(source: Source | Path | str, metrics: str = "") -> Runs:
     """
     if isinstance(source, Path | str):
         text = str(source)
-        source = ServerSource(text.removeprefix(PREFIX)) if text.startswith(PREFIX) else _on_disk(Path(source))
+        source = ServerSource(text.removeprefix(SERVER)) if text.startswith(SERVER) else _on_disk(Path(source))
 
     def read(reference: Reference) -> Segment:
         segment = read_through(reference, source.cache_dir)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis import AnalysisError
+from analysis.parser import SERVER
 from analysis.sources import Reference, Segment
 from macpf import names
 from macpf.records.sampled import table_in, with_table
@@ -21,8 +22,6 @@ from macpf.records.sampled import table_in, with_table
 if TYPE_CHECKING:
     from wandb.apis.public import Run
 
-#: How ``--runs`` begins for runs on a server.
-PREFIX = "wandb:"
 #: Seconds that the server gets for an answer.
 TIMEOUT = 20
 RUNS_A_PAGE = 100
@@ -52,8 +51,8 @@ class ServerSource:
 
     def __init__(self, project: str) -> None:
         if not re.fullmatch(r"[^/\s]+/[^/\s]+", project):
-            raise AnalysisError(f"--runs {PREFIX}{project} names no project of a W&B server: {PREFIX}entity/project")
-        self.project, self.place = project, f"{PREFIX}{project}"
+            raise AnalysisError(f"--runs {SERVER}{project} names no project of a W&B server: {SERVER}entity/project")
+        self.project, self.place = project, f"{SERVER}{project}"
         caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         self.cache_dir: Path | None = caches / "macpf-analysis"
 
