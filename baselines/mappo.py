@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from macpf.learning.algorithm import Algorithm, Memory, Number, Sizes, checked
-from macpf.learning.central import CentralInputs, CentralLinear
+from macpf.learning.central_inputs import CentralInputs, CentralLinear
 from macpf.learning.chunks import Chunks, Part, stack_frames
 from macpf.learning.networks import gumbel, joint_of, mask_unavailable, pick
 from macpf.learning.normalisation import ValueNorm

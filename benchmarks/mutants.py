@@ -34,7 +34,7 @@ TARGETS = {
     "macpf/method/mixer.py": ["tests/method"],
     "macpf/method/policy.py": ["tests/method"],
     "macpf/learning/returns.py": ["tests/learning/test_returns.py", "tests/learning/test_gae.py"],
-    "macpf/learning/central.py": ["tests/learning/test_central.py"],
+    "macpf/learning/central_inputs.py": ["tests/learning/test_central.py"],
     "macpf/learning/schedules.py": ["tests/learning/test_schedules.py"],
     "macpf/learning/value_based.py": ["tests/baselines", "tests/parity/test_golden.py"],
     "baselines/fop.py": ["tests/baselines/test_fop.py", "tests/parity/test_golden.py"],
@@ -46,7 +46,7 @@ TARGETS = {
     "baselines/qplex.py": ["tests/baselines", "tests/parity/test_golden.py"],
     "baselines/qtran.py": ["tests/baselines", "tests/parity/test_golden.py"],
     "macpf/runs/checkpoint.py": ["tests/runs/test_checkpoint.py", "tests/runs/test_episodes_on_disk.py"],
-    "analysis/aggregates.py": ["tests/analysis/test_aggregates.py"],
+    "analysis/bootstrap.py": ["tests/analysis/test_aggregates.py"],
 }
 
 #: Mutants that change nothing a user could see, each with its reason.

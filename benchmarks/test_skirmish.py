@@ -13,7 +13,7 @@ import pytest
 from numba import njit
 
 from macpf.envs.smac.maps import load_map, map_names
-from macpf.envs.smac.skirmish.env import Skirmish
+from macpf.envs.smac.skirmish.battles import Skirmish
 
 #: Least env steps per CPU second we want with 32 battles.
 WANTED = {

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from macpf.policy import Policy, load_policy
+    from macpf.trained_policy import Policy, load_policy
 
 __all__ = ["Policy", "load_policy"]
 
@@ -11,10 +11,11 @@ __all__ = ["Policy", "load_policy"]
 def __getattr__(name: str) -> Any:
     """Import PyTorch only for those who ask for a policy."""
     if name in __all__:
-        from macpf.extras import require
+        from macpf.extras import lacking
 
-        require("train", f"macpf.{name}")
-        from macpf import policy
-
-        return getattr(policy, name)
+        try:
+            from macpf import trained_policy
+        except ModuleNotFoundError as error:
+            raise lacking(str(error.name), "train", f"macpf.{name}") from error
+        return getattr(trained_policy, name)
     raise AttributeError(f"module 'macpf' has no attribute {name!r}")

@@ -35,4 +35,9 @@ def require(extra: str, what: str) -> None:
         MissingExtra: it is not.
     """
     if module := missing(extra):
-        raise MissingExtra(f"{what} needs {module}, which is not installed; type: pip install 'macpf[{extra}]'")
+        raise lacking(module, extra, what)
+
+
+def lacking(module: str, extra: str, what: str) -> MissingExtra:
+    """Says that something is not installed, and what to type (`require` says what the arguments are)."""
+    return MissingExtra(f"{what} needs {module}, which is not installed; type: pip install 'macpf[{extra}]'")

@@ -17,7 +17,7 @@ import torch
 
 from benchmarks.engine_vs_game.tables import table
 from macpf.envs.smac.maps import FIRST_ATTACK, MOVES, SmacMap
-from macpf.envs.smac.skirmish.env import Skirmish
+from macpf.envs.smac.skirmish.battles import Skirmish
 
 #: What trained the recurrent policies with one network for all agents.
 ALGORITHMS = ("qmix", "vdn", "qtran_base", "qtran_alt", "coma")

@@ -19,7 +19,7 @@ from benchmarks.engine_vs_game.real_game import (
 )
 from benchmarks.engine_vs_game.tables import table
 from macpf.envs.smac.scripted import Random
-from macpf.envs.smac.skirmish.env import Skirmish
+from macpf.envs.smac.skirmish.battles import Skirmish
 
 BATCH = 50
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.engine_vs_game.tables import table
 from macpf.envs.smac.scripted import POLICIES, plays
-from macpf.envs.smac.skirmish.env import Skirmish
+from macpf.envs.smac.skirmish.battles import Skirmish
 
 BATCH = 50
 #: Percentage points by which one policy is clearly better than another.

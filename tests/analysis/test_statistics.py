@@ -9,7 +9,7 @@ from analysis import AnalysisError
 from analysis.comparison import aggregates, bounds, compare, refuse_other_rules
 from analysis.evidence import Experiment
 from analysis.selection import find
-from macpf.envs.mpe.env import Particles
+from macpf.envs.mpe.particles import Particles
 from tests.analysis.synthetic import make_run, make_runs
 from tests.envs.mpe.scripted import returns, scripted_actions
 

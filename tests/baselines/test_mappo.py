@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from baselines.mappo import MAPPO
 from macpf.experience.batch import Observation
-from macpf.learning.central import CentralLinear
+from macpf.learning.central_inputs import CentralLinear
 from macpf.learning.chunks import Chunks
 from macpf.learning.schedules import Clock
 

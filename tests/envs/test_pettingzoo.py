@@ -14,7 +14,7 @@ from pettingzoo import ParallelEnv
 
 from macpf.envs.fault import EnvironmentFault
 from macpf.envs.pettingzoo import PettingZoo
-from macpf.envs.smac.skirmish.env import Skirmish
+from macpf.envs.smac.skirmish.battles import Skirmish
 from macpf.envs.smac.skirmish.random import new_streams
 
 ROOT = Path(__file__).parents[2]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from macpf.learning.central import CentralInputs, CentralLinear
+from macpf.learning.central_inputs import CentralInputs, CentralLinear
 
 R, N, S, I, H = 6, 3, 5, 4, 7
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from macpf.envs.animation import STAYS, as_gif
 from macpf.envs.base import Step
-from macpf.envs.smac.skirmish.env import Skirmish
+from macpf.envs.smac.skirmish.battles import Skirmish
 from macpf.runs import checkpoint
 from macpf.runs.command_line import with_quoted_folder
 from macpf.runs.errors import ConfigError, RunRefused

@@ -27,7 +27,7 @@ def parallel_env(
         n_agents: how many agents share the task.
         steps: env steps until an episode is cut.
         render_mode: None, or ``rgb_array`` for `render`.
-        settings: further arguments of `macpf.envs.mpe.env.Particles`, in place of those of the rules.
+        settings: further arguments of `macpf.envs.mpe.particles.Particles`, in place of those of the rules.
 
     Raises:
         ValueError: no such task, rules, render mode or setting, or a value that cannot be used.

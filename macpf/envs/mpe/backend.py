@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from macpf.envs.base import Env
-from macpf.envs.mpe.env import Particles, refuse_unknown
+from macpf.envs.mpe.particles import Particles, refuse_unknown
 
 #: mpe2's names, and the arguments it has for this task only.
 MPE2 = {

@@ -12,7 +12,7 @@ from pettingzoo import ParallelEnv
 
 from macpf.choices import CONF
 from macpf.envs.base import Step
-from macpf.envs.mpe.env import Particles, refuse_unknown
+from macpf.envs.mpe.particles import Particles, refuse_unknown
 from macpf.extras import require
 
 #: What an agent observes: float32 [O].
@@ -127,7 +127,7 @@ class ParallelParticles(ParallelEnv[str, Observation, int]):
         return self._last.state[0].copy()
 
     def render(self) -> UInt8[np.ndarray, "H W 3"]:
-        """A picture of the world; see `macpf.envs.mpe.render`.
+        """A picture of the world; see `macpf.envs.mpe.particle_pictures`.
 
         Raises:
             ValueError: the environment was made without a render mode.

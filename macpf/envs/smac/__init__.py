@@ -32,7 +32,7 @@ def parallel_env(
         map_name: one of the 25 maps.
         render_mode: None, or ``rgb_array`` for `render`.
         flat_observations: show agents their observation alone; masks are in the infos either way.
-        settings: further arguments of `macpf.envs.smac.skirmish.env.Skirmish`, e.g. ``reward_sparse=True``.
+        settings: further arguments of `macpf.envs.smac.skirmish.battles.Skirmish`, e.g. ``reward_sparse=True``.
 
     Raises:
         ValueError: no such map, render mode or setting, or a value that cannot be used.
@@ -48,7 +48,7 @@ def make_vec(map_name: str, num_envs: int, **settings: Any) -> VectorSkirmish:
     Args:
         map_name: one of the 25 maps.
         num_envs: battles side by side.
-        settings: further arguments of `macpf.envs.smac.skirmish.env.Skirmish`, e.g. ``reward_sparse=True``.
+        settings: further arguments of `macpf.envs.smac.skirmish.battles.Skirmish`, e.g. ``reward_sparse=True``.
 
     Raises:
         ValueError: no such map or setting, or a value that cannot be used.

@@ -52,7 +52,7 @@ def make(
         "reward_scale": reward_scale,
     }
     if backend == EMBEDDED:
-        from macpf.envs.smac.skirmish.env import Skirmish
+        from macpf.envs.smac.skirmish.battles import Skirmish
 
         chosen = map_name if scenario is None else read_scenario(map_name, scenario)
         rules = {"zero_ally_block": zero_ally_block, "opponent": opponent, **rewards}

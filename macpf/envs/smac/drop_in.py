@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
+from macpf.envs.smac.battle_replay import Replay
 from macpf.envs.smac.drop_in_view import SHOWN, View
 from macpf.envs.smac.maps import EAST, NO_OP, NORTH, SOUTH, STOP, WEST
 from macpf.envs.smac.pettingzoo import battles, whole
-from macpf.envs.smac.replay import Replay
 from macpf.envs.smac.scripted import Heuristic
 from macpf.envs.smac.skirmish import layout as L
 from macpf.envs.smac.skirmish.random import new_streams

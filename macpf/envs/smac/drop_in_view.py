@@ -16,7 +16,7 @@ from macpf.envs.base import Step
 from macpf.envs.smac.maps import FIRST_ATTACK, MOVES, SIZE, load_terrain
 from macpf.envs.smac.raw_units import RawUnit, ally_types, read_units, terrain_height
 from macpf.envs.smac.skirmish import layout as L
-from macpf.envs.smac.skirmish.env import Skirmish
+from macpf.envs.smac.skirmish.battles import Skirmish
 from macpf.envs.smac.units import UNITS
 
 #: Options of `StarCraft2Env` that decide what is shown, with SMAC's defaults.

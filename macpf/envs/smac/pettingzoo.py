@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 from pettingzoo import ParallelEnv
 
 from macpf.envs.base import Step
-from macpf.envs.smac.skirmish.env import Skirmish
+from macpf.envs.smac.skirmish.battles import Skirmish
 from macpf.envs.smac.skirmish.random import new_streams
 from macpf.extras import require
 
@@ -161,7 +161,7 @@ class ParallelSkirmish(ParallelEnv[str, Observation, int]):
         return self._now.state[0].copy()
 
     def render(self) -> UInt8[np.ndarray, "H W 3"]:
-        """A picture of the battle; see `macpf.envs.smac.skirmish.render`.
+        """A picture of the battle; see `macpf.envs.smac.skirmish.battle_pictures`.
 
         Raises:
             ValueError: the environment was made without a render mode.
@@ -169,7 +169,7 @@ class ParallelSkirmish(ParallelEnv[str, Observation, int]):
         if self.render_mode is None:
             raise ValueError('render_mode=None draws nothing; make the environment with render_mode="rgb_array"')
         require("render", "a picture of a battle")
-        from macpf.envs.smac.skirmish.render import draw
+        from macpf.envs.smac.skirmish.battle_pictures import draw
 
         return draw(self.battle)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from macpf.envs.smac.maps import SmacMap, load_terrain
 from macpf.envs.smac.skirmish import layout as L
-from macpf.envs.smac.skirmish.env import Skirmish
+from macpf.envs.smac.skirmish.battles import Skirmish
 from macpf.envs.smac.units import ENERGY_MAX
 
 #: StarCraft II's numbers of the unit types, which SMAC's enemies have.

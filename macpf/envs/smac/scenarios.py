@@ -141,7 +141,7 @@ def _drawn(name: str, scenario: Scenario, teams: Teams, terrain: str) -> SmacMap
 
 
 def _fixed(name: str, scenario: Scenario, terrain: str) -> SmacMap:
-    from macpf.envs.smac.skirmish.placement import place  # compiled code, which other maps need not wait for
+    from macpf.envs.smac.skirmish.start_places import place  # compiled code, which other maps need not wait for
 
     for key in ("allies", "enemies"):
         if not getattr(scenario, key):

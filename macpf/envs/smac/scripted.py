@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 from macpf.envs.base import Step
 from macpf.envs.smac.maps import FIRST_ATTACK, NO_OP, STOP, load_terrain
 from macpf.envs.smac.skirmish import layout as L
-from macpf.envs.smac.skirmish.env import Skirmish
+from macpf.envs.smac.skirmish.battles import Skirmish
 from macpf.envs.smac.skirmish.features import N_COLUMNS, PCOOLDOWN, PHEALTH, PSHIELD, PX, PY
 
 #: Directions of the actions 2 to 5: north, south, east, west.

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from macpf.envs.mpe import world
-from macpf.envs.mpe.env import Particles
+from macpf.envs.mpe.particles import Particles
 
 DEPTH = 4
 #: [625, DEPTH, 2] forces of all sequences of four actions.

@@ -8,7 +8,7 @@ from scipy.optimize import linear_sum_assignment
 
 from macpf.envs.mpe import world
 from macpf.envs.mpe.backend import MPE2, make
-from macpf.envs.mpe.env import Particles
+from macpf.envs.mpe.particles import Particles
 from macpf.envs.pettingzoo import find
 
 EPISODES = int(os.environ.get("MPE_EPISODES", 40))

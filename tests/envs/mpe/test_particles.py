@@ -10,7 +10,7 @@ import torch
 from macpf.configuration import compose
 from macpf.envs.mpe import world
 from macpf.envs.mpe.backend import MPE2, make
-from macpf.envs.mpe.env import TASKS, Particles
+from macpf.envs.mpe.particles import TASKS, Particles
 
 PAPER = {"integration": "velocity_first", "landmark_range": 0.8, "self_collision": True, "local_ratio": None}
 

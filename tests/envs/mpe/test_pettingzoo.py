@@ -6,7 +6,7 @@ from pettingzoo.test import parallel_api_test
 
 from macpf.configuration import compose
 from macpf.envs.mpe import parallel_env
-from macpf.envs.mpe.env import TASKS
+from macpf.envs.mpe.particles import TASKS
 from macpf.runs.build import make_env
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from macpf.envs.mpe.env import Particles
+from macpf.envs.mpe.particles import Particles
 from tests.envs.mpe.scripted import returns, scripted_actions
 
 WORLDS = 300

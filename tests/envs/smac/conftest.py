@@ -7,8 +7,8 @@ import pytest
 
 from macpf.envs.smac.maps import SmacMap
 from macpf.envs.smac.skirmish import layout as L
+from macpf.envs.smac.skirmish.battles import Skirmish
 from macpf.envs.smac.skirmish.engine import advance
-from macpf.envs.smac.skirmish.env import Skirmish
 from macpf.envs.smac.skirmish.orders import give_orders
 
 

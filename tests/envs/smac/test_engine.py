@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 from macpf.envs.smac.maps import map_names
 from macpf.envs.smac.skirmish import layout as L
-from macpf.envs.smac.skirmish.env import Skirmish
+from macpf.envs.smac.skirmish.battles import Skirmish
 from macpf.envs.smac.skirmish.parameters import Parameters
 
 LARGE = ("MMM2", "corridor", "2c_vs_64zg", "1c3s5z", "so_many_baneling")

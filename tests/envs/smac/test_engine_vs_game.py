@@ -13,7 +13,7 @@ from benchmarks.engine_vs_game.__main__ import main
 from benchmarks.engine_vs_game.policies import SLOTS, Recurrent, play_all, weights
 from benchmarks.engine_vs_game.real_game import POLICY_MAPS, kolmogorov_smirnov
 from macpf.envs.smac.maps import MOVES, load_map
-from macpf.envs.smac.skirmish.env import Skirmish
+from macpf.envs.smac.skirmish.battles import Skirmish
 
 SIZE = 8
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from macpf.envs.smac.skirmish import layout as L
-from macpf.envs.smac.skirmish.env import Skirmish
+from macpf.envs.smac.skirmish.battles import Skirmish
 from macpf.envs.smac.skirmish.features import record
 from macpf.envs.smac.skirmish.judge import judge
 

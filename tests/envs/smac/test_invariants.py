@@ -7,7 +7,7 @@ from benchmarks.engine_vs_game.scripted_play import battles
 from macpf.envs.smac.maps import map_names
 from macpf.envs.smac.scripted import POLICIES, Random
 from macpf.envs.smac.skirmish import layout as L
-from macpf.envs.smac.skirmish.env import Skirmish
+from macpf.envs.smac.skirmish.battles import Skirmish
 from macpf.envs.smac.skirmish.movement import walker
 from macpf.envs.smac.skirmish.terrain import room
 

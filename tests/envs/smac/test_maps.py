@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from macpf.envs.smac.maps import load_map, load_terrain, map_names
-from macpf.envs.smac.skirmish.env import Skirmish
+from macpf.envs.smac.skirmish.battles import Skirmish
 
 #: Map, agents, enemies, actions, observation, state, limit, largest reward.
 SMACS = """

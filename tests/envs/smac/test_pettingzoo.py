@@ -11,7 +11,7 @@ from pettingzoo.utils.conversions import parallel_to_aec
 
 import macpf.envs.smac
 from macpf.envs.smac import make_vec, parallel_env
-from macpf.envs.smac.skirmish.env import Skirmish
+from macpf.envs.smac.skirmish.battles import Skirmish
 
 MAPS = ["3m", "MMM2"]
 

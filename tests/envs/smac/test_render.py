@@ -6,13 +6,23 @@ from matplotlib.colors import to_rgb
 
 from macpf.envs.smac.maps import map_names
 from macpf.envs.smac.skirmish import layout as L
+from macpf.envs.smac.skirmish.battle_pictures import (
+    AGENTS,
+    ENEMIES,
+    FOOTER,
+    HEADER,
+    HEALS,
+    LETTERS,
+    LONGEST,
+    draw,
+    outcome,
+)
 from macpf.envs.smac.skirmish.ground import BLOCKED, arena
-from macpf.envs.smac.skirmish.render import AGENTS, ENEMIES, FOOTER, HEADER, HEALS, LETTERS, LONGEST, draw, outcome
 from macpf.envs.smac.units import UNITS
 
 
 def battle(map_name):
-    from macpf.envs.smac.skirmish.env import Skirmish
+    from macpf.envs.smac.skirmish.battles import Skirmish
 
     env = Skirmish(map_name, batch_size=2, seed=0)
     env.reset()

@@ -12,7 +12,7 @@ from macpf.envs.smac.backend import make
 from macpf.envs.smac.scenarios import find_map, read_scenario, smacv2_names
 from macpf.envs.smac.scripted import Focus, Heuristic
 from macpf.envs.smac.skirmish import layout as L
-from macpf.envs.smac.skirmish.env import Skirmish
+from macpf.envs.smac.skirmish.battles import Skirmish
 from macpf.runs.build import build, settle
 from macpf.runs.errors import ConfigError
 from macpf.runs.identity import Identity

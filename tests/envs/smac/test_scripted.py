@@ -8,7 +8,7 @@ from benchmarks.engine_vs_game.scripted_play import Score, battles, play_all, ta
 from macpf.envs.smac.maps import map_names
 from macpf.envs.smac.scripted import POLICIES, Field, plays
 from macpf.envs.smac.skirmish import layout as L
-from macpf.envs.smac.skirmish.env import Skirmish
+from macpf.envs.smac.skirmish.battles import Skirmish
 
 RNG = np.random.default_rng(0)
 

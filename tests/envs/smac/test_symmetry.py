@@ -5,8 +5,8 @@ import pytest
 from numba import njit
 
 from macpf.envs.smac.skirmish import layout as L
+from macpf.envs.smac.skirmish.battles import Skirmish
 from macpf.envs.smac.skirmish.engine import advance
-from macpf.envs.smac.skirmish.env import Skirmish
 from macpf.envs.smac.skirmish.judge import verdict
 
 BATTLES = 500

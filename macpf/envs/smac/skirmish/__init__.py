@@ -10,7 +10,7 @@ from pathlib import Path
 import numba
 
 #: Files here with no compiled code in them, nor constants of it.
-NOT_COMPILED = ("env.py", "render.py", "ground.py")
+NOT_COMPILED = ("battles.py", "battle_pictures.py", "ground.py")
 
 
 def _cache_folder() -> Path:

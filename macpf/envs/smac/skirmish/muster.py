@@ -15,8 +15,8 @@ from macpf.envs.smac.maps import SIZE, RandomTeams, SmacMap
 from macpf.envs.smac.skirmish import layout as L
 from macpf.envs.smac.skirmish.compiled import compiled
 from macpf.envs.smac.skirmish.parameters import Parameters
-from macpf.envs.smac.skirmish.placement import settle
 from macpf.envs.smac.skirmish.random import uniform
+from macpf.envs.smac.skirmish.start_places import settle
 from macpf.envs.smac.units import UNIT_SETS
 
 #: Mirrored starts leave this much free at the middle; surrounded agents stand this far inside the enemies' diagonals.

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from macpf.envs.smac.battle_replay import Replay
 from macpf.envs.smac.maps import EAST, FIRST_ATTACK, NORTH, SIZE, SOUTH, STOP, WEST, load_terrain
 from macpf.envs.smac.pettingzoo import battles
 from macpf.envs.smac.raw_units import Point, read_units, terrain_height
-from macpf.envs.smac.replay import Replay
 from macpf.envs.smac.skirmish import layout as L
-from macpf.envs.smac.skirmish.env import Skirmish
+from macpf.envs.smac.skirmish.battles import Skirmish
 
 #: The game's numbers of the orders that SMAC gives.
 MOVE, ATTACK, ORDER_STOP, HEAL = 16, 23, 4, 386

@@ -151,7 +151,7 @@ class Particles(Env):
     def draw(self, b: int) -> UInt8[np.ndarray, "H W 3"]:
         """World b as a picture; see `render`."""
         require("render", "a picture of a world")
-        from macpf.envs.mpe.render import draw  # matplotlib, which training need not wait for
+        from macpf.envs.mpe.particle_pictures import draw  # matplotlib, which training need not wait for
 
         return draw(self, b)
 

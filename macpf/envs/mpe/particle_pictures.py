@@ -13,7 +13,7 @@ from matplotlib.patches import Circle, Rectangle
 from macpf.envs.mpe import world
 
 if TYPE_CHECKING:
-    from macpf.envs.mpe.env import Particles
+    from macpf.envs.mpe.particles import Particles
 
 #: Blue and vermilion of Okabe and Ito's palette: told apart by every kind of colour vision.
 AGENT, TOUCHING, LANDMARK, SLOT, FLOOR = "#0072B2", "#D55E00", "#3a3d40", "#009E73", "#f1f2f3"

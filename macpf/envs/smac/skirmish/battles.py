@@ -188,7 +188,7 @@ class Skirmish(Env):
     def draw(self, b: int) -> UInt8[np.ndarray, "H W 3"]:
         """Battle b as a picture; see `render`."""
         require("render", "a picture of a battle")
-        from macpf.envs.smac.skirmish.render import draw  # matplotlib, which training need not wait for
+        from macpf.envs.smac.skirmish.battle_pictures import draw  # matplotlib, which training need not wait for
 
         return draw(self, b)
 

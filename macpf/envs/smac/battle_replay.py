@@ -10,7 +10,7 @@ import numpy as np
 
 from macpf.envs.animation import as_gif
 from macpf.envs.smac.maps import SmacMap
-from macpf.envs.smac.skirmish.env import Skirmish
+from macpf.envs.smac.skirmish.battles import Skirmish
 from macpf.envs.smac.skirmish.layout import Battlefield
 from macpf.extras import require
 
@@ -41,7 +41,7 @@ class Replay:
             RuntimeError: no battle has begun.
         """
         require("render", "an animation of a battle")
-        from macpf.envs.smac.skirmish.render import Painter  # matplotlib, which playing need not wait for
+        from macpf.envs.smac.skirmish.battle_pictures import Painter  # matplotlib, which playing need not wait for
 
         if self._field is None:
             raise RuntimeError("no battle has begun; call reset() first")

@@ -20,7 +20,7 @@ from macpf.envs.smac.skirmish import layout as L
 from macpf.envs.smac.skirmish.ground import BLOCKED, arena, paint_ground
 
 if TYPE_CHECKING:
-    from macpf.envs.smac.skirmish.env import Skirmish
+    from macpf.envs.smac.skirmish.battles import Skirmish
 
 #: Blue and vermilion of Okabe and Ito's palette: told apart by every kind of colour vision.
 AGENTS, ENEMIES = "#0072B2", "#D55E00"
