@@ -46,7 +46,7 @@ TARGETS = {
     "baselines/qplex.py": ["tests/baselines", "tests/parity/test_golden.py"],
     "baselines/qtran.py": ["tests/baselines", "tests/parity/test_golden.py"],
     "macpf/runs/checkpoint.py": ["tests/runs/test_checkpoint.py", "tests/runs/test_episodes_on_disk.py"],
-    "analysis/bootstrap.py": ["tests/analysis/test_aggregates.py"],
+    "analysis/bootstrap.py": ["tests/analysis/test_bootstrap.py"],
 }
 
 #: Mutants that change nothing a user could see, each with its reason.
