@@ -26,7 +26,7 @@ setup(
     packages=[*own, *(f"{prefix}{name}" for name in moved), *([] if EDITABLE else ["macpf.suite.conf"])],
     package_dir={} if EDITABLE else {f"macpf.suite.{name}": name for name in SUITE},
     package_data={
-        "macpf": ["envs/smac/data/*.json"],
+        "macpf": ["envs/smac/data/*.json", "runs/pace.csv"],
         f"{prefix}analysis": ["**/*"],
         "macpf.suite.conf": ["**/*.yaml"],
     },

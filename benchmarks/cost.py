@@ -1,9 +1,10 @@
-"""`python -m benchmarks.cost`: what the paper's 620 runs cost in core hours, each configuration measured for seconds.
+"""`python -m benchmarks.cost`: what the runs of the paper cost in core hours, each configuration measured for seconds.
 
 Every algorithm plays and learns on every one of its tasks, with the settings of its runs, on one thread: first until
 its first update, then for some seconds that are timed, then one evaluation. From its env steps per CPU second and the
 seconds of an evaluation follow the core hours of a run with the paper's budget. Networks are fresh, so battles are as
-long as those of beginners. Rows go to a CSV file as they are measured, and the command continues such a file.
+long as those of beginners. Rows go to a CSV file as they are measured, and the command continues such a
+file. Plans estimate with the one in macpf/runs.
 """
 
 from __future__ import annotations
@@ -23,9 +24,8 @@ from macpf.learning.schedules import Clock
 from macpf.runs.allocation import keep_freed_memory
 from macpf.runs.build import Parts, ReplaySettings, build, settle
 from macpf.runs.identity import commit
-from macpf.runs.plan import BEYOND, Needed, all_of, experiments, runs_of, sweep_of
+from macpf.runs.plan import BEYOND, PACE, Needed, all_of, experiments, runs_of, sweep_of
 
-MEASURED = Path(__file__).with_name("cost.csv")
 KEYS = ["env", "map", "algo"]
 
 
@@ -104,7 +104,7 @@ def table(rows: pd.DataFrame, seeds: pd.Series) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cost", description=__doc__)
     parser.add_argument("--seconds", type=float, default=8.0, help="timed of each configuration, default: %(default)s")
-    parser.add_argument("--to", type=Path, default=MEASURED, metavar="CSV", help="default: %(default)s")
+    parser.add_argument("--to", type=Path, default=PACE, metavar="CSV", help="default: %(default)s")
     parser.add_argument("--map", help="only this map")
     parser.add_argument("--table", action="store_true", help="measure nothing, print what has been measured")
     chosen = parser.parse_args()

@@ -118,7 +118,7 @@ class ValueBased(OffPolicyAlgorithm):
         inputs = self.inputs_of(batch)
         q, _ = self.live["agents"](inputs, batch.sizes)
         joint, extra = self.joint_value(self.live["mixer"], q, batch.actions, batch)
-        losses = {"td": masked_mean((joint - self.goals(batch, inputs, q.detach())) ** 2, batch.filled)}
+        losses = {"td": masked_mean((joint - self.goals(batch, inputs, q)) ** 2, batch.filled)}
         return losses if extra is None else losses | {"mixer": self.mean_extra(extra, batch)}
 
     def mean_extra(self, extra: Float[Tensor, "R"], batch: EpisodeBatch) -> Float[Tensor, ""]:

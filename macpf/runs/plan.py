@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import functools
 import math
 import os
 from collections import Counter, defaultdict
@@ -24,8 +26,9 @@ from macpf.runs.command_line import check_additions, check_choices
 from macpf.runs.errors import ConfigError
 from macpf.runs.identity import Identity
 
-#: Env steps per second of one run on one core, and megabytes that it leaves, where nothing was measured here yet.
-DEFAULT_SPEED = {"matrix_game": 300.0, "multigoal": 300.0, "mpe": 600.0, "smac": 60.0}
+#: Env steps per second of one core for every run of the paper, as `python -m benchmarks.cost` measured them.
+PACE = Path(__file__).with_name("pace.csv")
+#: Megabytes that a run leaves, where none has been left here yet.
 DEFAULT_MEGABYTES = {"matrix_game": 1.0, "multigoal": 2.0, "mpe": 5.0, "smac": 20.0}
 
 #: Experiments that the paper does not have.
@@ -217,9 +220,9 @@ def check_names(names: Sequence[str]) -> list[str]:
 def cost(left: Sequence[tuple[Needed, Standing]], outputs: Path) -> Cost:
     """What runs that are not finished will still take, from the speed of the runs in a folder.
 
-    The speed of a run is the median of the most similar ones that were measured: same task and algorithm, else same
-    algorithm and environment, else same environment, else a guess. Only runs of the same length count: short ones
-    hardly learn, and so seem fast.
+    The speed of a run is the median of the most similar ones that were measured here: same task and algorithm, else
+    same algorithm and environment, else same environment. Only runs of the same length count: short ones hardly learn,
+    and so seem fast. Where there are none, `PACE` is asked in the same way.
     """
     speeds: dict[tuple[str | int, ...], list[float]] = defaultdict(list)
     sizes: dict[str, list[float]] = defaultdict(list)
@@ -227,22 +230,37 @@ def cost(left: Sequence[tuple[Needed, Standing]], outputs: Path) -> Cost:
         env, map_, algo = run.folder.parts[-5:-2]
         if speed := run.status.get("steps_per_second"):
             length = int(run.status.get("total_env_steps", 0))
-            for alike in ((length, env, map_, algo), (length, env, algo), (length, env)):
-                speeds[alike].append(float(speed))
+            for key in _alike(env, map_, algo):
+                speeds[(length, *key)].append(float(speed))
         if run.state == FINISHED:
             sizes[env].append(_megabytes(run.folder))
     hours = megabytes = 0.0
     measured = True
     for needed, stands in left:
         who, length = needed.identity, needed.env_steps
-        keys = (length, who.env, who.map, who.algo), (length, who.env, who.algo), (length, who.env)
-        similar = (speeds.get(key) for key in keys)
-        closest = next(filter(None, similar), None)
-        measured = measured and closest is not None
-        speed = median(closest) if closest else DEFAULT_SPEED.get(who.env, 100.0)
+        keys = _alike(who.env, who.map, who.algo)
+        here = next((found for key in keys if (found := speeds.get((length, *key)))), None)
+        measured = measured and here is not None
+        speed = median(here or next(found for key in (*keys, ()) if (found := _pace().get(key))))
         hours += needed.env_steps * (1 - stands.progress) / speed / 3600
         megabytes += median(sizes[who.env]) if who.env in sizes else DEFAULT_MEGABYTES.get(who.env, 10.0)
     return Cost(hours, megabytes, measured)
+
+
+def _alike(env: str, map_: str, algo: str) -> tuple[tuple[str, ...], ...]:
+    """Runs by which the speed of one may be guessed, the most similar first."""
+    return (env, map_, algo), (env, algo), (env,)
+
+
+@functools.cache
+def _pace() -> dict[tuple[str, ...], list[float]]:
+    """The speeds in `PACE` by task and algorithm, by environment and algorithm, by environment, and all of them."""
+    speeds: dict[tuple[str, ...], list[float]] = defaultdict(list)
+    with PACE.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            for key in (*_alike(row["env"], row["map"], row["algo"]), ()):
+                speeds[key].append(float(row["env_steps_per_second"]))
+    return speeds
 
 
 def _megabytes(folder: Path) -> float:
@@ -260,7 +278,7 @@ def describe(stands: Sequence[tuple[Needed, Standing]], queued: int, price: Cost
     at_once = max(1, min(at_once, sum(not stand.is_over for _, stand in stands)))
     states = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state]) or "none"
     waiting = f" ({queued} of them queued already)" if queued else ""
-    source = "measured here" if price.measured else "partly guessed: nothing was measured here yet"
+    source = "measured here" if price.measured else "partly by speeds of another machine"
     return (
         f"{len(stands)} runs: {states}{waiting}\n"
         f"to compute: about {price.hours:,.1f} hours of one process, {price.hours / at_once:,.1f} hours with "

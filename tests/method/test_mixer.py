@@ -87,3 +87,9 @@ def test_only_the_attention_mixer_weighs_by_the_joint_action(random):
 
 def test_gains_depend_on_the_state(random):
     assert made(LinearMixer)(random(20, S), None).gains.std(dim=0).min() > 1e-3
+
+
+def test_the_attention_has_as_many_heads_and_kernels_as_in_the_authors_code():
+    duplex = made(AttentionMixer).duplex
+    assert len(duplex.attention.queries) == 4
+    assert duplex.kernels.shape == (4, N)

@@ -6,8 +6,10 @@ import socket
 import subprocess
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from macpf.records.standing import standing
@@ -16,7 +18,7 @@ from macpf.runs.command_line import with_quoted_folder
 from macpf.runs.errors import ConfigError
 from macpf.runs.folder import RunFolder
 from macpf.runs.identity import Identity
-from macpf.runs.plan import all_of, check_names, cost, expanded, runs_of, standings, sweep_of
+from macpf.runs.plan import PACE, all_of, check_names, cost, expanded, runs_of, standings, sweep_of
 
 
 def runs(*names, budget="smoke", seeds=None, more=()):
@@ -111,6 +113,31 @@ def test_cost_counts_what_is_left_at_the_speed_that_was_measured(tmp_path):
     price = cost(standings(two), tmp_path)
     assert price.measured
     assert price.hours == pytest.approx((5000 + 10000) / 100 / 3600)
+
+
+def test_cost_of_what_nobody_ran_here_follows_speeds_of_the_same_or_the_most_similar_task(tmp_path):
+    more = ["algo=qmix", "map=simple_spread", f"outputs={tmp_path}"]
+    (known,) = runs("table1", budget="paper", seeds=1, more=more)
+    table = pd.read_csv(PACE)
+    of_qmix = table[(table.env == "mpe") & (table.algo == "qmix")].set_index("map").env_steps_per_second
+    price = cost(standings([known]), tmp_path)
+    assert not price.measured
+    assert price.hours == pytest.approx(known.env_steps / of_qmix["simple_spread"] / 3600)
+    own = replace(known, identity=replace(known.identity, map="my_task"))
+    assert cost(standings([own]), tmp_path).hours == pytest.approx(known.env_steps / of_qmix.median() / 3600)
+    foreign = replace(known, identity=replace(known.identity, env="my_env"))
+    everything = table.env_steps_per_second.median()
+    assert cost(standings([foreign]), tmp_path).hours == pytest.approx(known.env_steps / everything / 3600)
+
+
+def test_there_is_a_speed_for_every_run_of_the_paper():
+    names = ("table1", "table2", "figure1", "figure4", "figure7", "figure9")
+    sweeps = [sweep_of(name, "paper", 1, "embedded", []) for name in names]
+    needed = {(run.identity.env, run.identity.map, run.identity.algo) for run in all_of(runs_of(sweeps))}
+    table = pd.read_csv(PACE)
+    assert needed <= set(table[["env", "map", "algo"]].itertuples(index=False, name=None))
+    assert not table.duplicated(["env", "map", "algo"]).any()
+    assert (table.env_steps_per_second > 0).all()
 
 
 @pytest.fixture
