@@ -73,7 +73,7 @@ def listed(folder: str, name: str) -> str:
 
 def can_be_shown(path: str) -> bool:
     """Whether a file or folder of the repository gets a page."""
-    return (ROOT / path).is_dir() or (Path(path).suffix in LANGUAGES | {".md": "", ".toml": "", "": ""})
+    return (ROOT / path).is_dir() or (Path(path).suffix in LANGUAGES | {".csv": "", ".md": "", ".toml": "", "": ""})
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
