@@ -96,18 +96,24 @@ class Mutant:
         line = (ROOT / self.path).read_text(encoding="utf-8").splitlines()[self.line - 1]
         return any(text in line and (before, after) == (self.before, self.after) for text, before, after in EQUIVALENT)
 
-    @property
-    def killed(self) -> bool:
-        """Whether a test fails, or never ends."""
-        with tempfile.TemporaryDirectory() as folder:
-            copied = Path(folder)
-            for name in COPIED:
-                if (ROOT / name).is_dir():
-                    shutil.copytree(ROOT / name, copied / name, ignore=shutil.ignore_patterns("__pycache__"))
-                else:
-                    shutil.copy(ROOT / name, copied)
-            (copied / self.path).write_text(self.source, encoding="utf-8")
-            return not passes(copied, TARGETS[self.path])
+    def is_killed(self, tree: Path) -> bool:
+        """Whether a test of a copy of the tree fails, or never ends, with this change in it; it is taken back."""
+        changed = tree / self.path
+        original = changed.read_bytes()
+        changed.write_text(self.source, encoding="utf-8")
+        try:
+            return not passes(tree, TARGETS[self.path])
+        finally:
+            changed.write_bytes(original)
+
+
+def copy_into(folder: Path) -> None:
+    """Copy what the tests need."""
+    for name in COPIED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, folder)
 
 
 def passes(folder: Path, tests: list[str]) -> bool:
@@ -154,11 +160,11 @@ def _changes(node: ast.expr) -> Iterator[ast.expr]:
     changed = copy.deepcopy(node)
     match changed:
         case ast.BinOp(op=op) | ast.BoolOp(op=op) if type(op) in SWAPPED:
-            changed.op = SWAPPED[type(op)]()  # type: ignore[assignment]
+            changed.op = SWAPPED[type(op)]()
         case ast.Compare(ops=[op]) if type(op) in SWAPPED:
-            changed.ops = [SWAPPED[type(op)]()]  # type: ignore[list-item]
+            changed.ops = [SWAPPED[type(op)]()]
         case ast.UnaryOp(op=ast.USub() | ast.Not()):
-            changed = changed.operand  # type: ignore[assignment]
+            changed = changed.operand
         case ast.Constant(value=bool(value)):
             changed.value = not value
         case ast.Constant(value=int(value) | float(value)):
@@ -166,7 +172,7 @@ def _changes(node: ast.expr) -> Iterator[ast.expr]:
         case ast.IfExp():
             changed.body, changed.orelse = changed.orelse, changed.body
         case ast.Call(func=ast.Attribute(attr="detach", value=value)):
-            changed = value  # type: ignore[assignment]
+            changed = value
         case ast.Call(func=ast.Attribute(attr=name) as called) if name in RENAMED:
             called.attr = RENAMED[name]
         case ast.Call(func=ast.Name(id=name) as called) if name in RENAMED:
@@ -204,13 +210,16 @@ def main() -> None:
     parser.add_argument("--file", choices=TARGETS, help="only those of this file")
     chosen = parser.parse_args()
     tried = [one for one in drawn(chosen.each, chosen.seed) if chosen.file in (None, one.path)]
-    if not passes(ROOT, sorted({test for one in tried for test in TARGETS[one.path]})):
-        sys.exit("the tests do not pass as the code is; mend that first")
     survivors = []
-    for number, mutant in enumerate(tried, 1):
-        killed = mutant.killed
-        survivors += [] if killed else [mutant]
-        print(f"{number:3d}/{len(tried)}  {'killed  ' if killed else 'SURVIVES'}  {mutant}", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder)
+        copy_into(tree)
+        if not passes(tree, sorted({test for one in tried for test in TARGETS[one.path]})):
+            sys.exit("the tests do not pass as the code is; mend that first")
+        for number, mutant in enumerate(tried, 1):
+            killed = mutant.is_killed(tree)
+            survivors += [] if killed else [mutant]
+            print(f"{number:3d}/{len(tried)}  {'killed  ' if killed else 'SURVIVES'}  {mutant}", flush=True)
     share = 1 - len(survivors) / len(tried)
     print(f"{len(tried) - len(survivors)} of {len(tried)} mutants killed ({share:.0%}); wanted: {ENOUGH:.0%}")
     sys.exit(share < ENOUGH)
