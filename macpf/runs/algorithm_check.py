@@ -284,13 +284,24 @@ def _without_times(row: Any) -> dict[str, Any]:
 
 def difference(one: Any, other: Any, where: str = "") -> str:
     """The path of the first thing in which two nested states differ; empty if they are equal bit for bit."""
-    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+    here = where or "the whole"
+    if type(one) is not type(other):
+        return here
+    if isinstance(one, dict):
+        if one.keys() != other.keys():
+            return here
         return _first(difference(one[key], other[key], f"{where} {key}".strip()) for key in one)
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple) and len(one) == len(other):
-        return _first(difference(a, b, f"{where} {k}") for k, (a, b) in enumerate(zip(one, other, strict=True)))
-    if isinstance(one, Tensor) and isinstance(other, Tensor):
-        return "" if torch.equal(one, other) else where
-    return "" if type(one) is type(other) and (one == other or one != one) else where
+    if isinstance(one, list | tuple):
+        if len(one) != len(other):
+            return here
+        return _first(difference(a, b, f"{where} {k}".strip()) for k, (a, b) in enumerate(zip(one, other, strict=True)))
+    if isinstance(one, Tensor):
+        equal = torch.equal(one, other)
+    elif isinstance(one, np.ndarray):
+        equal = np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
+    else:
+        equal = one == other or (one != one and other != other)
+    return "" if equal else here
 
 
 def _first(found: Iterable[str]) -> str:

@@ -11,14 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import torch
 from omegaconf import DictConfig
 
 from macpf.configuration import compose
 from macpf.records.ledger import Ledger, Manifest
 from macpf.runs import job, launch
+from macpf.runs.algorithm_check import difference
 
 ROOT = Path(__file__).parents[2]
 
@@ -55,22 +54,8 @@ def ledger_at() -> Callable[..., Ledger]:
 def assert_same() -> Callable[[Any, Any], None]:
     """Compare two states of runs, bit for bit, types and keys included."""
 
-    def same(one: Any, other: Any, where: str = "") -> None:
-        assert type(one) is type(other), where
-        if isinstance(one, dict):
-            assert one.keys() == other.keys(), where
-            for key in one:
-                same(one[key], other[key], f"{where}/{key}")
-        elif isinstance(one, list | tuple):
-            assert len(one) == len(other), where
-            for k, pair in enumerate(zip(one, other, strict=True)):
-                same(*pair, f"{where}/{k}")
-        elif isinstance(one, torch.Tensor):
-            assert torch.equal(one, other), where
-        elif isinstance(one, np.ndarray):
-            np.testing.assert_array_equal(one, other, where)
-        else:
-            assert one == other, where
+    def same(one: Any, other: Any) -> None:
+        assert difference(one, other) == ""
 
     return same
 

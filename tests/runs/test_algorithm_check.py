@@ -1,6 +1,8 @@
 """`macpf check` and an on-policy algorithm; tests/packaging has sound and broken ones that learn from a replay."""
 
+import numpy as np
 import pytest
+import torch
 
 from macpf.runs.algorithm_check import difference, main
 
@@ -20,6 +22,13 @@ def test_an_on_policy_algorithm_passes_every_check(capsys):
         ({"a": float("nan")}, {"a": float("nan")}, ""),
         ({"a": 1}, {"a": 1.0}, "a"),
         ({"x": {"a": 1}}, {"x": {"b": 1}}, "x"),
+        ({"a": torch.ones(2)}, {"b": torch.ones(2)}, "the whole"),
+        ({"a": torch.ones(2)}, {"a": torch.ones(2), "b": 1}, "the whole"),
+        (1, 2, "the whole"),
+        ({"a": float("nan")}, {"a": 1.0}, "a"),
+        ({"a": [1]}, {"a": (1,)}, "a"),
+        ({"a": np.array([1.0, np.nan])}, {"a": np.array([1.0, np.nan])}, ""),
+        ({"a": np.array([1, 2])}, {"a": np.array([1, 3])}, "a"),
     ],
 )
 def test_the_first_difference_is_named(one, other, where):
