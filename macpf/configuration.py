@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import hydra
 from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
 from macpf import yaml_files
@@ -76,14 +77,16 @@ if importlib.util.find_spec("submitit") is not None:  # else the command line sa
     ConfigStore.instance().store(group="hydra/launcher", name="slurm_jobs", node=SlurmJobs, provider="macpf")
 
 
-def compose(*overrides: str) -> DictConfig:
-    """What `python run.py <overrides>` would be given.
+def compose(*overrides: str, config_name: str = "config") -> DictConfig:
+    """What `python run.py <overrides>` would be given; within a command of Hydra's, with that command's folders.
 
     Raises:
         hydra.errors.HydraException: an override does not fit, or a file is broken (`macpf.yaml_files.BrokenFile`).
     """
+    if GlobalHydra.instance().is_initialized():
+        return hydra.compose(config_name, list(overrides))
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        return hydra.compose("config", list(overrides))
+        return hydra.compose(config_name, list(overrides))
 
 
 @functools.cache

@@ -30,7 +30,11 @@ class BrokenFile(HydraException):
 
 
 class FileConfigSource(file_config_source.FileConfigSource):
-    """Hydra's source of files, which has a file checked before it takes it; named like it, so that it stays."""
+    """Hydra's source of files, which has a file checked before it takes it; named like it, so that it stays.
+
+    Hydra's public plugins can add a source of another scheme, but cannot replace that of plain folders, through which
+    a user's own files come in. Therefore this module, and no other, imports from `hydra._internal`.
+    """
 
     def __init__(self, provider: str, path: str) -> None:
         super().__init__(provider, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import difflib
 import functools
 import os
@@ -9,7 +10,6 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
-from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString
 from omegaconf import DictConfig, OmegaConf
@@ -44,18 +44,37 @@ def typed(arguments: Sequence[str]) -> list[str]:
     """
     many = "-m" in arguments or "--multirun" in arguments
     quoted = [with_quoted_folder(argument, many) for argument in arguments]
-    parser = get_args_parser()
-    parser.error = _refuse_option  # type: ignore[method-assign]
-    options = parser.parse_args(quoted)
+    options = Options().parse_args(quoted)
     if options.multirun and options.cfg:
         raise ConfigError("--cfg shows the settings of one run; leave -m and lists out")
-    if not (options.help or options.hydra_help or options.shell_completion):
+    if not (options.help or options.hydra_help or options.version or options.shell_completion):
         check_choices(options.overrides)
     return quoted
 
 
-def _refuse_option(message: str) -> NoReturn:
-    raise ConfigError(f"{' '.join(message.split())}; `{suite.TRAIN} --help` shows what can be typed")
+class Options(argparse.ArgumentParser):
+    """Hydra's documented options, because its own parser is not public and explains a wrong one over many lines."""
+
+    def __init__(self) -> None:
+        super().__init__(add_help=False)
+        for flags in ("--help -h", "--hydra-help", "--version", "--resolve", "--run -r", "--multirun -m"):
+            self.add_argument(*flags.split(), action="store_true")
+        self.add_argument("--shell-completion", "-sc", action="store_true")
+        for named in ("--package -p", "--config-path -cp", "--config-name -cn", "--config-dir -cd"):
+            self.add_argument(*named.split())
+        self.add_argument("--experimental-rerun")
+        self.add_argument("--cfg", "-c", choices=("job", "hydra", "all"))
+        info = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+        self.add_argument("--info", "-i", nargs="?", choices=info)
+        self.add_argument("overrides", nargs="*")
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong in one line.
+
+        Raises:
+            ConfigError: always.
+        """
+        raise ConfigError(f"{' '.join(message.split())}; `{suite.TRAIN} --help` shows what can be typed")
 
 
 def with_quoted_folder(argument: str, many: bool = False) -> str:

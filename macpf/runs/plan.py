@@ -6,14 +6,16 @@ import csv
 import functools
 import math
 import os
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain, product, repeat
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -83,8 +85,7 @@ def sweep_of(experiment: str, budget: str, seeds: int | None, backend: str | Non
 def runs_of(sweeps: Sequence[list[str]], elsewhere: bool = False) -> list[list[Needed]]:
     """The runs of each sweep, each once, in the order in which they were asked for.
 
-    Every configuration is composed once, whatever sweeps want it and for however many seeds: they do not change it.
-    The first of each algorithm and environment is built, too, as what one types is the same for all of them.
+    Only the first of each algorithm and environment is built, as what one types is the same for all of them.
 
     Args:
         sweeps: what one would type after ``python run.py -m``, for each.
@@ -95,19 +96,83 @@ def runs_of(sweeps: Sequence[list[str]], elsewhere: bool = False) -> list[list[N
     """
     for sweep in sweeps:
         check_choices(sweep)
-    asked = [_seeds_by_configuration(sweep) for sweep in sweeps]
-    configurations = list(dict.fromkeys(overrides for seeds in asked for overrides in seeds))
-    composed = dict(zip(configurations, _composed_in_parallel(configurations, elsewhere), strict=True))
-    result = []
-    for seeds in asked:
-        needed: dict[str, Needed] = {}
-        for overrides, numbers in seeds.items():
-            identity, env_steps = composed[overrides]
-            for seed in dict.fromkeys(numbers) or [identity.seed]:
-                run_identity = replace(identity, seed=seed)
-                needed.setdefault(run_identity.key, Needed((*overrides, f"seed={seed}"), run_identity, env_steps))
-        result.append(list(needed.values()))
-    return result
+    asked = [expanded(sweep) for sweep in sweeps]
+    runs = iter(checked(list(chain.from_iterable(asked)), elsewhere, alike=("map=",)))
+    return [all_of([[next(runs) for _ in sweep]]) for sweep in asked]
+
+
+def checked(
+    runs: Sequence[Sequence[str]], elsewhere: bool = False, alike: tuple[str, ...] = (), config_name: str = "config"
+) -> list[Needed]:
+    """Compose and check every run of a plan or sweep; none is started.
+
+    A configuration is composed once for all its seeds, and once in a process. Many are shared among processes.
+
+    Args:
+        runs: the overrides of each.
+        elsewhere: see `check_planned`.
+        alike: beginnings of overrides in which configurations may differ so that building one of them is enough. The
+            default is to build each.
+        config_name: as in Hydra.
+
+    Raises:
+        ConfigError, hydra.errors.HydraException, omegaconf.errors.OmegaConfBaseException: a run is invalid.
+    """
+    seeds: dict[Overrides, dict[str, None]] = defaultdict(dict)
+    split = [_without_seed(run) for run in runs]
+    for configuration, seed in split:
+        if (configuration, seed, elsewhere) not in _checked:
+            seeds[configuration][seed] = None
+    kinds: set[Overrides] = set()
+    thoroughly = []
+    for configuration in seeds:
+        kind = tuple(override for override in configuration if not (alike and override.startswith(alike)))
+        thoroughly.append(kind not in kinds)
+        kinds.add(kind)
+    arguments = repeat(config_name), seeds, map(tuple, seeds.values()), thoroughly, repeat(elsewhere)
+    for needed in _composed_in_parallel(len(seeds), *arguments):
+        _checked.update({(*_without_seed(run.overrides), elsewhere): run for run in needed})
+    return [_checked[configuration, seed, elsewhere] for configuration, seed in split]
+
+
+Overrides = tuple[str, ...]
+#: A seed as sweeps write it. Composing takes most of a plan's time, and the seeds of a configuration share it.
+SEED = re.compile(r"seed=(0|[1-9][0-9]{0,17})")
+#: What this process has checked: overrides without the seed, the seed, and whether the run will be played elsewhere.
+_checked: dict[tuple[Overrides, str, bool], Needed] = {}
+
+
+def _without_seed(run: Sequence[str]) -> tuple[Overrides, str]:
+    """Overrides without the seed, and the last seed among them, or nothing."""
+    seeds = [override for override in run if SEED.fullmatch(override)]
+    return tuple(override for override in run if override not in seeds), seeds[-1] if seeds else ""
+
+
+def _composed_in_parallel(configurations: int, *arguments: Iterable[Any]) -> Iterable[list[Needed]]:
+    if configurations <= FEW:
+        return list(map(_composed, *arguments))
+    from macpf.runs.build import settle  # noqa: F401  torch is loaded once here, not once in each process
+
+    with ProcessPoolExecutor(min(os.cpu_count() or 1, 16), mp_context=get_context("fork")) as pool:
+        return list(pool.map(_composed, *arguments, chunksize=4))
+
+
+def _composed(
+    config_name: str, overrides: Overrides, seeds: tuple[str, ...], thoroughly: bool, elsewhere: bool
+) -> list[Needed]:
+    """The runs of one configuration."""
+    from macpf.runs.build import check_planned, settle
+
+    cfg = compose(*overrides, config_name=config_name)
+    check_additions(cfg, overrides)
+    settle(cfg)
+    runs: list[Needed] = []
+    for seed in seeds:
+        if seed:
+            cfg.seed = int(seed.removeprefix("seed="))
+        check_planned(cfg, thoroughly and not runs, elsewhere)
+        runs.append(Needed((*overrides, *filter(None, [seed])), Identity.of(cfg), int(cfg.budget.env_steps)))
+    return runs
 
 
 def expanded(arguments: Sequence[str]) -> list[list[str]]:
@@ -162,46 +227,6 @@ def all_of(by_sweep: Iterable[list[Needed]]) -> list[Needed]:
     for run in chain.from_iterable(by_sweep):
         needed.setdefault(run.identity.key, run)
     return list(needed.values())
-
-
-def _seeds_by_configuration(sweep: list[str]) -> dict[tuple[str, ...], list[int]]:
-    """The seeds that a sweep wants for each of its other overrides."""
-    seeds: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    for run in expanded(sweep):
-        rest = tuple(override for override in run if not override.startswith("seed="))
-        numbers = [override.removeprefix("seed=") for override in run if override.startswith("seed=")]
-        for number in numbers:
-            if not number.isdecimal() or int(number) >= 2**63:
-                raise ConfigError(f"seed={number} is no seed; use whole numbers from 0 to 2**63 - 1, e.g. seed=0,1")
-        seeds[rest] += map(int, numbers)
-    return seeds
-
-
-def _composed_in_parallel(configurations: list[tuple[str, ...]], elsewhere: bool) -> list[tuple[Identity, int]]:
-    kinds: set[tuple[str, ...]] = set()
-    thoroughly = []
-    for overrides in configurations:
-        kind = tuple(override for override in overrides if override.startswith(("algo=", "env=")))
-        thoroughly.append(kind not in kinds)
-        kinds.add(kind)
-    arguments = configurations, thoroughly, repeat(elsewhere)
-    if len(configurations) <= FEW:
-        return list(map(_composed, *arguments))
-    from macpf.runs.build import settle  # noqa: F401  torch is loaded once here, not once in each process
-
-    with ProcessPoolExecutor(min(os.cpu_count() or 1, 16), mp_context=get_context("fork")) as pool:
-        return list(pool.map(_composed, *arguments, chunksize=4))
-
-
-def _composed(overrides: tuple[str, ...], thoroughly: bool, elsewhere: bool) -> tuple[Identity, int]:
-    from macpf.runs.build import check_planned, settle
-
-    cfg = compose(*overrides)
-    check_additions(cfg, overrides)
-    settle(cfg)
-    identity = Identity.of(cfg)
-    check_planned(cfg, thoroughly, elsewhere)
-    return identity, int(cfg.budget.env_steps)
 
 
 def check_names(names: Sequence[str]) -> list[str]:

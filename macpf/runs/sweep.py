@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import functools
 import os
-import re
 import signal
 import sys
 import threading
@@ -16,7 +14,6 @@ from types import FrameType
 from typing import Any, NoReturn
 
 import psutil
-from hydra import compose
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
@@ -25,16 +22,16 @@ from rich.live import Live
 from rich.table import Table
 
 from macpf import yaml_files
+from macpf.configuration import compose
 from macpf.records.outlook import outlook
 from macpf.records.standing import FAILED, FINISHED, MISSING, RUNNING, Standing, standing
 from macpf.runs import cluster
-from macpf.runs.build import check_planned, settle
 from macpf.runs.command_line import check_additions
 from macpf.runs.console import LINE_EVERY, Lines, describe_pace, describe_score
 from macpf.runs.errors import ConfigError
 from macpf.runs.identity import Identity
 from macpf.runs.launch import Begun, in_one_line
-from macpf.runs.plan import Needed, expanded
+from macpf.runs.plan import Needed, checked, expanded
 from macpf.runs.preemption import SWEEP_PID, StopRequests
 
 #: Seconds between two looks at the runs for the live table.
@@ -102,7 +99,7 @@ class Sweep(Callback):
         if slurm:
             raise ConfigError("mode=evaluate plays on this machine; leave hydra/launcher out")
         for overrides in planned_overrides(config):
-            cfg = compose(config.hydra.job.config_name, [*search_path(config), *overrides])
+            cfg = compose(*search_path(config), *overrides, config_name=config.hydra.job.config_name)
             check_additions(cfg, overrides)
             folder = Evaluation.of(cfg, overrides).folder
             if folder in self.evaluations:
@@ -262,7 +259,7 @@ def search_path(config: DictConfig) -> list[str]:
 
 
 def check_all(planned: list[list[str]], config: DictConfig, elsewhere: bool = False) -> list[Needed]:
-    """Compose every run, and build one of each configuration (its validity does not depend on the seed).
+    """Check every run of a sweep; see `checked`.
 
     Args:
         planned: the overrides of each.
@@ -272,47 +269,11 @@ def check_all(planned: list[list[str]], config: DictConfig, elsewhere: bool = Fa
     Raises:
         ConfigError: a run is invalid or occurs twice; nothing was started.
     """
-    runs: dict[str, Needed] = {}
-    for overrides in planned:
-        run = checked(tuple(overrides), config, elsewhere)
-        if run.identity.key in runs:
+    everything = [[*search_path(config), *overrides] for overrides in planned]
+    runs = checked(everything, elsewhere, config_name=config.hydra.job.config_name)
+    keys: set[str] = set()
+    for run, overrides in zip(runs, planned, strict=True):
+        if run.identity.key in keys:
             raise ConfigError(f"{run.identity} occurs twice in this sweep; leave one out ({' '.join(overrides)})")
-        runs[run.identity.key] = run
-    return list(runs.values())
-
-
-#: What this process has checked, by all that was typed for it, and the configurations that were built for it.
-_checked: dict[tuple[str, ...], Needed] = {}
-_built: set[str] = set()
-
-
-def checked(overrides: tuple[str, ...], config: DictConfig, elsewhere: bool) -> Needed:
-    """Compose and check one run of a sweep, once for the same overrides.
-
-    Raises:
-        ConfigError: it cannot be.
-    """
-    everything = (*search_path(config), *overrides)
-    if everything not in _checked:
-        seeds = [override for override in everything if SEED.fullmatch(override)]
-        others = tuple(override for override in everything if override not in seeds)
-        cfg = _settled(config.hydra.job.config_name, others).copy()
-        if seeds:
-            cfg.seed = int(seeds[-1].partition("=")[2])
-        identity = Identity.of(cfg)
-        check_planned(cfg, identity.config_hash not in _built, elsewhere)
-        _built.add(identity.config_hash)
-        _checked[everything] = Needed(everything, identity, int(cfg.budget.env_steps))
-    return _checked[everything]
-
-
-#: A seed as sweeps write it; composing takes most of a plan's time, and all seeds of a configuration share it.
-SEED = re.compile(r"seed=(0|[1-9][0-9]{0,17})")
-
-
-@functools.lru_cache(maxsize=256)
-def _settled(config_name: str, overrides: tuple[str, ...]) -> DictConfig:
-    cfg = compose(config_name, list(overrides))
-    check_additions(cfg, overrides)
-    settle(cfg)
-    return cfg
+        keys.add(run.identity.key)
+    return runs

@@ -12,7 +12,7 @@ from macpf.records.standing import FINISHED, standing
 from macpf.runs import cluster
 from macpf.runs.launch import in_one_line
 from macpf.runs.plan import Needed, standings
-from macpf.runs.sweep import checked
+from macpf.runs.sweep import check_all
 
 Jobs = Sequence[Sequence[str]]
 
@@ -67,7 +67,7 @@ def score_of(run: Needed | None) -> float | None:
 
 def _checked(job: Sequence[str], config: DictConfig, elsewhere: bool) -> Needed | None:
     try:
-        return checked(tuple(job), config, elsewhere)
+        return check_all([list(job)], config, elsewhere)[0]
     except Exception as error:  # one trial of a search that does not fit; a sweep was checked before
         print(f"error: {in_one_line(error)}", file=sys.stderr)
         return None

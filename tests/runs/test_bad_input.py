@@ -6,13 +6,14 @@ import pyarrow as pa
 import pytest
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
+from hydra._internal.utils import get_args_parser
 from omegaconf import OmegaConf, open_dict
 
 from macpf.arguments import folder
 from macpf.configuration import CONF, compose
 from macpf.runs import reproduce
 from macpf.runs.build import build, settle
-from macpf.runs.command_line import check_additions, with_quoted_folder
+from macpf.runs.command_line import Options, check_additions, with_quoted_folder
 from macpf.runs.errors import ConfigError
 from macpf.runs.identity import Identity
 from macpf.runs.job import run
@@ -255,7 +256,7 @@ def test_the_tilde_is_the_home_folder(monkeypatch):
     (["--nope"], "unrecognized arguments: --nope"),
     (["--budget=../algo/qmix"], "budget=../algo/qmix is not known; choose one of: archive, laptop, paper, smoke"),
     (["--backend=../x"], "env.backend='../x'"),
-    (["seed=9223372036854775808"], "is no seed; use whole numbers from 0 to 2**63 - 1"),
+    (["seed=9223372036854775808"], "needs more than 64 bits; type a smaller number"),
     (["algo=.."], "algo=.. is not known"),
     (["+sede=3"], "there is no key sede"),
 ])  # fmt: skip
@@ -288,3 +289,13 @@ def test_a_sweeper_that_searches_is_left_to_choose_the_runs(capsys):
             sweep.on_multirun_start(cfg)
     assert end.value.code == 2
     assert "algo.learner.gamma=7" in capsys.readouterr().err
+
+
+def test_the_options_are_those_of_the_installed_hydra():
+    def of(parser):
+        return {
+            (tuple(action.option_strings), action.nargs == "?", tuple(action.choices or ()), action.nargs == 0)
+            for action in parser._actions
+        }
+
+    assert of(Options()) == of(get_args_parser())
