@@ -85,8 +85,6 @@ def sweep_of(experiment: str, budget: str, seeds: int | None, backend: str | Non
 def runs_of(sweeps: Sequence[list[str]], elsewhere: bool = False) -> list[list[Needed]]:
     """The runs of each sweep, each once, in the order in which they were asked for.
 
-    Only the first of each algorithm and environment is built, as what one types is the same for all of them.
-
     Args:
         sweeps: what one would type after ``python run.py -m``, for each.
         elsewhere: see `check_planned`.
@@ -97,22 +95,18 @@ def runs_of(sweeps: Sequence[list[str]], elsewhere: bool = False) -> list[list[N
     for sweep in sweeps:
         check_choices(sweep)
     asked = [expanded(sweep) for sweep in sweeps]
-    runs = iter(checked(list(chain.from_iterable(asked)), elsewhere, alike=("map=",)))
+    runs = iter(checked(list(chain.from_iterable(asked)), elsewhere))
     return [all_of([[next(runs) for _ in sweep]]) for sweep in asked]
 
 
-def checked(
-    runs: Sequence[Sequence[str]], elsewhere: bool = False, alike: tuple[str, ...] = (), config_name: str = "config"
-) -> list[Needed]:
+def checked(runs: Sequence[Sequence[str]], elsewhere: bool = False, config_name: str = "config") -> list[Needed]:
     """Compose and check every run of a plan or sweep; none is started.
 
-    A configuration is composed once for all its seeds, and once in a process. Many are shared among processes.
+    A configuration is composed and built once for all its seeds, once in a process. Processes share the work.
 
     Args:
         runs: the overrides of each.
         elsewhere: see `check_planned`.
-        alike: beginnings of overrides in which configurations may differ so that building one of them is enough. The
-            default is to build each.
         config_name: as in Hydra.
 
     Raises:
@@ -123,14 +117,7 @@ def checked(
     for configuration, seed in split:
         if (configuration, seed, elsewhere) not in _checked:
             seeds[configuration][seed] = None
-    kinds: set[Overrides] = set()
-    thoroughly = []
-    for configuration in seeds:
-        kind = tuple(override for override in configuration if not (alike and override.startswith(alike)))
-        thoroughly.append(kind not in kinds)
-        kinds.add(kind)
-    arguments = repeat(config_name), seeds, map(tuple, seeds.values()), thoroughly, repeat(elsewhere)
-    for needed in _composed_in_parallel(len(seeds), *arguments):
+    for needed in _composed_in_parallel(len(seeds), repeat(config_name), seeds, seeds.values(), repeat(elsewhere)):
         _checked.update({(*_without_seed(run.overrides), elsewhere): run for run in needed})
     return [_checked[configuration, seed, elsewhere] for configuration, seed in split]
 
@@ -157,9 +144,7 @@ def _composed_in_parallel(configurations: int, *arguments: Iterable[Any]) -> Ite
         return list(pool.map(_composed, *arguments, chunksize=4))
 
 
-def _composed(
-    config_name: str, overrides: Overrides, seeds: tuple[str, ...], thoroughly: bool, elsewhere: bool
-) -> list[Needed]:
+def _composed(config_name: str, overrides: Overrides, seeds: Iterable[str], elsewhere: bool) -> list[Needed]:
     """The runs of one configuration."""
     from macpf.runs.build import check_planned, settle
 
@@ -170,7 +155,7 @@ def _composed(
     for seed in seeds:
         if seed:
             cfg.seed = int(seed.removeprefix("seed="))
-        check_planned(cfg, thoroughly and not runs, elsewhere)
+        check_planned(cfg, not runs, elsewhere)
         runs.append(Needed((*overrides, *filter(None, [seed])), Identity.of(cfg), int(cfg.budget.env_steps)))
     return runs
 
