@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from macpf.learning.algorithm import Algorithm, Number, OffPolicyAlgorithm
+from macpf.learning.rules import Rule
 from macpf.learning.schedules import Clock
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ def can_be_recorded(algorithm: Algorithm) -> bool:
     return isinstance(algorithm, OffPolicyAlgorithm) and type(algorithm).learn is Algorithm.learn
 
 
-def _rule(algorithm: Algorithm) -> torch.optim.Optimizer:
+def _rule(algorithm: Algorithm) -> Rule:
     assert isinstance(algorithm, OffPolicyAlgorithm)
     return algorithm.optimiser.rule
 

@@ -6,10 +6,12 @@ import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
+
+from macpf.learning.rules import Adam, RMSprop, Rule
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -50,6 +52,8 @@ class Optimiser:
         ValueError: a name is not known, or those of a group's parts leave something out or overlap.
     """
 
+    rules: type[Rule] = RMSprop
+
     def __init__(self, groups: Mapping[str, nn.Module], lr: float, clip: float, moves: Sequence[str] = ()) -> None:
         self.clip = clip
         self.groups = {name: flatten(module) for name, module in groups.items()}
@@ -63,7 +67,7 @@ class Optimiser:
             self.parts |= self._parts(group, module, own)
         if unknown := [name for name in moves if name not in self.parts and name not in self.groups]:
             raise ValueError(f"moves={unknown[0]} is not known; use {', '.join(self.groups)}, or a module of one")
-        self.rule = self._rule([part.parameter for part in self.parts.values()], lr)
+        self.rule = self.rules([part.parameter for part in self.parts.values()], lr)
 
     def _parts(self, group: str, module: nn.Module, names: Sequence[str]) -> dict[str, Part]:
         flat, gradient = self.groups[group], self.gradients[group]
@@ -83,10 +87,6 @@ class Optimiser:
         if sum(part.gradient.numel() for part in parts.values()) != flat.numel():
             raise ValueError(f"moves={', '.join(names)} must be all of {group}, and each part of it once")
         return parts
-
-    def _rule(self, parameters: list[nn.Parameter], lr: float) -> torch.optim.Optimizer:
-        own: dict[str, Any] = {"lr": lr, "eps": 1e-5, "foreach": False, "capturable": on_cuda(parameters)}
-        return torch.optim.RMSprop(parameters, alpha=0.99, **own)
 
     def step(self, loss: Tensor, moves: Sequence[str] | None = None) -> dict[str, Tensor]:
         """Minimise the loss by one step; returns the gradient norms before clipping, for logging.
@@ -111,15 +111,9 @@ class Optimiser:
 
 
 class AdamOptimiser(Optimiser):
-    """The same with Adam, which works element by element too (eps 1e-5, as in marlbenchmark/on-policy)."""
+    """The same with Adam, which works element by element too."""
 
-    def _rule(self, parameters: list[nn.Parameter], lr: float) -> torch.optim.Optimizer:
-        return torch.optim.Adam(parameters, lr=lr, eps=1e-5, foreach=False, capturable=on_cuda(parameters))
-
-
-def on_cuda(parameters: Sequence[Tensor]) -> bool:
-    """Whether an optimiser's step may be recorded (`capture.py`), so must not ask for a tensor's value."""
-    return any(parameter.is_cuda for parameter in parameters)
+    rules = Adam
 
 
 def flatten(module: nn.Module) -> nn.Parameter:
