@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("macpf", "baselines", "analysis", "conf", "hydra_plugins")
@@ -28,23 +29,49 @@ def build_wheel(tree: Path, to: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The suite's wheel, from a copy of the tree: a build leaves files behind."""
-    tree = tmp_path_factory.mktemp("tree")
-    for name in FOLDERS:
-        shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in FILES:
-        shutil.copy(ROOT / name, tree)
-    return build_wheel(tree, tmp_path_factory.mktemp("wheel"))
+def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], None]], Path]:
+    """A folder that all processes of a test session share, made by the first that needs it."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+
+    def made(name: str, make: Callable[[Path], None]) -> Path:
+        folder = shared / f"shared-{name}"
+        with FileLock(f"{folder}.lock"):
+            if not (folder / "made").exists():
+                folder.mkdir(exist_ok=True)
+                make(folder)
+                (folder / "made").touch()
+        return folder
+
+    return made
 
 
 @pytest.fixture(scope="session")
-def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def wheel(once: Callable[[str, Callable[[Path], None]], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The suite's wheel, from a copy of the tree: a build leaves files behind."""
+
+    def build(folder: Path) -> None:
+        tree = tmp_path_factory.mktemp("tree")
+        for name in FOLDERS:
+            shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+        for name in FILES:
+            shutil.copy(ROOT / name, tree)
+        build_wheel(tree, folder)
+
+    (path,) = once("wheel", build).glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="session")
+def site(wheel: Path, once: Callable[[str, Callable[[Path], None]], Path]) -> Path:
     """A folder in which the wheel is installed."""
-    folder = tmp_path_factory.mktemp("site")
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(folder)
-    return folder
+
+    def install(folder: Path) -> None:
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(folder)
+
+    return once("site", install)
 
 
 @pytest.fixture

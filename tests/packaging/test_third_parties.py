@@ -17,13 +17,16 @@ CHECKS = ["shapes", "masks", "determinism", "resume"]
 
 
 @pytest.fixture(scope="session")
-def theirs(tmp_path_factory):
+def theirs(once, tmp_path_factory):
     """A folder in which the example package is installed."""
-    tree, folder = tmp_path_factory.mktemp("theirs"), tmp_path_factory.mktemp("installed")
-    shutil.copytree(EXAMPLE, tree / "example", ignore=shutil.ignore_patterns("__pycache__"))
-    with zipfile.ZipFile(build_wheel(tree / "example", tree)) as archive:
-        archive.extractall(folder)
-    return folder
+
+    def install(folder):
+        tree = tmp_path_factory.mktemp("theirs")
+        shutil.copytree(EXAMPLE, tree / "example", ignore=shutil.ignore_patterns("__pycache__"))
+        with zipfile.ZipFile(build_wheel(tree / "example", tree)) as archive:
+            archive.extractall(folder)
+
+    return once("theirs", install)
 
 
 @pytest.fixture
