@@ -1,14 +1,20 @@
 """The page of hyperparameters says what `conf/` says; `conf/` is read here as plain YAML, without Hydra."""
 
+from functools import cache
 from pathlib import Path
 
 import pytest
 import yaml
 
 from analysis import hyperparameters
-from analysis.hyperparameters import defaults, overrides, page
 
 ROOT = Path(__file__).parents[2]
+#: Composed once for all tests.
+defaults, overrides, page = (
+    cache(hyperparameters.defaults),
+    cache(hyperparameters.overrides),
+    cache(hyperparameters.page),
+)
 ALGORITHMS = ["central", "fop", "macpf", "mappo", "qmix", "qplex", "qtran", "vdn"]
 
 
@@ -130,4 +136,4 @@ def test_comments_mean_nothing(tmp_path, monkeypatch, comments, said):
         path.parent.mkdir(parents=True)
         path.write_text(comments + text)
     monkeypatch.setattr(hyperparameters, "CONF", tmp_path)
-    assert overrides().to_numpy().tolist() == [["`qmix`", "mpe", "lr: 0.1", said], ["`vdn`", "3m", "", said]]
+    assert hyperparameters.overrides().to_numpy().tolist() == [["`qmix`", "mpe", "lr: 0.1", said], ["`vdn`", "3m", "", said]]
