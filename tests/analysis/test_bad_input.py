@@ -224,7 +224,11 @@ def test_useless_runs_are_named_and_spoil_no_command(good, tmp_path, capsys, wri
     assert codes == dict.fromkeys(COMMANDS, 0)
 
 
-@pytest.mark.parametrize("fault", DOUBTFUL)
+#: The fast tests let each group of commands meet one fault.
+SIXTHS = [pytest.param(fault, marks=[] if k < 6 else pytest.mark.long) for k, fault in enumerate(DOUBTFUL)]
+
+
+@pytest.mark.parametrize("fault", SIXTHS)
 def test_no_doubtful_run_breaks_a_command_or_goes_unsaid(good, tmp_path, capsys, write_bare_run, fault):
     root = shutil.copytree(good, tmp_path / "runs")
     make, says = DOUBTFUL[fault]

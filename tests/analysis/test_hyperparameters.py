@@ -136,4 +136,7 @@ def test_comments_mean_nothing(tmp_path, monkeypatch, comments, said):
         path.parent.mkdir(parents=True)
         path.write_text(comments + text)
     monkeypatch.setattr(hyperparameters, "CONF", tmp_path)
-    assert hyperparameters.overrides().to_numpy().tolist() == [["`qmix`", "mpe", "lr: 0.1", said], ["`vdn`", "3m", "", said]]
+    assert hyperparameters.overrides().to_numpy().tolist() == [
+        ["`qmix`", "mpe", "lr: 0.1", said],
+        ["`vdn`", "3m", "", said],
+    ]

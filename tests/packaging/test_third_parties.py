@@ -60,8 +60,11 @@ def test_a_sound_algorithm_passes_every_check(macpf, tmp_path):
     ("algo", "failed", "said"),
     [
         ("blind", {"masks"}, r"took action \d and had only"),
-        ("forgetful", {"resume"}, "state_dict has to hold all that changes"),
-        ("shared", {"determinism", "resume"}, "draw random numbers from self.generator only"),
+        pytest.param("forgetful", {"resume"}, "state_dict has to hold all that changes", marks=pytest.mark.long),
+        pytest.param(
+            *("shared", {"determinism", "resume"}, "draw random numbers from self.generator only"),
+            marks=pytest.mark.long,
+        ),
         ("flat", set(CHECKS), r"act returns \[12\] of torch.int64; return whole numbers \[4, 3\]"),
     ],
 )

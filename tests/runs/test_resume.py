@@ -150,10 +150,14 @@ SPREAD = [
 @pytest.mark.parametrize(
     ("algo", "task"),
     [
-        *((algo, SMAC) for algo in ("macpf", "macpf_control", "macpf_att", "fop", "qmix", "qplex", "qtran")),
-        ("macpf profile=release", SMAC),
-        *((algo, SPREAD) for algo in ("macpf", "qmix")),
-        *((algo, GOALS) for algo in ("central", "macpf", "fop")),
+        *((algo, SMAC) for algo in ("macpf_att", "qplex", "macpf profile=release")),
+        ("qmix", SPREAD),
+        *((algo, GOALS) for algo in ("central", "fop")),
+        *(
+            pytest.param(algo, SMAC, marks=pytest.mark.long)
+            for algo in ("macpf", "macpf_control", "fop", "qmix", "qtran")
+        ),
+        *(pytest.param("macpf", task, marks=pytest.mark.long) for task in (SPREAD, GOALS)),
     ],
 )
 def test_interrupted_equals_uninterrupted_with_recurrence(assert_same, configured, train, tmp_path, algo, task):
