@@ -35,7 +35,7 @@ RC: dict[Any, Any] = {
 PNG_DPI = 220
 #: Points of the smallest letters, as they are printed: figures are as wide as a column or a page.
 SMALLEST = 7.0
-#: Every algorithm whose name starts so is a variant of MACPF and has a dependent policy.
+#: The family of algorithms that have a dependent policy.
 MACPF = "macpf"
 INK, FAINT = "#1a1a1a", "#6b6b6b"
 

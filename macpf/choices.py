@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,32 @@ def read(path: Path) -> Any:
     return yaml.load(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
+def family(algo: str, places: Iterable[Path] | None = None) -> str:
+    """The algorithm of which `algo` is a variant, as its file says or the one it builds on; else itself.
+
+    Variants share the algorithm's settings for tasks and profiles, and a place in figures.
+
+    Args:
+        algo: a choice.
+        places: the folders laid out like conf/ in which to look for its file; None: conf/ and installed packages.
+
+    Raises:
+        macpf.yaml_files.BrokenFile: its file cannot be read.
+    """
+    places = folders() if places is None else list(places)
+    path = next((file for place in places if (file := place / "algo" / f"{algo}.yaml").exists()), None)
+    if path is None:
+        return algo
+    try:
+        said = read(path)
+        base = next((str(name) for name in said.get("defaults", []) if name not in ("_self_", algo)), None)
+        own = said.get("family")
+    except _NO_SETTINGS:
+        _explain(path)
+        raise
+    return str(own or (family(base, places) if base else algo))
+
+
 def sweep_params(name: str) -> dict[str, str]:
     """What the sweep of `conf/experiment/<name>.yaml` varies: lists with commas, as one would type them.
 
@@ -32,11 +58,20 @@ def sweep_params(name: str) -> dict[str, str]:
     try:
         params = read(path)["hydra"]["sweeper"]["params"]
         return {str(key): str(value) for key, value in params.items()}
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError):
-        from macpf import yaml_files  # which says what is wrong with it
-
-        yaml_files.load(path)
+    except _NO_SETTINGS:
+        _explain(path)
         raise
+
+
+#: Errors of a file that cannot be read or does not hold what it should.
+_NO_SETTINGS = (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, AttributeError)
+
+
+def _explain(path: Path) -> None:
+    """Say in one line what is wrong with a file, if that can be said."""
+    from macpf import yaml_files  # imports Hydra
+
+    yaml_files.load(path)
 
 
 def canonical_budget(budgets: Mapping[str, Any], budget: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
-from macpf import yaml_files
+from macpf import choices, yaml_files
 from macpf.choices import CONF as CONF
 
 
@@ -22,17 +22,8 @@ def _options(group: str) -> set[str]:
 
 
 def family(algo: str) -> str:
-    """The algorithm of which `algo` is a variant, as its file says or the one it builds on; else itself.
-
-    Variants share the algorithm's settings for tasks and profiles.
-    """
-    for folder in yaml_files.OPENED:
-        path = folder / "algo" / f"{algo}.yaml"
-        if path.exists():
-            said = yaml_files.load(path)
-            base = next((str(name) for name in said.get("defaults", []) if name not in ("_self_", algo)), None)
-            return str(said.get("family", family(base) if base else algo))
-    return algo
+    """The algorithm of which `algo` is a variant, with its file wherever Hydra looks; see `choices.family`."""
+    return choices.family(algo, yaml_files.OPENED)
 
 
 def task(algo: str, env: str, map: str) -> str:

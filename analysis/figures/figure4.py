@@ -19,6 +19,7 @@ from analysis.outcomes import JointPolicy, joint_policy, outcome_table, payoff_o
 from analysis.saving import save
 from analysis.style import MACPF
 from macpf import names
+from macpf.choices import family
 
 #: Seeds of a method that are drawn one by one.
 SHOWN = 10
@@ -53,8 +54,17 @@ class Figure4:
 
 def variants(selection: Evidence) -> list[str]:
     """The variants of MACPF that have runs, ``macpf`` itself first."""
-    found = {str(algo) for algo in selection.report[names.ALGO].unique() if str(algo).startswith(MACPF)}
+    families = _families(selection)
+    found = {str(algo) for algo in selection.report[names.ALGO].unique() if families[algo] == MACPF}
     return sorted(found, key=lambda algo: (algo != MACPF, algo))
+
+
+def _families(selection: Evidence) -> dict[str, str]:
+    """Of which algorithm each is a variant: as its runs say, or else its file."""
+    said = {config[names.ALGO]: config[names.FAMILY] for config in selection.configs.values() if names.FAMILY in config}
+    return {
+        algo: said.get(algo) or family(algo) for algo in (*selection.experiment.algos, *selection.report[names.ALGO])
+    }
 
 
 def collect(selection: Evidence, macpf: str) -> Figure4:
@@ -65,7 +75,8 @@ def collect(selection: Evidence, macpf: str) -> Figure4:
             share no env step.
     """
     payoff = payoff_of(selection)
-    planned = [algo for algo in selection.experiment.algos if algo == macpf or not algo.startswith(MACPF)]
+    families = _families(selection)
+    planned = [algo for algo in selection.experiment.algos if algo == macpf or families[algo] != MACPF]
     selection = selection.of(planned)
     curves: dict[str, pd.DataFrame] = {}
     algos: dict[str, str] = {}
