@@ -111,7 +111,7 @@ class Evaluation(BaseModel):
 
 
 class End(BaseModel):
-    """How the run ended: ``finished``, ``untrained`` or ``diverged``, and why it ended so."""
+    """How the run ended (``finished``, ``untrained`` or ``diverged``) and why, and the checksums of its W&B logs."""
 
     model_config = _STRICT
 
