@@ -126,7 +126,7 @@ def check_choices(arguments: Sequence[str]) -> None:
     """Check every choice from a group (``algo=qmix``, or ``algo=qmix,fop`` in a sweep).
 
     Raises:
-        ConfigError: a choice is a path, a number, empty or several at once instead of a name, or needs an extra.
+        ConfigError: a choice is a path, a number, empty or several instead of a name, or its extra is not installed.
         hydra.errors.HydraException: an argument is not a valid override.
     """
     for override in OverridesParser.create().parse_overrides(list(arguments)):
