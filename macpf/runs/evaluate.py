@@ -77,7 +77,7 @@ class Evaluation:
 
     @classmethod
     def of(cls, cfg: DictConfig, typed: Iterable[str] = ()) -> Evaluation:
-        """Load the weights and build the environments; no file is written.
+        """Load the weights and build the environments; no results are written.
 
         Raises:
             ConfigError: there is no such run, checkpoint or policy, or the weights do not fit the environment.
