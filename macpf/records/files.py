@@ -1,4 +1,4 @@
-"""Writing files so that a power cut at any moment leaves the old content or the new, and reading typed JSON back."""
+"""Write files so that a power cut at any moment leaves either the old or the new content; read typed JSON files."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ Record = TypeVar("Record", bound="BaseModel")
 
 
 class Damaged(Exception):
-    """A file that is not what it should be: one line that names it, says what is wrong and what to do."""
+    """A file is not as it was written; the message is one line that names it, the problem and the remedy."""
 
 
 def write_atomically(path: Path, content: bytes, keep_previous: bool = False) -> None:
-    """Write a file so that a crash at any moment leaves the old content or the new, on the disk and not in a cache.
+    """Write a file so that a crash at any moment leaves the old or the new content, and wait until it is on the disk.
 
-    With `keep_previous` the old content stays as ``<stem>.previous<suffix>``.
+    With `keep_previous` the old content is kept as ``<stem>.previous<suffix>``.
     """
     new = path.with_name(f"{path.name}.new")
     with new.open("wb") as file:
@@ -33,12 +33,12 @@ def write_atomically(path: Path, content: bytes, keep_previous: bool = False) ->
 
 
 def previous(path: Path) -> Path:
-    """Where `write_atomically` keeps the previous content."""
+    """The path at which `write_atomically` keeps the previous content."""
     return path.with_name(f"{path.stem}.previous{path.suffix}")
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring the names in a folder to the disk."""
+    """Write the entries of a folder to the disk, so that new and renamed files survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -47,18 +47,18 @@ def sync_folder(folder: Path) -> None:
 
 
 def read_record(path: Path, type_: type[Record], remedy: str) -> Record:
-    """A JSON file as a record of this type.
+    """Read a JSON file as a record.
 
     Args:
-        path: of the file.
-        type_: what it should hold.
-        remedy: what to do about a bad one, which ends the line.
+        path: path of the file.
+        type_: type of the record.
+        remedy: what to do about a damaged file; it ends the error message.
 
     Raises:
-        FileNotFoundError: there is none.
-        Damaged: it cannot be read, is no JSON, or its values are not of the record's types.
+        FileNotFoundError: there is no such file.
+        Damaged: it cannot be read, is not JSON, or its values are not of the record's types.
     """
-    from pydantic import ValidationError  # slow to load, and whoever writes files needs none of it
+    from pydantic import ValidationError  # slow to load, and only needed for reading
 
     try:
         return type_.model_validate_json(path.read_bytes())
@@ -71,7 +71,7 @@ def read_record(path: Path, type_: type[Record], remedy: str) -> Record:
 
 
 def complaint(error: ValidationError) -> str:
-    """The first of pydantic's complaints, e.g. ``env_step: input should be a valid integer``."""
+    """The first error that pydantic found, e.g. ``env_step: input should be a valid integer``."""
     first = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in first["loc"])
     message = first["msg"][0].lower() + first["msg"][1:]

@@ -1,10 +1,11 @@
-"""A run's own account of its results: append-only, every line checksummed and on the disk before training goes on.
+"""The ledger of a run's results: append-only, with each line checksummed and on the disk before training continues.
 
-``ledger.jsonl`` has a line for each fact, ``<digest> <JSON>``. The first is the `Manifest`, which says whose run this
-is and what a whole one holds; then an `Attempt` for each start, an `Evaluation` for each row of results, and an `End`.
-An attempt goes on from a checkpoint and writes again what came after it: the newer row wins, and rows after it go.
+Each line of ``ledger.jsonl`` is ``<digest> <JSON>``. The first holds the `Manifest`, which identifies the run and says
+how many evaluations it will have. Then come an `Attempt` for each start, an `Evaluation` for each row of results, and
+an `End`. An attempt resumes from a checkpoint and repeats the evaluations after it. A repeated row replaces the older
+row of its number and all rows after it.
 
-The W&B log is a mirror of this file: it can be written again from it.
+The W&B log can be rebuilt from this file.
 """
 
 from __future__ import annotations
@@ -30,21 +31,21 @@ _STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Manifest(BaseModel):
-    """What a run is, written when it is begun and never changed.
+    """The description of a run, written when it begins and never changed.
 
     Attributes:
         key, origin: see `Owner`.
         algo, env, map, backend, budget: names of the configuration's choices.
-        seed: of every random stream.
-        score: what the environment calls its score.
-        labels: for each policy that is evaluated, the first one foremost, what figures call it.
-        family: the algorithm of which this one is a variant, or itself.
-        evaluations: how many rows a whole run has, unless it passes two due evaluations in one round of episodes.
-        env_steps: of the budget.
-        config: the whole resolved configuration.
-        parameters: trainable numbers of each module that has some.
-        provenance: what the environment says of where it comes from.
-        begun: seconds since 1970.
+        seed: the seed of all random streams.
+        score: the environment's name of its score.
+        labels: the name in figures of each policy that is evaluated; the main policy comes first.
+        family: the algorithm of which this one is a variant, or its own name.
+        evaluations: rows of a complete run. There are fewer if one round of episodes passes several due evaluations.
+        env_steps: env steps of the budget.
+        config: the resolved configuration.
+        parameters: the number of trainable parameters of each module that has any.
+        provenance: the versions and origin that the environment reports.
+        begun: when the run began, seconds since 1970.
     """
 
     model_config = _STRICT
@@ -71,12 +72,12 @@ class Manifest(BaseModel):
 
     @property
     def owner(self) -> Owner:
-        """Whose ledger this is."""
+        """The owner of the run's files."""
         return Owner(key=self.key, origin=self.origin)
 
 
 class Attempt(BaseModel):
-    """One start of the run: with which code, on what kind of machine."""
+    """One start of the run, with the code and machine that it used."""
 
     model_config = _STRICT
 
@@ -95,10 +96,10 @@ class Evaluation(BaseModel):
     """One row of results.
 
     Attributes:
-        number: of the evaluation, from 0 on.
-        after: the number of the row before it, -1 for the first: further away where one round of episodes passed
-            several due evaluations.
-        values: everything that was measured, ``env_step`` among it.
+        number: number of the evaluation, from 0 on.
+        after: number of the row before it, -1 for the first. It is less than ``number - 1`` if one round of episodes
+            passed several due evaluations.
+        values: all measured values, including ``env_step``.
     """
 
     model_config = _STRICT
@@ -110,7 +111,7 @@ class Evaluation(BaseModel):
 
 
 class End(BaseModel):
-    """How the run ended: ``finished``, ``untrained`` or ``diverged``, and for the latter, why."""
+    """How the run ended (``finished``, ``untrained`` or ``diverged``) and why, and the checksums of its W&B logs."""
 
     model_config = _STRICT
 
@@ -127,14 +128,14 @@ _LINE: TypeAdapter[Manifest | Attempt | Evaluation | End] = TypeAdapter(
 
 @dataclass
 class Ledger:
-    """A run's ledger, read and open for more.
+    """A run's ledger as it was read; entries can be appended.
 
     Attributes:
-        path: of the file.
-        manifest: whose it is.
+        path: path of the file.
+        manifest: description of the run.
         attempts: every start of the run.
-        rows: the results that stand, in order.
-        end: how the run ended, None if it has not.
+        rows: the valid rows of results in order, without those that were replaced.
+        end: how the run ended; None if it has not.
     """
 
     path: Path
@@ -145,23 +146,23 @@ class Ledger:
 
     @property
     def missing(self) -> int:
-        """Evaluations that a whole run would have and this one has not (yet)."""
+        """The number of evaluations that this run still lacks."""
         return missing(((row.number, row.after) for row in self.rows), self.manifest.evaluations)
 
     @classmethod
     def begin(cls, path: Path, manifest: Manifest, rows: Sequence[Mapping[str, Any]] = ()) -> Ledger:
-        """Write a new ledger, with rows that were kept elsewhere."""
+        """Write a new ledger, with rows of results that were saved elsewhere."""
         kept = [Evaluation(**row) for row in rows]
         write_atomically(path, b"".join(_line(manifest.owner, entry) for entry in (manifest, *kept)))
         return cls(path, manifest, rows=kept)
 
     @classmethod
     def read(cls, path: Path) -> Ledger:
-        """Read a ledger; what a crash left of a last line is passed over.
+        """Read a ledger; an unfinished last line, left by a crash, is ignored.
 
         Raises:
-            FileNotFoundError: there is none.
-            Damaged: a line is not what was written; names it.
+            FileNotFoundError: there is no ledger.
+            Damaged: a line is not what was written; the message names it.
         """
         entries = list(entries_of(path))
         manifest = entries[0] if entries else None
@@ -173,10 +174,10 @@ class Ledger:
         return ledger
 
     def append(self, entry: Attempt | Evaluation | End) -> None:
-        """Write a line; it is on the disk when this returns.
+        """Append an entry; it is on the disk when this returns.
 
         Raises:
-            OSError: the disk is full or broken; everything before is still there.
+            OSError: the disk is full or broken; all earlier lines are kept.
         """
         line = _line(self.manifest.owner, entry)
         with self.path.open("r+b") as file:
@@ -188,7 +189,7 @@ class Ledger:
         self._add(entry)
 
     def go_on_from(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Go on from a checkpoint: the rows that stand are those that it knows; those that are not here are added."""
+        """Resume from a checkpoint: only its rows of results stay valid, and those missing here are appended."""
         known = [Evaluation(**row) for row in rows]
         same = 0
         while same < min(len(known), len(self.rows)) and known[same] == self.rows[same]:
@@ -210,11 +211,11 @@ class Ledger:
 
 
 def entries_of(path: Path) -> Iterable[Manifest | Attempt | Evaluation | End]:
-    """The lines of a ledger, checked; what a crash left of a last line is passed over.
+    """Read and check the lines of a ledger; an unfinished last line, left by a crash, is ignored.
 
     Raises:
-        FileNotFoundError: there is none.
-        Damaged: a line is not what was written; names it.
+        FileNotFoundError: there is no ledger.
+        Damaged: a line is not what was written; the message names it.
     """
     try:
         content = path.read_bytes()
@@ -237,7 +238,7 @@ def entries_of(path: Path) -> Iterable[Manifest | Attempt | Evaluation | End]:
 
 
 def _whole(content: bytes) -> int:
-    """Bytes of the lines that were written to their end."""
+    """The number of bytes up to the end of the last complete line."""
     return content.rfind(b"\n") + 1
 
 

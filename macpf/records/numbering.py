@@ -1,19 +1,19 @@
-"""How evaluations are numbered and origins shown, for readers that need none of the records' types."""
+"""How evaluations are numbered and origins abbreviated; does not load the types of the records."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-#: Letters of an origin that are shown to people and stand in the W&B id.
+#: How many digits of an origin are shown to people and are part of the W&B id.
 SHOWN = 8
 
 
 def missing(rows: Iterable[tuple[int, int]], evaluations: int) -> int:
-    """How many evaluations are missing: every row names the one before it, so a lost one leaves a hole.
+    """Count missing evaluations: each row names the row before it, so a lost row leaves a gap.
 
     Args:
-        rows: number and predecessor of each row that is there, in any order.
-        evaluations: how many a whole run has; due ones that a round of episodes passed over are not missing.
+        rows: the number of each row and of the row before it, in any order.
+        evaluations: evaluations of a complete run. Those that one round of episodes passed over are not missing.
     """
     lost, reached = 0, -1
     for number, after in sorted(rows):

@@ -1,4 +1,4 @@
-"""The overall progress of a set of runs, and when it will be finished."""
+"""The overall progress of a set of runs, and the time until all are finished."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from statistics import median
 
 from macpf.records.standing import RUNNING, Standing
 
-#: Runs are alike if they share these parts of their folders, the first that some run was measured for.
+#: What similar runs share of their folders' parts, the most similar first.
 _ALIKE = (("env", "map", "algo"), ("env", "algo"), ("env", "map"), ("env",), ())
 
 
@@ -19,9 +19,9 @@ class Outlook:
     """The overall progress of a set of runs.
 
     Attributes:
-        progress: share of all their env steps that have been played, 0 to 1.
-        seconds_left: until all are over if as many are trained at once as now; None if no run is active, or none has
-            reported its speed.
+        progress: fraction of all their env steps that have been played, 0 to 1.
+        seconds_left: seconds until all are over, if as many are trained at once as now; None if no run is active, or
+            the speed of an active run cannot be estimated.
         at_once: how many runs are active.
     """
 

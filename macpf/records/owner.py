@@ -1,4 +1,4 @@
-"""Whose a file is: the key of a run and the origin of one history of it."""
+"""The owner of a file: the key of a run, and the origin, which tells apart runs with the same key."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Foreign(Damaged):
 
 
 class Owner(BaseModel):
-    """Which run a file belongs to.
+    """The run to which a file belongs.
 
     Attributes:
-        key: ``<algo>-<env>-<map>-<config hash>-s<seed>``: the same wherever the same settings are run.
-        origin: 32 random hex digits, drawn when the run is first begun: two people's runs of one key have two.
+        key: ``<algo>-<env>-<map>-<config hash>-s<seed>``, the same for the same settings on any machine.
+        origin: 32 random hex digits, drawn when the run first begins; two people's runs of the same key differ in it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -32,7 +32,7 @@ class Owner(BaseModel):
 
     @classmethod
     def new(cls, key: str) -> Owner:
-        """A run that is begun now."""
+        """The owner for a new run, with a new origin."""
         return cls(key=key, origin=uuid.uuid4().hex)
 
     @property
@@ -48,7 +48,7 @@ def refuse_foreign(what: object, found: Owner, expected: Owner) -> None:
     """Refuse a file of another owner.
 
     Raises:
-        Foreign: names the file and both owners.
+        Foreign: the owners differ; the message names the file and both owners.
     """
     if found != expected:
         raise Foreign(f"{what} belongs to the run {found}, not to {expected}; put it back where it came from")

@@ -1,6 +1,6 @@
 """The state of runs, from the ``status.json`` in their folders; used for starting runs and for displaying them.
 
-A status is what a run reports. That a run is over counts only if its ledger agrees.
+The status is what a run reports about itself. A run only counts as over if its ledger agrees.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ UNTRAINED: Final = "untrained"
 STALE: Final = "stale"
 DAMAGED: Final = "damaged"
 MISSING: Final = "missing"
-#: In the order in which they are counted out.
+#: All states, in the order in which summaries list them.
 STATES = (FINISHED, RUNNING, INTERRUPTED, FAILED, DIVERGED, UNTRAINED, STALE, DAMAGED, MISSING)
-#: Nothing is left to do, and the same command would do nothing.
+#: States in which nothing is left to do.
 OVER = (FINISHED, DIVERGED, UNTRAINED)
-#: Somebody should look.
+#: States that need somebody's attention.
 TROUBLED = (FAILED, STALE, DAMAGED, DIVERGED, UNTRAINED)
 
-#: A run on another machine that said nothing for so many seconds is taken for dead. Runs report every few seconds, but
-#: not while they evaluate.
+#: A run on another machine is taken for dead after this many seconds without a report. Runs report every few seconds,
+#: but not while they evaluate.
 SILENCE = 1800.0
 
-#: Below the root of all run folders: what was planned, one file for each command.
+#: The folder of plans below the root of all run folders, with one file for each command.
 PLANS = ".plans"
 STATUS = "status.json"
 _PUT_BACK = "put it back where it came from"
@@ -50,18 +50,18 @@ _GOES_ON = "the same command resumes from the other files in the folder"
 
 
 class Status(BaseModel):
-    """What a run reports while it is active and at its end.
+    """The report of a run, written while it is active and when it ends.
 
     Attributes:
         state: one of `STATES`.
-        pid, host, updated: who wrote this and when (seconds since 1970).
-        key, origin: of the run; None before they are known.
-        attempt, started: which start of the run, and when.
-        commit: of the code.
-        env_step, total_env_steps: its progress.
-        score, score_name: the newest greedy score of each policy.
-        steps_per_second, seconds_left: its speed and remaining time.
-        error: why it failed or diverged.
+        pid, host, updated: the process and machine that wrote this, and when (seconds since 1970).
+        key, origin: the run's `Owner`; None before they are known.
+        attempt, started: number of the attempt, and when it started.
+        commit: git commit of the code.
+        env_step, total_env_steps: the run's progress.
+        score, score_name: the latest greedy score of each policy, and its name.
+        steps_per_second, seconds_left: the run's speed and remaining time.
+        error: why the run failed or diverged.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -118,25 +118,25 @@ class Standing:
 
     @property
     def is_over(self) -> bool:
-        """Whether the same command would have nothing to do."""
+        """Whether the command of this run has nothing left to do."""
         return self.state in OVER and self.is_logged
 
     @property
     def name(self) -> str:
-        """Its folder below the root, without the hash."""
+        """The run's folder below the root, without the config hash."""
         env, map_, algo, _, seed = self.folder.parts[-5:]
         return f"{env}/{map_}/{algo} {seed}"
 
     @property
     def progress(self) -> float:
-        """Share of its env steps that have been played, 0 to 1."""
+        """Fraction of the run's env steps that have been played, 0 to 1."""
         if self.state in OVER:
             return 1.0
         return min(1.0, float(self.status.get("env_step", 0)) / float(self.status.get("total_env_steps") or 1))
 
     @property
     def why(self) -> str:
-        """One line with its state and what to look at."""
+        """One line with the state of the run, and where to look for the cause."""
         if self.state == STALE:
             who = f"process {self.status.get('pid')} on {self.status.get('host')}"
             return f"killed: {self.name}: {who} is gone or silent; folder {self.folder}"
@@ -173,7 +173,7 @@ def standing(folder: Path) -> Standing:
 
 
 def key_of(folder: Path) -> str | None:
-    """The key of the run in this folder, None if it is not the folder of a run."""
+    """The key of the run in this folder, derived from its path; None if it is not a run folder."""
     if len(folder.parts) < 5 or not folder.name.startswith("seed="):
         return None
     env, map_, algo, digest, seed = folder.parts[-5:]
@@ -210,7 +210,7 @@ def _believe(folder: Path, key: str | None, status: dict[str, Any]) -> bool:
 
 @functools.lru_cache(maxsize=4096)
 def _ledger(path: Path, mtime: int, size: int) -> Ledger:
-    """A ledger; read again when the file has changed."""
+    """The ledger at a path, cached until the file changes."""
     return Ledger.read(path)
 
 
@@ -228,10 +228,10 @@ def _digest(path: Path, mtime: int, size: int) -> str:
 
 
 def _alive(status: dict[str, Any]) -> bool:
-    """Whether the process that wrote this is alive, as far as this machine can tell."""
+    """Whether the process that wrote the status is alive, as far as this machine can tell."""
     if status.get("host") != socket.gethostname():
         return time.time() - float(status.get("updated", 0)) < SILENCE
-    try:  # a process that began after this was written has the number of one that is gone
+    try:  # a process that began after this was written has only inherited the pid of a dead one
         return psutil.Process(int(status["pid"])).create_time() <= float(status.get("updated", math.inf))
     except (psutil.NoSuchProcess, ValueError, OverflowError):
         return False
@@ -244,7 +244,7 @@ def begun(outputs: Path) -> list[Standing]:
 
 
 class Plan(RootModel[list[str]]):
-    """The run folders that one command needs, relative to the root."""
+    """The folders of the runs that one command needs, relative to the root."""
 
 
 def write_plan(outputs: Path, name: str, folders: list[Path]) -> None:
@@ -257,7 +257,7 @@ def write_plan(outputs: Path, name: str, folders: list[Path]) -> None:
 
 
 def planned(outputs: Path, name: str | None = None) -> tuple[list[Path], list[str]]:
-    """The folders that the plan of this name needs, or all plans together, and the problems found in plans."""
+    """The run folders in the plan of this name, or in all plans, and the problems found in these files."""
     folders: dict[Path, None] = {}
     troubles = []
     for path in sorted((outputs / PLANS).glob(f"{name or '*'}.json")):

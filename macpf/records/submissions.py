@@ -1,4 +1,4 @@
-"""Which runs were submitted to SLURM as which jobs: one line of JSON for each, appended and synced to disk."""
+"""The record of runs submitted to SLURM: one line of JSON for each, appended and synced to disk."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NAME = "submitted.jsonl"
 
 
 class Submission(BaseModel):
-    """A run's key, and the id of its job."""
+    """The key of a run and the id of its SLURM job."""
 
     model_config = ConfigDict(strict=True, frozen=True)
 
@@ -38,7 +38,7 @@ def note_submissions(folder: Path, new: Iterable[Submission]) -> None:
 
 
 def submissions(folder: Path) -> list[Submission]:
-    """What was submitted from a root, in order, without damaged lines (after a crash or on a full disk)."""
+    """The submissions recorded in a folder, in order. Damaged lines (after a crash, on a full disk) are skipped."""
     path = folder / NAME
     found = []
     for number, line in enumerate(path.read_bytes().splitlines() if path.is_file() else [], 1):

@@ -196,7 +196,7 @@ def _typed_value(number: int, value: Any) -> Any:
 
 def _parse(text: bytes | None) -> Any:
     """A JSON value; Python's reader takes W&B's bare NaN, Infinity and -Infinity."""
-    return json.loads(text.decode()) if text else None  # of a str, as it need not guess the encoding
+    return json.loads(text.decode()) if text else None  # decoded first, so that json need not guess the encoding
 
 
 def _signed(value: int) -> int:

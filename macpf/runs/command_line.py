@@ -1,4 +1,4 @@
-"""What is typed after ``python run.py``: paths in the quotes that Hydra wants, and what Hydra would let through."""
+"""Arguments of ``python run.py``: quotes paths as Hydra needs it, and rejects mistakes that Hydra would accept."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from macpf.runs.errors import ConfigError
 
 #: Keys that hold a folder.
 FOLDERS = ("run", "outputs", "init_from")
-#: Names of choices, of which some become parts of paths and of W&B ids.
+#: Names of choices from groups. Some become parts of paths and W&B ids.
 NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
-#: The groups of which every run has one choice.
+#: The groups from which every run has one choice.
 CHOSEN = ("algo", "env", "map", "budget", "tracking", "profile")
-#: What is made of a configuration (`macpf.runs.build`): all that an argument may be for.
+#: Keys of the objects that `macpf.runs.build` creates; added keys must be arguments of one of them.
 MADE = ("algo.learner", "env.make", "env.auto")
-#: Groups of which some choices, by the beginnings of their names, come with an extra.
+#: Groups with choices that need an extra of the package: how the names of these choices begin, and the extra.
 EXTRAS = {"hydra/launcher": ("slurm", "slurm"), "hydra/sweeper": ("optuna", "search")}
-#: Sections whose own checks know every key.
+#: Sections that are checked elsewhere for unknown keys.
 CHECKED_SECTIONS = ("algo.replay", "algo.rollout")
 
 
 def typed(arguments: Sequence[str]) -> list[str]:
-    """The arguments as Hydra can take them, looked through before it does.
+    """Check the arguments before Hydra does, and return them with the quotes that Hydra needs.
 
     Raises:
-        ConfigError: there is no such option, a folder is empty, or a choice is none.
-        hydra.errors.HydraException: an argument is no override.
+        ConfigError: an option is unknown or does not go with a sweep, a folder is empty, or a choice is not a name.
+        hydra.errors.HydraException: an argument is not a valid override.
     """
     many = "-m" in arguments or "--multirun" in arguments
     quoted = [with_quoted_folder(argument, many) for argument in arguments]
@@ -53,7 +53,7 @@ def typed(arguments: Sequence[str]) -> list[str]:
 
 
 class Options(argparse.ArgumentParser):
-    """Hydra's documented options, because its own parser is not public and explains a wrong one over many lines."""
+    """Hydra's documented options; Hydra's own parser is not public and reports an error in many lines."""
 
     def __init__(self) -> None:
         super().__init__(add_help=False)
@@ -78,16 +78,16 @@ class Options(argparse.ArgumentParser):
 
 
 def with_quoted_folder(argument: str, many: bool = False) -> str:
-    """A folder with the quotes that Hydra wants and ``~`` written out; the names of run folders have a ``=`` in them.
+    """Quote a folder as Hydra needs it, because names of run folders contain ``=``, and expand ``~``.
 
-    ``checkpoint=<name>`` is short for ``checkpoint.name=<name>``, and such names have a ``=`` in them, too.
+    ``checkpoint=<name>`` is short for ``checkpoint.name=<name>``; these names may contain ``=``, too.
 
     Args:
-        argument: as it was typed.
-        many: in a sweep, where ``run=a,b`` are two.
+        argument: one argument as it was typed; any other than a folder or checkpoint is returned unchanged.
+        many: whether it belongs to a sweep, where ``run=a,b`` means two folders.
 
     Raises:
-        ConfigError: no folder is named.
+        ConfigError: a folder is empty.
     """
     key, equals, value = argument.partition("=")
     if key == "checkpoint" and equals and value != "null" and value[:1] != "{":
@@ -101,7 +101,7 @@ def with_quoted_folder(argument: str, many: bool = False) -> str:
 
 
 def _as_value(text: str) -> str:
-    """A text in Hydra's quotes if it needs any; one that has them, or stands for another value, as it is."""
+    """A text in Hydra's quotes if it needs them and is neither quoted already nor an interpolation (``${...}``)."""
     if text[:1] == "$" or (len(text) > 1 and text[0] in "'\"" and text[-1] == text[0]):
         return text
     whole = os.path.expanduser(text)
@@ -110,24 +110,24 @@ def _as_value(text: str) -> str:
 
 
 def runs_named(arguments: Sequence[str]) -> list[str]:
-    """The folders after ``run=`` among arguments that `typed` returned."""
+    """The folders in ``run=...`` among arguments that `typed` returned."""
     for override in OverridesParser.create().parse_overrides([a for a in arguments if a.startswith("run=")]):
         return [str(one.text if isinstance(one, QuotedString) else one) for one in _choices_in(override) if one]
     return []
 
 
 def _quoted(text: str) -> str:
-    """In Hydra's quotes; a backslash is itself but before a quote."""
+    """A text in Hydra's quotes. Backslashes are doubled only before a quote; elsewhere Hydra takes them literally."""
     escaped = re.sub(r"(\\*)(?='|$)", lambda found: 2 * found.group(1), text).replace("'", "\\'")
     return f"'{escaped}'"
 
 
 def check_choices(arguments: Sequence[str]) -> None:
-    """Look at every choice from a group (``algo=qmix``, or ``algo=qmix,fop`` in a sweep).
+    """Check every choice from a group (``algo=qmix``, or ``algo=qmix,fop`` in a sweep).
 
     Raises:
-        ConfigError: a choice is no name: a path, a number, nothing, or several at once.
-        hydra.errors.HydraException: an argument is no override.
+        ConfigError: a choice is a path, a number, empty or several instead of a name, or its extra is not installed.
+        hydra.errors.HydraException: an argument is not a valid override.
     """
     for override in OverridesParser.create().parse_overrides(list(arguments)):
         group = override.key_or_group
@@ -149,7 +149,7 @@ def check_choices(arguments: Sequence[str]) -> None:
 
 
 def _check_extra(override: Override, beginning: str, extra: str) -> None:
-    """Refuse a launcher or sweeper that is not installed, of which Hydra would only say that it knows none."""
+    """Refuse a launcher or sweeper that is not installed; Hydra would only report an unknown name."""
     named = [choice for choice in _choices_in(override) if str(choice).startswith(beginning)]
     try:
         if named:
@@ -169,17 +169,17 @@ def _choices_in(override: Override) -> Iterable[Any]:
     value = override.value()
     if isinstance(value, ChoiceSweep):
         return value.list
-    return [] if override.is_sweep_override() else [value]  # a pattern of names (glob) is Hydra's
+    return [] if override.is_sweep_override() else [value]  # Hydra expands patterns of names (glob)
 
 
 def check_additions(cfg: DictConfig, overrides: Iterable[str]) -> None:
-    """Look at what was added to a configuration by ``+key=value``.
+    """Check what ``+key=value`` added to a configuration.
 
-    Files of a user's own may bring keys of any name. What is typed must be read: it is an argument of something that
-    is made (``+env.kwargs.N=5``), or in a section whose own check names what it does not know.
+    A user's configuration files may hold any keys, but a key on the command line must have an effect. It must be an
+    argument of an object in `MADE` (``+env.kwargs.N=5``), or lie in a section that is checked elsewhere.
 
     Raises:
-        ConfigError: nothing reads it; says the nearest key.
+        ConfigError: nothing reads a key; the message suggests the nearest one.
     """
     added = [one for one in OverridesParser.create().parse_overrides(list(overrides)) if _adds_a_value(one, cfg)]
     if not added:
@@ -197,19 +197,19 @@ def check_additions(cfg: DictConfig, overrides: Iterable[str]) -> None:
 
 
 def _adds_a_value(override: Override, cfg: DictConfig) -> bool:
-    """Whether it adds a key, or another place for a group (``+algo@mine=qmix``), which nothing reads either."""
+    """Whether an override adds a key or puts a group elsewhere (``+algo@mine=qmix``), where nothing reads it."""
     key, value = override.key_or_group, override.value()
     if not (override.is_add() or override.is_force_add()) or key.startswith("hydra"):
         return False
     if override.package is not None:
         return key in CHOSEN
-    # Of a choice from a group, also one of a user's own, the configuration holds the file and not the name.
+    # For a choice from a group, also a user's own group, the configuration holds the file's content, not the name.
     there = OmegaConf.select(cfg, key, throw_on_resolution_failure=False)
     return not (is_group(key) or (isinstance(value, str) and OmegaConf.is_config(there)))
 
 
 def _drop(node: Any, path: list[str]) -> bool:
-    """Take a key out of nested dictionaries; whether it was there."""
+    """Remove a key from nested dictionaries; returns whether it was there."""
     for name in path[:-1]:
         node = node.get(name) if isinstance(node, dict) else None
     there = isinstance(node, dict) and path[-1] in node
@@ -219,7 +219,7 @@ def _drop(node: Any, path: list[str]) -> bool:
 
 
 def _read_by_us(key: str) -> bool:
-    """Whether it is a setting that is no argument of anything: ``++seed=3`` changes it like ``seed=3``."""
+    """Whether a key is a known setting outside `MADE`: ``++seed=3`` has the same effect as ``seed=3``."""
     group, _, name = key.partition(".")
     if group in ("algo", "env", "map"):
         return name in ("name", "env", "backend", "parallel", "eval_parallel", "bootstrap_at_limit")
@@ -227,7 +227,7 @@ def _read_by_us(key: str) -> bool:
 
 
 def _arguments(cfg: DictConfig) -> list[Any]:
-    """All that is made of a configuration, with its arguments; what cannot be resolved counts as it stands."""
+    """The objects in `MADE` with their arguments; where these cannot be resolved, the error's text instead."""
     found: list[Any] = []
     for key in MADE:
         try:
@@ -239,7 +239,7 @@ def _arguments(cfg: DictConfig) -> list[Any]:
 
 
 def nearest(key: str) -> str:
-    """The known key that a wrong one was meant to be, and how to see all."""
+    """A hint for a wrong key: the known key that was probably meant, and how to list all keys."""
     known = known_keys()
     last = key.rpartition(".")[2]
     same_end = [name for name in known if name.endswith(f".{last}") and name.split(".")[0] == key.split(".")[0]]

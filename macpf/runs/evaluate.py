@@ -1,4 +1,4 @@
-"""``mode=evaluate``: many episodes with a trained run, one line for each in a Parquet file, and intervals."""
+"""``mode=evaluate``: play episodes with a trained run; writes a Parquet row for each, and confidence intervals."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ from macpf.runs.weights import About
 
 log = logging.getLogger(__name__)
 
-#: Where evaluations lie below a run folder.
+#: The folder of evaluations below a run folder.
 FOLDER = "evaluations"
-#: Of all intervals, and resamples of a bootstrap.
+#: Confidence level of all intervals, and the number of resamples of a bootstrap.
 CONFIDENCE, RESAMPLES = 0.95, 10_000
-#: Columns that are ours; numbers of the environment with one of these names get ``info_`` before it.
+#: Columns that every evaluation has; a number of the environment with one of these names gets the prefix ``info_``.
 COLUMNS = ("policy", "episode", "seed", "score", "return", "length")
 
 
 @checked(frozen=True, config=STRICT)
 class EvaluateSettings:
-    """How much is played."""
+    """The number of episodes of each policy."""
 
     episodes: Annotated[int, Field(gt=0, le=10_000_000)]
 
@@ -58,13 +58,13 @@ class Evaluation:
     """A trained run that is ready to play.
 
     Attributes:
-        cfg: of the run, with what was changed for this.
-        about: whose weights play.
-        algorithm: has them.
-        rollout: the environments.
-        policies: that play, each the same episodes as far as their actions let them.
-        episodes: of each policy.
-        folder: where results go; the same settings have the same one.
+        cfg: the run's configuration, with the overrides for this evaluation.
+        about: the description of the weights that play.
+        algorithm: the algorithm with these weights.
+        rollout: plays the episodes; has the environments.
+        policies: the policies that play. Each starts from the same state of the environments' random streams.
+        episodes: episodes of each policy.
+        folder: where the results go. It follows from the weights and settings.
     """
 
     cfg: DictConfig
@@ -77,11 +77,11 @@ class Evaluation:
 
     @classmethod
     def of(cls, cfg: DictConfig, typed: Iterable[str] = ()) -> Evaluation:
-        """Make everything ready, without a trace outside this process.
+        """Load the weights and build the environments; no results are written.
 
         Raises:
-            ConfigError: there is no such run, checkpoint or policy, or it does not fit the environment.
-            RunRefused: it is there, but damaged.
+            ConfigError: there is no such run, checkpoint or policy, or the weights do not fit the environment.
+            RunRefused: the run is damaged.
         """
         check_run_settings(cfg)
         settings = check("evaluate", EvaluateSettings, cfg.evaluate)
@@ -105,13 +105,13 @@ class Evaluation:
         return cls(run, about, algorithm, rollout, policies, settings.episodes, folder)
 
     def play(self) -> pd.DataFrame:
-        """One line for each episode of each policy: `COLUMNS`, and every number that the environment says of it.
+        """Play; returns a row for each episode of each policy: `COLUMNS` and every number that the environment reports.
 
-        Environments side by side play one episode each, in rounds; of the last round the first ones count, however
-        long they were, so no episode is favoured for its length.
+        Parallel environments play in rounds of one episode each. Of the last round, the first environments count, so
+        no episode is favoured for its length.
 
         Raises:
-            RunRefused: the environment gave a number that is none.
+            RunRefused: the environment returned a NaN or infinite number.
         """
         env, parts = self.rollout.env, []
         start = copy.deepcopy(env.state_dict())
@@ -131,7 +131,7 @@ class Evaluation:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What was evaluated, as plain values."""
+        """What was evaluated, as plain values for JSON."""
         said = OmegaConf.to_container(self.cfg, resolve=True)
         assert isinstance(said, dict)
         return {
@@ -151,18 +151,18 @@ class Evaluation:
 
 
 def evaluate(cfg: DictConfig, typed: Iterable[str] = ()) -> float:
-    """Evaluate the run `cfg.run`: write episodes and summary below its folder, log them, say how it went.
+    """Evaluate the run `cfg.run`: write episodes and summary below its folder, log them to W&B and print the summary.
 
     Args:
-        cfg: as Hydra composed it.
+        cfg: the configuration as Hydra composed it.
         typed: the command line's overrides.
 
     Returns:
         The mean score of the first policy.
 
     Raises:
-        ConfigError: there is no such run, checkpoint or policy, or something does not fit.
-        RunRefused: the run is damaged, or its environment fails.
+        ConfigError: there is no such run, checkpoint or policy, or the weights do not fit the environment.
+        RunRefused: the run is damaged, or the environment returned a NaN or infinite number.
     """
     torch.set_num_threads(cfg.threads)
     evaluation = Evaluation.of(cfg, typed)
@@ -181,7 +181,7 @@ def evaluate(cfg: DictConfig, typed: Iterable[str] = ()) -> float:
 
 
 def summarised(episodes: pd.DataFrame, score: str) -> dict[str, Any]:
-    """The mean of every number of some episodes, and the score's interval with its kind."""
+    """The mean of every column over some episodes, and the confidence interval of the score with its kind."""
     scores = episodes["score"].to_numpy(dtype=float)
     low, high, kind = interval(scores, score)
     numbers = episodes.drop(columns=["policy", "episode", "seed", "score"]).mean(numeric_only=True)
@@ -190,10 +190,10 @@ def summarised(episodes: pd.DataFrame, score: str) -> dict[str, Any]:
 
 
 def interval(scores: np.ndarray, score: str) -> tuple[float, float, str]:
-    """Where the mean score lies with 95 % confidence, and how that was found.
+    """The 95 % confidence interval of the mean score, and its kind.
 
-    Wilson's interval for win rates of battles that were won (1) or not (0), else a percentile bootstrap over episodes
-    with a fixed seed. One episode says nothing about others: NaN.
+    It is Wilson's interval for win rates, where every score is 0 or 1, else a percentile bootstrap over episodes with a
+    fixed seed. The bootstrap needs at least two episodes; with fewer the bounds are NaN and the kind is ``none``.
     """
     if score == "win_rate" and np.isin(scores, (0.0, 1.0)).all():
         found = stats.binomtest(int(scores.sum()), len(scores)).proportion_ci(CONFIDENCE, method="wilson")
@@ -241,7 +241,7 @@ def _parquet(episodes: pd.DataFrame, facts: dict[str, Any]) -> bytes:
 
 
 def _log(evaluation: Evaluation, episodes: pd.DataFrame, summary: dict[str, Any], facts: dict[str, Any]) -> None:
-    """A W&B run of the job type ``evaluate``; its id says so, too, and it has no run key. W&B never stops us."""
+    """Log to a W&B run of job type ``evaluate``, without a run key. If W&B fails, this only warns."""
     tracking = evaluation.cfg.tracking
     if tracking.mode == "disabled":
         return
@@ -268,7 +268,7 @@ def _log(evaluation: Evaluation, episodes: pd.DataFrame, summary: dict[str, Any]
         )
         run.finish()
         wandb.teardown()
-    except Exception as error:  # whatever is wrong with W&B, the evaluation is written
+    except Exception as error:  # the evaluation is on the disk, so no error of W&B may stop it
         log.warning(
             "W&B did not take the evaluation (%s); it is in %s", " ".join(str(error).split()), evaluation.folder
         )

@@ -11,7 +11,7 @@ from macpf import suite
 from macpf.choices import choices
 from macpf.extensions import find
 
-#: The groups of which one types a choice.
+#: The groups whose choices are listed, besides environments and maps.
 GROUPS = ("algo", "budget", "profile", "tracking", "experiment", "hydra/launcher")
 WIDTH = 110
 
@@ -60,7 +60,7 @@ def text() -> str:
 
 
 def maps_by_env() -> dict[str, list[str]]:
-    """The maps of each environment, as their files say; a file that says none is Hydra's to complain about."""
+    """The maps of each environment, from their files. Broken files and files without ``env`` are left out."""
     found: dict[str, list[str]] = defaultdict(list)
     for name in choices("map"):
         try:
@@ -73,7 +73,7 @@ def maps_by_env() -> dict[str, list[str]]:
     return {env: found[env] for env in choices("env")}
 
 
-#: The one in C is ten times as fast, where PyYAML has it.
+#: The loader in C is ten times as fast, but not every build of PyYAML has it.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 

@@ -1,4 +1,4 @@
-"""What a run is: its key, its folder and its seeds follow from the configuration alone."""
+"""The identity of a run: its key, folder and random seeds follow from the configuration alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from macpf.choices import canonical_budget
 from macpf.configuration import neutral_values
 from macpf.runs.errors import ConfigError
 
-#: Settings that do not change results: how to start a run, where it goes, and the seed, which stands beside the hash.
+#: Settings left out of the config hash: those that do not change results, and the seed, which has its own place in the
+#: run key.
 NOT_RESULTS = (
     "mode",
     "run",
@@ -34,7 +35,7 @@ NOT_RESULTS = (
     "profile",
     "evaluate",
 )
-#: Labels and offers inside the groups that do: what something is called, and what could have been chosen.
+#: Keys inside the other groups that do not change results either: names, labels, and lists of possible choices.
 LABELS = {
     "algo": ("name", "labels", "family"),
     "env": ("name", "auto", "budgets"),
@@ -45,11 +46,11 @@ LABELS = {
 
 @dataclass(frozen=True)
 class Identity:
-    """Names of one run.
+    """The names of one run.
 
     Attributes:
         algo, env, map, backend, budget: names of the configuration's choices.
-        config_hash: eight hex digits over all that changes results.
+        config_hash: eight hex digits, a hash of all settings that change results.
         seed: the run's seed.
         outputs: the root of all run folders.
     """
@@ -86,12 +87,12 @@ class Identity:
 
     @property
     def key(self) -> str:
-        """The same wherever these settings are run, and of no other run."""
+        """The run key: the same for the same settings on any machine, and different for any others."""
         return f"{self.group}-s{self.seed}"
 
     @property
     def group(self) -> str:
-        """Same for all seeds of a configuration, and for no other."""
+        """The run key without the seed, shared by all seeds of a configuration."""
         return f"{self.algo}-{self.env}-{self.map}-{self.config_hash}"
 
     def __str__(self) -> str:
@@ -101,9 +102,9 @@ class Identity:
 def result_settings(cfg: DictConfig) -> dict[str, Any]:
     """The settings of a composed configuration that change results, as plain values; the run key follows from them.
 
-    Left out are `NOT_RESULTS`, `LABELS`, and every setting that has its neutral value of conf/neutral.yaml, which was
-    declared there when the setting was added: runs made before then keep their keys. In the place of `init_from`
-    stands a checksum of the weights, wherever they lie.
+    Left out are `NOT_RESULTS`, `LABELS`, and every setting with the neutral value that conf/neutral.yaml declares for
+    it. These settings were added later, so earlier runs keep their keys. `init_from` is replaced by a checksum of the
+    weights, so their path does not matter.
     """
     plain = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(plain, dict)
@@ -123,12 +124,12 @@ def result_settings(cfg: DictConfig) -> dict[str, Any]:
 
 
 def _digest_of_weights(place: str) -> str:
-    """What the weights that a run begins with are, wherever they lie.
+    """The checksum of the weights in a run folder or file.
 
     Raises:
-        ConfigError: there are none.
+        ConfigError: there are no usable weights there.
     """
-    from macpf.runs.weights import Unusable, to_begin_with  # imports torch, which other identities need not wait for
+    from macpf.runs.weights import Unusable, to_begin_with  # imports torch, which is slow and rarely needed here
 
     try:
         return to_begin_with(place).about.digest
@@ -138,7 +139,7 @@ def _digest_of_weights(place: str) -> str:
 
 @dataclass(frozen=True)
 class Seeds:
-    """One seed for each random stream, all from the run's seed; no two streams share one."""
+    """A separate seed for each random stream, all derived from the run's seed."""
 
     networks: int
     algorithm: int
@@ -148,15 +149,15 @@ class Seeds:
 
     @classmethod
     def of(cls, seed: int) -> Seeds:
-        """The seed tree of a run."""
+        """Spawn the seeds from the run's seed with `numpy.random.SeedSequence`."""
         children = np.random.SeedSequence(seed).spawn(5)
         return cls(*(int(child.generate_state(1, np.uint64)[0] >> 1) for child in children))
 
 
 @functools.cache
 def commit() -> str:
-    """The code's git commit, with ``-dirty`` if files differ from it; of a wheel its version; else ``unknown``."""
-    if suite.INSTALLED:  # perhaps below somebody else's repository
+    """The code's git commit, with ``-dirty`` if files differ; if installed, ``v<version>``; otherwise ``unknown``."""
+    if suite.INSTALLED:  # git would describe a repository around the installation
         return f"v{importlib.metadata.version('macpf')}"
     here = Path(__file__).parent
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--match=", "--exclude=*"]

@@ -28,24 +28,24 @@ from macpf.runs.command_line import check_additions, check_choices
 from macpf.runs.errors import ConfigError
 from macpf.runs.identity import Identity
 
-#: Env steps per second of one core for every run of the paper, as `python -m benchmarks.cost` measured them.
+#: Env steps per second of one core for every run of the paper, measured by `python -m benchmarks.cost`.
 PACE = Path(__file__).with_name("pace.csv")
-#: Megabytes that a run leaves, where none has been left here yet.
+#: Megabytes of a run folder by environment, used until a finished run can be measured here.
 DEFAULT_MEGABYTES = {"matrix_game": 1.0, "multigoal": 2.0, "mpe": 5.0, "smac": 20.0}
 
-#: Experiments that the paper does not have.
+#: Experiments that are not in the paper.
 BEYOND = ("battle", "outcomes", "release_curve", "release_grid", "release_toggles")
 
-#: Most runs of one sweep; each is composed and checked before the first starts.
+#: The most runs that one sweep may have; all are composed and checked before the first starts.
 MOST_RUNS = 10_000
 
-#: More compositions than this are shared among processes.
+#: More configurations than this are composed by several processes.
 FEW = 8
 
 
 @dataclass(frozen=True)
 class Needed:
-    """One run that is needed: what to type for it, which run that is, and how many env steps it takes."""
+    """One run that is needed: its overrides on the command line, its identity and its env steps."""
 
     overrides: tuple[str, ...]
     identity: Identity
@@ -54,7 +54,7 @@ class Needed:
 
 @dataclass(frozen=True)
 class Cost:
-    """What is left to compute: hours of one core (or GPU) and megabytes on disk; whether the speed was measured."""
+    """What is left to compute: hours of one core (or GPU), megabytes on disk; whether all speeds were measured here."""
 
     hours: float
     megabytes: float
@@ -67,10 +67,10 @@ def experiments() -> list[str]:
 
 
 def sweep_of(experiment: str, budget: str, seeds: int | None, backend: str | None, more: Sequence[str]) -> list[str]:
-    """The arguments of ``python run.py -m`` that play an experiment.
+    """The arguments of ``python run.py -m`` for an experiment.
 
-    `seeds` leaves experiments that want a single run alone. `backend` is for SMAC, the only environment with a real
-    game behind it.
+    `seeds` replaces the number of seeds, but not in experiments with a single one. `backend` only applies to SMAC,
+    the only environment with a real game behind it.
     """
     params = sweep_params(experiment)
     if seeds and "," in params.get("seed", ""):
@@ -83,14 +83,14 @@ def sweep_of(experiment: str, budget: str, seeds: int | None, backend: str | Non
 
 
 def runs_of(sweeps: Sequence[list[str]], elsewhere: bool = False) -> list[list[Needed]]:
-    """The runs of each sweep, each once, in the order in which they were asked for.
+    """The runs of each sweep in the order of its arguments, without duplicates.
 
     Args:
-        sweeps: what one would type after ``python run.py -m``, for each.
+        sweeps: the arguments of ``python run.py -m`` for each sweep.
         elsewhere: see `check_planned`.
 
     Raises:
-        ConfigError, hydra.errors.HydraException, omegaconf.errors.OmegaConfBaseException: an argument does not fit.
+        ConfigError, hydra.errors.HydraException, omegaconf.errors.OmegaConfBaseException: an argument is invalid.
     """
     for sweep in sweeps:
         check_choices(sweep)
@@ -102,12 +102,13 @@ def runs_of(sweeps: Sequence[list[str]], elsewhere: bool = False) -> list[list[N
 def checked(runs: Sequence[Sequence[str]], elsewhere: bool = False, config_name: str = "config") -> list[Needed]:
     """Compose and check every run of a plan or sweep; none is started.
 
-    A configuration is composed and built once for all its seeds, once in a process. Processes share the work.
+    Each configuration is composed and built once for all its seeds, and its result is kept in this process. Many
+    configurations are shared among processes.
 
     Args:
-        runs: the overrides of each.
+        runs: the overrides of each run.
         elsewhere: see `check_planned`.
-        config_name: as in Hydra.
+        config_name: Hydra's ``--config-name``.
 
     Raises:
         ConfigError, hydra.errors.HydraException, omegaconf.errors.OmegaConfBaseException: a run is invalid.
@@ -123,14 +124,14 @@ def checked(runs: Sequence[Sequence[str]], elsewhere: bool = False, config_name:
 
 
 Overrides = tuple[str, ...]
-#: A seed as sweeps write it. Composing takes most of a plan's time, and the seeds of a configuration share it.
+#: A seed as sweeps write it. Composing takes most of a plan's time, so the seeds of a configuration share it.
 SEED = re.compile(r"seed=(0|[1-9][0-9]{0,17})")
-#: What this process has checked: overrides without the seed, the seed, and whether the run will be played elsewhere.
+#: The runs that this process has checked, by overrides without the seed, the seed, and `elsewhere`.
 _checked: dict[tuple[Overrides, str, bool], Needed] = {}
 
 
 def _without_seed(run: Sequence[str]) -> tuple[Overrides, str]:
-    """Overrides without the seed, and the last seed among them, or nothing."""
+    """The overrides without seeds, and the last seed among them or an empty string."""
     seeds = [override for override in run if SEED.fullmatch(override)]
     return tuple(override for override in run if override not in seeds), seeds[-1] if seeds else ""
 
@@ -145,7 +146,7 @@ def _composed_in_parallel(configurations: int, *arguments: Iterable[Any]) -> Ite
 
 
 def _composed(config_name: str, overrides: Overrides, seeds: Iterable[str], elsewhere: bool) -> list[Needed]:
-    """The runs of one configuration."""
+    """Compose and check one configuration; returns its run for each seed."""
     from macpf.runs.build import check_planned, settle
 
     cfg = compose(*overrides, config_name=config_name)
@@ -164,13 +165,13 @@ def expanded(arguments: Sequence[str]) -> list[list[str]]:
     """The overrides of each run of ``python run.py -m <arguments>``, as Hydra's basic sweeper makes them.
 
     Raises:
-        ConfigError: there would be none, or too many to be one sweep.
-        hydra.errors.HydraException: an argument is no override, or of another sweeper.
+        ConfigError: the sweep has no runs or too many, or an argument needs another sweeper.
+        hydra.errors.HydraException: an argument is not a valid override.
     """
     known = GlobalHydra.instance()
-    loader = known.config_loader() if known.is_initialized() else None  # which knows what `glob` may choose from
+    loader = known.config_loader() if known.is_initialized() else None  # it expands `glob`
     typed = OverridesParser.create(config_loader=loader).parse_overrides(list(arguments))
-    # What an experiment names and the command line names again: Hydra composes the last.
+    # The command line may repeat a key of the experiment; as in Hydra, the last value counts.
     last = {override.get_key_element(): override for override in typed}
     parsed = [override for override in typed if last[override.get_key_element()] is override]
     runs = 1
@@ -182,7 +183,7 @@ def expanded(arguments: Sequence[str]) -> list[list[str]]:
 
 
 def _values(override: Override) -> list[str]:
-    """One argument of a sweep, as an override for each value that it goes through."""
+    """One argument of a sweep as a list with an override for each of its values."""
     key = override.get_key_element()
     if override.is_sweep_override():
         return [f"{key}={value}" for value in override.sweep_string_iterator()]
@@ -190,7 +191,11 @@ def _values(override: Override) -> list[str]:
 
 
 def _how_many(override: Override) -> int:
-    """The number of values that one argument of a sweep goes through, without writing them out; at least one."""
+    """The number of values of one argument of a sweep, counted without storing them.
+
+    Raises:
+        ConfigError: there are none, infinitely many, or only a searching sweeper could choose them.
+    """
     sweep, typed = override.value(), override.input_line
     if not override.is_discrete_sweep():
         raise ConfigError(f"{typed} names no values; type some, or use a sweeper that searches (hydra/sweeper=...)")
@@ -207,7 +212,7 @@ def _how_many(override: Override) -> int:
 
 
 def all_of(by_sweep: Iterable[list[Needed]]) -> list[Needed]:
-    """The runs of all sweeps together, each once."""
+    """The runs of all sweeps together, without duplicates."""
     needed: dict[str, Needed] = {}
     for run in chain.from_iterable(by_sweep):
         needed.setdefault(run.identity.key, run)
@@ -215,10 +220,10 @@ def all_of(by_sweep: Iterable[list[Needed]]) -> list[Needed]:
 
 
 def check_names(names: Sequence[str]) -> list[str]:
-    """The experiments of some figures and tables; ``all`` stands for every one that the paper has.
+    """The experiments of some figures and tables; ``all`` stands for every one in the paper.
 
     Raises:
-        ConfigError: one is not known.
+        ConfigError: a name is not known or needs no runs.
     """
     known = experiments()
     for name in names:
@@ -228,11 +233,11 @@ def check_names(names: Sequence[str]) -> list[str]:
 
 
 def cost(left: Sequence[tuple[Needed, Standing]], outputs: Path) -> Cost:
-    """What runs that are not finished will still take, from the speed of the runs in a folder.
+    """Estimate what unfinished runs will still take, from the speeds of the runs in a folder.
 
-    The speed of a run is the median of the most similar ones that were measured here: same task and algorithm, else
-    same algorithm and environment, else same environment. Only runs of the same length count: short ones hardly learn,
-    and so seem fast. Where there are none, `PACE` is asked in the same way.
+    The speed of a run is the median over the most similar runs that were measured here: same task and algorithm, else
+    same algorithm and environment, else same environment. Only runs with as many env steps count, because short runs
+    hardly learn and so seem fast. Where there are none, the speeds come from `PACE` in the same way.
     """
     speeds: dict[tuple[str | int, ...], list[float]] = defaultdict(list)
     sizes: dict[str, list[float]] = defaultdict(list)
@@ -258,13 +263,13 @@ def cost(left: Sequence[tuple[Needed, Standing]], outputs: Path) -> Cost:
 
 
 def _alike(env: str, map_: str, algo: str) -> tuple[tuple[str, ...], ...]:
-    """Runs by which the speed of one may be guessed, the most similar first."""
+    """What runs must share with this one for its speed to be estimated by theirs, the most similar first."""
     return (env, map_, algo), (env, algo), (env,)
 
 
 @functools.cache
 def _pace() -> dict[tuple[str, ...], list[float]]:
-    """The speeds in `PACE` by task and algorithm, by environment and algorithm, by environment, and all of them."""
+    """The speeds in `PACE` by task and algorithm, by environment and algorithm, by environment, and all together."""
     speeds: dict[tuple[str, ...], list[float]] = defaultdict(list)
     with PACE.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
@@ -278,7 +283,7 @@ def _megabytes(folder: Path) -> float:
 
 
 def standings(needed: Iterable[Needed]) -> list[tuple[Needed, Standing]]:
-    """How each run stands."""
+    """The state of each run."""
     return [(run, standing(run.identity.folder)) for run in needed]
 
 

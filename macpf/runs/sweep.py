@@ -36,12 +36,12 @@ from macpf.runs.preemption import SWEEP_PID, StopRequests
 
 #: Seconds between two looks at the runs for the live table.
 LOOK_EVERY = 0.5
-#: What joblib's process that tidies up behind a stopped sweep would say of each thing that it finds.
+#: A filter for the warnings of joblib's clean-up process about everything that a stopped sweep left behind.
 TIDIED = "ignore:resource_tracker:UserWarning"
 
 
 class Sweep(Callback):
-    """Hydra's callback around ``-m``: checks, plan, live table, summary."""
+    """Hydra's callback for ``-m``: checks the runs, shows a live table, and prints a summary."""
 
     def __init__(self) -> None:
         self.console = Console(highlight=False)
@@ -58,7 +58,7 @@ class Sweep(Callback):
         return Sweep, ()  # Hydra sends its callbacks to the workers, where this one has nothing to do
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Compose and check every run; end the process (2) if one is wrong."""
+        """Compose and check every run; exit with code 2 if one is invalid."""
         Begun.run = True
         try:
             slurm = cluster.submits(config.hydra.launcher)
@@ -123,7 +123,7 @@ class Sweep(Callback):
         self._stop_watching()
         written = [(folder / "summary.json").stat().st_mtime for folder in self.evaluations if folder.exists()]
         if sum(when >= self._started for when in written) < len(self.evaluations):
-            raise SystemExit(1)  # each has said why
+            raise SystemExit(1)  # each failed one has printed why
         if not self.identities:
             self._say_what_was_found(config)
             return
@@ -137,7 +137,7 @@ class Sweep(Callback):
             elif reason := stand.error or stand.status.get("error"):
                 why += f": {reason}"
             self._say(why)
-        if StopRequests.received is not None:  # one process played all the runs, and was asked to stop
+        if StopRequests.received is not None:  # the runs shared this process, which was asked to stop
             raise SystemExit(128 + StopRequests.received)
         if left:
             raise SystemExit(1)
@@ -159,9 +159,9 @@ class Sweep(Callback):
             self._watcher.join(timeout=5.0)
 
     def _stop_workers(self, signum: int, frame: FrameType | None) -> None:
-        """Ask this machine's runs to save, wait for them, however long a round of episodes takes, and end the sweep.
+        """Ask this machine's runs to save, wait until all have, which may take a round of episodes, and end the sweep.
 
-        A second request ends it at once.
+        A second signal ends it at once.
         """
         workers = list(filter(_plays, psutil.Process().children()))
         if self._stopping:
@@ -240,7 +240,7 @@ def _shown(stands: list[tuple[Identity, Standing]]) -> list[tuple[Identity, Stan
 
 
 def _plays(child: psutil.Process) -> bool:
-    """Whether a child process is an active worker, and not the one that cleans up after them."""
+    """Whether a child process is a worker, and not joblib's clean-up process."""
     try:
         return "resource_tracker" not in " ".join(child.cmdline())
     except psutil.Error:  # it has just ended
@@ -262,8 +262,8 @@ def check_all(planned: list[list[str]], config: DictConfig, elsewhere: bool = Fa
     """Check every run of a sweep; see `checked`.
 
     Args:
-        planned: the overrides of each.
-        config: the sweep's.
+        planned: the overrides of each run.
+        config: the configuration of the sweep.
         elsewhere: see `check_planned`.
 
     Raises:

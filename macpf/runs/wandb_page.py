@@ -1,4 +1,4 @@
-"""What W&B shows of a run: its name, group, tags, config, pictures and model. All follows from the run's folder."""
+"""What W&B shows of a run: name, group, tags, config, pictures and model. All of it is read from the run folder."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from macpf.runs.settings import TrackingSettings
 LONGEST_TAG = 64
 #: W&B's limit for the name of an artefact.
 LONGEST_NAME = 128
-#: Parts of a configuration that say where a run is and how it is logged, not what it is; its manifest leaves them out.
+#: Sections of a configuration about where a run is stored and how it is logged; its manifest leaves them out.
 PLACES = ("outputs", "run", "mode", "policy", "evaluate", "tracking")
-#: Of the environment, what could have been chosen.
+#: Keys of the environment that list possible choices.
 OFFERS = ("budgets", "auto")
 
-#: What the artefact of a model holds: all that playing with it again takes.
+#: The files of a model artefact: all that is needed to play with the model again.
 MODEL = ("checkpoint.pt", "config.yaml", "ledger.jsonl")
 
 
 def described_config(config: dict[str, Any]) -> dict[str, Any]:
-    """A resolved configuration as manifests and W&B keep it: without paths, and without what was not chosen."""
+    """A resolved configuration as manifests and W&B keep it, without `PLACES` and `OFFERS`."""
     kept = {key: copy.deepcopy(value) for key, value in config.items() if key not in PLACES}
     for offer in OFFERS:
         kept["env"].pop(offer, None)
@@ -33,12 +33,12 @@ def described_config(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def name_of(manifest: Manifest) -> str:
-    """E.g. ``macpf MMM2 seed=3``; W&B's id says the rest."""
+    """The default name of a run on W&B, e.g. ``macpf MMM2 seed=3``; the W&B id has the rest."""
     return f"{manifest.algo} {manifest.map} seed={manifest.seed}"
 
 
 def tags_of(manifest: Manifest, more: tuple[str, ...] = ()) -> list[str]:
-    """By what one would look for a run; names too long for a tag are cut."""
+    """Tags to find a run by: algorithm, environment, map, backend, budget, profile, and `more`; long ones are cut."""
     profile = (manifest.config.get("profile") or {}).get("name")
     own = [manifest.algo, manifest.env, manifest.map, manifest.backend, f"budget={manifest.budget}"]
     own += [f"profile={profile}"] if profile else []
@@ -46,7 +46,7 @@ def tags_of(manifest: Manifest, more: tuple[str, ...] = ()) -> list[str]:
 
 
 def shown(ledger: Ledger, attempt: int, settings: TrackingSettings) -> dict[str, Any]:
-    """The arguments of ``wandb.init`` that say what the run is."""
+    """The arguments of ``wandb.init`` that describe the run."""
     manifest = ledger.manifest
     return {
         "project": settings.project,
@@ -89,17 +89,17 @@ def tracked_config(ledger: Ledger, attempt: int) -> dict[str, Any]:
 
 
 def picture_of(folder: Path, policy: str) -> Path:
-    """Where the GIF of an episode of a policy lies."""
+    """The path of the GIF of an episode played by a policy."""
     return folder / f"episode_{policy}.gif"
 
 
 def attach(run: Any, ledger: Ledger, settings: TrackingSettings) -> None:
-    """Give W&B the pictures and the model in a finished run's folder that it is to have.
+    """Log the pictures and the model of a finished run to W&B.
 
     Args:
-        run: W&B's, open.
-        ledger: of the run.
-        settings: say which.
+        run: the open W&B run.
+        ledger: the run's ledger; pictures and model lie beside it.
+        settings: whether to log pictures (`media`) and the model (`model`).
     """
     import wandb
 
@@ -127,6 +127,6 @@ def _pictures(ledger: Ledger) -> Iterator[tuple[str, Path]]:
 
 
 def final_scores(ledger: Ledger) -> dict[str, float]:
-    """The score of each policy in the last row, by its name."""
+    """The score of each policy in the last row of results, by the score's name in the row."""
     scores = [names.score(policy, ledger.manifest.score) for policy in ledger.manifest.labels]
     return {name: ledger.rows[-1].values[name] for name in scores}

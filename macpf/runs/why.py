@@ -30,9 +30,9 @@ class Said:
 
     Attributes:
         key: the setting's whole path, as in ``algo.learner.alpha.start``.
-        value: as it is written there, which may refer to other settings.
+        value: the text that is written there; it may refer to other settings.
         where: file and line, or the command line.
-        comment: what the file says about it: the nearest comment above, or else the file's first line.
+        comment: the comment directly above the setting or its section, or else the file's first comment.
     """
 
     key: str
@@ -77,7 +77,7 @@ def _there(cfg: DictConfig, key: str) -> bool:
 
 
 def _history(leaf: str, value: Any, layers: list[list[Said]]) -> Iterator[str]:
-    """The value, where it was set last, and where it had been set before."""
+    """Lines with the value, the place that set it last, and the places that set it before."""
     told = [said for layer in layers for said in layer if leaf == said.key or leaf.startswith(f"{said.key}.")]
     yield f"{leaf} = {_shown(value)}"
     for said in reversed(told):
@@ -136,7 +136,7 @@ def _walk(node: yaml.MappingNode, above: str, path: str, lines: list[str], comme
 
 
 def _comment_above(lines: list[str], line: int) -> str:
-    """The comment that ends right above a line and is as far to the right."""
+    """The comment directly above a line and with the same indentation; empty if there is none."""
     indent = len(lines[line]) - len(lines[line].lstrip())
     found: list[str] = []
     while line > 0 and lines[line - 1].startswith(" " * indent + "#") and "@package" not in lines[line - 1]:
@@ -147,5 +147,5 @@ def _comment_above(lines: list[str], line: int) -> str:
 
 def _typed(overrides: Sequence[str]) -> Iterator[Said]:
     for override in OverridesParser.create().parse_overrides(list(overrides)):
-        if not is_group(override.key_or_group):  # else it chose a file
+        if not is_group(override.key_or_group):  # an override of a group chooses a file instead
             yield Said(override.key_or_group, str(override.input_line).partition("=")[2], _COMMAND_LINE, "")

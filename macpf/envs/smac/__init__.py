@@ -1,7 +1,7 @@
 """SMAC: the embedded engine and the real game behind one interface.
 
-For use without the rest of the suite, `StarCraft2Env` is SMAC's own interface, `make_vec` makes many battles at once,
-`parallel_env` a PettingZoo environment::
+For use without the rest of the suite, `StarCraft2Env` has SMAC's own interface, `make_vec` plays many battles at once,
+and `parallel_env` is a PettingZoo environment::
 
     from macpf.envs.smac import parallel_env
 
@@ -31,13 +31,13 @@ def parallel_env(
     Args:
         map_name: one of the 25 maps.
         render_mode: None, or ``rgb_array`` for `render`.
-        flat_observations: show agents their observation alone; masks are in the infos either way.
+        flat_observations: observations without action masks; the infos have the masks in any case.
         settings: further arguments of `macpf.envs.smac.skirmish.battles.Skirmish`, e.g. ``reward_sparse=True``.
 
     Raises:
-        ValueError: no such map, render mode or setting, or a value that cannot be used.
+        ValueError: a map, render mode or setting is unknown, or a value is invalid.
     """
-    from macpf.envs.smac.pettingzoo import ParallelSkirmish  # compiles the engine, which others need not wait for
+    from macpf.envs.smac.pettingzoo import ParallelSkirmish  # imported here because it compiles the engine
 
     return ParallelSkirmish(map_name, render_mode, flat_observations, **settings)
 
@@ -47,11 +47,11 @@ def make_vec(map_name: str, num_envs: int, **settings: Any) -> VectorSkirmish:
 
     Args:
         map_name: one of the 25 maps.
-        num_envs: battles side by side.
+        num_envs: number of parallel battles.
         settings: further arguments of `macpf.envs.smac.skirmish.battles.Skirmish`, e.g. ``reward_sparse=True``.
 
     Raises:
-        ValueError: no such map or setting, or a value that cannot be used.
+        ValueError: a map or setting is unknown, or a value is invalid.
     """
     from macpf.envs.smac.vector import VectorSkirmish
 
@@ -59,7 +59,7 @@ def make_vec(map_name: str, num_envs: int, **settings: Any) -> VectorSkirmish:
 
 
 def __getattr__(name: str) -> Any:
-    """`StarCraft2Env`, which waits for the compiled engine only when it is asked for."""
+    """Import `StarCraft2Env`, and with it the compiled engine, when it is first used."""
     if name == "StarCraft2Env":
         from macpf.envs.smac.drop_in import StarCraft2Env
 

@@ -1,4 +1,4 @@
-"""Who plays SMAC: the embedded engine, or the real game where it is installed."""
+"""The backend of SMAC: the embedded engine, or the real game where it is installed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EMBEDDED, STARCRAFT = "embedded", "starcraft"
 
 
 def choose() -> tuple[str, str]:
-    """What ``env.backend=auto`` stands for on this machine, and why."""
+    """The backend that ``env.backend=auto`` selects on this machine, and the reason."""
     from macpf.envs.smac.installation import why_not
 
     reason = why_not()
@@ -35,13 +35,13 @@ def make(
     scenario: Any = None,
     opponent: str = "default",
 ) -> Env:
-    """B battles of a map on the chosen backend; the arguments are those of `Skirmish`.
+    """B battles of a map on the chosen backend; arguments not listed here are those of `Skirmish`.
 
     Args:
-        scenario: describes a battle of one's own (`macpf.envs.smac.scenarios`), which `map_name` then names.
+        scenario: description of a custom battle (`macpf.envs.smac.scenarios`); `map_name` is then its name.
 
     Raises:
-        ValueError: no such backend or map, or a value that it cannot use.
+        ValueError: the backend or map is unknown, or a value is invalid.
     """
     if myopic_allies not in ("drop", "zero"):
         raise ValueError(f"env.make.myopic_allies={myopic_allies} is not known; use drop or zero")

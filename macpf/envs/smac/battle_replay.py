@@ -1,4 +1,4 @@
-"""A battle as it was played, to be shown again: SMAC's replays as animated GIFs."""
+"""Replays of battles as animated GIFs, in place of SMAC's replay files."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from macpf.envs.smac.skirmish.battles import Skirmish
 from macpf.envs.smac.skirmish.layout import Battlefield
 from macpf.extras import require
 
-#: The same for the libraries that draw (see `macpf.envs.smac.skirmish`).
+#: Libraries for drawing whose debug messages are silenced, as numba's are in `macpf.envs.smac.skirmish`.
 QUIET = ("matplotlib", "PIL")
 
 
 class Replay:
-    """The moments of one battle; only numbers are kept, pictures are made when they are asked for."""
+    """The frames of one battle. It stores the engine's arrays; pictures are only drawn on request."""
 
     def __init__(self) -> None:
         self._field: tuple[SmacMap, Battlefield] | None = None
         self._moments: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
 
     def begin(self, battle: Skirmish) -> None:
-        """Forget the battle before."""
+        """Start recording a new battle; the previous one is dropped."""
         self._field, self._moments = (battle.roster(), battle.constants()), []
         self.add(battle)
 
     def add(self, battle: Skirmish) -> None:
-        """Keep how battle 0 stands now."""
+        """Store the current state of battle 0."""
         self._moments.append((battle.floats[0].copy(), battle.ints[0].copy(), battle.counts[0].copy()))
 
     def gif(self) -> bytes:
@@ -41,7 +41,7 @@ class Replay:
             RuntimeError: no battle has begun.
         """
         require("render", "an animation of a battle")
-        from macpf.envs.smac.skirmish.battle_pictures import Painter  # matplotlib, which playing need not wait for
+        from macpf.envs.smac.skirmish.battle_pictures import Painter  # loads matplotlib, which playing does not need
 
         if self._field is None:
             raise RuntimeError("no battle has begun; call reset() first")
@@ -53,7 +53,7 @@ class Replay:
 
     @staticmethod
     def write(gif: bytes, folder: str, prefix: str) -> Path:
-        """Write it to ``<folder>/<prefix>_<time>.gif``; the folder is made if it is not there."""
+        """Write a GIF to ``<folder>/<prefix>_<time>.gif``; the folder is created if needed."""
         now = datetime.datetime.now().strftime("%Y-%m-%d-%H-%M-%S-%f")
         path = Path(folder or ".") / f"{prefix}_{now}.gif"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What a description of a battle may say, checked by pydantic."""
+"""The format of descriptions of battles, checked by pydantic."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 @dataclass(frozen=True, config=Strict)
 class Group:
-    """Units of one type that start as near to a point as there is room."""
+    """Units of one type that start at a point, or as near to it as there is room."""
 
     unit: UnitName
     count: Size
@@ -29,7 +29,7 @@ class Group:
 
 @dataclass(frozen=True, config=Strict)
 class Teams:
-    """Teams drawn for each battle: how many, of what, and which types never make up a team by themselves."""
+    """Teams drawn for each battle: sizes, weights of the unit types, and types that cannot make up a team alone."""
 
     allies: Size
     enemies: Size
@@ -39,18 +39,18 @@ class Teams:
 
 @dataclass(frozen=True, config=Strict)
 class Scenario:
-    """A battle: either groups on both sides, or `teams` that are drawn.
+    """A battle: either groups of units on both sides, or random `teams`.
 
     Attributes:
-        episode_limit: env steps.
-        terrain: ``plain``, or a SMAC map whose ground it is.
-        sight: cells that agents see.
-        unit_ranges: agents see and may attack as far as their unit does instead (SMACv2).
-        own_position: agents observe where they are (SMACv2).
-        allies, enemies: groups.
-        teams: drawn teams.
-        surrounded: with drawn teams, the probability that the agents start surrounded.
-        enemies_do: ``hunt`` the nearest agent, ``hold`` their places, or attack-move to a point.
+        episode_limit: longest episode, in env steps.
+        terrain: ``plain``, or the SMAC map whose ground is used.
+        sight: sight range of the agents, in cells.
+        unit_ranges: use each unit's own sight and attack range instead (SMACv2).
+        own_position: agents observe their position (SMACv2).
+        allies, enemies: groups of units.
+        teams: random teams, drawn for each battle.
+        surrounded: with `teams`, the probability that the agents start surrounded.
+        enemies_do: ``hunt`` the nearest agent, ``hold`` their positions, or attack-move to this point.
     """
 
     episode_limit: Annotated[int, Field(ge=1, le=10_000)]
@@ -66,10 +66,10 @@ class Scenario:
 
 
 def checked(description: Any) -> Scenario:
-    """A description, as it comes from YAML, as a scenario.
+    """Check a description, as read from YAML, and return it as a scenario.
 
     Raises:
-        ValueError: one line: the key, its value, what is wanted.
+        ValueError: the description is invalid; one line names the key, its value and what is expected.
     """
     try:
         return TypeAdapter(Scenario).validate_python(description)

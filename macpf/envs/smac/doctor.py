@@ -1,4 +1,4 @@
-"""`make starcraft-doctor`: can the real game be played on this machine, and if not, what to type."""
+"""`make starcraft-doctor`: whether the real game can be played on this machine, and if not, what to type."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from macpf.envs.smac.installation import PROTOBUF_SWITCH, Check, build, maps, pa
 
 
 def protobuf() -> Check:
-    """Whether the game's messages can be read, tried in a process with the environment that game processes get."""
+    """Whether the game's messages can be read, tried in a process with the environment of the game processes."""
     fix = f"type: pip install s2clientprotocol, then pip install 'protobuf<3.21' or export {PROTOBUF_SWITCH}=python"
     extra = protobuf_environment()
     command = [sys.executable, "-c", "import s2clientprotocol.sc2api_pb2"]
@@ -29,7 +29,7 @@ def main() -> int:
     """Print a line for each thing the game needs.
 
     Returns:
-        The exit code: 0 if all is fine, else 1.
+        The exit code: 0 if all checks pass, else 1.
     """
     checks = [look() for look in (package, sc2path, build, maps, protobuf)]
     for check in checks:

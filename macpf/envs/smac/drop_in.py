@@ -1,7 +1,7 @@
 """SMAC's `StarCraft2Env` on the embedded engine: the same interface, no StarCraft II.
 
-Whatever was written for oxwhirl's smac runs on it: ``from macpf.envs.smac import StarCraft2Env``, or without touching
-the code through the stand-in package of `macpf.envs.smac.stand_in` (docs/environments/smac_drop_in.md).
+Programs for oxwhirl's smac run on it with ``from macpf.envs.smac import StarCraft2Env``, or without any change through
+the stand-in packages of `macpf.envs.smac.stand_in` (docs/environments/smac_drop_in.md).
 """
 
 from __future__ import annotations
@@ -21,34 +21,35 @@ from macpf.envs.smac.scripted import Heuristic
 from macpf.envs.smac.skirmish import layout as L
 from macpf.envs.smac.skirmish.random import new_streams
 
-#: What of the game there is nothing to do about here: accepted and remembered, without effect.
+#: Options of the real game that have no effect here; their values are accepted and stored.
 WITHOUT_EFFECT = {"difficulty": "7", "game_version": None, "window_size_x": 1920, "window_size_y": 1200, "debug": False}
 
 
 class StarCraft2Env(View):
     """One battle of a SMAC map on the embedded engine, with the interface of SMAC's class of this name.
 
-    As in SMAC, `step` returns reward, end and info, a time limit is an end, and choosing an action that is not
-    available is an AssertionError. Infos hold ``battle_won``, ``dead_allies``, ``dead_enemies`` and, with
-    `continuing_episode`, ``episode_limit`` at a time-out.
+    As in SMAC, `step` returns reward, terminated and info, the time limit counts as termination, and an unavailable
+    action raises an AssertionError. Infos hold ``battle_won``, ``dead_allies``, ``dead_enemies`` and, with
+    `continuing_episode`, ``episode_limit`` when the time limit is reached.
 
     Args:
         map_name: one of the 25 maps.
         step_mul: game loops of an env step.
-        move_amount: cells that a move leads to.
-        seed: of all random numbers; None: battles differ each time.
-        continuing_episode: report a time-out in the info, so that learners may look past it.
+        move_amount: distance of a move, in cells.
+        seed: seed of all random numbers; with None, battles differ each time.
+        continuing_episode: report in the info that the time limit was reached, so that learners can bootstrap there.
         replay_dir: folder for `save_replay`; the current one if empty.
         replay_prefix: first part of a replay's name; the map's name if empty.
-        heuristic_ai: play SMAC's scripted team instead of the given actions: each agent stays with the nearest enemy.
-        heuristic_rest: that team keeps to available actions, and walks towards what is out of range.
-        parameters: guesses about the game, by name (`macpf.envs.smac.skirmish.parameters`).
-        options: the options of observations, state and reward by SMAC's names and with its defaults, and
-            ``difficulty``, ``game_version``, ``window_size_x``, ``window_size_y`` and ``debug``, which have no effect.
+        heuristic_ai: play SMAC's scripted team instead of the given actions: each agent attacks the nearest enemy until
+            it is dead.
+        heuristic_rest: restrict the scripted team to available actions; agents walk to targets out of range.
+        parameters: assumptions about the game, by name (`macpf.envs.smac.skirmish.parameters`).
+        options: the options of observations, state and reward with SMAC's names and defaults, and ``difficulty``,
+            ``game_version``, ``window_size_x``, ``window_size_y`` and ``debug``, which have no effect.
 
     Raises:
-        ValueError: no such map, or a value that cannot be used.
-        TypeError: no such option.
+        ValueError: the map is unknown, or a value is invalid.
+        TypeError: an option is unknown.
     """
 
     def __init__(
@@ -104,23 +105,23 @@ class StarCraft2Env(View):
 
     @property
     def max_reward(self) -> float:
-        """What a won battle pays before scaling; where teams are drawn, the battle that is going on."""
+        """The total reward of a won battle before scaling; with random teams, that of the current battle."""
         return self.battle.max_reward
 
     def full_restart(self) -> None:
-        """As after a crash of the game, which cannot happen here: a new battle."""
+        """Start a new battle; SMAC calls this after a crash of the game, which cannot happen here."""
         self.force_restarts += 1
         self.reset()
 
     def step(self, actions: Sequence[int]) -> tuple[float, bool, dict[str, Any]]:
-        """Play one action of each agent, the dead included (no-op).
+        """Play one action of each agent, including the dead (no-op).
 
         Returns:
             The team's reward, whether the battle is over, and the info.
 
         Raises:
             AssertionError: an action is not available; nothing was played.
-            RuntimeError: no battle is going on.
+            RuntimeError: no battle has begun, or it is over.
         """
         if self.battle.counts[0, L.OVER]:
             raise RuntimeError(f"{'the battle is over' if self._last else 'no battle has begun'}; call reset() first")
@@ -144,7 +145,7 @@ class StarCraft2Env(View):
         return self.reward, over, info
 
     def _orders(self, actions: Sequence[int]) -> list[int]:
-        """What is played: the given actions, or those of the scripted team, which are then written into them."""
+        """The actions to play: the given ones, or those of the scripted team, which are also written into `actions`."""
         if self._heuristic is None:
             chosen = [int(np.asarray(action).item()) for action in actions]
             available = self._now.available[0]
@@ -172,7 +173,7 @@ class StarCraft2Env(View):
         return move if self._now.available[0, a_id, move] else STOP
 
     def get_stats(self) -> dict[str, float]:
-        """Battles since the environment was made: played, won, timed out; a win rate of 0 before the first."""
+        """Battles since the environment was created: played, won, timed out; the win rate is 0 before the first."""
         return {
             "battles_won": self.battles_won,
             "battles_game": self.battles_game,
@@ -183,10 +184,10 @@ class StarCraft2Env(View):
         }
 
     def seed(self, seed: int | None = None) -> int | None:
-        """The seed; with a number, battles from the next on grow from that one.
+        """Return the seed; a number becomes the seed of all battles from the next one on.
 
         Raises:
-            ValueError: it is negative or no whole number.
+            ValueError: the seed is negative or not a whole number.
         """
         if seed is not None:
             self._seed = whole(seed)
@@ -194,10 +195,10 @@ class StarCraft2Env(View):
         return self._seed
 
     def render(self, mode: str = "human") -> UInt8[np.ndarray, "H W 3"]:
-        """The battle as a picture; with ``human`` it is also shown in a window, where there is a display.
+        """A picture of the battle; ``human`` also shows it in a window, where there is a display.
 
         Raises:
-            ValueError: no such mode.
+            ValueError: the mode is unknown.
         """
         if mode not in ("human", "rgb_array"):
             raise ValueError(f"mode={mode} is not known; use human or rgb_array")
@@ -217,7 +218,7 @@ class StarCraft2Env(View):
         return picture
 
     def save_replay(self) -> Path:
-        """Write the battle that is going on, or was the last, as an animated GIF.
+        """Write the current battle, or the last one, as an animated GIF.
 
         Returns:
             The file: ``<replay_dir>/<prefix>_<time>.gif``.

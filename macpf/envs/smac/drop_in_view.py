@@ -1,7 +1,7 @@
-"""What `StarCraft2Env` shows of a battle: observations and states with all of SMAC's options, and its look-ups.
+"""The observations and states of `StarCraft2Env` with all of SMAC's options, and its methods that query a battle.
 
-Names, sizes, orders and values are those of oxwhirl/smac (smac/env/starcraft2/starcraft2.py, commit d6aab33). What
-SMAC shows by default comes from the compiled engine as it is; options add and drop columns of it.
+Names, sizes, orders and values are those of oxwhirl/smac (smac/env/starcraft2/starcraft2.py, commit d6aab33). The
+compiled engine computes SMAC's default features; options add columns to them or remove some.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from macpf.envs.smac.skirmish import layout as L
 from macpf.envs.smac.skirmish.battles import Skirmish
 from macpf.envs.smac.units import UNITS
 
-#: Options of `StarCraft2Env` that decide what is shown, with SMAC's defaults.
+#: Options of `StarCraft2Env` for observations and states, with SMAC's defaults.
 SHOWN = {
     "obs_all_health": True, "obs_own_health": True, "obs_last_action": False, "obs_pathing_grid": False,
     "obs_terrain_height": False, "obs_instead_of_state": False, "obs_timestep_number": False,
@@ -37,7 +37,7 @@ class Direction(enum.IntEnum):
 
 
 class MultiAgentEnv:
-    """The base of SMAC's environments, and of many built like them: sizes in one dictionary."""
+    """The base class of SMAC's environments and similar ones, with all sizes in one dictionary."""
 
     n_agents: int
     episode_limit: int
@@ -55,7 +55,7 @@ class MultiAgentEnv:
         raise NotImplementedError
 
     def get_env_info(self) -> dict[str, Any]:
-        """The sizes that learners ask for."""
+        """The sizes that learners need."""
         return {
             "state_shape": self.get_state_size(),
             "obs_shape": self.get_obs_size(),
@@ -66,10 +66,10 @@ class MultiAgentEnv:
 
 
 class View(MultiAgentEnv):
-    """One battle as SMAC shows it.
+    """One battle with SMAC's features and methods.
 
     Args:
-        battle: the engine, with one battle.
+        battle: the engine, with a single battle.
         options: values for `SHOWN`.
     """
 
@@ -117,27 +117,27 @@ class View(MultiAgentEnv):
 
     @property
     def agents(self) -> dict[int, RawUnit]:
-        """The agents by their ids, as they stand now; the dead have no health. Changes to them change nothing."""
+        """Copies of the agents' current units by agent id; the dead have no health."""
         self._now  # noqa: B018 (raises before the first battle)
         return dict(enumerate(read_units(self.battle)[: self.n_agents]))
 
     @property
     def enemies(self) -> dict[int, RawUnit]:
-        """The enemies by their ids."""
+        """Copies of the enemies' current units by enemy id."""
         self._now  # noqa: B018
         return dict(enumerate(read_units(self.battle)[self.n_agents :]))
 
     def get_unit_by_id(self, a_id: int) -> RawUnit:
-        """Agent `a_id`."""
+        """The unit of agent `a_id`."""
         return self.agents[a_id]
 
     def get_unit_types(self) -> list[int]:
-        """Numbers of the unit types, agents first."""
+        """The unit type ids of all units, agents first."""
         return [unit.unit_type for unit in read_units(self.battle)]
 
     @property
     def last_action(self) -> np.ndarray:
-        """[N, A] one-hot last actions; zeros before the first."""
+        """[N, A] one-hot last actions; zeros before the first step."""
         return self._last_actions(self.n_agents, self.n_actions)
 
     def _last_actions(self, agents: int, actions: int) -> np.ndarray:
@@ -159,32 +159,32 @@ class View(MultiAgentEnv):
 
     @staticmethod
     def distance(x1: float, y1: float, x2: float, y2: float) -> float:
-        """Between two points."""
+        """Distance between two points."""
         return math.hypot(x2 - x1, y2 - y1)
 
     def unit_shoot_range(self, agent_id: int) -> float:
-        """Cells within which an agent may be told to attack."""
+        """Range in cells within which attacks are available to an agent."""
         return float(self.battle.field.stats[L.SHOOTS, agent_id])
 
     def unit_sight_range(self, agent_id: int) -> float:
-        """Cells within which an agent sees."""
+        """Sight range of an agent, in cells."""
         return float(self.battle.field.stats[L.SEES, agent_id])
 
     def unit_max_cooldown(self, unit: RawUnit) -> float:
-        """What divides an agent's cooldown (a medivac's energy) in the state."""
+        """The divisor of an agent's cooldown (a medivac's energy) in the state."""
         names = {number: name for name, number in ally_types(self._map).items()}
         return UNITS[names[unit.unit_type]].max_cooldown if unit.unit_type in names else 15
 
     def unit_max_shield(self, unit: RawUnit) -> float | None:
-        """Most shields of a Protoss unit; None for others."""
+        """Maximum shield of a Protoss unit; None for others."""
         return self._shields.get(unit.unit_type) or None
 
     def get_unit_type_id(self, unit: RawUnit, ally: bool) -> int:
-        """Place of the unit's type in the one-hot of its side."""
+        """Index of the unit's type in the one-hot of its side."""
         u = unit.tag - 1
         return int(self.battle.field.stats[L.TYPE_BIT, u])
 
-    # Ground.
+    # Terrain.
 
     def check_bounds(self, x: int, y: int) -> bool:
         """Whether a cell is on the map."""
@@ -198,7 +198,7 @@ class View(MultiAgentEnv):
         return self.check_bounds(x, y) and bool(self.pathing_grid[x, y])
 
     def get_surrounding_points(self, unit: RawUnit, include_self: bool = False) -> list[tuple[int, int]]:
-        """Eight cells around a unit, four at twice the length of a move, four at the corners of a move."""
+        """Eight cells around a unit: four two moves away along the axes, and four one move away along both axes."""
         x, y, m = int(unit.pos.x), int(unit.pos.y), int(self.battle.field.rules[L.MOVE_AMOUNT])
         steps = [(0, 2 * m), (0, -2 * m), (2 * m, 0), (-2 * m, 0), (m, m), (-m, -m), (m, -m), (-m, m)]
         return [(x + dx, y + dy) for dx, dy in steps + [(0, 0)] * include_self]
@@ -214,20 +214,20 @@ class View(MultiAgentEnv):
     # Sizes.
 
     def get_obs_move_feats_size(self) -> int:
-        """Entries about where an agent can go."""
+        """Number of an agent's movement features."""
         return MOVES + self.n_obs_pathing * self.obs_pathing_grid + self.n_obs_height * self.obs_terrain_height
 
     def get_obs_enemy_feats_size(self) -> tuple[int, int]:
-        """Number of enemies, and entries about each."""
+        """Number of enemies, and of features for each."""
         return self.n_enemies, self._map.enemy_row - (not self.obs_all_health) * (1 + self.shield_bits_enemy)
 
     def get_obs_ally_feats_size(self) -> tuple[int, int]:
-        """Number of other agents (none on the myopic maps), and entries about each."""
+        """Number of other agents (0 on the myopic maps), and of features for each."""
         row = self._map.ally_row - (not self.obs_all_health) * (1 + self.shield_bits_ally)
         return (self.n_agents - 1) * self._map.ally_block, row + self.obs_last_action * self.n_actions
 
     def get_obs_own_feats_size(self) -> int:
-        """Entries about the agent itself, with the time step if that is shown."""
+        """Number of features of the agent itself, including the time step if that option is on."""
         hidden = (not self.obs_own_health) * (1 + self.shield_bits_ally)
         return self._map.own_row - hidden + self.obs_timestep_number
 
@@ -249,26 +249,26 @@ class View(MultiAgentEnv):
         return self.n_actions
 
     def get_ally_num_attributes(self) -> int:
-        """Entries of an agent in the state."""
+        """Number of features of an agent in the state."""
         return len(self.ally_state_attr_names)
 
     def get_enemy_num_attributes(self) -> int:
-        """Entries of an enemy in the state."""
+        """Number of features of an enemy in the state."""
         return len(self.enemy_state_attr_names)
 
     def get_env_info(self) -> dict[str, Any]:
-        """SMAC's sizes and names of features, and ``unit_dim``, the entries of an agent in the state."""
+        """SMAC's sizes and feature names, and ``unit_dim``, the number of features of an agent in the state."""
         names = {"agent_features": self.ally_state_attr_names, "enemy_features": self.enemy_state_attr_names}
         return super().get_env_info() | names | {"unit_dim": self.get_ally_num_attributes()}
 
-    # Views.
+    # Observations and states.
 
     def get_obs(self) -> list[np.ndarray]:
         """The observations of all agents, each [O], float32."""
         return [self.get_obs_agent(k) for k in range(self.n_agents)]
 
     def get_obs_agent(self, agent_id: int) -> np.ndarray:
-        """The observation of one agent: its moves, every enemy, every other agent, itself; zeros for the dead."""
+        """The observation of one agent: moves, all enemies, all other agents, itself; zeros for the dead."""
         seen = self._now.obs[0, agent_id]
         if self._as_by_default:
             return seen.copy()
@@ -306,7 +306,7 @@ class View(MultiAgentEnv):
         return self.obs_all_health and not added
 
     def get_state(self) -> np.ndarray:
-        """The state [S], float32: agents, enemies, last actions, time step, as the options have it."""
+        """The state [S], float32: agents, enemies, and optional last actions and time step."""
         if self.obs_instead_of_state:
             return np.concatenate(self.get_obs(), axis=0).astype(np.float32)
         state = self._now.state[0]
@@ -316,7 +316,7 @@ class View(MultiAgentEnv):
         return np.append(state, time).astype(np.float32)
 
     def get_state_dict(self) -> dict[str, Any]:
-        """The state in parts: ``allies``, ``enemies`` [units, entries], and ``last_action``, ``timestep`` if shown."""
+        """The state in parts: ``allies``, ``enemies`` [units, features], and optional ``last_action``, ``timestep``."""
         agents, enemies = self.get_ally_num_attributes(), self.get_enemy_num_attributes()
         end = self.n_agents * agents
         state = self._now.state[0].astype(np.float64)
@@ -331,20 +331,20 @@ class View(MultiAgentEnv):
         return parts
 
     def get_avail_actions(self) -> list[list[int]]:
-        """Which actions each agent may take, 1 or 0."""
+        """Whether each action is available to each agent, 1 or 0."""
         return [self.get_avail_agent_actions(k) for k in range(self.n_agents)]
 
     def get_avail_agent_actions(self, agent_id: int) -> list[int]:
-        """Which actions one agent may take: no-op for the dead alone; stop, moves and targets in range for others."""
+        """The available actions of an agent, 1 or 0: only no-op for the dead; else stop, moves and targets in range."""
         return [int(entry) for entry in self._now.available[0, agent_id]]
 
     def get_visibility_matrix(self) -> np.ndarray:
-        """[N, N + E] which agent sees which agent and enemy."""
+        """[N, N + E] whether each agent sees each agent and enemy."""
         self._now  # noqa: B018
         return self.battle.visibility_matrix()[0]
 
     def only_medivac_left(self, ally: bool) -> bool:
-        """Whether a side of an MMM map has only medivacs left (of the enemies: one alone, as SMAC asks)."""
+        """Whether a side of an MMM map has only medivacs left (for the enemies, as in SMAC, exactly one)."""
         if self.map_type != "MMM":
             return False
         types = {ally_types(self._map)["medivac"]} if ally else {54}

@@ -1,7 +1,7 @@
-"""One real game in a process of its own: both ends of the pipe.
+"""One real game in a process of its own, with both ends of the pipe to it.
 
-The worker imports the game's package, so that nothing else has to. It and the game ignore the signals by which a run
-is asked to stop: the run still finishes its episodes. They end when the run closes the pipe or is gone.
+Only the worker imports the game's package. Worker and game ignore the signals that ask a run to stop, because the run
+still finishes its episodes. They end when the run closes the pipe or its process ends.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ from jaxtyping import Bool, Float
 
 from macpf.envs.smac.installation import protobuf_environment
 
-#: By these a run is asked to save and stop; SLURM sends them to every process of a job.
+#: Signals that ask a run to save and stop; SLURM sends them to every process of a job.
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
-#: What a worker may be asked, beside playing a list of actions.
+#: Requests to a worker, besides a list of actions.
 INFO, RESET = "info", "reset"
-#: Seconds a game gets to close by itself; pysc2 takes three if the game ignores its SIGTERM.
+#: Seconds that a game has to close by itself; pysc2 takes three if the game ignores its SIGTERM.
 GRACE = 5.0
 
 
 class GameLost(Exception):
-    """The game crashed, hangs, or its process is gone."""
+    """The game crashed or hangs, or its process ended."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """What a worker is to play.
+    """The game that a worker has to create.
 
     Attributes:
         game: ``module:class`` with the interface of SMAC's `StarCraft2Env`.
         arguments: its keyword arguments.
-        sight_range: how far agents see, in cells; None leaves it to the game.
-        ally_block: ``keep``, ``zero`` or ``drop`` what observations say of other agents.
+        sight_range: sight range of the agents, in cells; None for the game's own.
+        ally_block: ``keep``, ``zero`` or ``drop`` the features of other agents in observations.
     """
 
     game: str
@@ -55,12 +55,12 @@ class Order:
 
 
 class Frame(NamedTuple):
-    """One game after a reset or a step; the fields are those of `macpf.envs.base.Step` without the batch.
+    """The result of a reset or step of one game, with the fields of `macpf.envs.base.Step` without the batch axis.
 
     `visible` says which agent sees which other agent.
 
-    `own_restarts` counts how often the game's package restarted the game by itself since the worker started,
-    as known after its last finished battle.
+    `own_restarts` counts how often the package `smac` has restarted the game by itself since the worker started, up to
+    the last finished battle.
     """
 
     obs: Float[np.ndarray, "N O"]
@@ -75,24 +75,24 @@ class Frame(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """The game cannot be made from its order; trying again would not help."""
+    """The game cannot be created as ordered; another try would fail, too."""
 
     reason: str
 
 
 class Crash(NamedTuple):
-    """The game failed while it was played."""
+    """The game failed during a reset or step."""
 
     reason: str
 
 
 class Game:
-    """The run's end: starts the worker, asks it, ends it.
+    """The run's end of the pipe: starts the worker, sends requests to it, and ends it.
 
     Args:
         order: what to play.
-        seconds: how long an answer may take once the game runs.
-        launch_seconds: how long the first frame may take: a game starts within a minute, many at once take longer.
+        seconds: time limit for an answer once the game runs.
+        launch_seconds: time limit for the first frame. One game starts within a minute; many at once take longer.
     """
 
     def __init__(self, order: Order, seconds: float, launch_seconds: float) -> None:
@@ -102,7 +102,7 @@ class Game:
         self._pipe, theirs = Pipe()
         code = f"from macpf.envs.smac.game_worker import serve; serve({theirs.fileno()}, {os.getpid()})"
         path = os.pathsep.join(entry for entry in sys.path if entry)
-        with _signals_blocked():  # inherited, so no signal meets the worker before it ignores them
+        with _signals_blocked():  # the worker inherits this, so no signal reaches it before it ignores them
             self._process = subprocess.Popen(
                 [sys.executable, "-c", code],
                 env=os.environ | protobuf_environment() | {"PYTHONPATH": path},
@@ -110,18 +110,18 @@ class Game:
                 stdin=subprocess.DEVNULL,
                 stdout=self._output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # worker and game are one group, so that none is left behind
+                start_new_session=True,  # worker and game form a group that can be ended together
             )
         theirs.close()
         self.ask(order)
 
     @property
     def pid(self) -> int:
-        """The worker's process id, which is its group's, too."""
+        """The worker's process id, and that of its process group."""
         return self._process.pid
 
     def ask(self, message: Any) -> None:
-        """Send a request; that the worker is gone shows when the answer is read."""
+        """Send a request. If the worker has ended, `answer` reports it."""
         self._asked = time.monotonic()
         with contextlib.suppress(OSError):
             self._pipe.send(message)
@@ -130,8 +130,8 @@ class Game:
         """Wait for the answer to the last request.
 
         Raises:
-            GameLost: there is none, or not in time.
-            ValueError: the game cannot be made as it was ordered.
+            GameLost: there is no answer, or it is late.
+            ValueError: the game cannot be created as ordered.
         """
         seconds = self.seconds if self._runs else self.launch_seconds
         try:
@@ -149,15 +149,15 @@ class Game:
         return answer
 
     def hang_up(self) -> None:
-        """Tell the worker to end; `kill` makes sure."""
+        """Tell the worker to end; `kill` makes sure that it does."""
         self._pipe.close()
 
     def kill(self, grace: float = 0.0) -> None:
-        """End worker and game, after giving them `grace` seconds to do so themselves."""
+        """Kill worker and game, after `grace` seconds in which they may end by themselves."""
         self._pipe.close()
         if self._process.returncode is not None:
             return
-        # The worker is not reaped before its group is killed: till then nobody else can have its number.
+        # The worker is not reaped before its group is killed; until then no other process can get its id.
         ended, deadline = os.WEXITED | os.WNOHANG | os.WNOWAIT, time.monotonic() + grace
         while time.monotonic() < deadline and os.waitid(os.P_PID, self.pid, ended) is None:
             time.sleep(0.02)
@@ -181,14 +181,14 @@ def _signals_blocked() -> Iterator[None]:
 
 
 def serve(pipe_number: int, parent: int) -> None:
-    """The worker's end: make the game that is ordered, answer until the pipe closes."""
+    """The worker's end of the pipe: create the game and answer requests until the pipe closes."""
     for signum in STOP_SIGNALS:
         signal.signal(signum, signal.SIG_IGN)  # the game inherits it
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     pipe = Connection(pipe_number)
     player: Player | None = None
-    with contextlib.suppress(EOFError, OSError):  # the run is gone or has hung up
+    with contextlib.suppress(EOFError, OSError):  # the run has ended or closed the pipe
         order = pipe.recv()
         while True:
             request = pipe.recv()
@@ -207,11 +207,11 @@ def serve(pipe_number: int, parent: int) -> None:
         if player is not None:
             player.game.close()
     finally:
-        os.killpg(0, signal.SIGKILL)  # itself, and what the game may have left
+        os.killpg(0, signal.SIGKILL)  # this process, and any that the game has left
 
 
 def _end_with(parent: int) -> None:
-    """Follow the run even if the game hangs and nobody reads the pipe."""
+    """End this process when the run has ended, even if the game hangs and nothing reads the pipe."""
     while os.getppid() == parent:
         time.sleep(0.5)
     time.sleep(GRACE)
@@ -219,7 +219,7 @@ def _end_with(parent: int) -> None:
 
 
 def make(order: Order) -> Any:
-    """Make the game; the two myopic maps are ordinary ones on which agents see less."""
+    """Create the game; the two myopic maps are ordinary maps with a shorter sight range."""
     module, _, name = order.game.partition(":")
     game = getattr(importlib.import_module(module), name)
     if order.sight_range is not None:
@@ -228,7 +228,7 @@ def make(order: Order) -> Any:
 
 
 def short_sighted(game: type, sight_range: float, ally_block: str) -> type:
-    """A subclass of SMAC's `StarCraft2Env` whose agents see `sight_range` cells far and maybe no other agents."""
+    """A subclass of SMAC's `StarCraft2Env` with this sight range, and `ally_block` as in `Order`."""
 
     class ShortSighted(game):
         def unit_sight_range(self, agent_id: int) -> float:
@@ -257,10 +257,10 @@ def short_sighted(game: type, sight_range: float, ally_block: str) -> type:
 
 
 class Player:
-    """Plays one game and tells SMAC's endings apart.
+    """Plays one game, and tells termination from truncation at the time limit.
 
-    SMAC calls its time limit a terminal state, but counts it in its statistics. These divide by the number of
-    battles, so they can be read only once a battle is over.
+    SMAC reports both as terminal, but counts time-outs in its statistics. These divide by the number of battles, so
+    they can only be read once a battle is over.
     """
 
     def __init__(self, game: Any) -> None:
@@ -270,7 +270,7 @@ class Player:
         """Reset the game or play one joint action in it.
 
         Raises:
-            RuntimeError: the game crashed; SMAC hides that behind a finished episode without information.
+            RuntimeError: the game crashed, which SMAC reports as a finished episode with an empty info.
         """
         reward, over, info = 0.0, False, {"battle_won": False, "dead_allies": 0, "dead_enemies": 0}
         if request == RESET:

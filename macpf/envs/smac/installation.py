@@ -1,7 +1,7 @@
-"""What the real game needs on this machine: what is there, what is missing, and how to get it.
+"""What the real game needs: what is installed on this machine, what is missing, and how to get it.
 
-Nothing here imports the package `smac`: looking must be cheap, and the package called smac on the Python index is
-another project.
+Nothing here imports the package `smac`. The checks must be cheap, and the package called smac on PyPI is another
+project.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from macpf.envs.smac.stand_in import PATH as STAND_IN
 
 MYOPIC = "_myopic"
 INSTALL = "type: pip install 'macpf[smac]', or '.[smac]' in a checkout (docs/environments/starcraft.md)"
-#: Builds whose results SMAC papers report, and the game's version.
+#: Builds of the game with which SMAC papers report results, and their versions.
 BUILDS = {69232: "4.6.2", 75689: "4.10"}
 PROTOBUF_SWITCH = "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION"
 
@@ -30,9 +30,9 @@ class Check:
     """One thing that the real game needs.
 
     Attributes:
-        name: what was looked at.
-        fine: whether it is as it should be.
-        found: what is there.
+        name: what was checked.
+        fine: whether it is as needed.
+        found: what was found.
         fix: what to type if it is not fine.
     """
 
@@ -43,7 +43,7 @@ class Check:
 
 
 def why_not() -> str | None:
-    """None if the real game can be played here, else one line: what is missing, and what to type."""
+    """None if the real game can be played here, else one line with what is missing and what to type."""
     for look in (package, sc2path, build, maps):
         check = look()
         if not check.fine:
@@ -52,7 +52,7 @@ def why_not() -> str | None:
 
 
 def package() -> Check:
-    """Oxwhirl's `smac`, and `pysc2` which it stands on."""
+    """Oxwhirl's package `smac`, and `pysc2`, which it needs."""
     spec = importlib.util.find_spec("smac")
     places = list(spec.submodule_search_locations or []) if spec else []
     if spec is None:
@@ -71,7 +71,7 @@ def package() -> Check:
 
 
 def sc2path() -> Check:
-    """The folder of the game."""
+    """The folder of the game, in SC2PATH."""
     fix = "install StarCraft II for Linux and type: export SC2PATH=/path/to/StarCraftII"
     given = os.environ.get("SC2PATH")
     if not given:
@@ -94,7 +94,7 @@ def build() -> Check:
 
 
 def maps() -> Check:
-    """SMAC's 23 maps; the myopic ones use the same files."""
+    """The files of SMAC's 23 maps, which the myopic maps use, too."""
     fix = "unpack SMAC_Maps.zip (github.com/oxwhirl/smac, releases) so that SC2PATH/Maps/SMAC_Maps holds *.SC2Map"
     names = [name for name in map_names() if not name.endswith(MYOPIC)]
     missing = [name for name in names if not map_file(name).is_file()]
@@ -112,12 +112,12 @@ def game_build() -> int | None:
 
 
 def map_file(name: str) -> Path:
-    """Where the game looks for a map; the myopic maps are the same ground with shorter sight."""
+    """Where the game looks for a map; a myopic map is the same file, played with a shorter sight range."""
     return _root() / "Maps" / "SMAC_Maps" / f"{name.removesuffix(MYOPIC)}.SC2Map"
 
 
 def smac_version() -> str:
-    """Version of the package, with the commit if pip knows it; ``unknown`` without it."""
+    """Version of the package, with the commit if pip has recorded it; ``unknown`` if it is not installed."""
     try:
         smac = importlib.metadata.distribution("smac")
     except importlib.metadata.PackageNotFoundError:
@@ -128,7 +128,7 @@ def smac_version() -> str:
 
 
 def provenance(map_name: str) -> dict[str, str]:
-    """What decides the results of the real game, to be recorded with the run: build, map and package."""
+    """The versions on which results of the real game depend, recorded with the run: build, map and package."""
     file = map_file(map_name)
     return {
         "game_build": str(game_build() or "unknown"),
@@ -138,10 +138,10 @@ def provenance(map_name: str) -> dict[str, str]:
 
 
 def protobuf_environment() -> dict[str, str]:
-    """What the game's processes need in their environment to read the game's messages.
+    """Environment variables that processes of the game need to read the game's messages.
 
-    The game's message classes are older than protobuf 3.21, whose fast readers refuse them; its slow one does not.
-    W&B needs a newer protobuf than that, so only the game's processes are switched over.
+    The game's message classes are older than protobuf 3.21. From that version on, only protobuf's slow reader in Python
+    accepts them. W&B needs a newer protobuf, so only the game's processes use that reader.
     """
     try:
         version = importlib.metadata.version("protobuf").split(".")

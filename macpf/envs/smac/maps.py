@@ -1,4 +1,4 @@
-"""The 23 maps of SMAC and the paper's two myopic ones: who fights whom, where, and what agents see of it."""
+"""The 23 maps of SMAC and the paper's two myopic ones: units, terrain, and what agents observe."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from jaxtyping import Bool
 from macpf.envs.smac.units import UNITS
 
 DATA = Path(__file__).parent / "data" / "maps.json"
-#: Maps are squares of this many cells; SMAC normalises positions with it.
+#: Width and height of all maps in cells; SMAC normalises positions by it.
 SIZE = 32
 SHOOT_RANGE = 6.0
-#: SMAC's actions: one for each enemy follows from FIRST_ATTACK on.
+#: SMAC's actions; from FIRST_ATTACK on there is one for each enemy.
 NO_OP, STOP, NORTH, SOUTH, EAST, WEST, FIRST_ATTACK = range(7)
 MOVES = 4
 
-#: One-hot of a unit's type, by map type: allies and enemies. SMAC's stalkers and zealots change places.
+#: Order of unit types in the one-hots of allies and of enemies, by map type. SMAC swaps stalkers and zealots.
 TYPE_BITS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "stalkers_and_zealots": (("stalker", "zealot"), ("zealot", "stalker")),
     "colossi_stalkers_zealots": (("colossus", "stalker", "zealot"), ("colossus", "stalker", "zealot")),
@@ -32,12 +32,12 @@ TYPE_BITS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class Terrain:
-    """Ground of a map.
+    """The ground of a map.
 
     Attributes:
-        pathing: [32, 32] cells by (x, y) that SMAC's `can_move` calls walkable.
+        pathing: [32, 32] by (x, y): whether SMAC's `can_move` counts a cell as walkable.
         level: [32, 32] cliff level by (x, y); -1 on ramps, which belong to both levels.
-        ground: [128, 128] quarter cells by (x, y) where ground units may stand.
+        ground: [128, 128] by (x, y): whether ground units can stand on a quarter cell.
         cliff_walk: the same for colossi.
     """
 
@@ -49,14 +49,14 @@ class Terrain:
 
 @dataclass(frozen=True)
 class RandomTeams:
-    """Teams and starts that are drawn for each battle, in SMACv2's manner.
+    """Teams and start positions that are drawn at random for each battle, as in SMACv2.
 
     Attributes:
         units: unit types.
-        weights: how often each is drawn; they sum to 1.
-        never_alone: types that do not make up a team by themselves.
+        weights: probability of each type; they sum to 1.
+        never_alone: types that cannot make up a team by themselves.
         surrounded: probability that the agents start in the middle, the enemies in groups on the diagonals around
-            them; else the agents are spread over the west, and the enemies are their mirror image.
+            them. Otherwise the agents are spread over the west, and the enemies are their mirror image.
     """
 
     units: tuple[str, ...]
@@ -73,19 +73,19 @@ class SmacMap:
         name: SMAC's name for it.
         difficulty: easy, hard, super-hard or myopic.
         in_paper: whether it is one of the paper's 18.
-        episode_limit: env steps.
-        races: of the agents and of the enemies (T, P or Z).
-        map_type: decides the one-hot of unit types.
-        terrain: name of its ground.
-        sight_range: how far agents see, in cells.
-        ally_block: whether observations hold the other agents.
+        episode_limit: longest episode, in env steps.
+        races: races of the agents and of the enemies (T, P or Z).
+        map_type: determines the one-hot of unit types.
+        terrain: name of the map's ground.
+        sight_range: sight range of the agents, in cells.
+        ally_block: whether observations include the other agents.
         allies, enemies: (unit, x, y) of every unit at the start; allies in the order of agent ids.
-        order: what enemies are told: march (attack-move to a point), hunt (attack the agents), hold (nothing).
-        order_points: ends of the segment on which the point of `march` lies.
-        bits: unit types in the order of the one-hots of allies and of enemies; None: as the map type has it.
-        unit_ranges: whether agents see and may attack as far as their unit does (SMACv2), or `sight_range` and 6 cells.
-        own_position: whether an agent observes where it is on the map (SMACv2).
-        teams: for battles between teams that are drawn anew each time; `allies` and `enemies` then only say how many.
+        order: order of the enemies: march (attack-move to a point), hunt (attack the agents), hold (none).
+        order_points: ends of the segment from which the point of `march` is drawn.
+        bits: unit types in the order of the one-hots of allies and of enemies; None for those of the map type.
+        unit_ranges: whether sight and attack range are those of the unit (SMACv2), or `sight_range` and 6 cells.
+        own_position: whether an agent observes its position on the map (SMACv2).
+        teams: random teams, drawn for each battle; `allies` and `enemies` then only give the numbers of units.
     """
 
     name: str
@@ -118,7 +118,7 @@ class SmacMap:
 
     @property
     def n_actions(self) -> int:
-        """No-op, stop, four moves, and one action for each enemy (for each agent, if those are more and some heal)."""
+        """No-op, stop, four moves, and one per enemy (per agent, if there are more of them and some can heal)."""
         return FIRST_ATTACK + (max(self.n_agents, self.n_enemies) if self.heals else self.n_enemies)
 
     @property
@@ -133,31 +133,31 @@ class SmacMap:
 
     @property
     def ally_row(self) -> int:
-        """Entries for one ally, in observations as in the state."""
+        """Features of one ally in an observation; the state has one less."""
         return 4 + len(self.type_bits[0]) + 1 * (self.races[0] == "P") + 1
 
     @property
     def enemy_row(self) -> int:
-        """Entries for one enemy in an observation; the state has one less."""
+        """Features of one enemy in an observation; the state has two less."""
         return 4 + len(self.type_bits[1]) + 1 * (self.races[1] == "P") + 1
 
     @property
     def own_row(self) -> int:
-        """Entries for the agent itself."""
+        """Features of the agent itself in its observation."""
         return self.ally_row - 4 + 2 * self.own_position
 
     @property
     def ally_state_row(self) -> int:
-        """Entries of one agent in the state: health, cooldown or energy, x, y, shield, type."""
+        """Features of one agent in the state: health, cooldown or energy, x, y, shield, type."""
         return self.ally_row - 1
 
     @property
     def enemy_state_row(self) -> int:
-        """Entries of one enemy in the state."""
+        """Features of one enemy in the state."""
         return self.enemy_row - 2
 
     def obs_dim(self, zero_ally_block: bool = False) -> int:
-        """Size of an observation; maps without an ally block may keep its place, filled with zeros."""
+        """Size of an observation. With `zero_ally_block`, maps without an ally block have zeros in its place."""
         allies = self.n_agents - 1 if self.ally_block or zero_ally_block else 0
         return MOVES + self.n_enemies * self.enemy_row + allies * self.ally_row + self.own_row
 
@@ -174,7 +174,7 @@ class SmacMap:
 
     @property
     def max_reward(self) -> float:
-        """What a won battle pays by SMAC's defaults before scaling: 200, 10 for each enemy, and all their points."""
+        """Total reward of a won battle before scaling, by SMAC's defaults: 200, 10 per enemy, and all their points."""
         return 200 + 10 * self.n_enemies + self.enemy_points
 
 
@@ -185,16 +185,16 @@ def _data() -> dict[str, Any]:
 
 
 def map_names() -> tuple[str, ...]:
-    """All 25 maps."""
+    """The names of all 25 maps."""
     return tuple(_data()["maps"])
 
 
 @functools.cache
 def load_map(name: str) -> SmacMap:
-    """One of the 25 maps by its name; `macpf.envs.smac.scenarios.find_map` knows more.
+    """One of the 25 maps by its name; `macpf.envs.smac.scenarios.find_map` also finds SMACv2's and custom ones.
 
     Raises:
-        ValueError: there is no such map.
+        ValueError: the map is unknown.
     """
     if name not in _data()["maps"]:
         raise ValueError(f"map.name={name} is no SMAC map; choose one of: {', '.join(map_names())}")
@@ -226,5 +226,5 @@ def _fine(rows: list[str]) -> Bool[np.ndarray, "128 128"]:
 
 
 def _by_xy(rows_from_top: np.ndarray) -> np.ndarray:
-    """Rows from the top, columns from the left, to an array indexed [x, y]."""
+    """Convert rows from the top and columns from the left to an array indexed by [x, y]."""
     return np.ascontiguousarray(rows_from_top[::-1].T)

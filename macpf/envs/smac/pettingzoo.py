@@ -1,4 +1,4 @@
-"""The embedded engine as a PettingZoo parallel environment, for people who use nothing else of this suite."""
+"""The embedded engine as a PettingZoo parallel environment, for use without the rest of this suite."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from macpf.envs.smac.skirmish.battles import Skirmish
 from macpf.envs.smac.skirmish.random import new_streams
 from macpf.extras import require
 
-#: ``observation``: float32 [O]; ``action_mask``: int8 [A], 1 for available actions. Flat ones: the first alone.
+#: ``observation``: float32 [O]; ``action_mask``: int8 [A], 1 for available actions. Flat: ``observation`` alone.
 Observation: TypeAlias = dict[str, np.ndarray] | np.ndarray
-#: What `battles` hands on to the engine.
+#: The settings that `battles` passes to the engine.
 SETTINGS = tuple(inspect.signature(Skirmish).parameters)[3:]
 
 
 def whole(seed: Any) -> int:
-    """A seed as it may be used.
+    """A seed, checked and as an int.
 
     Raises:
-        ValueError: it is negative or no whole number.
+        ValueError: it is negative or not a whole number.
     """
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise ValueError(f"seed={seed} cannot be used; give a whole number from 0 on")
@@ -33,10 +33,10 @@ def whole(seed: Any) -> int:
 
 
 def battles(map_name: str, batch_size: int, settings: dict[str, Any]) -> Skirmish:
-    """The engine with further settings by name; without a ``seed`` among them, battles differ each time.
+    """The engine with the given settings. Without a ``seed`` among them the battles differ each time.
 
     Raises:
-        ValueError: no such map or setting, or a value that cannot be used.
+        ValueError: a map or setting is unknown, or a value is invalid.
     """
     unknown = sorted(set(settings) - {*SETTINGS, "seed"})
     if unknown:
@@ -49,14 +49,14 @@ def battles(map_name: str, batch_size: int, settings: dict[str, Any]) -> Skirmis
 
 
 class AvailableActions(spaces.Discrete):
-    """The actions of one agent; a sample without a mask is one that is available now."""
+    """The action space of one agent; samples without a mask are available actions."""
 
     def __init__(self, n: int) -> None:
         super().__init__(n)
         self.now = np.ones(n, dtype=np.int8)
 
     def sample(self, mask: np.ndarray | None = None, probability: np.ndarray | None = None) -> np.int64:
-        """Draw one action, uniformly over the mask or by the probabilities."""
+        """Draw an action uniformly over the mask (default: what is available now), or by the probabilities."""
         if mask is None and probability is None:
             mask = self.now
         return super().sample(mask, probability)
@@ -65,20 +65,20 @@ class AvailableActions(spaces.Discrete):
 class ParallelSkirmish(ParallelEnv[str, Observation, int]):
     """One battle of a SMAC map.
 
-    Agents are ``agent_0`` ... in SMAC's order. As in SMAC, the team shares one reward, and the dead stay in `agents`
-    until the battle is over, with no-op as their only action and zeros as their observation: a team that dies for
-    its victory is still paid for it. Then all agents terminate at once, or are truncated at the map's time limit.
+    Agents are ``agent_0`` ... in SMAC's order. As in SMAC, the team shares one reward. Dead agents stay in `agents`
+    until the battle is over, with no-op as their only action and zeros as their observation, so they still receive the
+    reward of a later victory. All agents terminate together, or are truncated at the map's time limit.
     Infos hold ``battle_won``, ``dead_allies``, ``dead_enemies`` and the agent's ``action_mask``.
 
     Args:
         map_name: one of the 25 maps.
         render_mode: None, or ``rgb_array`` for `render`.
-        flat_observations: show each agent its observation alone [O], as wrappers of SuperSuit want it (frame stacking,
-            agent indicators); masks are in the infos, and in the action spaces, either way.
+        flat_observations: observations are vectors [O] without masks, as SuperSuit's wrappers need them (frame
+            stacking, agent indicators). The infos and action spaces have the masks in any case.
         settings: further arguments of `Skirmish`. Without a ``seed`` here or in `reset`, battles differ each time.
 
     Raises:
-        ValueError: no such map, render mode or setting, or a value that cannot be used.
+        ValueError: a map, render mode or setting is unknown, or a value is invalid.
     """
 
     metadata: ClassVar[dict[str, Any]] = {
@@ -109,24 +109,24 @@ class ParallelSkirmish(ParallelEnv[str, Observation, int]):
         self._last: Step | None = None
 
     def observation_space(self, agent: str) -> spaces.Space[Any]:
-        """What an agent sees: ``observation`` and ``action_mask``, or the observation alone."""
+        """The space of ``observation`` and ``action_mask``, or of the observation alone if flat."""
         return self.observation_spaces[agent]
 
     def action_space(self, agent: str) -> AvailableActions:
-        """No-op, stop, move north, south, east or west, then one action for each enemy (medivacs: each agent)."""
+        """No-op, stop, move north, south, east, west, then one action per enemy to attack (medivacs: agent to heal)."""
         return self.action_spaces[agent]
 
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Observation], dict[str, dict[str, Any]]]:
-        """Start a battle. The same seed and actions give the same bytes; without a seed the stream goes on.
+        """Start a battle. The same seed and actions give the same bytes; without a seed the random stream continues.
 
         Args:
-            seed: of the battles from here on.
+            seed: seed of the battles from now on.
             options: not used.
 
         Raises:
-            ValueError: the seed is negative or no whole number.
+            ValueError: the seed is negative or not a whole number.
         """
         if seed is not None:
             self.battle.streams[...] = new_streams(whole(seed), 1)
@@ -137,12 +137,12 @@ class ParallelSkirmish(ParallelEnv[str, Observation, int]):
     def step(
         self, actions: dict[str, int]
     ) -> tuple[dict[str, Observation], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]]:
-        """Play one action of every agent, the dead included. No actions after the end: nothing happens.
+        """Play one action of every agent, including the dead. After the end, an empty `actions` does nothing.
 
         Raises:
-            ValueError: an agent has no action, or one that is not available; nothing was played.
+            ValueError: an agent has no action or an unavailable one; nothing was played.
         """
-        if not self.agents and not actions and self._last is not None:  # SuperSuit's black death learns the end so
+        if not self.agents and not actions and self._last is not None:  # how SuperSuit's black_death finds the end
             return {}, {}, {}, {}, {}
         step = self._last = self.battle.step(self._checked(actions))
         agents = self.agents
@@ -157,14 +157,14 @@ class ParallelSkirmish(ParallelEnv[str, Observation, int]):
         )
 
     def state(self) -> Float[np.ndarray, "S"]:
-        """SMAC's global state: health, cooldown, place, shield and type of all units, and the last actions."""
+        """SMAC's global state: health, cooldown, position, shield and type of all units, and the last actions."""
         return self._now.state[0].copy()
 
     def render(self) -> UInt8[np.ndarray, "H W 3"]:
         """A picture of the battle; see `macpf.envs.smac.skirmish.battle_pictures`.
 
         Raises:
-            ValueError: the environment was made without a render mode.
+            ValueError: the environment has no render mode.
         """
         if self.render_mode is None:
             raise ValueError('render_mode=None draws nothing; make the environment with render_mode="rgb_array"')
@@ -174,7 +174,7 @@ class ParallelSkirmish(ParallelEnv[str, Observation, int]):
         return draw(self.battle)
 
     def close(self) -> None:
-        """Nothing to do: there is no game to close."""
+        """Does nothing: there is no game to close."""
 
     @property
     def _now(self) -> Step:

@@ -1,4 +1,4 @@
-"""The units of a battle as the game's raw interface lists them: what SMAC's own code, and codes like it, read."""
+"""The units of a battle in the format of the game's raw interface, for SMAC's own code and code derived from it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from macpf.envs.smac.skirmish import layout as L
 from macpf.envs.smac.skirmish.battles import Skirmish
 from macpf.envs.smac.units import ENERGY_MAX
 
-#: StarCraft II's numbers of the unit types, which SMAC's enemies have.
+#: StarCraft II's ids of the unit types, used for SMAC's enemies.
 ENEMY_TYPES = {
     "colossus": 4, "baneling": 9, "marine": 48, "marauder": 51, "medivac": 54, "zealot": 73, "stalker": 74,
     "spine_crawler": 98, "zergling": 105, "hydralisk": 107,
 }  # fmt: skip
-#: The agents' types have numbers of their own in SMAC's maps: the first one, then one more for each bit of the one-hot.
+#: In SMAC's maps the agents' unit types have ids of their own, consecutive in the order of the one-hot from this one.
 FIRST_ALLY_TYPE = 2000
-#: Height of a cliff level in cells, and how the game writes heights as bytes.
+#: Height of a cliff level in cells; lowest height and range of heights in the game's encoding as bytes.
 LEVEL_HEIGHT, LOWEST, HEIGHTS = 2.0, -16.0, 32.0
 
 
@@ -33,7 +33,7 @@ class Point(NamedTuple):
 
 @dataclass
 class RawUnit:
-    """One unit by the field names of the game's interface. A dead unit has no health and stays where it fell."""
+    """One unit with the field names of the game's interface. A dead unit has no health and stays where it died."""
 
     tag: int
     unit_type: int
@@ -51,13 +51,13 @@ class RawUnit:
 
 
 def ally_types(smac_map: SmacMap) -> dict[str, int]:
-    """Numbers of the agents' unit types, in the order of the one-hot."""
+    """The ids of the agents' unit types, in the order of the one-hot."""
     names = smac_map.type_bits[0] or tuple(dict.fromkeys(name for name, _, _ in smac_map.allies))
     return {name: FIRST_ALLY_TYPE + k for k, name in enumerate(names)}
 
 
 def read_units(battle: Skirmish, b: int = 0) -> list[RawUnit]:
-    """All units of battle b, agents first, each side in SMAC's order."""
+    """All units of battle b, agents first, with each side in SMAC's order."""
     f, n, stats = battle.floats[b].astype(np.float64), battle.ints[b], battle.constants(b).stats
     N, smac_map = battle.map.n_agents, battle.roster(b)
     types = ally_types(battle.map)
@@ -85,9 +85,10 @@ def read_units(battle: Skirmish, b: int = 0) -> list[RawUnit]:
 
 
 def terrain_height(smac_map: SmacMap) -> np.ndarray:
-    """[32, 32] heights by (x, y) as shares of the game's byte: a model, two cells for each cliff level, ramps between.
+    """[32, 32] heights by (x, y), as fractions of the range of a byte.
 
-    The maps' files hold cliff levels; how high the ground itself lies on them is not among our data.
+    They are modelled as two cells per cliff level, with all ramps at the mean height. The data in this repository have
+    cliff levels, but not the true heights of the ground.
     """
     level = load_terrain(smac_map.terrain).level.astype(np.float64)
     ramps = level < 0

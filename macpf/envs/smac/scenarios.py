@@ -1,6 +1,6 @@
-"""Battles of one's own: a description as plain values, from YAML or Python, becomes a map; SMACv2's fifteen by name.
+"""Custom battles: maps from descriptions in plain values (YAML or Python), and SMACv2's fifteen scenarios by name.
 
-A description is what stands under ``scenario`` in a map's file (docs/environments/smac_scenarios.md).
+A description is the content of ``scenario`` in a map's file (docs/environments/smac_scenarios.md).
 """
 
 from __future__ import annotations
@@ -17,33 +17,34 @@ from macpf.envs.smac.units import UNITS
 if TYPE_CHECKING:
     from macpf.envs.smac.descriptions import Group, Scenario, Teams
 
-#: Unit types by race; a side is of one race, as in SMAC.
+#: Unit types by race; each side has units of one race only, as in SMAC.
 RACES = {
     "T": ("marine", "marauder", "medivac"),
     "P": ("stalker", "zealot", "colossus"),
     "Z": ("zergling", "hydralisk", "baneling", "spine_crawler"),
 }
-#: SMACv2's races: units in the order of its one-hots, and how often each is drawn (smacv2/examples/configs, 577ab5a).
+#: By race: SMACv2's units in the order of its one-hots, with the probability of each, and the units that may not make
+#: up a team alone (smacv2/examples/configs, 577ab5a).
 SMACV2 = {
     "terran": ({"marine": 0.45, "marauder": 0.45, "medivac": 0.1}, ["medivac"]),
     "protoss": ({"stalker": 0.45, "zealot": 0.45, "colossus": 0.1}, []),
     "zerg": ({"zergling": 0.45, "hydralisk": 0.45, "baneling": 0.1}, ["baneling"]),
 }  # fmt: skip
-#: Agents and enemies of its scenarios (SMACv2's README).
+#: Numbers of agents and enemies in SMACv2's scenarios (its README).
 SMACV2_SIZES = ((5, 5), (10, 10), (10, 11), (20, 20), (20, 23))
 
 
 def read_scenario(name: str, description: Any) -> SmacMap:
-    """The map that a description is of.
+    """The map that a description defines.
 
     Args:
-        name: what it is called.
-        description: values for `Scenario`, as they come from YAML.
+        name: name of the map.
+        description: values for `Scenario`, as read from YAML.
 
     Raises:
-        ValueError: one line: the key, its value, what is wanted.
+        ValueError: the description is invalid; one line names the key, its value and what is expected.
     """
-    from macpf.envs.smac.descriptions import checked  # pydantic, which SMAC's own maps need not wait for
+    from macpf.envs.smac.descriptions import checked  # loads pydantic, which SMAC's own maps do not need
 
     scenario = checked(description)
     terrain = _terrain(scenario.terrain)
@@ -53,10 +54,10 @@ def read_scenario(name: str, description: Any) -> SmacMap:
 
 
 def read_file(path: Path) -> SmacMap:
-    """The map of a YAML file that has a ``scenario``.
+    """The map of a YAML file with the key ``scenario``.
 
     Raises:
-        ValueError: there is no such file, it is no YAML, or not a scenario; one line.
+        ValueError: the file does not exist, is not YAML, or has no valid scenario; one line says which.
     """
     import yaml
 
@@ -70,15 +71,15 @@ def read_file(path: Path) -> SmacMap:
 
 
 def smacv2_names() -> tuple[str, ...]:
-    """SMACv2's fifteen scenarios."""
+    """The names of SMACv2's fifteen scenarios."""
     return tuple(f"smacv2_{race}_{a}_vs_{b}" for race in SMACV2 for a, b in SMACV2_SIZES)
 
 
 def find_map(name: str) -> SmacMap:
-    """A map by its name: SMAC's, SMACv2's, or that of a YAML file by its path.
+    """A map of SMAC or SMACv2 by its name, or the map of a YAML file by its path.
 
     Raises:
-        ValueError: there is no such map, or the file describes none.
+        ValueError: the map is unknown, or the file has no valid scenario.
     """
     if name in smacv2_names():
         race, allies, _, enemies = name.removeprefix("smacv2_").split("_")
@@ -102,10 +103,10 @@ def _terrain(name: str) -> str:
 
 
 def _race(key: str, units: list[str]) -> str:
-    """The race of a side that can fight.
+    """The race of the units of one side.
 
     Raises:
-        ValueError: it is of several races, or none of it can attack.
+        ValueError: the units are of several races, or none of them can attack.
     """
     for race, names in RACES.items():
         if set(units) <= set(names):
@@ -141,7 +142,7 @@ def _drawn(name: str, scenario: Scenario, teams: Teams, terrain: str) -> SmacMap
 
 
 def _fixed(name: str, scenario: Scenario, terrain: str) -> SmacMap:
-    from macpf.envs.smac.skirmish.start_places import place  # compiled code, which other maps need not wait for
+    from macpf.envs.smac.skirmish.start_places import place  # loads compiled code, which other maps do not need
 
     for key in ("allies", "enemies"):
         if not getattr(scenario, key):

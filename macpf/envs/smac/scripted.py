@@ -1,8 +1,8 @@
-"""Scripted players for the embedded engine: what battles look like when nobody learns.
+"""Scripted policies for the embedded engine, as baselines without learning.
 
-A policy is made anew for each round of battles and called once an env step with the environment and its last `Step`;
-it returns actions [B, N]. All of them look at the true positions, health and cooldowns of all units, not at what
-agents observe.
+A policy is created for each round of battles. It is called once per env step with the environment and its last `Step`,
+and returns actions [B, N]. All policies use the true positions, health and cooldowns of all units, not the agents'
+observations.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from macpf.envs.smac.skirmish.features import N_COLUMNS, PCOOLDOWN, PHEALTH, PSH
 
 #: Directions of the actions 2 to 5: north, south, east, west.
 DIRECTIONS = np.array([[0, 1], [0, -1], [1, 0], [-1, 0]], dtype=np.float64)
-#: Kiting: back off from enemies nearer than this while the weapon cools down for longer than this many loops.
+#: Kiting: retreat from enemies nearer than this, if the weapon cools down for more game loops than this.
 KITE_DISTANCE, KITE_COOLDOWN = 5.0, 1.0
-#: Corridor: the mouth of the passage on the agents' side of it, and how far from it they stand.
+#: Corridor: the agents' end of the passage, and their distance from it.
 CHOKE, CHOKE_RADIUS = (10.6, 10.6), 1.6
-#: Corridor: the agents leave their places for enemies this near only.
+#: Corridor: the agents only attack enemies within this distance.
 CHOKE_REACH = 1.6
 
-#: Weapons of at most this range are melee.
+#: Weapons with at most this range are melee.
 MELEE = 1.0
 
 Actions = Int[np.ndarray, "B N"]
@@ -44,7 +44,7 @@ class Field:
         points: [B, U] health and shield together.
         health: [B, U] health alone; 0 for the dead.
         cooldown: [B, U] game loops until the weapon is ready; energy of medivacs.
-        available: [B, N, A] what SMAC allows.
+        available: [B, N, A] available actions.
         n: number of agents.
     """
 
@@ -57,7 +57,7 @@ class Field:
 
     @classmethod
     def of(cls, env: Skirmish, step: Step) -> Field:
-        """Read the rows of units of an environment."""
+        """The units of an environment as they are now."""
         n, units = env.spec.n_agents, env.floats.shape[2]
         table = env.units[:, : N_COLUMNS * units].reshape(env.batch_size, N_COLUMNS, units).astype(np.float64)
         return cls(
@@ -70,17 +70,17 @@ class Field:
         )
 
     def distances(self, first: int, end: int) -> Float[np.ndarray, "B N T"]:
-        """From each agent to units first..end; infinite to the dead."""
+        """Distance from each agent to units first to end - 1; infinite for dead ones."""
         apart = np.linalg.norm(self.at[:, : self.n, None] - self.at[:, None, first:end], axis=-1)
         return np.where(self.health[:, None, first:end] > 0, apart, np.inf)
 
     def orders(self, actions: Actions) -> Actions:
-        """Dead agents do nothing; whoever has no order (negative) stops."""
+        """Complete the actions: dead agents take no-op, and negative actions become stop."""
         dead = self.health[:, : self.n] <= 0
         return np.where(dead, NO_OP, np.where(actions < 0, STOP, actions))
 
     def step_towards(self, wish: Float[np.ndarray, "B N 2"]) -> Actions:
-        """The available move that goes farthest in the wished direction; stop if none does."""
+        """The available move that goes farthest in the desired direction; stop if there is none."""
         gain = np.where(self.available[:, :, 2:FIRST_ATTACK], wish @ DIRECTIONS.T, -1)
         return np.where(gain.max(axis=-1) > 0, 2 + gain.argmax(axis=-1), STOP)
 
@@ -90,11 +90,11 @@ def _medics(env: Skirmish) -> Bool[np.ndarray, "N"]:
 
 
 def _targets(env: Skirmish, field: Field) -> tuple[Float[np.ndarray, "B N T"], Bool[np.ndarray, "B N T"]]:
-    """Distance to what each action from 6 on aims at, and whether it makes sense: foes that can be hit, the wounded."""
+    """Distance to the target of each action from 6 on, and whether it can be hit (or needs healing)."""
     n, n_enemies = field.n, env.map.n_enemies
     apart = field.distances(n, n + n_enemies)
     sense = np.broadcast_to(env.field.damage[:n, n:] > 0, apart.shape) & np.isfinite(apart)
-    more = ((0, 0), (0, 0), (0, env.spec.n_actions - FIRST_ATTACK - n_enemies))  # of agents to heal than of enemies
+    more = ((0, 0), (0, 0), (0, env.spec.n_actions - FIRST_ATTACK - n_enemies))  # if agents outnumber enemies
     apart, sense = np.pad(apart, more, constant_values=np.inf), np.pad(sense, more)
     medics = _medics(env)
     if medics.any():
@@ -109,7 +109,7 @@ def _targets(env: Skirmish, field: Field) -> tuple[Float[np.ndarray, "B N T"], B
 
 
 def _nearest(apart: Float[np.ndarray, "B N T"], sense: Bool[np.ndarray, "B N T"]) -> Int[np.ndarray, "B N"]:
-    """Index of the nearest target that makes sense; -1 where there is none."""
+    """Index of the nearest useful target; -1 where there is none."""
     reach = np.where(sense, apart, np.inf)
     return np.where(np.isfinite(reach.min(axis=-1)), reach.argmin(axis=-1), -1)
 
@@ -119,7 +119,7 @@ def _attack(target: Int[np.ndarray, "B N"]) -> Actions:
 
 
 class Random:
-    """Any available action, all equally likely."""
+    """Uniformly random available actions."""
 
     def __init__(self, env: Skirmish, rng: np.random.Generator) -> None:
         self.rng = rng
@@ -142,7 +142,7 @@ class Stop:
 
 
 class Stand:
-    """Never move on one's own; shoot the nearest enemy of those SMAC offers (centres within 6)."""
+    """Never move; attack the nearest enemy for which SMAC makes the action available (centres within 6 cells)."""
 
     def __init__(self, env: Skirmish, rng: np.random.Generator) -> None:
         pass
@@ -155,9 +155,9 @@ class Stand:
 
 
 class Heuristic:
-    """SMAC's `heuristic_ai`: stay with a target until it is dead (healed), then take the nearest at any distance.
+    """SMAC's `heuristic_ai`: keep a target until it is dead (or healed), then take the nearest at any distance.
 
-    SMAC sends the attack order itself, whatever the distance, so availability does not bind.
+    SMAC sends these orders to the game at any distance, so they need not be available actions.
     """
 
     def __init__(self, env: Skirmish, rng: np.random.Generator) -> None:
@@ -173,9 +173,10 @@ class Heuristic:
 
 
 class Focus:
-    """Ranged units all shoot the weakest enemy that any of them is offered; who is not offered it, the nearest.
+    """Ranged units attack the weakest enemy that any of them can attack; those that cannot attack it, the nearest.
 
-    Melee units take the nearest. All wait for the enemy to come, unless it never will, and close in once one shoots.
+    Melee units attack the nearest. All wait for the enemies, unless these hold their positions, and advance as soon as
+    any agent can attack.
     """
 
     def __init__(self, env: Skirmish, rng: np.random.Generator) -> None:
@@ -202,9 +203,9 @@ class Focus:
 
 
 class Kite:
-    """Ranged units against melee: back off from who is near while the weapon cools down, else shoot the nearest.
+    """Ranged units against melee: retreat from near enemies while the weapon cools down, else attack the nearest.
 
-    Who backs off keeps away from the edge of the ground as well, or it would soon be cornered.
+    Retreating units also keep away from the edge of the ground, to avoid being cornered.
     """
 
     def __init__(self, env: Skirmish, rng: np.random.Generator) -> None:
@@ -230,7 +231,7 @@ class Kite:
 
 
 class Choke:
-    """On corridor: hold an arc around the near mouth of the passage, and fight what comes through."""
+    """On corridor: hold an arc around the agents' end of the passage, and attack enemies that come through."""
 
     def __init__(self, env: Skirmish, rng: np.random.Generator) -> None:
         n = env.spec.n_agents
@@ -248,7 +249,7 @@ class Choke:
         return field.orders(np.where(nearest >= 0, _attack(nearest), np.where(far, field.step_towards(wish), STOP)))
 
 
-#: By the name that the command and the docs use.
+#: The policies by their names in the command and the documentation.
 POLICIES: dict[str, Callable[[Skirmish, np.random.Generator], Policy]] = {
     "random": Random, "stop": Stop, "stand": Stand, "heuristic": Heuristic, "focus": Focus, "kite": Kite,
     "choke": Choke,
@@ -256,7 +257,7 @@ POLICIES: dict[str, Callable[[Skirmish, np.random.Generator], Policy]] = {
 
 
 def plays(policy: str, env: Skirmish) -> bool:
-    """Whether a policy is meant for a map: kiting needs ranged agents against melee alone, the choke is corridor's."""
+    """Whether a policy suits a map: kite needs ranged agents and only melee enemies, choke the map corridor."""
     n, reach = env.spec.n_agents, env.field.stats[L.RANGE]
     if policy == "kite":
         return bool((reach[:n] > MELEE).all() and (reach[n:] < MELEE).all())

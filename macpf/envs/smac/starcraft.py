@@ -1,4 +1,4 @@
-"""The real StarCraft II behind the interface of the suite: one game for each environment, each in its own process."""
+"""The real StarCraft II behind the suite's interface: one game for each environment, in a process of its own."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ from macpf.envs.smac.maps import load_map
 
 LOG = logging.getLogger(__name__)
 GAME = "smac.env:StarCraft2Env"
-#: Keyword arguments of the game that are not options, and what decides them.
+#: Arguments of the game that are not options here, and the settings that determine them.
 DECIDED = {"map_name": "map", "seed": "seed", "game_version": "SC2PATH"}
 
 
 class StarCraft(Env):
     """B games of StarCraft II, played in lockstep through SMAC's `StarCraft2Env`.
 
-    A game that crashes or does not answer is replaced by a new one. Its episode ends there: truncated, not won, with
-    what was last seen of it. Nothing of the game can be saved, so a resumed run starts fresh battles with fresh seeds.
+    A game that crashes or does not answer is replaced by a new one. Its episode ends there, truncated and not won, with
+    its last observations and state repeated. Games cannot be saved, so a resumed run starts new battles with new seeds.
 
     Args:
         map_name: one of the 25 maps.
         batch_size: number of games B, each a process of about 1 GB.
-        seed: grows the seeds of all games; the game's own seeds do not make two runs equal bit for bit.
-        options: keyword arguments for `StarCraft2Env`, on top of SMAC's own defaults.
-        zero_ally_block: on the myopic maps, fill the place of other agents with zeros instead of dropping it.
-        hang_seconds: a game that takes longer than this to answer is lost.
-        launch_seconds: the same for a game that is being started.
-        max_restarts: more lost games than this in one attempt at a run end the attempt.
-        game: ``module:class`` that is played; anything with the interface of `StarCraft2Env`.
+        seed: the seeds of all games derive from it. They do not make two runs of the real game equal bit for bit.
+        options: keyword arguments for `StarCraft2Env` that replace SMAC's defaults.
+        zero_ally_block: on the myopic maps, fill the features of other agents with zeros instead of dropping them.
+        hang_seconds: a game that does not answer within this time counts as lost.
+        launch_seconds: the same for a game that is starting.
+        max_restarts: an attempt at a run ends if it loses more games than this.
+        game: ``module:class`` to play, with the interface of `StarCraft2Env`.
 
     Attributes:
         restarts: games lost and replaced in this run, earlier attempts included.
-        provenance: the game's build, the map's SHA-256 and SMAC's version; they decide results, so runs record them.
+        provenance: the game's build, the map's SHA-256 and SMAC's version. Results depend on them, so runs record them.
 
     Raises:
-        ValueError: the real game is not installed, or an option is unknown or not an option.
+        ValueError: the real game is not installed, or an option is unknown or cannot be set here.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class StarCraft(Env):
         self._forget_episode()
 
     def _ask_spec(self) -> EnvSpec:
-        """Sizes as the game's package states them, for which it starts no game yet."""
+        """Sizes as the package `smac` reports them; this starts no game yet."""
         game = self._games[0] = self._launch(0)
         game.ask(INFO)
         try:
@@ -93,7 +93,7 @@ class StarCraft(Env):
         )
 
     def _launch(self, b: int) -> Game:
-        """A worker for environment b, with a seed that none of its predecessors had."""
+        """Start a worker for environment b, with a seed that no earlier worker of it had."""
         seed = np.random.SeedSequence([self.seed, b, self._launches[b]]).generate_state(1)[0]
         self._launches[b] += 1
         name = self.map.name.removesuffix(MYOPIC)
@@ -115,7 +115,7 @@ class StarCraft(Env):
         }
 
     def reset(self) -> Step:
-        """Start a new battle in each game, and each game that does not run yet.
+        """Start a new battle in each game, and start the games that are not running.
 
         Raises:
             RuntimeError: games were lost more often than `max_restarts`.
@@ -128,11 +128,11 @@ class StarCraft(Env):
         return self._show(frames)
 
     def step(self, actions: Int[np.ndarray, "B N"]) -> Step:
-        """Play one joint action in each running battle; info counts the episode's ``game_restarts``, too.
+        """Play one joint action in each running battle. The info also counts the episode's ``game_restarts``.
 
         Raises:
-            ValueError: an action is not available; SMAC would stop the program.
-            RuntimeError: games were lost more often than `max_restarts`, or there was no reset.
+            ValueError: an action is not available.
+            RuntimeError: games were lost more often than `max_restarts`, or `reset` was not called.
         """
         running = np.flatnonzero(~(self._terminated | self._truncated))
         for b in running:
@@ -147,13 +147,13 @@ class StarCraft(Env):
         return self._show({int(b): frames.get(int(b)) or self._cut_off(int(b)) for b in running})
 
     def _cut_off(self, b: int) -> Frame:
-        """The end of a battle whose game was lost: as last seen, without reward."""
+        """The last frame of a battle whose game was lost: the previous one, truncated and without reward."""
         last = self._last[b]
         assert last is not None
         return last._replace(reward=0.0, terminated=False, truncated=True, info={**last.info, "battle_won": False})
 
     def _ask(self, requests: dict[int, Any]) -> dict[int, Frame]:
-        """Ask all at once, then wait for each; lost games are missing from the answers."""
+        """Send all requests, then wait for the answers; games that are lost have none."""
         asked, frames = {}, {}
         for b, request in requests.items():
             asked[b] = self._games[b] = self._games[b] or self._launch(b)
@@ -206,13 +206,13 @@ class StarCraft(Env):
 
     @property
     def record_type(self) -> np.dtype[np.void]:
-        """What is shown, and who sees whom, which does not follow from it."""
+        """The full step, and which agent sees which, as this does not follow from the observations."""
         shown = super().record_type
         fields = [(name, shown[name]) for name in shown.names or ()]
         return np.dtype([*fields, ("visible", np.bool_, (self.spec.n_agents, self.spec.n_agents))])
 
     def visible(self, record: dict[str, np.ndarray]) -> Bool[np.ndarray, "*axes N N"]:
-        """As SMAC's `get_visibility_matrix` said."""
+        """Which agent sees which other agent, from SMAC's `get_visibility_matrix`."""
         return record["visible"]
 
     def score(self, returns: Float[np.ndarray, "B"], last: Step) -> Float[np.ndarray, "B"]:
@@ -220,11 +220,11 @@ class StarCraft(Env):
         return last.info["battle_won"].astype(np.float32)
 
     def state_dict(self) -> dict[str, Any]:
-        """Counters only, since no battle can be saved; the launches keep a resumed run from repeating seeds."""
+        """Only counters, since battles cannot be saved; those of launches keep a resumed run from repeating seeds."""
         return {"episodes": self.episodes, "restarts": self.restarts, "launches": list(self._launches)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Put the counters back and start new games with the next reset."""
+        """Restore the counters; the next reset starts new games."""
         self.episodes, self.restarts, self._launches = state["episodes"], state["restarts"], list(state["launches"])
         _close(self._games)
 

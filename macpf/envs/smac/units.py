@@ -1,8 +1,8 @@
 """The ten unit types of SMAC with the values of StarCraft II's own data files, in two sets.
 
-The map archives name the Liberty mod alone, but in the logs of the real game a stalker does to a spine crawler what the
-multiplayer mod says (`tests/envs/smac/test_real_returns.py`), so ``multiplayer`` is the set that is played;
-``liberty`` is base Wings of Liberty. Both are the same in builds 4.6.2 and 4.10 unless said otherwise.
+The map archives only name the Liberty mod, but in logs of the real game a stalker damages a spine crawler as in the
+multiplayer mod (`tests/envs/smac/test_real_returns.py`). So the default set is ``multiplayer``; ``liberty`` is base
+Wings of Liberty. Both are the same in builds 4.6.2 and 4.10 unless noted otherwise.
 Times are in normal-speed seconds of 16 game loops, distances in cells. Source: SC2 game data as published in
 SC2Mapster/SC2GameData (949614a9 for 4.6.2, db03e82a for 4.10), and the map archives of oxwhirl/smac.
 """
@@ -20,18 +20,18 @@ class Weapon:
     """How a unit attacks.
 
     Attributes:
-        damage: of one hit, before armour.
+        damage: damage of one hit, before armour.
         period: seconds between two attacks.
-        range: edge to edge, in cells.
+        range: range between the edges of both units, in cells.
         damage_point: seconds from the start of an attack to its first hit.
-        backswing: seconds after the damage point in which an automatic attacker stands still.
-        hits: hits per attack; armour counts for each.
+        backswing: seconds after the damage point in which a unit that attacks by itself stands still.
+        hits: hits per attack; armour reduces each.
         bonus: extra damage by attribute of the target.
-        missile_speed: cells per second; 0 hits at once.
-        slop: cells a target may gain on the range before the shot is called off.
+        missile_speed: cells per second; 0 for an instant hit.
+        slop: cells by which a target may leave the range during the wind-up before the attack is cancelled.
         hits_air: whether flying units can be attacked.
-        scan: how far its owner looks for targets, edge to edge (the data files' MinScanRange).
-        turret: degrees per second at which the weapon itself turns to its target; 0: at once.
+        scan: cells within which the unit looks for targets, edge to edge (the data files' MinScanRange).
+        turret: degrees per second at which the weapon turns to its target; 0 for an instant turn.
     """
 
     damage: float
@@ -53,17 +53,17 @@ class Unit:
     """One unit type.
 
     Attributes:
-        health, shield, armor: points; armour is taken from each hit on health.
-        radius: of the disc that is shot at and is splashed.
-        separation: of the disc that collides.
+        health, shield, armor: points; armour reduces each hit on health.
+        radius: radius of the unit for ranges and area damage, in cells.
+        separation: radius of the unit for collisions, in cells.
         clearance: smallest distance of the centre to blocked ground (the data files' inner radius).
         speed: cells per second.
         attributes: light, armored, biological, mechanical, massive, structure.
-        max_cooldown: SMAC's divisor of the weapon cooldown in the state, in game loops. Those of stalker and colossus
-            are evidently swapped there; agents of the paper saw them so.
-        weapon: how it attacks; None for the medivac.
+        max_cooldown: SMAC's divisor of the weapon cooldown in the state, in game loops. SMAC evidently swaps the values
+            of stalker and colossus; the paper's agents saw them swapped, too.
+        weapon: the unit's weapon; None for the medivac.
         health_regeneration: points per second.
-        flies: whether it is in the air.
+        flies: whether the unit flies.
     """
 
     health: float
@@ -148,9 +148,9 @@ def _with(name: str, **changes: Any) -> Unit:
     return replace(unit, weapon=replace(unit.weapon, **changes))
 
 
-#: By the name of the set. The multiplayer values are voidmulti's of 4.10, in the order of their certainty:
-#: a stalker's 13 + 5 is decoded from real returns, the crawler's period and damage and the colossus' smaller hits
-#: follow from real lengths and returns; the rest comes with the same file. In 4.6.2 a hydralisk's period is 0.75.
+#: Units by the name of the set. The multiplayer values are voidmulti's of 4.10. The most certain is a stalker's damage
+#: of 13 + 5, decoded from real returns. The crawler's period and damage and the colossus' smaller hits follow from real
+#: episode lengths and returns. The rest is from the same file. In 4.6.2 a hydralisk's period is 0.75.
 UNIT_SETS: dict[str, dict[str, Unit]] = {
     "liberty": _LIBERTY,
     "multiplayer": _LIBERTY
@@ -163,25 +163,27 @@ UNIT_SETS: dict[str, dict[str, Unit]] = {
         "marauder": _with("marauder", scan=6.5),
     },
 }
-#: The set that is played.
+#: The default set.
 UNITS = UNIT_SETS["multiplayer"]
 
-#: Medivac: healing per second, energy per healed point, energy regained per second, at the start, and at most.
+#: Medivac: points healed per second, energy per point, energy regained per second, energy at the start, most energy.
 HEAL_RATE, HEAL_COST, ENERGY_RATE, ENERGY_START, ENERGY_MAX = 9.0, 0.33, 0.5625, 50.0, 200.0
-#: Medivac: range of healing and of looking for patients (edge to edge), energy to start by itself, acceleration.
+#: Medivac: range of healing and of looking for patients (edge to edge), least energy to start healing by itself,
+#: acceleration.
 HEAL_RANGE, HEAL_SCAN, HEAL_AUTOCAST_ENERGY, MEDIVAC_ACCELERATION = 4.0, 6.0, 5.0, 2.3125
-#: Protoss shields: seconds without damage before they regrow, and points per second then.
+#: Protoss shields: seconds without damage until they regenerate, and points per second from then on.
 SHIELD_DELAY, SHIELD_RATE = 10.0, 2.0
-#: A baneling's blast reaches this far beyond its centre, plus the radius of what it hits.
+#: A baneling's blast hits units whose edge is within this distance of its centre.
 BLAST_RADIUS = 2.2
-#: A colossus burns this far to both sides of its target, with points of this radius.
+#: A colossus's beam reaches this far to both sides of its target, and has this radius.
 BEAM_HALF_WIDTH, BEAM_RADIUS = 1.25, 0.15
-#: How far units see from their centre, in cells, where a scenario has them see as far as in the game (SMACv2).
+#: Sight range from the unit's centre, in cells, in scenarios where units see as far as in the game (SMACv2).
 SIGHT: dict[str, float] = {
     "marine": 9, "marauder": 10, "medivac": 11, "stalker": 10, "zealot": 9, "colossus": 10, "zergling": 8,
     "baneling": 8, "hydralisk": 9, "spine_crawler": 11,
 }  # fmt: skip
-#: There an agent may be told to attack what is within its weapon's range of its centre, or at least within this.
+#: In these scenarios an agent can be ordered to attack a target whose centre is within its weapon's range of its own,
+#: or at least within this distance.
 LEAST_SHOOT = 2.0
 #: Seconds between the two strikes of a zealot.
 SECOND_STRIKE = 0.28

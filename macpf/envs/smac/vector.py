@@ -19,16 +19,16 @@ class VectorSkirmish(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     """B battles of a SMAC map: observations [B, N, O], actions [B, N], one shared reward for each battle [B].
 
     Infos hold ``action_mask`` [B, N, A], ``state`` [B, S], ``battle_won``, ``dead_allies`` and ``dead_enemies`` [B].
-    A battle that is over begins anew with the next step, which takes no action of its own and pays nothing
+    The step after the end of a battle starts a new one; it ignores the battle's actions, and its reward is 0
     (gymnasium's ``AutoresetMode.NEXT_STEP``).
 
     Args:
         map_name: one of the 25 maps.
-        num_envs: battles B side by side.
-        settings: as for `macpf.envs.smac.pettingzoo.battles`.
+        num_envs: number of parallel battles B.
+        settings: see `macpf.envs.smac.pettingzoo.battles`.
 
     Raises:
-        ValueError: no such map or setting, or a value that cannot be used.
+        ValueError: a map or setting is unknown, or a value is invalid.
     """
 
     def __init__(self, map_name: str, num_envs: int, **settings: Any) -> None:
@@ -51,11 +51,11 @@ class VectorSkirmish(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         """Start all battles.
 
         Args:
-            seed: of the battles from here on; without one the streams go on.
+            seed: seed of the battles from now on; without one the random streams continue.
             options: not used.
 
         Raises:
-            ValueError: the seed is negative or no whole number.
+            ValueError: the seed is negative or not a whole number.
         """
         if seed is not None:
             self.battle.streams[...] = new_streams(whole(seed), self.num_envs)
@@ -66,7 +66,7 @@ class VectorSkirmish(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     def step(
         self, actions: Int[np.ndarray, "B N"]
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Play one action of each agent; battles that were over begin anew instead.
+        """Play one action of each agent; battles that were over start anew instead.
 
         Raises:
             ValueError: no battle has begun, or an action is not available; nothing was played.

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numba
 
-#: Files here with no compiled code in them, nor constants of it.
+#: Files here without compiled code or constants for it.
 NOT_COMPILED = ("battles.py", "battle_pictures.py", "ground.py")
 
 
 def _cache_folder() -> Path:
-    """Numba notices a change of a compiled function's own file only, so the cache is named after all our sources."""
+    """The cache folder, named by a hash of all sources, as numba only notices changes in a function's own file."""
     here = Path(__file__).parent
     compiled = {path for path in here.glob("*.py") if path.name not in NOT_COMPILED}
     sources = sorted([*compiled, here.parent / "units.py", here.parent / "maps.py"])
@@ -25,6 +25,6 @@ def _cache_folder() -> Path:
 
 if not os.environ.get("NUMBA_CACHE_DIR"):
     numba.config.CACHE_DIR = str(_cache_folder())  # type: ignore[attr-defined]
-#: Numba writes a line for every instruction it compiles; a program that logs all it hears would wait for an hour.
+#: Numba logs a line for every instruction that it compiles; a program that records all of them would take an hour.
 if logging.getLogger("numba").level == logging.NOTSET:
     logging.getLogger("numba").setLevel(logging.WARNING)

@@ -1,7 +1,7 @@
-"""Pictures of a battle: ground, units with their health and targets, and what the agents see and reach.
+"""Pictures of a battle: ground, units with their health and targets, and the agents' sight and attack ranges.
 
-Everything is drawn in cells of the map; matplotlib's Agg canvas needs no display. The ground is painted once for
-each environment, and a frame only puts what moves on top of it.
+Coordinates are cells of the map; matplotlib's Agg canvas needs no display. The ground is painted once for each
+environment; each frame only draws the moving parts on top of it.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ from macpf.envs.smac.skirmish.ground import BLOCKED, arena, paint_ground
 if TYPE_CHECKING:
     from macpf.envs.smac.skirmish.battles import Skirmish
 
-#: Blue and vermilion of Okabe and Ito's palette: told apart by every kind of colour vision.
+#: Blue and vermilion of Okabe and Ito's palette, which every kind of colour vision can distinguish.
 AGENTS, ENEMIES = "#0072B2", "#D55E00"
-AGENTS_LIT, ENEMIES_LIT = "#56B4E9", "#f0904d"  # the same for writing on dark
+AGENTS_LIT, ENEMIES_LIT = "#56B4E9", "#f0904d"  # lighter, for text on dark ground
 EMPTY, HEALTH, SHIELD, HEALS = "#1d1f21", "#35c486", "#7cc7f2", "#009E73"
-#: How map names call the units; legends spell it out.
+#: The letters for units in map names; the legend explains them.
 LETTERS = {
     "marine": "m", "marauder": "M", "medivac": "+", "stalker": "s", "zealot": "z", "colossus": "c",
     "zergling": "zg", "baneling": "b", "hydralisk": "h", "spine_crawler": "sc",
 }  # fmt: skip
-#: Pixels: the longer side of the arena, the line above it and the line below it.
+#: Pixels of the longer side of the arena, of the header and of the footer; pixels per inch.
 LONGEST, HEADER, FOOTER, DPI = 720, 30, 24, 100
-#: Height of a bar in cells, and points per cell of the picture of what is seen.
+#: Height of a health bar in cells; resolution of the visible area in points per cell.
 BAR, SEEN_GRID = 0.14, 8
-#: Opacity of what no agent sees.
+#: Opacity of the dark layer over areas that no agent sees.
 DIMMED = 0.36
 
 
 def draw(env: Skirmish, b: int = 0) -> UInt8[np.ndarray, "H W 3"]:
-    """Battle b as it stands now.
+    """Draw the current state of battle b.
 
-    Agents are blue and enemies vermilion discs of their true size, with shield and health above. Lines lead to whom
-    they attack or heal, strong ones where the attack is under way. A cross marks who died. What no agent sees is
-    dimmed, and a thin line encloses what agents can shoot at.
+    Agents are blue and enemies vermilion discs of their true size, with shield and health above. Lines lead to the
+    targets of attacks and healing; they are thick while these are under way. Crosses mark dead units. Areas that no
+    agent sees are dimmed, and a thin line encloses the agents' attack range.
     """
     smac_map, field = env.roster(b), env.constants(b)
     if env not in _painters or _painters[env].map != smac_map:
@@ -60,7 +60,7 @@ class Painter:
 
     Args:
         smac_map: the map.
-        field: its constants.
+        field: the constants of the map.
     """
 
     def __init__(self, smac_map: SmacMap, field: L.Battlefield) -> None:
@@ -91,7 +91,7 @@ class Painter:
             self.figure.text(x / width, top / 2, text, color="#b9bcbf", fontsize=7.5, ha=side, va="center")
 
     def _add_moving_parts(self) -> None:
-        """Make everything a frame changes; `animated` keeps it out of the ground."""
+        """Create everything that changes between frames; `animated` keeps it out of the ground's picture."""
         west, south, east, north = self.box
         shape = (round((north - south) * SEEN_GRID), round((east - west) * SEEN_GRID))
         self.xs = west + (np.arange(shape[1]) + 0.5) * (east - west) / shape[1]
@@ -137,11 +137,11 @@ class Painter:
         return EllipseCollection([], [], [], units="xy", offsets=empty, offset_transform=self.axes.transData, **style)
 
     def _points(self, cells: float) -> float:
-        """A length in cells as a font size."""
+        """A length in cells as a font size in points."""
         return cells * self.cell * 72 / DPI
 
     def paint(self, f: Float[np.ndarray, "F U"], n: np.ndarray, counts: np.ndarray) -> UInt8[np.ndarray, "H W 3"]:
-        """One battle's picture, from its floats, ints and counts as `layout` names them."""
+        """The picture of a battle with these floats, ints and counts (see `layout`)."""
         places, alive = f[[L.X, L.Y]].T.astype(float), n[L.ALIVE] == 1
         self._show_sight(places, alive & self.is_agent)
         self._show_units(places, alive)
@@ -217,7 +217,7 @@ class Painter:
 
 
 def outcome(counts: np.ndarray) -> str:
-    """How a battle ended, by its counts; empty while it goes on."""
+    """The outcome of a battle from its counts; empty while it is running."""
     if not counts[L.OVER]:
         return ""
     if counts[L.WON]:
@@ -231,7 +231,7 @@ def _rectangle(left: float, bottom: float, width: float) -> list[tuple[float, fl
 
 
 def _outline(centres: Float[np.ndarray, "M 2"], radius: Float[np.ndarray, "M"]) -> Float[np.ndarray, "K 2 2"]:
-    """The outer line around circles, as pieces of two degrees and a half."""
+    """The outline of the union of circles, as segments of 2.5 degrees."""
     angles = np.linspace(0, 2 * np.pi, 145)
     circles = centres[:, None] + radius[:, None, None] * np.stack([np.cos(angles), np.sin(angles)], axis=-1)
     pieces = np.stack([circles[:, :-1], circles[:, 1:]], axis=2).reshape(-1, 2, 2)

@@ -20,32 +20,33 @@ from macpf.envs.smac.skirmish.parameters import Parameters
 from macpf.envs.smac.skirmish.random import new_streams
 from macpf.extras import require
 
-#: What may be played against, in the order of the engine's numbers.
+#: Behaviours of the enemies, in the order of the engine's constants.
 OPPONENTS = ("default", "focus", "kite")
 
 
 class Skirmish(Env):
     """B battles of one SMAC map on the embedded engine.
 
-    Sizes, features, rewards and rules are SMAC's (oxwhirl/smac, smac/env/starcraft2/starcraft2.py) at its defaults;
-    the fight itself is ours. A battle depends on the seed and its place in the batch, not on the size of the batch.
+    Sizes, features, rewards and rules are those of SMAC (oxwhirl/smac, smac/env/starcraft2/starcraft2.py) with its
+    defaults; the engine simulates the fight itself. A battle depends on the seed and its index in the batch, not on the
+    size of the batch.
 
     Args:
-        map_name: one of the maps, by name, a file of one's own (see `macpf.envs.smac.scenarios`), or the map itself.
-        batch_size: battles B side by side.
-        seed: of all random streams.
-        parameters: guesses about the game, by name; missing ones keep their defaults.
-        reward_sparse: pay 1 for a victory and -1 for a defeat (before SMAC's scaling), nothing else.
-        reward_only_positive: SMAC's default: own losses cost nothing.
-        reward_scale: scale so that a victory pays `reward_scale_rate`, or a little more where enemies regrow.
-        zero_ally_block: whether myopic maps keep the place of the other agents in observations, filled with zeros.
+        map_name: name of a map, path of a scenario's YAML file (see `macpf.envs.smac.scenarios`), or the map itself.
+        batch_size: number of parallel battles B.
+        seed: seed of all random streams.
+        parameters: the engine's assumptions about the game, by name; missing ones keep their defaults.
+        reward_sparse: reward only the outcome: 1 for a victory and -1 for a defeat, before SMAC's scaling.
+        reward_only_positive: own losses do not reduce the reward, which is SMAC's default.
+        reward_scale: scale rewards so that a victory yields `reward_scale_rate`, or a bit more if enemies regenerate.
+        zero_ally_block: on myopic maps, keep the features of other agents in observations, filled with zeros.
         reward_death_value, reward_win, reward_defeat, reward_negative_scale, reward_scale_rate: as in SMAC.
         step_mul: game loops of an env step.
-        move_amount: cells that a move leads to.
-        opponent: ``default``, SMAC's attack-move; ``focus``, which shoots the weakest; ``kite``, which also backs off.
+        move_amount: distance of a move, in cells.
+        opponent: ``default``, SMAC's attack-move; ``focus``, which attacks the weakest; ``kite``, which also retreats.
 
     Raises:
-        ValueError: no such map, no such parameter, or a value out of range.
+        ValueError: a map or parameter is unknown, or a value is out of range.
     """
 
     def __init__(
@@ -111,7 +112,7 @@ class Skirmish(Env):
         self.units = np.zeros((batch_size, self.record_width), dtype=np.float32)
 
     def reset(self, which: Bool[np.ndarray, "B"] | None = None) -> Step:
-        """Start a new battle in each environment, or where `which` is true; the others stay where they are."""
+        """Start a new battle in each environment, or where `which` is true; the other battles continue."""
         which = np.ones(self.batch_size, dtype=np.bool_) if which is None else which
         self.units, obs, state, available = self._buffers()
         reset_battles(
@@ -121,7 +122,7 @@ class Skirmish(Env):
         return self._step(obs, state, available, np.zeros(self.batch_size, dtype=np.float32))
 
     def step(self, actions: Int[np.ndarray, "B N"]) -> Step:
-        """Play one env step in each battle. Actions must be available ones; the compiled step does not look."""
+        """Play one env step in each battle. Actions must be available; the compiled step does not check this."""
         self.units, obs, state, available = self._buffers()
         reward = np.zeros(self.batch_size, dtype=np.float32)
         step_battles(
@@ -132,11 +133,11 @@ class Skirmish(Env):
 
     @property
     def record_type(self) -> np.dtype[np.void]:
-        """A row of units: see `features`."""
+        """A row of units; see `features`."""
         return np.dtype([("units", np.float32, (self.record_width,))])
 
     def expand(self, record: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Observations, state and availability that belong to rows of units, bit for bit as they were played."""
+        """Observations, state and available actions from rows of units, bit for bit as they were played."""
         rows = record["units"]
         lead = rows.shape[:-1]
         flat = np.ascontiguousarray(rows.reshape(-1, self.record_width))
@@ -150,7 +151,7 @@ class Skirmish(Env):
         )
 
     def score(self, returns: Float[np.ndarray, "B"], last: Step) -> Float[np.ndarray, "B"]:
-        """1 for a battle won, 0 for any other."""
+        """1 for each battle won, else 0."""
         return self.counts[:, L.WON].astype(np.float32)
 
     def visible(self, record: dict[str, np.ndarray]) -> Bool[np.ndarray, "*axes N N"]:
@@ -168,7 +169,7 @@ class Skirmish(Env):
 
     @property
     def max_reward(self) -> float:
-        """What a won battle pays before scaling; where teams are drawn, the battle that was looked at last."""
+        """Total reward of a won battle before scaling; with random teams, of the battle whose constants are set."""
         return float(self.field.rules[L.MAX_REWARD])
 
     def roster(self, b: int = 0) -> SmacMap:
@@ -180,21 +181,21 @@ class Skirmish(Env):
         return replace(self.map, allies=tuple(units[: self.map.n_agents]), enemies=tuple(units[self.map.n_agents :]))
 
     def constants(self, b: int = 0) -> L.Battlefield:
-        """What is constant in battle b, until another one is looked at."""
+        """The constants of battle b. With random teams they are valid until those of another battle are set."""
         if self.map.teams is not None:
             muster(self.field, self.levy, self.kinds[b])
         return self.field
 
     def draw(self, b: int) -> UInt8[np.ndarray, "H W 3"]:
-        """Battle b as a picture; see `render`."""
+        """A picture of battle b; see `battle_pictures`."""
         require("render", "a picture of a battle")
-        from macpf.envs.smac.skirmish.battle_pictures import draw  # matplotlib, which training need not wait for
+        from macpf.envs.smac.skirmish.battle_pictures import draw  # loads matplotlib, which training does not need
 
         return draw(self, b)
 
     def state_dict(self) -> dict[str, Any]:
-        """The battles as they stand, in the middle of a fight or between two, and the random streams."""
-        import torch  # checkpoints hold tensors; nothing else here needs it, nor should a start wait for it
+        """The current state of all battles, running or over, and the random streams."""
+        import torch  # only needed for checkpoints, and slow to load
 
         arrays = {"floats": self.floats, "ints": self.ints, "counts": self.counts, "units": self.units}
         if self.kinds.size:
@@ -203,10 +204,10 @@ class Skirmish(Env):
         return state | {"streams": torch.from_numpy(self.streams.view(np.int64).copy())}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Put back what `state_dict` returned.
+        """Restore what `state_dict` returned.
 
         Raises:
-            ValueError: it is of another number of battles, or of another map.
+            ValueError: it is from another number of battles or units.
         """
         if state["floats"].shape != self.floats.shape:
             saved, here = tuple(state["floats"].shape), self.floats.shape
@@ -216,7 +217,7 @@ class Skirmish(Env):
             )
         for name in ("floats", "ints", "counts", *(["kinds"] if self.kinds.size else [])):
             getattr(self, name)[...] = state[name].numpy()
-        self.units = state["units"].numpy().copy()  # a new one: the last step's record is the old one
+        self.units = state["units"].numpy().copy()  # a new array, because the last step's record is the old one
         self.streams[...] = state["streams"].numpy().view(np.uint64)
 
     def _views(self, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

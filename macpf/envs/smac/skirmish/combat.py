@@ -1,6 +1,6 @@
-"""Attacks: from the wind-up to the hit, and what dies of it.
+"""Attacks, from the wind-up to the hit, and deaths.
 
-All functions see one battle: f[field, U] and n[field, U] as `layout` (L) names them, and the Battlefield `w`.
+All functions work on one battle: its arrays f[field, U] and n[field, U] (see `layout`, L), and the Battlefield `w`.
 """
 # mypy: ignore-errors
 
@@ -15,7 +15,7 @@ from macpf.envs.smac.skirmish.compiled import compiled, inlined
 from macpf.envs.smac.skirmish.random import uniform
 from macpf.envs.smac.units import BEAM_HALF_WIDTH, BEAM_RADIUS, BLAST_RADIUS, LEAST_DAMAGE
 
-#: Attack delays vary from -1 to +2 loops.
+#: The cooldown of each attack differs from its period by a uniform draw from -1 to +2 game loops.
 LEAST_DELAY, MOST_DELAY = -1.0, 2.0
 
 
@@ -28,27 +28,27 @@ def edge_distance(f, w, u, v):
 
 @inlined
 def own_side(f, w, u):
-    """First index of u's side, and the one after its last."""
+    """First index of u's side, and one past its last."""
     N = w.shape[L.N_AGENTS]
     return (0, N) if u < N else (N, f.shape[1])
 
 
 @inlined
 def other_side(f, w, u):
-    """First index of u's opponents, and the one after their last."""
+    """First index of u's opponents, and one past their last."""
     N = w.shape[L.N_AGENTS]
     return (N, f.shape[1]) if u < N else (0, N)
 
 
 @inlined
 def falls(f, n, u):
-    """Whether u is dead, or was killed in this loop: nobody shoots at it any more."""
+    """Whether u is dead or was killed in this loop, so that it is no longer attacked."""
     return n[L.ALIVE, u] == 0 or f[L.HEALTH, u] <= 0
 
 
 @inlined
 def lower(f, u):
-    """The wind-up ends, free of charge."""
+    """Cancel the wind-up of u without any cooldown."""
     if f[L.WINDUP, u] > 0:
         f[L.COOLDOWN, u] = 0
     f[L.WINDUP, u] = 0
@@ -56,14 +56,14 @@ def lower(f, u):
 
 @compiled
 def call_off(f, u):
-    """A new order ends the wind-up, free of charge, and the backswing."""
+    """Cancel the wind-up of u without any cooldown, and its backswing."""
     lower(f, u)
     f[L.BACKSWING, u] = 0
 
 
 @inlined
 def attack(f, n, w, streams, b, u, t):
-    """Serve the attack of u on t for one loop. True: it stands and fights; False: it must come closer."""
+    """Advance the attack of u on t by one loop. Returns True if u stands and fights, False if it has to come closer."""
     s = w.stats
     apart = edge_distance(f, w, u, t)
     if f[L.WINDUP, u] > 0:
@@ -79,7 +79,7 @@ def attack(f, n, w, streams, b, u, t):
         return True
     if f[L.COOLDOWN, u] <= 0:
         delay = LEAST_DELAY + (MOST_DELAY - LEAST_DELAY) * uniform(streams, b)
-        f[L.COOLDOWN, u] = max(f[L.COOLDOWN, u], -1.0) + s[L.PERIOD, u] + delay  # the rest of a loop is not lost
+        f[L.COOLDOWN, u] = max(f[L.COOLDOWN, u], -1.0) + s[L.PERIOD, u] + delay  # keeps the fraction of a loop
         f[L.WINDUP, u] = s[L.DAMAGE_POINT, u]
         if f[L.WINDUP, u] <= 0:
             fire(f, n, w, u, t)
@@ -88,7 +88,7 @@ def attack(f, n, w, streams, b, u, t):
 
 @compiled
 def aims(f, u, t, turn):
-    """Turn u's turret towards t for one loop; whether it points there then."""
+    """Turn u's turret towards t for one loop; returns whether it then points at t."""
     off = np.arctan2(f[L.Y, t] - f[L.Y, u], f[L.X, t] - f[L.X, u]) - f[L.FACING, u]
     off = np.arctan2(np.sin(off), np.cos(off))
     f[L.FACING, u] += min(max(off, -turn), turn)
@@ -97,7 +97,7 @@ def aims(f, u, t, turn):
 
 @compiled
 def fire(f, n, w, u, t):
-    """The damage point: hit at once, or send what will hit later."""
+    """Complete the wind-up: hit at once, or launch a missile, beam or second strike that hits later."""
     s = w.stats
     f[L.WINDUP, u] = 0
     f[L.BACKSWING, u] = s[L.SWING, u]
@@ -131,7 +131,7 @@ def fire(f, n, w, u, t):
 
 @inlined
 def land(f, n, w, u):
-    """Let what u has under way come one loop nearer, and hit when it is there."""
+    """Advance u's pending hit by one loop, and hit when its time has come."""
     if n[L.FLIGHT_TARGET, u] < 0:
         return
     t = n[L.FLIGHT_TARGET, u]
@@ -151,7 +151,7 @@ def land(f, n, w, u):
 
 @compiled
 def burn(f, n, w, u, t):
-    """Both beams of a colossus: every enemy on the ground that touches the line, and the target in any case."""
+    """Apply both beams of a colossus to its target, and to all ground enemies on that level that touch the line."""
     level = level_at(w, f[L.LINE_X, u], f[L.LINE_Y, u])
     for v in range(f.shape[1]):
         if n[L.ALIVE, v] == 0 or w.damage[u, v] == 0:
@@ -174,13 +174,13 @@ def level_at(w, x, y):
 
 @compiled
 def same_level(a, b):
-    """Whether two levels are one; ramps belong to both of theirs."""
+    """Whether two cliff levels are the same; ramps (negative) match every level."""
     return a == b or a < 0 or b < 0
 
 
 @compiled
 def hit(f, n, w, u, t, damage):
-    """Damage t: shields take it first, without armour; the rest meets armour. Its friends may come to help."""
+    """Damage t: shields first, without armour; armour reduces the rest. An enemy and its friends may respond."""
     absorbed = min(f[L.SHIELD, t], damage)
     f[L.SHIELD, t] -= absorbed
     if damage > absorbed:
@@ -192,7 +192,7 @@ def hit(f, n, w, u, t, damage):
 
 @compiled
 def answer(f, n, w, u, t):
-    """An enemy without a target that is hit turns on the attacker, and so do its friends nearby."""
+    """Let an enemy t that was hit attack u if it has no target, and likewise its friends nearby."""
     if n[L.TARGET, t] < 0 and w.damage[t, u] > 0:
         n[L.TARGET, t] = u
     if f[L.HELP, t] > 0:
@@ -209,7 +209,7 @@ def answer(f, n, w, u, t):
 
 @compiled
 def bury(f, n, w):
-    """Take the dead off the field; banelings burst, which may kill more."""
+    """Remove dead units; banelings burst, which may kill others."""
     again = True
     while again:
         again = False
@@ -225,7 +225,7 @@ def bury(f, n, w):
 
 @compiled
 def burst(f, n, w, u):
-    """The blast of a baneling: full damage to every enemy on the ground and level within reach."""
+    """Apply a baneling's blast: full damage to every enemy within reach on the ground of the same level."""
     level = level_at(w, f[L.X, u], f[L.Y, u])
     for v in range(f.shape[1]):
         if n[L.ALIVE, v] == 1 and w.damage[u, v] > 0:

@@ -1,4 +1,4 @@
-"""How the engine's functions are compiled."""
+"""Decorators that compile the engine's functions."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ OPTIONS: dict[str, Any] = {"cache": True, "_nrt": False}
 def compiled(function: Function) -> Function:
     """Compile for the engine: cached on disk, and without numba's reference counts.
 
-    A battle's functions only look at arrays that their caller keeps alive, and never make one. Counting references
-    to them at each of some thousand calls an env step took six sevenths of the time (3m: 50 against 7.7 microseconds).
+    The engine's functions only use arrays that their caller keeps alive, and create none. Counting references in some
+    thousand calls per env step took six sevenths of the time (3m: 50 instead of 7.7 microseconds).
     """
     return njit(**OPTIONS)(function)
 
 
 def inlined(function: Function) -> Function:
-    """Compile into its callers: for small functions of the innermost loops, where handing over arrays costs most."""
+    """Compile inline: for small functions in the innermost loops, where passing arrays costs most."""
     return njit(**OPTIONS, inline="always")(function)

@@ -1,4 +1,4 @@
-"""The compiled battle: one env step of B battles is eight game loops of each, without a line of Python."""
+"""The compiled battle: an env step plays several game loops (eight by default) of B battles in compiled code."""
 # mypy: ignore-errors
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from macpf.envs.smac.units import (
 
 @compiled
 def reset_battles(floats, ints, counts, streams, w, levy, kinds, around, which, rows, obs, state, available):
-    """Start new battles where `which` says so, and show all that go on."""
+    """Start new battles where `which` is true, and write the features of all running battles."""
     for b in range(floats.shape[0]):
         if which[b]:
             if w.shape[L.RANDOM]:
@@ -47,7 +47,7 @@ def reset_battles(floats, ints, counts, streams, w, levy, kinds, around, which, 
 
 @compiled
 def step_battles(floats, ints, counts, streams, w, levy, kinds, around, actions, rows, obs, state, available, reward):
-    """One env step of all battles that are not over; those that are stay empty."""
+    """Play one env step in all running battles; the features of the others stay zero, with no-op available."""
     for b in range(floats.shape[0]):
         if counts[b, L.OVER]:
             available[b, :, 0] = True
@@ -67,12 +67,12 @@ def step_battles(floats, ints, counts, streams, w, levy, kinds, around, actions,
 
 @compiled
 def deploy(f, n, counts, streams, b, w):
-    """Put all units where the map has them, fresh."""
+    """Put all units on their start positions, with full health."""
     f[:] = 0
     n[:] = 0
     counts[:] = 0
     N, U = w.shape[L.N_AGENTS], f.shape[1]
-    along = uniform(streams, b)  # where on its segment the enemies' point lies
+    along = uniform(streams, b)  # position of the enemies' target point on its segment
     jitter, spread = w.guesses[P.JITTER], w.guesses[P.MARCH_SPREAD]
     middle_x, middle_y = w.stats[L.START_X, N:].mean(), w.stats[L.START_Y, N:].mean()
     for u in range(U):
@@ -92,19 +92,19 @@ def deploy(f, n, counts, streams, b, w):
         n[L.ORDER, u] = L.IDLE if u < N else L.MARCH
         n[L.TARGET, u] = -1
         n[L.FLIGHT_TARGET, u] = -1
-        n[L.SIDE, u] = (u if u < N else u - N) % 2  # counted on each side alone, or one would be favoured
+        n[L.SIDE, u] = (u if u < N else u - N) % 2  # counted per team, so that neither is favoured
         n[L.LAST_ACTION, u] = -1
 
 
 @compiled
 def advance(f, n, w, streams, b, loop, around):
-    """One game loop: timers, wills, steps, hits, deaths. Who dies in a loop still acts in it, on either side."""
+    """One game loop: timers, decisions, movement, hits, deaths. Units that die in a loop still act in it."""
     U = f.shape[1]
     tick(f, n, w)
     looks = loop % L.LOOK_AROUND == 0
     if looks:
         look_around(f, n, w, around)
-    first = int(uniform(streams, b) * U)  # nobody is always first
+    first = int(uniform(streams, b) * U)  # so that no unit always acts first
     anyone = False
     for k in range(U):
         u = first + k if first + k < U else first + k - U
@@ -133,7 +133,7 @@ def advance(f, n, w, streams, b, loop, around):
 
 @compiled
 def tick(f, n, w):
-    """Timers run down, shields and Zerg regrow, medivacs regain energy."""
+    """Advance timers, and regenerate shields, Zerg health and medivac energy."""
     for u in range(f.shape[1]):
         if n[L.ALIVE, u] == 0:
             continue

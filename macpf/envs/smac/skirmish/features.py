@@ -1,8 +1,8 @@
-"""SMAC's view of a battle: availability, observations and state from a table of units, and nothing else.
+"""SMAC's features of a battle: available actions, observations and state, computed from a row of units alone.
 
-A row of units is x, y, health, shield and cooldown (energy of a medivac), each for all U units, then the agents' last
-actions (-1 before the first). It is all that replay keeps: everything an agent sees follows from it, bit for bit.
-Sums are done in double precision from the 32-bit inputs, as SMAC does them.
+A row of units holds x, y, health, shield and cooldown (energy of a medivac), each for all U units, then the agents'
+last actions (-1 before the first). Replay stores nothing else: all features follow from it, bit for bit. Like SMAC,
+this computes in double precision from 32-bit inputs.
 """
 # mypy: ignore-errors
 
@@ -19,18 +19,18 @@ from macpf.envs.smac.skirmish.muster import muster
 
 N_COLUMNS = 5
 PX, PY, PHEALTH, PSHIELD, PCOOLDOWN = range(N_COLUMNS)
-#: `can_move` looks at the cell half a move away, to the north, south, east and west.
+#: SMAC's `can_move` checks the cell half a move away, to the north, south, east and west.
 LOOK_X, LOOK_Y = (0, 0, 1, -1), (1, -1, 0, 0)
 
 
 def record_width(n_agents: int, n_enemies: int, drawn: bool = False) -> int:
-    """Numbers in a row of units; where teams are drawn, each unit's type stands at its end."""
+    """Length of a row of units; with random teams (`drawn`), the units' types are at its end."""
     return (N_COLUMNS + drawn) * (n_agents + n_enemies) + n_agents
 
 
 @compiled
 def record(f, n, w, row):
-    """Write a battle as a row of units."""
+    """Write the state of a battle into a row of units."""
     U, N = f.shape[1], w.shape[L.N_AGENTS]
     for u in range(U):
         row[PX * U + u] = f[L.X, u]
@@ -45,7 +45,7 @@ def record(f, n, w, row):
 
 @compiled
 def note_kinds(kinds, w, row):
-    """Write the drawn types of a battle's units at the end of its row."""
+    """Write the drawn types of a battle's units to the end of its row."""
     first = N_COLUMNS * len(kinds) + w.shape[L.N_AGENTS]
     for u in range(len(kinds)):
         row[first + u] = kinds[u]
@@ -53,7 +53,7 @@ def note_kinds(kinds, w, row):
 
 @compiled
 def show(row, w, obs, state, available):
-    """Fill one battle's obs [N, O], state [S] and available [N, A] (all zero before) from its row of units."""
+    """Compute one battle's obs [N, O], state [S] and available [N, A], all zero before, from its row of units."""
     N, E = w.shape[L.N_AGENTS], w.shape[L.N_ENEMIES]
     U = N + E
     units = row[: N_COLUMNS * U].reshape(N_COLUMNS, U)
@@ -68,7 +68,7 @@ def show(row, w, obs, state, available):
 
 @compiled
 def show_available(units, w, a, available):
-    """Actions of a living agent."""
+    """Compute the available actions of a living agent."""
     N, E = w.shape[L.N_AGENTS], w.shape[L.N_ENEMIES]
     available[STOP] = True
     x, y = np.float64(units[PX, a]), np.float64(units[PY, a])
@@ -89,7 +89,7 @@ def show_available(units, w, a, available):
 
 @compiled
 def show_obs(units, w, a, obs, available):
-    """Observation of a living agent: its moves, every enemy, every other agent, itself."""
+    """Compute the observation of a living agent: its moves, all enemies, all other agents, itself."""
     N, E = w.shape[L.N_AGENTS], w.shape[L.N_ENEMIES]
     at = 4
     for m in range(4):
@@ -98,7 +98,7 @@ def show_obs(units, w, a, obs, available):
     enemy_row = 5 + w.shape[L.ENEMY_SHIELD] + w.shape[L.ENEMY_BITS]
     for k in range(E):
         if sees(units, w, N + k, x, y, sight, obs[at : at + enemy_row], L.ENEMY_SHIELD):
-            obs[at] = available[FIRST_ATTACK + k]  # for a medivac this is whether ally k can be healed: SMAC's quirk
+            obs[at] = available[FIRST_ATTACK + k]  # as in SMAC, for a medivac this says whether ally k can be healed
         at += enemy_row
     ally_row = 5 + w.shape[L.ALLY_SHIELD] + w.shape[L.ALLY_BITS]
     if w.shape[L.ALLY_BLOCK] != L.BLOCK_NONE:
@@ -116,7 +116,7 @@ def show_obs(units, w, a, obs, available):
 
 @compiled
 def sees(units, w, t, x, y, sight, out, shield):
-    """Fill the row of another unit if it lives within sight; says whether it does."""
+    """Write the features of another unit if it is alive and within sight; returns whether it is."""
     if units[PHEALTH, t] <= 0:
         return False
     dx, dy = np.float64(units[PX, t]) - x, np.float64(units[PY, t]) - y
@@ -133,9 +133,9 @@ def sees(units, w, t, x, y, sight, out, shield):
 
 @compiled
 def health_and_type(units, w, u, out, shield, between):
-    """Health, shield where the side is Protoss, and the one-hot of the type where there are several.
+    """Write health, the shield if the side is Protoss, and the one-hot of the type if the side has several types.
 
-    `between`: entries that are left free before the one-hot.
+    `between` is the number of entries that stay free before the one-hot.
     """
     out[0] = np.float64(units[PHEALTH, u]) / w.stats[L.MAX_HEALTH, u]
     if w.shape[shield]:
@@ -146,7 +146,7 @@ def health_and_type(units, w, u, out, shield, between):
 
 @compiled
 def show_state(units, last_actions, w, state):
-    """The state: a row for each agent, each enemy, and the one-hots of the last actions."""
+    """Compute the state: the features of each agent and each enemy, and the one-hots of the last actions."""
     N, E = w.shape[L.N_AGENTS], w.shape[L.N_ENEMIES]
     at = 0
     for u in range(N + E):
@@ -173,7 +173,7 @@ def show_state(units, last_actions, w, state):
 
 @compiled
 def muster_row(w, levy, row):
-    """Let the constants of units be those of the battle that a row is of."""
+    """With random teams, set the units' constants to those of the battle of this row."""
     if w.shape[L.RANDOM]:
         U = w.shape[L.N_AGENTS] + w.shape[L.N_ENEMIES]
         muster(w, levy, row[N_COLUMNS * U + w.shape[L.N_AGENTS] :])
@@ -181,9 +181,9 @@ def muster_row(w, levy, row):
 
 @compiled
 def show_all(rows, w, levy, obs, state, available):
-    """`show` for M rows of units [M, K]; rows of zeros stay empty."""
+    """Apply `show` to M rows of units [M, K]; features of rows of zeros stay zero, with no-op available."""
     for m in range(rows.shape[0]):
-        if rows[m].any():  # not health alone: in a draw all are dead, but the state still has their last actions
+        if rows[m].any():  # not just health: after a draw all are dead, but the state has last actions
             muster_row(w, levy, rows[m])
             show(rows[m], w, obs[m], state[m], available[m])
         else:
@@ -192,7 +192,7 @@ def show_all(rows, w, levy, obs, state, available):
 
 @compiled
 def visibility(rows, w, levy, visible):
-    """SMAC's visibility matrix [M, N, N + E], or its first columns: which agent sees which agent and enemy."""
+    """Fill SMAC's visibility matrix [M, N, N + E], or its first columns: which agent sees which agent and enemy."""
     N = w.shape[L.N_AGENTS]
     U = N + w.shape[L.N_ENEMIES]
     for m in range(rows.shape[0]):

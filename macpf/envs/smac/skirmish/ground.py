@@ -1,4 +1,4 @@
-"""The ground of a map as a picture: levels, ramps, cliffs and what is blocked."""
+"""A picture of a map's ground: levels, ramps, cliffs and blocked cells."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from matplotlib.path import Path
 
 from macpf.envs.smac.maps import SIZE, SmacMap, load_terrain
 
-#: Colours; a higher level is lighter.
+#: Colours; higher levels are lighter.
 BLOCKED, CLIFF, RAMP, LEVELS = "#2b2f33", "#8f8777", "#d3c7ac", ("#e3dccb", "#f4f0e6", "#fffdf7")
-#: Cells of room around the ground.
+#: Margin around the ground, in cells.
 MARGIN = 0.75
-#: The same at the edge of the map.
+#: Margin at the edge of the map, in cells.
 EDGE = 0.25
 
 
 def arena(smac_map: SmacMap) -> tuple[float, float, float, float]:
-    """West, south, east and north end of the ground, with some room for what flies over its edge."""
+    """West, south, east and north end of the ground, with a margin for units that fly over its edge."""
     where = np.argwhere(load_terrain(smac_map.terrain).cliff_walk) / 4
     west, south = where.min(axis=0) - MARGIN
     east, north = where.max(axis=0) + 0.25 + MARGIN
@@ -25,7 +25,7 @@ def arena(smac_map: SmacMap) -> tuple[float, float, float, float]:
 
 
 def paint_ground(axes: Axes, smac_map: SmacMap) -> Path:
-    """Paint the levels of a map's ground; returns its edge."""
+    """Paint the levels of a map's ground; returns the outline of the ground."""
     terrain = load_terrain(smac_map.terrain)
     level = np.repeat(np.repeat(terrain.level, 4, axis=0), 4, axis=1)
     lowest = level[terrain.ground & (level >= 0)].min()

@@ -1,4 +1,4 @@
-"""Who has won, and what SMAC pays for a step."""
+"""The outcome of a battle, and SMAC's reward for a step."""
 # mypy: ignore-errors
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from macpf.envs.smac.skirmish.compiled import compiled
 
 @compiled
 def judge(f, n, counts, w):
-    """Count the dead, pay the step, and say in `counts` whether the battle is over. Returns the reward."""
+    """Compute the reward of a step from losses and deaths, and set in `counts` whether the battle is over."""
     N, U = w.shape[L.N_AGENTS], f.shape[1]
     enemies, enemy_deaths = losses(f, n, N, U)
     allies, ally_deaths = losses(f, n, 0, N)
     rules = w.rules
     damage = enemies + rules[L.DEATH_VALUE] * enemy_deaths
     if rules[L.ONLY_POSITIVE]:
-        reward = abs(damage)  # regrown shields of enemies pay, too: SMAC's quirk
+        reward = abs(damage)  # as in SMAC, regenerated shields of enemies count as positive, too
     else:
         reward = damage - rules[L.NEGATIVE_SCALE] * (allies + rules[L.DEATH_VALUE] * ally_deaths)
     if rules[L.SPARSE]:
@@ -40,7 +40,7 @@ def judge(f, n, counts, w):
 
 @compiled
 def losses(f, n, first, end):
-    """Health and shield lost since the last step, and deaths, of units not known to be dead."""
+    """Health and shields lost since the last step, and deaths, of units first to end - 1; each death counts once."""
     lost, deaths = 0.0, 0
     for u in range(first, end):
         if n[L.COUNTED, u]:
@@ -58,7 +58,7 @@ def losses(f, n, first, end):
 
 @compiled
 def verdict(n, w):
-    """L.WON, L.LOST, 0 for a draw (all dead), -1 while the battle goes on. Medivacs alone neither hold nor win."""
+    """L.WON, L.LOST, 0 for a draw, or -1 while the battle goes on; see `layout` for sides with only medivacs left."""
     N, U = w.shape[L.N_AGENTS], n.shape[1]
     allies = enemies = fighters = medivacs = 0
     for u in range(U):

@@ -1,7 +1,7 @@
-"""Where everything lies in the arrays of the compiled engine.
+"""The layout of the compiled engine's arrays.
 
 The state of B battles with U units (agents first, then enemies) is a structure of arrays: ``floats[B, field, U]``,
-``ints[B, field, U]``, ``counts[B, field]`` and one random stream for each battle. What never changes in a map is
+``ints[B, field, U]``, ``counts[B, field]`` and one random stream for each battle. The constants of a map are in
 a `Battlefield`.
 """
 
@@ -26,7 +26,7 @@ from macpf.envs.smac.units import (
     Unit,
 )
 
-# Fields of floats. Times are in game loops and count down; positions in cells.
+# Fields of floats. Times are in game loops and count down; positions are in cells.
 (
     X, Y, HEALTH, SHIELD, ENERGY, COOLDOWN, WINDUP, BACKSWING, QUIET, FLIGHT, LINE_X, LINE_Y, LINE_DX, LINE_DY,
     SPEED, GOAL_X, GOAL_Y, WAY_X, WAY_Y, HELP, PREVIOUS, POST_X, POST_Y, DETOUR, FACING,
@@ -40,9 +40,9 @@ STEPS, OVER, WON, LOST, DECIDED = range(5)
 N_COUNTS = 5
 # Orders.
 IDLE, MOVE, ATTACK, HEAL, MARCH = range(5)
-# Stances of a loop: what collision has to know.
+# Stances of a unit in a game loop, for collisions.
 STANDING, MOVING, FIGHTING = range(3)
-# Kinds of unit with rules of their own.
+# Kinds of units that have rules of their own.
 PLAIN, ZEALOT, COLOSSUS, BANELING, MEDIVAC, SPINE = range(6)
 # Rows of stats.
 (
@@ -54,9 +54,10 @@ PLAIN, ZEALOT, COLOSSUS, BANELING, MEDIVAC, SPINE = range(6)
     N_AGENTS, N_ENEMIES, LIMIT, ALLY_BITS, ENEMY_BITS, ALLY_SHIELD, ENEMY_SHIELD, ALLY_BLOCK, MMM, HUNT, MARCHES,
     HAS_PATHS, TARGETS, RANDOM, OWN_POSITION, OPPONENT,
 ) = range(16)  # fmt: skip
-#: When lone medivacs end a battle: never; as in SMAC's MMM (one enemy medivac); when no other enemy is left.
+#: When a side with only medivacs left ends the battle: never; as in SMAC's MMM (a single medivac, if they are the
+#: enemies); always.
 NO_MEDICS, SMAC_MEDICS, ANY_MEDICS = range(3)
-#: What the enemies do: SMAC's attack-move, or one of the stronger ones (see `orders`).
+#: Behaviour of the enemies: SMAC's attack-move, or a stronger one (see `orders`).
 DEFAULT, FOCUS, KITE = range(3)
 BLOCK_NONE, BLOCK_SHOWN, BLOCK_ZERO = range(3)
 # Entries of the rules vector.
@@ -66,24 +67,25 @@ BLOCK_NONE, BLOCK_SHOWN, BLOCK_ZERO = range(3)
 ) = range(11)  # fmt: skip
 
 KINDS = {"zealot": ZEALOT, "colossus": COLOSSUS, "baneling": BANELING, "medivac": MEDIVAC, "spine_crawler": SPINE}
-#: Stands in WAY_X for: no waypoint, walk straight.
+#: The value of WAY_X without a waypoint: the unit walks straight.
 NO_WAY = -1.0
-#: Loops between two looks at who is near, and how much nearer than by walking two units may be pushed till then.
+#: Game loops between two updates of the lists of near units, and the distance by which pushes may bring two units
+#: closer until then, in cells.
 LOOK_AROUND, LOOK_MARGIN = 2, 0.15
 
 
 class Battlefield(NamedTuple):
-    """All that is constant in a map.
+    """The constants of a map.
 
     Attributes:
-        shape: [16] integers, see above.
-        rules: [11] reward and scaling, game loops of an env step, cells of a move.
+        shape: [16] integers, in the order above.
+        rules: [11] rewards and their scale, game loops per env step, cells per move, in the order above.
         guesses: [P] the engine's parameters.
         stats: [25, U] properties of each unit.
-        damage: [U, U] of one hit of the row's unit on the column's, before armour; 0 where it cannot attack.
+        damage: [U, U] damage of one hit of the row's unit on the column's, before armour; 0 if it cannot attack.
         contact: [U, U] centre distance at which two units touch; 0 if they pass through each other.
-        notice: [U, U] squared distance below which two units could touch before the next look around; 0 if never.
-        order: [4] ends of the segment the enemies march to.
+        notice: [U, U] squared distance below which two units could touch before the next update; 0 if never.
+        order: [4] ends of the segment to which the enemies march.
         pathing: [32, 32] SMAC's grid of walkable cells.
         level: [32, 32] cliff levels, -1 on ramps.
         walls: [2, 130, 130] distance to blocked ground at the centres of quarter cells, for walkers and colossi.
@@ -108,16 +110,16 @@ class Battlefield(NamedTuple):
 
 
 class Neighbours(NamedTuple):
-    """Room to note who is near whom. Filled anew before it is read, so it is no part of a battle's state.
+    """Working memory for the lists of near units. It is filled before each use, so it is not part of a battle's state.
 
     Attributes:
-        near: [U, U] for each unit the others it could touch before the next look, in ascending order.
-        n_near: [U] how many.
+        near: [U, U] for each unit, the units that it could touch before the next update, in ascending order.
+        n_near: [U] their number.
         n_before: [U] how many of them have a lower index.
-        apart: [U] squared distances of the unit at hand.
-        fighters: [U + 1] who stands and fights in this loop, in ascending order, then -1.
-        close: [3, U] x and y of those whom the walker at hand could run into now, and the squared distance below
-            which it may not come.
+        apart: [U] squared distances from the current unit.
+        fighters: [U + 1] the units that stand and fight in this loop, in ascending order, followed by -1.
+        close: [3, U] x and y of the units that the current walker could collide with in this loop, and the smallest
+            squared distance to them that is allowed.
     """
 
     near: np.ndarray
@@ -129,22 +131,22 @@ class Neighbours(NamedTuple):
 
     @classmethod
     def of(cls, units: int) -> Neighbours:
-        """For battles of that many units."""
+        """Working memory for battles with this number of units."""
         near, counts = np.zeros((units, units), np.int32), np.zeros((2, units), np.int32)
         apart, fighters = np.zeros(units, np.float32), np.zeros(units + 1, np.int32)
         return cls(near, counts[0], counts[1], apart, fighters, np.zeros((3, units)))
 
 
-#: Units of one group start with another unit at most this far away.
+#: A side is one group if every unit of it starts at most this far from another one, in cells.
 LOOSE = 1.5
-#: Maps whose rooms are not convex: there a straight line may end at a wall.
+#: Maps whose rooms are not convex, so that straight lines may end at a wall.
 NEED_PATHS = ("corridor", "so_many_baneling", "2c_vs_64zg")
 
 
 def battlefield(
     smac_map: SmacMap, parameters: Parameters, rules: np.ndarray, ally_block: int, opponent: int = DEFAULT
 ) -> Battlefield:
-    """The constants of a map, ready for compiled code; those of units are filled in later where they are drawn."""
+    """The constants of a map for compiled code; with random teams, those of the units are filled in later."""
     types = UNIT_SETS[parameters.unit_data]
     units = [types[name] for name, _, _ in (*smac_map.allies, *smac_map.enemies)]
     terrain = load_terrain(smac_map.terrain)
@@ -180,13 +182,13 @@ def battlefield(
 
 
 def walls_of(terrain: str) -> np.ndarray:
-    """[2, 130, 130] distance to blocked ground, for walkers and colossi."""
+    """[2, 130, 130] distances to blocked ground, for walkers and for colossi."""
     return _ways(terrain)[0]
 
 
 @functools.cache
 def _ways(name: str) -> tuple[np.ndarray, Paths]:
-    """Walls and paths of a terrain; no one changes them, so all battles on it share them."""
+    """Walls and paths of a terrain. They are never changed, so all battles on it share them."""
     terrain = load_terrain(name)
     walls = np.stack([clearance(terrain.ground), clearance(terrain.cliff_walk)])
     return walls, find_paths(walls[0]) if name in NEED_PATHS else Paths.none()
@@ -215,7 +217,7 @@ def unit_column(
     parameters: Parameters,
     start: tuple[float, float] = (0.0, 0.0),
 ) -> list[float]:
-    """The rows of stats for one unit of a side whose one-hot is `bits`."""
+    """The column of stats for one unit; `bits` are the types in the one-hot of its side."""
     weapon, loops = unit.weapon, LOOPS_PER_SECOND
     column = [unit.health, unit.shield, unit.armor, unit.radius, unit.clearance, unit.speed / loops]
     if weapon:
@@ -233,19 +235,19 @@ def unit_column(
 
 
 def _formation(side: tuple[tuple[str, float, float], ...], parameters: Parameters) -> np.ndarray:
-    """[U, 2] starting points of a side: where the data have them, stretched and turned if it is one group."""
+    """[U, 2] start positions of a side from the map's data, stretched and rotated if it is one group."""
     at = np.array([(x, y) for _, x, y in side])
     middle = at.mean(axis=0)
     apart = np.linalg.norm(at[:, None] - at[None], axis=-1) + np.diag(np.full(len(at), np.inf))
     if len(at) < 2 or apart.min(axis=1).max() > LOOSE:
-        return at  # placed one by one
+        return at  # not one group
     angle = np.radians(parameters.start_turn)
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     return middle + parameters.start_spacing * (at - middle) @ turn
 
 
 def damage_of(units: list[Unit], n_agents: int | None) -> np.ndarray:
-    """[U, U] damage of one hit of the row's on the column's; between the sides alone, unless sides are left open."""
+    """[U, U] damage of one hit of the row's unit on the column's; 0 within a side, unless `n_agents` is None."""
     damage = np.zeros((len(units), len(units)))
     for u, attacker in enumerate(units):
         weapon = attacker.weapon
@@ -260,7 +262,7 @@ def contact_of(units: list[Unit]) -> np.ndarray:
     """[U, U] distance of the centres at which two units touch; 0 if they never do."""
 
     def collides(a: Unit, b: Unit) -> bool:
-        # Colossi step over walkers and meet only colossi and flyers; flyers meet flyers and colossi.
+        # Colossi step over walkers and collide only with colossi and flyers; flyers collide with flyers and colossi.
         high = ["massive" in unit.attributes or unit.flies for unit in (a, b)]
         return all(high) or not any(high)
 
@@ -268,7 +270,7 @@ def contact_of(units: list[Unit]) -> np.ndarray:
 
 
 def notice_of(contact: np.ndarray, step: np.ndarray) -> np.ndarray:
-    """[U, U] squared distance below which two units could touch before the next look around."""
+    """[U, U] squared distance below which two units could touch before the next update of near units."""
     walked = LOOK_AROUND * step
     reach = contact + (walked + LOOK_MARGIN)[:, None] + walked
     return np.where(contact > 0, reach * reach, 0.0)

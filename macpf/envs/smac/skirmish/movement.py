@@ -1,4 +1,4 @@
-"""Walking: steps around other units and along walls, and the pushing apart of what overlaps."""
+"""Movement: steps around other units and along walls, and pushing apart units that overlap."""
 # mypy: ignore-errors
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from macpf.envs.smac.skirmish.steering import DETOUR_INTERVAL, detour
 from macpf.envs.smac.skirmish.terrain import in_sight, room, waypoint
 from macpf.envs.smac.units import LOOPS_PER_SECOND, MEDIVAC_ACCELERATION
 
-#: A unit tries to go straight, then turned by 30, 60, ... degrees to either side, up to the parameter `widest_turn`.
+#: A unit tries to go straight, then turns by 30, 60, ... degrees to either side, up to the parameter `widest_turn`.
 TURN = 30
 TURNS = np.radians(np.array([0.0, *(side * TURN * k for k in range(1, 6) for side in (1, -1))]))
 COSINES, SINES = np.cos(TURNS), np.sin(TURNS)
-#: Waypoints count as reached this near, in cells.
+#: Waypoints count as reached within this distance, in cells.
 NEAR_WAYPOINT = 0.3
-#: Overlaps below this are left alone.
+#: Smaller overlaps are ignored, in cells.
 TOUCH = 1e-4
 
 
 @compiled
 def look_around(f, n, w, around):
-    """List for each unit the others it could touch before the next look."""
+    """List for each unit the other units that it could touch before the next update."""
     U, near, n_near, apart = f.shape[1], around.near, around.n_near, around.apart
     n_near[:] = 0
     for u in range(U):
@@ -33,7 +33,7 @@ def look_around(f, n, w, around):
         if n[L.ALIVE, u] == 0:
             continue
         x, y = f[L.X, u], f[L.Y, u]
-        for v in range(U):  # without branches, many at once
+        for v in range(U):  # no branches, so that the loop is vectorised
             dx, dy = x - f[L.X, v], y - f[L.Y, v]
             apart[v] = dx * dx + dy * dy
         count = n_near[u]
@@ -48,7 +48,7 @@ def look_around(f, n, w, around):
 
 @compiled
 def note_fighters(n, around):
-    """List who stands and fights."""
+    """List the units that stand and fight."""
     count = 0
     for u in range(n.shape[1]):
         if n[L.ALIVE, u] and n[L.STANCE, u] == L.FIGHTING:
@@ -59,14 +59,14 @@ def note_fighters(n, around):
 
 @inlined
 def head_for(f, n, w, u, x, y):
-    """Set where u wants to go."""
+    """Set the goal of u, and that it moves."""
     n[L.STANCE, u] = L.MOVING
     f[L.GOAL_X, u], f[L.GOAL_Y, u] = x, y
 
 
 @compiled
 def find_way(f, n, w, u):
-    """The point to walk to now on the way to the goal."""
+    """Set the waypoint of u: the next point on the way to its goal, or none if the goal is in sight."""
     margin = w.stats[L.CLEARANCE, u] - 0.05
     walls = w.walls[walker(w, u)]
     x, y = f[L.GOAL_X, u], f[L.GOAL_Y, u]
@@ -78,7 +78,7 @@ def find_way(f, n, w, u):
 
 @inlined
 def needs_way(f, loop, u):
-    """Whether u has to look for its way: each env step while it walks straight, else at a waypoint or once in eight."""
+    """Whether u needs a new way: every 8 loops while it walks straight, else near its waypoint or every 64 loops."""
     if f[L.WAY_X, u] == L.NO_WAY:
         return loop % 8 == 0
     near = abs(f[L.X, u] - f[L.WAY_X, u]) + abs(f[L.Y, u] - f[L.WAY_Y, u]) < NEAR_WAYPOINT
@@ -87,13 +87,13 @@ def needs_way(f, loop, u):
 
 @inlined
 def walker(w, u):
-    """Which walls stop u: those of walkers (0) or those of colossi (1)."""
+    """Which walls stop u: those for walkers (0) or those for colossi (1)."""
     return 1 if w.stats[L.KIND, u] == L.COLOSSUS else 0
 
 
 @inlined
 def walk(f, n, w, around, loop, u):
-    """One loop's step towards the goal."""
+    """Move u one step towards its goal or waypoint."""
     x, y = f[L.X, u], f[L.Y, u]
     to_x, to_y = f[L.GOAL_X, u], f[L.GOAL_Y, u]
     flies = w.stats[L.FLIES, u] > 0
@@ -101,7 +101,7 @@ def walk(f, n, w, around, loop, u):
         to_x, to_y = f[L.WAY_X, u], f[L.WAY_Y, u]
     dx, dy = to_x - x, to_y - y
     length = np.sqrt(dx * dx + dy * dy)
-    if flies:  # medivacs alone take time to reach their speed
+    if flies:  # only medivacs accelerate
         f[L.SPEED, u] = min(f[L.SPEED, u] + MEDIVAC_ACCELERATION / LOOPS_PER_SECOND**2, w.stats[L.STEP, u])
         step = min(f[L.SPEED, u], length)
     else:
@@ -131,18 +131,18 @@ def walk(f, n, w, around, loop, u):
         if off_walls(f, w, u, x + turned_x, y + turned_y):
             f[L.X, u], f[L.Y, u] = x + turned_x, y + turned_y
             if k > 0 and k % 2 == 0:
-                n[L.SIDE, u] = 1 - n[L.SIDE, u]  # go on round the same side
+                n[L.SIDE, u] = 1 - n[L.SIDE, u]  # prefer this side from now on
             return
 
 
 @inlined
 def who_is_close(f, n, w, around, u, step, dx, dy):
-    """Note whom u could walk into in this loop, and how near it may come to each.
+    """List in `around.close` the units that u could collide with in this loop, and how near it may come to each.
 
-    Returns how many, and whether one of them is in the way of its step (dx, dy).
+    Returns their number, and whether one of them blocks its step (dx, dy).
 
-    It may touch them, press a little into idle friends and more into walking ones, and always move away from who is
-    nearer already.
+    Units may touch. They may overlap a little with idle friends and more with walking ones, and may always move away
+    from units that are already nearer.
     """
     count, close, mine, blocked = 0, around.close, u < w.shape[L.N_AGENTS], False
     for k in range(around.n_near[u]):
@@ -168,9 +168,9 @@ def who_is_close(f, n, w, around, u, step, dx, dy):
 
 @inlined
 def turns_taken(close, n_close, turns, x, y, dx, dy, side):
-    """Turns whose step ends in another unit, one bit for each.
+    """Turns whose step would end in another unit, as one bit for each.
 
-    All in one go, without branches: an env step on crowded maps took a tenth longer with one test after the other.
+    It computes all of them without branches; testing one after the other made env steps on crowded maps a tenth slower.
     """
     taken = 0
     for i in range(n_close):
@@ -184,7 +184,7 @@ def turns_taken(close, n_close, turns, x, y, dx, dy, side):
 
 @inlined
 def off_walls(f, w, u, x, y):
-    """Whether u may step to (x, y) as far as walls go: not nearer to one than it is, if it is too near."""
+    """Whether walls allow u to step to (x, y); if u is already too near to one, whether the step leads away from it."""
     if w.stats[L.FLIES, u] > 0:
         return 0 <= x <= SIZE and 0 <= y <= SIZE
     walls = w.walls[walker(w, u)]
@@ -194,7 +194,7 @@ def off_walls(f, w, u, x, y):
 
 @compiled
 def push_apart(f, n, w, around):
-    """One symmetric pass over overlapping pairs. Who fights is not moved by who does not, nor enemies by enemies."""
+    """Push overlapping pairs apart, once for each pair. Units that do not fight cannot move units that do."""
     most = w.guesses[P.PUSH]
     for u in range(f.shape[1]):
         if n[L.ALIVE, u] == 0:
@@ -216,7 +216,7 @@ def push_apart(f, n, w, around):
                 share_u = share_v = 1.0 * (w.stats[L.STEP, u] > 0)
             total = max(share_u + share_v, 1e-9)
             foes = (u < w.shape[L.N_AGENTS]) != (v < w.shape[L.N_AGENTS])
-            farthest = overlap if foes else most  # nobody is pressed into an opponent
+            farthest = overlap if foes else most  # overlaps with opponents are removed completely
             shift_u = min(overlap * share_u / total, farthest)
             shift_v = min(overlap * share_v / total, farthest)
             nudge(f, w, u, dx / apart * shift_u, dy / apart * shift_u)
@@ -225,13 +225,13 @@ def push_apart(f, n, w, around):
 
 @inlined
 def weight(n, w, u):
-    """How readily a unit is moved: buildings and fighters are not."""
+    """Weight of a unit's share of a push: 0 for buildings and fighting units, else 1."""
     return 0.0 if w.stats[L.STEP, u] == 0 or n[L.STANCE, u] == L.FIGHTING else 1.0
 
 
 @compiled
 def nudge(f, w, u, dx, dy):
-    """Move u by a little unless a wall is there."""
+    """Move u by (dx, dy) unless a wall is in the way."""
     x, y = f[L.X, u] + dx, f[L.Y, u] + dy
     if w.stats[L.FLIES, u] == 0:
         walls = w.walls[walker(w, u)]

@@ -1,7 +1,8 @@
-"""Teams that are drawn for each battle, and where units start: SMACv2's distributions (oxwhirl/smacv2, 577ab5a).
+"""Random teams and start positions for each battle: SMACv2's distributions (oxwhirl/smacv2, 577ab5a).
 
-smacv2/env/starcraft2/distributions.py: `WeightedTeamsDistribution` and `SurroundedAndReflectPositionDistribution`. What
-is constant of a unit then depends on the battle: `muster` fills it into the Battlefield before a battle is looked at.
+Source: `WeightedTeamsDistribution` and `SurroundedAndReflectPositionDistribution` in
+smacv2/env/starcraft2/distributions.py. The units' constants then differ between battles, so `muster` writes those of
+a battle into the Battlefield before the battle is used.
 """
 # mypy: ignore-errors
 
@@ -19,21 +20,22 @@ from macpf.envs.smac.skirmish.random import uniform
 from macpf.envs.smac.skirmish.start_places import settle
 from macpf.envs.smac.units import UNIT_SETS
 
-#: Mirrored starts leave this much free at the middle; surrounded agents stand this far inside the enemies' diagonals.
+#: Least distances of start positions, in x of mirrored agents to the middle, in x and y of surrounding groups to the
+#: centre.
 BUFFER, OFFSET = 1.0, 2.0
 
 
 class Levy(NamedTuple):
-    """What teams are drawn from, by unit type.
+    """The K unit types from which teams are drawn.
 
     Attributes:
         stats: [25, K] properties of a unit of each type.
-        damage, contact, notice: [K, K] as in the Battlefield, between any two sides.
+        damage, contact, notice: [K, K] as in the Battlefield, whatever the sides.
         up_to: [K] cumulative probabilities of the types.
-        alone: [K] whether units of this type may make up a team.
-        ranks: [K] place of the type among the agents, who are sorted by it, as SMAC does.
+        alone: [K] whether units of this type can make up a team alone.
+        ranks: [K] rank of the type in the order by which agents are sorted, as in SMAC.
         surrounded: [1] probability that the agents start surrounded.
-        places: [U, 2] room to note where units start.
+        places: [U, 2] working memory for the start positions.
     """
 
     stats: np.ndarray
@@ -48,7 +50,7 @@ class Levy(NamedTuple):
 
 
 def levy_of(smac_map: SmacMap, parameters: Parameters) -> Levy:
-    """What a map's teams are drawn from; types without weights where teams are fixed."""
+    """The types from which a map's teams are drawn. For fixed teams these are unused and only give the right shapes."""
     fixed = tuple(dict.fromkeys(name for name, _, _ in (*smac_map.allies, *smac_map.enemies)))
     teams = smac_map.teams or RandomTeams(fixed, (1.0,) + (0.0,) * (len(fixed) - 1), (), 0.0)
     types = [UNIT_SETS[parameters.unit_data][name] for name in teams.units]
@@ -70,7 +72,7 @@ def levy_of(smac_map: SmacMap, parameters: Parameters) -> Levy:
 
 @compiled
 def muster(w, levy, kinds):
-    """Fill the Battlefield's constants of units from the types of a battle's units."""
+    """Write the constants of a battle's units into the Battlefield, from their types."""
     N, U = w.shape[L.N_AGENTS], w.stats.shape[1]
     points = 0.0
     for u in range(U):
@@ -90,7 +92,7 @@ def muster(w, levy, kinds):
 
 @compiled
 def draw_teams(w, levy, kinds, streams, b):
-    """Draw both teams of a battle and their places: the enemies are the agents' team again, with more if needed."""
+    """Draw teams and start positions of a battle: the enemies are a copy of the agents' team, and more if needed."""
     N, E = w.shape[L.N_AGENTS], w.shape[L.N_ENEMIES]
     draw_team(levy, kinds, 0, N, streams, b)
     for k in range(min(N, E)):
@@ -109,7 +111,7 @@ def draw_teams(w, levy, kinds, streams, b):
 
 @compiled
 def draw_team(levy, kinds, first, end, streams, b):
-    """Draw units until one of them may stand for a team."""
+    """Draw a team's units, again until they may make up a team."""
     fine = False
     while not fine:
         for u in range(first, end):
@@ -122,7 +124,7 @@ def draw_team(levy, kinds, first, end, streams, b):
 
 @compiled
 def mirror(w, levy, kinds, streams, b):
-    """Agents anywhere in the west, enemies in the mirror of it, those who are more anywhere in the east."""
+    """Place agents anywhere in the west, enemies as their mirror image, and further enemies anywhere in the east."""
     N, E = w.shape[L.N_AGENTS], w.shape[L.N_ENEMIES]
     for k in range(N):
         put(w, levy, kinds, k, (SIZE / 2 - BUFFER) * uniform(streams, b), SIZE * uniform(streams, b))
@@ -136,7 +138,7 @@ def mirror(w, levy, kinds, streams, b):
 
 @compiled
 def surround(w, levy, kinds, streams, b):
-    """Agents in the middle, enemies in one to four groups, each somewhere on a diagonal of its own."""
+    """Place agents in the middle, and enemies in one to four groups, each somewhere on a different diagonal."""
     N, E = w.shape[L.N_AGENTS], w.shape[L.N_ENEMIES]
     for k in range(N):
         put(w, levy, kinds, k, SIZE / 2, SIZE / 2)
@@ -144,12 +146,12 @@ def surround(w, levy, kinds, streams, b):
     taken, u = 0, N
     left = E
     for g in range(groups):
-        size = 0  # of what is left, each belongs to this group or to one of those to come
+        size = 0  # each unit left joins this group or one of the later ones, equally likely
         for _ in range(left):
             size += uniform(streams, b) * (groups - g) < 1
         left -= size
         corner = int((4 - g) * uniform(streams, b))
-        for c in range(4):  # the corner-th of those that are free
+        for c in range(4):  # the corner-th of those that are still free
             if taken >> c & 1 == 0:
                 if corner == 0:
                     taken |= 1 << c
@@ -167,7 +169,7 @@ def surround(w, levy, kinds, streams, b):
 
 @compiled
 def put(w, levy, kinds, u, x, y):
-    """Note where unit u starts: at (x, y), or as near to it as there is room beside those before it."""
+    """Store the start position of unit u: (x, y), or the nearest place that is free of the units before it."""
     settle(w.walls, levy.stats, levy.contact, kinds, levy.places, u, x, y)
 
 
@@ -187,7 +189,7 @@ def sort_agents(levy, kinds, n):
 
 @compiled
 def comes_before(levy, kinds, u, v):
-    """Whether agent u belongs before agent v."""
+    """Whether agent u comes before agent v in this order."""
     rank_u, rank_v = levy.ranks[int(kinds[u])], levy.ranks[int(kinds[v])]
     if rank_u != rank_v:
         return rank_u < rank_v

@@ -1,4 +1,4 @@
-"""What units do: the agents' orders, and what enemies make of theirs by themselves."""
+"""Decisions of units: the agents' orders, and the enemies' behaviour."""
 # mypy: ignore-errors
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ from macpf.envs.smac.units import (
     LOOPS_PER_SECOND,
 )
 
-#: A kiting opponent backs off while its weapon is not ready for more loops than this, from who is nearer than this.
+#: Kiting enemies retreat while their cooldown exceeds this many loops, from units nearer than this, with goals this far
+#: away.
 KITE_COOLDOWN, KITE_DISTANCE, KITE_STEP = 2.0, 4.0, 2.0
 
 
 @compiled
 def give_orders(f, n, w, actions):
-    """Hand one env step's actions to the agents."""
+    """Turn the actions of an env step into the agents' orders."""
     N = w.shape[L.N_AGENTS]
     for u in range(N):
         n[L.LAST_ACTION, u] = actions[u]
@@ -54,7 +55,7 @@ def give_orders(f, n, w, actions):
 
 @compiled
 def obey(f, n, u, order, target):
-    """Take a new order; the same attack again goes on as it was."""
+    """Take a new order. If it is the present attack, that attack continues."""
     if order == L.ATTACK and n[L.ORDER, u] == order and n[L.TARGET, u] == target:
         return
     call_off(f, u)
@@ -70,7 +71,7 @@ def well(f, w, u):
 
 @inlined
 def act(f, n, w, streams, b, loop, u):
-    """One loop of unit u's will; sets its stance, and its goal if it wants to move."""
+    """Let unit u act for one loop by its order: attack or heal, or set its goal. Sets its stance."""
     n[L.STANCE, u] = L.STANDING
     order = n[L.ORDER, u]
     if order == L.MARCH:
@@ -97,7 +98,7 @@ def act(f, n, w, streams, b, loop, u):
 
 @inlined
 def fight(f, n, w, streams, b, loop, u):
-    """An enemy on attack-move: shoot the nearest in range, else go for the nearest in scan range, else march on."""
+    """An enemy on attack-move: attack its target if in range, else approach it; without a target, march on."""
     t = n[L.TARGET, u]
     if t >= 0 and falls(f, n, t):
         lower(f, u)
@@ -118,7 +119,7 @@ def fight(f, n, w, streams, b, loop, u):
 
 @inlined
 def looks_again(f, w, loop, u, t):
-    """Whether an enemy looks for a nearer target than t: now and then if t is out of range, else when it may shoot."""
+    """Whether an enemy looks for a better target than t: at intervals if t is out of range, else when it can attack."""
     if edge_distance(f, w, u, t) > w.stats[L.RANGE, u]:
         return (loop + u) % int(w.guesses[P.SCAN_INTERVAL]) == 0
     return f[L.COOLDOWN, u] <= 0 and w.guesses[P.NEAREST_AT_EACH_SHOT] > 0
@@ -126,7 +127,7 @@ def looks_again(f, w, loop, u, t):
 
 @inlined
 def march(f, n, w, u):
-    """Go on to the point the enemies were sent to."""
+    """Move on to the point to which u was ordered."""
     if not w.shape[L.MARCHES]:
         return
     x, y = f[L.POST_X, u], f[L.POST_Y, u]
@@ -136,7 +137,7 @@ def march(f, n, w, u):
 
 @inlined
 def look_for_target(f, n, w, u):
-    """The nearest opponent within scan range that u can hit; on a hunt, the one with the shortest way to it."""
+    """The nearest opponent in scan range that u can hit; if there is none on a hunt, the one with the shortest way."""
     if w.shape[L.OPPONENT] != L.DEFAULT:
         weakest = weakest_in_range(f, n, w, u)
         if weakest >= 0:
@@ -169,7 +170,7 @@ def look_for_target(f, n, w, u):
 
 @compiled
 def weakest_in_range(f, n, w, u):
-    """The opponent within the range of u's weapon that has the least health and shields left; -1 if there is none."""
+    """The opponent in range of u's weapon with the least health and shields left; -1 if there is none."""
     best, least = -1, 1e9
     first, end = other_side(f, w, u)
     for v in range(first, end):
@@ -183,7 +184,7 @@ def weakest_in_range(f, n, w, u):
 
 @compiled
 def backs_off(f, n, w, u):
-    """Whether u walks away from the nearest opponent of shorter range that can hit it, while its weapon cools down."""
+    """Retreat from the nearest opponent of shorter range while the weapon cools down; returns whether u does."""
     reach = w.stats[L.RANGE, u]
     if f[L.WINDUP, u] > 0 or f[L.COOLDOWN, u] <= KITE_COOLDOWN or w.stats[L.STEP, u] == 0:
         return False
@@ -206,7 +207,7 @@ def backs_off(f, n, w, u):
 
 @compiled
 def attend(f, n, w, u):
-    """The enemy's medivac: heal the weakest friend nearby, else stay with the army."""
+    """The enemies' medivac: heal a friend nearby, else follow the army."""
     t = n[L.TARGET, u]
     if t < 0 or n[L.ALIVE, t] == 0 or well(f, w, t) or f[L.ENERGY, u] <= 0:
         t = look_for_patient(f, n, w, u)
@@ -229,7 +230,7 @@ def attend(f, n, w, u):
 
 @compiled
 def look_for_patient(f, n, w, u):
-    """The friend within scan range with the lowest share of its health, the nearest of equals; -1 if all are well."""
+    """The wounded friend in scan range with the lowest share of its health, the nearest of equals; -1 if none."""
     best, lowest, nearest = -1, 1.0, 1e9
     if f[L.ENERGY, u] < HEAL_AUTOCAST_ENERGY:
         return best
@@ -245,12 +246,12 @@ def look_for_patient(f, n, w, u):
 
 @compiled
 def heal(f, n, w, u, t):
-    """Heal t for one loop if it is in range, and follow it if it is not."""
+    """Heal t for one loop if it is in range, else follow it."""
     if edge_distance(f, w, u, t) > HEAL_RANGE:
         head_for(f, n, w, u, f[L.X, t], f[L.Y, t])
         return
     missing = w.stats[L.MAX_HEALTH, t] - f[L.HEALTH, t]
     points = min(HEAL_RATE / LOOPS_PER_SECOND, missing, f[L.ENERGY, u] / HEAL_COST)
-    if points > 0 and f[L.HEALTH, t] > 0:  # who was killed in this very loop stays dead
+    if points > 0 and f[L.HEALTH, t] > 0:  # units killed in this loop stay dead
         f[L.HEALTH, t] += points
         f[L.ENERGY, u] = min(max(f[L.ENERGY, u] - points * HEAL_COST, 0.0), ENERGY_MAX)

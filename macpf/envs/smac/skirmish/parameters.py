@@ -1,4 +1,4 @@
-"""What no data file tells about the game: every guess of the engine, by name."""
+"""Parameters of the engine that are in no data file of the game: its assumptions, by name."""
 
 from __future__ import annotations
 
@@ -10,43 +10,43 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 NotNegative = Annotated[float, Field(ge=0)]
-#: Fields that compiled code does not read.
+#: Fields that compiled code does not use.
 NAMES = ("version", "unit_data")
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Parameters:
-    """Guesses about StarCraft II, in game loops (16 a second) and cells unless said otherwise.
+    """Assumptions about StarCraft II, in game loops (16 per second) and cells unless noted otherwise.
 
     Attributes:
-        version: of the engine's rules: raised with every change that lets battles go another way, so that results of
-            two versions are never pooled.
+        version: version of the engine's rules. It is raised with every change that can alter battles, so that results
+            of two versions are never pooled.
         unit_data: set of unit data, ``multiplayer`` or ``liberty``; see `macpf.envs.smac.units`.
-        scan_interval: loops between two looks for a nearer target of an enemy whose target is out of range; one that
-            has no target looks in every loop.
-        nearest_at_each_shot: whether an enemy shoots at whoever is nearest then, or at one target until it is dead.
+        scan_interval: loops between two searches for a nearer target by an enemy whose target is out of range. An enemy
+            without a target searches in every loop.
+        nearest_at_each_shot: whether enemies choose the nearest target for each attack, or keep one until it is dead.
         enemy_backswing_blocks: whether enemies finish their backswing before they walk, even if their target is dead.
-        enemy_medivac_follows: whether the enemy's medivac goes with its army, or stays where it was made.
-        healer_first: whether enemies prefer medivacs to nearer targets, as SMAClite has it.
+        enemy_medivac_follows: whether the enemies' medivac follows its army, or stays where it starts.
+        healer_first: whether enemies prefer medivacs to nearer targets, as in SMAClite.
         missile_flight: whether missiles take time to arrive.
-        refused_keeps_order: whether an order the game refuses (attack what one cannot hit, heal who is well) leaves
-            the unit with its previous order; otherwise it stops.
-        beam_delay: loops from a colossus's damage point to its burn.
-        spine_delay: loops that a spine crawler's tentacle travels.
-        widest_turn: degrees that a walking unit turns at most to get around others, in steps of 30.
-        softness: how deep a walker may press into an idle friend, in cells, which is then pushed away.
-        push: farthest that overlapping friends are moved apart in a loop.
-        help_radius: enemies without a target come to a friend that is hit this near.
-        help_period: loops between two such calls.
-        arrival: a march is over this near to its point.
-        march_spread: how far apart enemies march to, as a multiple of how far apart they start.
-        yielding: how near a walker may come to a walking friend, as a share of the distance at which they touch.
-        horizon: how far walkers look for friends who stand and fight, to go around them.
-        loyalty: radians of a detour that a walker accepts rather than change the side on which it goes around.
-        preroll_loops: loops that pass before the first observation.
-        start_spacing: how far apart the units of a group start, as a multiple of where the maps' data have them.
-        start_turn: degrees by which these formations are turned.
-        spawn_jitter: radius of random displacement at the start; SMAC has none.
+        refused_keeps_order: whether an agent keeps its previous order if the game refuses a new one (to attack a unit
+            that it cannot hit, or heal one in full health); otherwise it stops.
+        beam_delay: loops from a colossus's damage point to the damage.
+        spine_delay: loops from a spine crawler's damage point to the damage.
+        widest_turn: largest angle by which a walking unit turns to get around others, in degrees and steps of 30.
+        softness: cells by which a walking unit may overlap with an idle friend, which is then pushed away.
+        push: largest distance by which overlapping friends are moved apart in a loop.
+        help_radius: enemies without a target attack whoever hits a friend within this distance of them.
+        help_period: loops between two calls for help of a unit.
+        arrival: distance to the target point at which a march ends.
+        march_spread: spread of the enemies' target points, as a multiple of the spread of their start positions.
+        yielding: smallest distance between walking friends, as a fraction of the distance at which they touch.
+        horizon: distance within which walking units go around friends that stand and fight.
+        loyalty: a walking unit changes the side of its detour only if that saves more than twice this turn, in radians.
+        preroll_loops: loops that are played before the first observation.
+        start_spacing: spacing of the units of a group at the start, as a multiple of that in the maps' data.
+        start_turn: degrees by which these groups are rotated.
+        spawn_jitter: radius of a random displacement at the start; SMAC has none.
     """
 
     version: Literal[2] = 2
@@ -76,7 +76,7 @@ class Parameters:
     spawn_jitter: NotNegative = 0.0
 
     def vector(self) -> np.ndarray:
-        """All guesses as numbers in the order of the fields, for compiled code."""
+        """The assumptions as numbers in the order of the fields, for compiled code."""
         return np.array([getattr(self, f.name) for f in fields(self) if f.name not in NAMES], dtype=np.float64)
 
 

@@ -1,4 +1,4 @@
-"""A random stream for each battle, inside compiled code: splitmix64."""
+"""A random stream for each battle in compiled code: splitmix64."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHIFT_30, SHIFT_27, SHIFT_31, SHIFT_11 = np.uint64(30), np.uint64(27), np.uint64
 
 @compiled
 def uniform(streams, b):  # type: ignore[no-untyped-def]
-    """The next number in [0, 1) of battle b."""
+    """The next uniform random number in [0, 1) from the stream of battle b."""
     streams[b] += GAMMA
     z = streams[b]
     z = (z ^ (z >> SHIFT_30)) * FIRST
@@ -23,6 +23,6 @@ def uniform(streams, b):  # type: ignore[no-untyped-def]
 
 
 def new_streams(seed: int, batch_size: int) -> np.ndarray:
-    """[B] stream states; that of battle b depends on the seed and b alone, not on the size of the batch."""
+    """[B] states of the streams; that of battle b depends only on the seed and b, not on the size of the batch."""
     roots = [np.random.SeedSequence(seed, spawn_key=(b,)).generate_state(1, np.uint64)[0] for b in range(batch_size)]
     return np.array(roots, dtype=np.uint64)

@@ -1,4 +1,4 @@
-"""Where the units of a scenario start: at the point that is asked for, or at the nearest free place to it."""
+"""Start positions of a scenario's units: the given point, or a free place as near to it as possible."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from macpf.envs.smac.skirmish.compiled import compiled
 from macpf.envs.smac.skirmish.terrain import room
 from macpf.envs.smac.units import UNITS
 
-#: Rings of places around a point: how far apart, how many, and how many places on each.
+#: Places around a point lie on rings: distance between rings in cells, number of rings, and places per ring.
 RING, RINGS, PER_RING = 0.25, 64, 24
 
 
 @compiled
 def settle(walls, stats, contact, kinds, places, u, x, y):  # type: ignore[no-untyped-def]
-    """Note in places[u] the free place nearest to (x, y) beside units 0 to u - 1; (x, y) itself if there is none."""
+    """Store in places[u] a place near (x, y) that is free of units 0 to u - 1; (x, y) itself if there is none."""
     places[u, 0], places[u, 1] = x, y
     for ring in range(RINGS):
         for k in range(PER_RING if ring else 1):
@@ -31,7 +31,7 @@ def settle(walls, stats, contact, kinds, places, u, x, y):  # type: ignore[no-un
 
 @compiled
 def is_free(walls, stats, contact, kinds, places, u, x, y):  # type: ignore[no-untyped-def]
-    """Whether unit u can stand at (x, y) beside units 0 to u - 1."""
+    """Whether unit u can stand at (x, y) without overlapping units 0 to u - 1."""
     i = int(kinds[u])
     inside = 0 <= x <= SIZE and 0 <= y <= SIZE
     ground = walls[1 if stats[L.KIND, i] == L.COLOSSUS else 0]
@@ -45,7 +45,7 @@ def is_free(walls, stats, contact, kinds, places, u, x, y):  # type: ignore[no-u
 
 
 def place(terrain: str, units: Sequence[tuple[str, float, float]]) -> list[tuple[str, float, float]]:
-    """Units, each (type, x, y), moved to free places one after the other, to a hundredth of a cell."""
+    """Move units, each (type, x, y), to free places one after the other."""
     names = list(dict.fromkeys(name for name, _, _ in units))
     types = [UNITS[name] for name in names]
     stats = np.zeros((L.SHOOTS + 1, len(names)))

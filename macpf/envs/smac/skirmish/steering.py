@@ -1,4 +1,4 @@
-"""Detours: which way a walker goes around friends who stand and fight."""
+"""Detours: the direction in which a walking unit goes around friendly units that stand and fight."""
 # mypy: ignore-errors
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from macpf.envs.smac.skirmish import parameters as P
 from macpf.envs.smac.skirmish.combat import own_side
 from macpf.envs.smac.skirmish.compiled import compiled
 
-#: Loops between two looks for a way around, the widest detour in radians, and how closely one passes.
+#: Game loops between two searches for a detour; widest detour in radians; fraction of the contact distance to keep.
 DETOUR_INTERVAL, WIDEST_DETOUR, CLOSENESS = 4, 2.6, 0.97
 
 
 @compiled
 def detour(f, n, w, around, u, dx, dy, length):
-    """The angle by which u has to turn from its direction (dx, dy) to pass all fighting friends ahead; 0: none.
+    """The angle by which u has to turn from its direction (dx, dy) to pass all fighting friends ahead; 0 for none.
 
-    Each friend within the horizon hides an arc of it. From straight ahead the walker looks to the left and to the
-    right for the first direction that is not hidden, and takes the nearer one, or stays on its side if that costs
-    little. Who is this far away already, or fights beyond where u wants to go, does not count.
+    Each friend within the horizon blocks an arc of directions. Starting straight ahead, the walker looks left and right
+    for the first direction that is free. It takes the nearer one, but keeps to the side of its present detour if the
+    difference is small. Friends beyond the horizon or beyond the goal of u do not count.
     """
     if around.fighters[0] < 0:
         return 0.0
@@ -37,7 +37,7 @@ def detour(f, n, w, around, u, dx, dy, length):
                 right, again = lows[i], True
     if left == 0:
         return 0.0
-    loyalty = 0.0  # on a new detour both ways are equal
+    loyalty = 0.0  # a new detour has no preferred side
     if f[L.DETOUR, u] != 0:
         loyalty = w.guesses[P.LOYALTY] if f[L.DETOUR, u] > 0 else -w.guesses[P.LOYALTY]
     turn = left if left - loyalty <= -right + loyalty else right
@@ -49,9 +49,9 @@ def detour(f, n, w, around, u, dx, dy, length):
 
 @compiled
 def hidden_arcs(f, n, w, around, u, dx, dy, length, lows, highs):
-    """Note the arcs, relative to (dx, dy), that fighting friends hide. Returns how many."""
+    """Store in `lows` and `highs` the arcs relative to (dx, dy) that fighting friends block; returns how many."""
     t = n[L.TARGET, u]
-    if t >= 0 and f[L.WAY_X, u] == L.NO_WAY:  # in range is near enough
+    if t >= 0 and f[L.WAY_X, u] == L.NO_WAY:  # it only needs to come into range
         length = max(length - w.stats[L.RANGE, u] - w.stats[L.RADIUS, u] - w.stats[L.RADIUS, t], 0.0)
     far, count = min(length, w.guesses[P.HORIZON]), 0
     first, end = own_side(f, w, u)

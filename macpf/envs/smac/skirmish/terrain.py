@@ -1,4 +1,4 @@
-"""Walls and ways: distance to blocked ground, and shortest paths where rooms are not convex."""
+"""Distances to blocked ground, and shortest paths on maps whose rooms are not convex."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from numba import njit
 from macpf.envs.smac.maps import SIZE
 from macpf.envs.smac.skirmish.compiled import compiled, inlined
 
-#: Quarter cells along a side, and the ring of blocked ones around them.
+#: Quarter cells along a side of the map, and the width of the ring of blocked ones around it.
 FINE, RING = 4 * SIZE, 1
-#: Half cells along a side: the grid of paths.
+#: Half cells along a side of the map, the grid of paths.
 COARSE = 2 * SIZE
 #: Paths keep this far from walls, so that walkers do not hug them and jam at corners.
 PATH_CLEARANCE = 0.45
-#: Cells that one looks ahead on a path, and of how many of them one is tested for sight.
+#: Half cells that are searched ahead on a path; every SIGHT_STRIDE-th of them is tested for a straight line to it.
 FORESIGHT, SIGHT_STRIDE = 24, 3
-#: Cost of a straight and of a diagonal step of half a cell.
+#: Cost of a straight and of a diagonal step between half cells; the cost of cells that cannot be reached.
 STRAIGHT, DIAGONAL, UNREACHABLE = 5, 7, 32767
 
 
 class Paths(NamedTuple):
-    """Shortest paths between all pairs of half cells.
+    """Shortest paths between all pairs of walkable half cells.
 
     Attributes:
         cells: [64, 64] number of the nearest walkable half cell, by (x, y).
         hops: [C, C] length of the shortest path between two cells, in tenths of a cell.
-        centres: [C, 2] their centres.
+        centres: [C, 2] centres of the cells.
     """
 
     cells: np.ndarray
@@ -38,7 +38,7 @@ class Paths(NamedTuple):
 
     @classmethod
     def none(cls) -> Paths:
-        """For maps where straight lines will do."""
+        """Empty paths, for maps where units can walk in straight lines."""
         return cls(np.zeros((1, 1), np.int16), np.zeros((1, 1), np.int16), np.zeros((0, 2)))
 
 
@@ -51,7 +51,7 @@ def clearance(ground: Bool[np.ndarray, "128 128"]) -> Float[np.ndarray, "130 130
 
 @njit(cache=True)
 def _distances(ground):  # type: ignore[no-untyped-def]
-    """Brute force over the rim between ground and void; a map has a few hundred such cells."""
+    """Distances by brute force over the cells at the border of ground; a map has a few hundred of them."""
     n = ground.shape[0]
     rim = np.empty((n * n, 2), np.int64)
     count = 0
@@ -76,7 +76,7 @@ def _distances(ground):  # type: ignore[no-untyped-def]
 
 @inlined
 def room(walls, x, y):  # type: ignore[no-untyped-def]
-    """Distance to blocked ground at any point, interpolated; `walls` as made by `clearance`."""
+    """Distance from any point to blocked ground, interpolated in `walls`, the result of `clearance`."""
     fx = min(max(4 * x + 0.5, 0.0), 128.999)
     fy = min(max(4 * y + 0.5, 0.0), 128.999)
     i, j = int(fx), int(fy)
@@ -88,7 +88,7 @@ def room(walls, x, y):  # type: ignore[no-untyped-def]
 
 @compiled
 def in_sight(walls, x, y, to_x, to_y, margin):  # type: ignore[no-untyped-def]
-    """Whether a disc of radius `margin` can go straight from one point to another."""
+    """Whether a disc of radius `margin` can move in a straight line from one point to another."""
     dx, dy = to_x - x, to_y - y
     length = np.sqrt(dx * dx + dy * dy)
     gone = 0.0
@@ -101,14 +101,14 @@ def in_sight(walls, x, y, to_x, to_y, margin):  # type: ignore[no-untyped-def]
 
 
 def find_paths(walls: Float[np.ndarray, "130 130"]) -> Paths:
-    """Shortest paths over the half cells of a terrain that keep clear of walls."""
+    """Shortest paths over the half cells of a terrain that are at least `PATH_CLEARANCE` away from walls."""
     centres = (np.arange(COARSE) + 0.5) / 2
     free = np.array([[room(walls, x, y) >= PATH_CLEARANCE for y in centres] for x in centres])
     where = np.argwhere(free)
     numbers = np.full((COARSE, COARSE), -1, dtype=np.int16)
     numbers[free] = np.arange(len(where))
     hops = _all_pairs(numbers, where)
-    main = np.median(hops, axis=1) < UNREACHABLE  # ground outside the rim cannot be reached
+    main = np.median(hops, axis=1) < UNREACHABLE  # drops ground that cannot be reached
     where, hops = where[main], np.ascontiguousarray(hops[np.ix_(main, main)])
     points = (where + 0.5) / 2
     grid = np.stack(np.meshgrid(centres, centres, indexing="ij"), axis=-1)
@@ -118,7 +118,7 @@ def find_paths(walls: Float[np.ndarray, "130 130"]) -> Paths:
 
 @njit(cache=True)
 def _all_pairs(numbers, where):  # type: ignore[no-untyped-def]
-    """Path lengths from every cell to every other, by a queue of cells whose length has fallen."""
+    """Path lengths from every cell to every other, with a queue of the cells whose length was reduced."""
     n = len(where)
     size = numbers.shape[0]
     hops = np.full((n, n), UNREACHABLE, np.int16)
@@ -138,7 +138,7 @@ def _all_pairs(numbers, where):  # type: ignore[no-untyped-def]
                     if (di == 0 and dj == 0) or not (0 <= a < size and 0 <= b < size) or numbers[a, b] < 0:
                         continue
                     if di != 0 and dj != 0 and (numbers[a, j] < 0 or numbers[i, b] < 0):
-                        continue  # no cutting of corners
+                        continue  # diagonal steps must not cut corners
                     there = numbers[a, b]
                     length = cost[here] + (STRAIGHT if di == 0 or dj == 0 else DIAGONAL)
                     if length < cost[there]:
@@ -158,10 +158,10 @@ def cell_of(cells, x, y):  # type: ignore[no-untyped-def]
 
 @compiled
 def waypoint(walls, cells, hops, centres, x, y, to_x, to_y, margin):  # type: ignore[no-untyped-def]
-    """Where to head for, from (x, y) to a point out of sight: as far along the shortest path as one can see."""
+    """The next point on the way from (x, y) to a point out of sight: the farthest visible one on the shortest path."""
     goal = cell_of(cells, to_x, to_y)
     here = cell_of(cells, x, y)
-    to_goal = hops[goal]  # paths are as long in either direction, and a row lies together in memory
+    to_goal = hops[goal]  # lengths are symmetric, and a row is contiguous in memory
     best_x, best_y = centres[here]
     for k in range(FORESIGHT):
         step, length = here, to_goal[here]

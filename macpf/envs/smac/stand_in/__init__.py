@@ -1,7 +1,7 @@
 """Stand-ins for the packages smac, pysc2 and s2clientprotocol, so that code written for StarCraft II runs without it.
 
-The folder `PATH` goes to the front of the path: ``smac`` there is `StarCraft2Env` on the embedded engine, and ``pysc2``
-is a game of the engine for codes that bring their own copy of SMAC's environment (PyMARL2, on-policy). See
+The folder `PATH` goes to the front of Python's path. Its ``smac`` is `StarCraft2Env` on the embedded engine. Its
+``pysc2`` plays the engine's battles for programs with their own copy of SMAC's environment (PyMARL2, on-policy). See
 docs/environments/smac_drop_in.md.
 """
 
@@ -11,15 +11,15 @@ import os
 import sys
 from pathlib import Path
 
-#: What to put on the path.
+#: The folder to put on Python's path.
 PATH = Path(__file__).parent / "path"
 
 
 def install() -> None:
-    """Put the stand-ins at the front of this process's path, and of its children's.
+    """Put the stand-ins at the front of the path of this process and of its children.
 
     Raises:
-        ImportError: another package of these names was imported already.
+        ImportError: a different package with one of these names was already imported.
     """
     for name in ("smac", "pysc2", "s2clientprotocol"):
         loaded = getattr(sys.modules.get(name), "__file__", None)

@@ -1,6 +1,6 @@
 """``python -m macpf.envs.smac.stand_in [script.py | -m module] [arguments]``: run a program for SMAC on the engine.
 
-Without arguments it prints the folder to put on PYTHONPATH instead.
+Without arguments it prints the folder to put on PYTHONPATH.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ USAGE = "usage: python -m macpf.envs.smac.stand_in [script.py | -m module] [argu
 
 
 def mend_the_past() -> None:
-    """Give back to programs of 2019 what Python, NumPy and PyYAML have dropped since; what is there stays.
+    """Restore names for programs of 2019 that Python, NumPy and PyYAML have removed since; existing ones are kept.
 
-    The abstract classes in `collections`, ``np.float`` and its kin, and ``yaml.load`` without a loader.
+    These are abstract classes in `collections`, ``np.float`` and the like, and ``yaml.load`` without a loader.
     """
     for name in ("Mapping", "MutableMapping", "Sequence", "Iterable", "Callable"):
         if not hasattr(collections, name):
@@ -40,10 +40,10 @@ def mend_the_past() -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the program that is named, or print the folder.
+    """Run the given program, or print the folder of the stand-ins.
 
     Returns:
-        The exit code: 2 if there is no such program; else what the program exits with.
+        The exit code: 2 if there is no such program, else 0. A program that exits by itself sets its own.
     """
     if not arguments:
         print(PATH)

@@ -1,6 +1,6 @@
-"""A game of the embedded engine behind the calls by which SMAC's own code drives StarCraft II.
+"""The embedded engine behind the interface through which SMAC's own code controls StarCraft II.
 
-What reads it decides itself what is observed, available and paid; only the fight is the engine's.
+That code computes observations, available actions and rewards itself; the engine only simulates the battle.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from macpf.envs.smac.raw_units import Point, read_units, terrain_height
 from macpf.envs.smac.skirmish import layout as L
 from macpf.envs.smac.skirmish.battles import Skirmish
 
-#: The game's numbers of the orders that SMAC gives.
+#: The game's ids of the orders that SMAC gives.
 MOVE, ATTACK, ORDER_STOP, HEAL = 16, 23, 4, 386
 
 
 class Controller:
-    """One game: battles of one map, one after the other. Orders wait for the next step."""
+    """One game: successive battles of one map. Orders take effect with the next step."""
 
     def __init__(self) -> None:
         self._battle: Skirmish | None = None
@@ -43,14 +43,14 @@ class Controller:
         return self._battle
 
     def create_game(self, request: Any) -> None:
-        """Make battles of a map, by the file's name.
+        """Create battles of a map, given by the name of its file.
 
         Raises:
-            ValueError: the engine has no such map.
+            ValueError: the map is unknown.
         """
         seed = getattr(request, "random_seed", None)
         self._battle = battles(Path(request.local_map.map_path).stem, 1, {"seed": seed})
-        # The end is for the reader to judge, and so are wins that the map's rules make of lone medivacs.
+        # SMAC's code applies the time limit itself, and the rule for sides with only medivacs left.
         self._battle.field.shape[L.LIMIT] = np.iinfo(np.int32).max
         self._battle.field.shape[L.MMM] = 0
 
@@ -64,7 +64,7 @@ class Controller:
         self.replay.begin(self.battle)
 
     def game_info(self) -> Any:
-        """Sizes and ground, in the bytes of the game's build 4.10."""
+        """Map size and terrain, encoded as in version 4.10 of the game."""
         terrain = load_terrain(self.battle.map.terrain)
         pathing = np.packbits(terrain.pathing.T, axis=1).tobytes()
         height = np.rint(terrain_height(self.battle.map).T[::-1] * 255).astype(np.uint8).tobytes()
@@ -83,15 +83,15 @@ class Controller:
         return SimpleNamespace(observation=SimpleNamespace(raw_data=SimpleNamespace(units=units)))
 
     def actions(self, request: Any) -> None:
-        """Orders for the next step."""
+        """Store the orders for the next step."""
         self._orders = [action.action_raw.unit_command for action in request.actions]
 
     def debug(self, commands: Any) -> None:
-        """Units are killed: in SMAC's maps a new battle begins once all are dead, which SMAC waits two loops for."""
+        """SMAC kills all units to restart: its maps begin a new battle then, and it waits two loops for that."""
         self._killed = True
 
     def step(self, loops: int = 1) -> None:
-        """Play game loops. A unit without an order stands still."""
+        """Play `loops` game loops. A unit without an order stands still."""
         if self._killed:
             self._begin()
             return
@@ -105,10 +105,10 @@ class Controller:
         self.replay.add(self.battle)
 
     def _action(self, agent: int, command: Any) -> int:
-        """The engine's action for an order of SMAC's.
+        """The engine's action for an order of SMAC.
 
         Raises:
-            ValueError: SMAC gives no such order.
+            ValueError: SMAC does not give such orders.
         """
         if command.ability_id == ORDER_STOP:
             return STOP
@@ -126,21 +126,21 @@ class Controller:
         return NORTH if dy > 0 else SOUTH
 
     def save_replay(self) -> bytes:
-        """The battle that is going on, or was the last, as a GIF."""
+        """The current battle, or the last one, as a GIF."""
         return self.replay.gif()
 
 
 class RunConfig:
-    """Where the game is: here."""
+    """Starts games; the embedded engine needs no installation."""
 
     version = SimpleNamespace(game_version="embedded", build_version=0)
 
     def start(self, **options: Any) -> Any:
-        """A process with a game in it."""
+        """A stand-in for a game process, with its controller."""
         return SimpleNamespace(controller=Controller(), close=lambda: None)
 
     def map_data(self, path: str, players: int | None = None) -> bytes:
-        """What the map's file would hold."""
+        """The content of a map's file; empty, as the engine has its own maps."""
         return b""
 
     def save_replay(self, replay_data: bytes, replay_dir: str = "", prefix: str = "") -> Path:

@@ -1,15 +1,15 @@
-"""Messages of StarCraft II's interface, as far as SMAC writes them: names with values."""
+"""The messages of StarCraft II's interface that SMAC sends, as objects with named values."""
 
 from __future__ import annotations
 
 from typing import Any
 
-#: How the names of messages begin; all other names are constants: races, difficulties, kinds of player.
+#: How the names of messages begin. All other names are constants: races, difficulties, kinds of player.
 MESSAGES = ("Request", "Debug", "Action", "Interface", "LocalMap", "Point", "Size", "PlayerSetup")
 
 
 class Repeated(list[Any]):
-    """A field of many messages."""
+    """A repeated field: a list of messages."""
 
     def add(self, **values: Any) -> Message:
         """Append a message."""
@@ -19,7 +19,7 @@ class Repeated(list[Any]):
 
 
 class Message:
-    """Any message: it holds what it was made with; ``player_setup`` can be added to."""
+    """Any message: its keyword arguments are its fields; ``player_setup`` is a repeated field."""
 
     def __init__(self, **values: Any) -> None:
         self.player_setup = Repeated()
@@ -27,10 +27,10 @@ class Message:
 
 
 def named(name: str) -> Any:
-    """What a module of messages holds by that name: every message is a `Message`, every constant is its name.
+    """The attribute of a module of messages: `Message` for every message, and the name itself for a constant.
 
     Raises:
-        AttributeError: the name is one of Python's own.
+        AttributeError: the name begins with an underscore.
     """
     if name.startswith("_"):
         raise AttributeError(name)

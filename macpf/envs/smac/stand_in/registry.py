@@ -1,4 +1,4 @@
-"""SMAC's table of maps, made from ours."""
+"""SMAC's table of maps, derived from `macpf.envs.smac.maps`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from macpf.envs.smac.maps import load_map, map_names
 
 
 def get_map_params(map_name: str) -> dict[str, Any]:
-    """What SMAC's table says of a map.
+    """The entry of a map in SMAC's table.
 
     Raises:
-        ValueError: there is no such map.
+        ValueError: the map is unknown.
     """
     smac_map = load_map(map_name)
     return {
@@ -26,5 +26,5 @@ def get_map_params(map_name: str) -> dict[str, Any]:
 
 
 def get_smac_map_registry() -> dict[str, dict[str, Any]]:
-    """The whole table, by the maps' names."""
+    """The whole table, by map names."""
     return {name: get_map_params(name) for name in map_names()}

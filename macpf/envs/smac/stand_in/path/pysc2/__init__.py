@@ -1,1 +1,1 @@
-"""Stands in for pysc2: a game of macpf's embedded engine."""
+"""A stand-in for pysc2 that plays on macpf's embedded engine."""

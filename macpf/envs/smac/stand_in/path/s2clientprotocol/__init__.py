@@ -1,1 +1,1 @@
-"""Stands in for s2clientprotocol: the game's messages."""
+"""A stand-in for s2clientprotocol, the game's messages."""

@@ -1,1 +1,1 @@
-"""Stands in for oxwhirl's smac: SMAC's environment on the embedded engine of macpf."""
+"""A stand-in for oxwhirl's smac: SMAC's environment on macpf's embedded engine."""

@@ -1,9 +1,9 @@
-"""As in pysc2: what may go wrong on the way to the game. Nothing does here."""
+"""As in pysc2: errors of the connection to the game, which never occur here."""
 
 
 class ProtocolError(Exception):
-    """The game did not understand."""
+    """The game did not understand a request."""
 
 
 class ConnectionError(Exception):
-    """The game is gone."""
+    """The connection to the game was lost."""

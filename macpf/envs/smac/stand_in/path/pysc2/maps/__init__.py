@@ -6,7 +6,7 @@ from . import lib
 
 
 def get(map_name: str) -> SimpleNamespace:
-    """Where a map would lie."""
+    """A map by its name, with the path that its file would have."""
     return SimpleNamespace(name=map_name, path=f"{map_name}.SC2Map")
 
 

@@ -1,4 +1,4 @@
-"""As in pysc2: the class that tables of maps derive from."""
+"""As in pysc2: the base class of maps."""
 
 
 class Map:

@@ -1,4 +1,4 @@
-"""As in pysc2: where the game is."""
+"""As in pysc2: how the game is started."""
 
 from macpf.envs.smac.stand_in.game import RunConfig
 

@@ -4,7 +4,7 @@ from macpf.envs.smac.stand_in.registry import get_smac_map_registry
 
 
 class SMACMap:
-    """A map of SMAC's."""
+    """A map of SMAC."""
 
     directory = "SMAC_Maps"
     players = 2
