@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from macpf.envs.smac.maps import load_map
+from macpf.envs.smac.maps import EAST, FIRST_ATTACK, load_map
 from macpf.envs.smac.skirmish import layout as L
 
 SECOND = 16
@@ -89,3 +89,14 @@ def test_corridors_passage_is_passed_by_all(bare_field):
     times = through(bare_field, terrain, (16.0, 18.0), (4.5, 4.3), lambda x, y: x + y < 19)
     assert np.isfinite(times).all()
     assert times[-1] - times[0] <= 3
+
+
+def test_a_building_stays_where_it_is(bare_field):
+    """A marine that shoots at the spine crawler it overlaps with is pushed away alone; another one walks by."""
+    field = bare_field([("marine", 16.6, 16.0), ("marine", 4.0, 4.0)], [("spine_crawler", 16.0, 16.0)])
+    field.f[L.HEALTH, :] = UNHURT
+    field.order(FIRST_ATTACK, EAST)
+    field.run(8)
+    assert field.n[L.STANCE, 0] == L.FIGHTING
+    assert tuple(field.f[[L.X, L.Y], 2]) == (16.0, 16.0)
+    assert field.f[L.X, 0] > 16.7

@@ -213,7 +213,7 @@ def push_apart(f, n, w, around):
                 dx, dy, apart = 1.0, 0.0, 1.0
             share_u, share_v = weight(n, w, u), weight(n, w, v)
             if share_u + share_v == 0:
-                share_u = share_v = 1.0 * (w.stats[L.STEP, u] > 0)
+                share_u, share_v = 1.0 * (w.stats[L.STEP, u] > 0), 1.0 * (w.stats[L.STEP, v] > 0)
             total = max(share_u + share_v, 1e-9)
             foes = (u < w.shape[L.N_AGENTS]) != (v < w.shape[L.N_AGENTS])
             farthest = overlap if foes else most  # overlaps with opponents are removed completely

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-#: How the names of messages begin. All other names are constants: races, difficulties, kinds of player.
-MESSAGES = ("Request", "Debug", "Action", "Interface", "LocalMap", "Point", "Size", "PlayerSetup")
-
 
 class Repeated(list[Any]):
     """A repeated field: a list of messages."""
