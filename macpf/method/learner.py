@@ -1,9 +1,9 @@
 """MACPF (paper, section 3.3): one update computes the losses of equations 16 to 19 from the same batch.
 
 The independent and the dependent half share one forward pass each through the actor, the critic and the target critic.
-Gradients are detached where the paper says so, so no loss affects the parameters of another. The four losses can
-therefore be added and minimised by one backward pass and one optimiser step. The authors' code takes four steps in turn
-instead. Which losses change which parameters, and in which order, is a setting (`plans` in conf/algo/macpf.yaml).
+Gradients are detached where the paper says so. The four losses can therefore be added and minimised by one backward
+pass and one optimiser step. The authors' code takes four steps in turn instead. Which losses change which parameters,
+and in which order, is a setting (`plans` in conf/algo/macpf.yaml).
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class MACPF(OffPolicyAlgorithm):
         gamma: discount per env step.
         td_lambda: 0 for the paper's one-step targets; the authors' code uses 0.8.
         lr: RMSprop's learning rate.
-        clip: largest global gradient norm of the actor, and of the critic.
+        clip: largest global gradient norm of the actor, and of the critic with its mixer.
         hidden_dim: units of every hidden layer.
         recurrent: GRU in the trunk (SMAC, MPE) or not (matrix game).
         mixer: `linear`; `nonlinear` and `attention` are the ablations of appendix E.
@@ -257,7 +257,9 @@ class MACPF(OffPolicyAlgorithm):
         wanted: Sequence[str] | None = None,
         passes: Passes | None = None,
     ) -> dict[str, Float[Tensor, ""]]:
-        """Losses of eq. 16 and 18 (dependent), 17 and 19 (independent); each changes its own parameters only.
+        """Losses of eq. 16 and 18 (dependent), 17 and 19 (independent) on one batch, detached as in the paper.
+
+        Only the mixer and, with `trunk_gradient`, the trunks get gradients from both halves.
 
         Args:
             batch: the batch of episodes.

@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def reproduce(options: argparse.Namespace) -> int:
-    """Plan, ask, launch, and draw what can be drawn."""
+    """Print the plan, ask for confirmation, launch missing runs, and draw what can be drawn; returns the exit code."""
     if options.name in DRAWN and options.dry_run:
         print(f"{options.name} needs no runs of its own.")
         return 0
