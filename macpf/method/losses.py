@@ -51,7 +51,7 @@ def imitation_loss(
 ) -> Float[Tensor, ""]:
     """Cross-entropy of pi_i with the indicator 1[a_i = a*_i] of Theorem 2's proof, softened to a finite logit gap.
 
-    This is none of the paper's losses; see `independent_target` in `learner.py`.
+    The paper does not use this loss; see `independent_target` in `learner.py`.
     """
     wanted = one_hot(actions, log_policy.shape[-1]) * LOGIT_GAP
     wanted = mask_unavailable(wanted, available).softmax(dim=-1)
