@@ -1,1 +1,1 @@
-"""The algorithms MACPF is compared with: one algorithm, one file."""
+"""The algorithms that MACPF is compared with, each in one file."""

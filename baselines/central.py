@@ -19,20 +19,20 @@ from macpf.learning.schedules import Clock, Schedule
 if TYPE_CHECKING:
     from macpf.experience.batch import EpisodeBatch, Observation
 
-#: More joint actions than this are no outputs of a network.
+#: Largest number of joint actions, which is the number of network outputs.
 MOST_JOINT_ACTIONS = 4096
 
 
 class Central(OffPolicyAlgorithm):
     """Discrete soft Q-learning (Haarnoja et al., 2017) on joint actions J = A^N; no agent can act on its own.
 
-    V(s) = alpha log sum_a exp(Q(s, a) / alpha), pi(a | s) = exp((Q(s, a) - V(s)) / alpha) (their eq. 3 and 4). It
-    is not a method of the tables: it shows what a joint policy without any factorization can do.
+    V(s) = alpha log sum_a exp(Q(s, a) / alpha), pi(a | s) = exp((Q(s, a) - V(s)) / alpha) (their eq. 3 and 4). The
+    tables do not include this method: it shows what a joint policy without any factorization can do.
 
     Args:
-        sizes: of the environment.
-        device: where networks and batches live.
-        seed: of the stream that samples actions.
+        sizes: sizes of the environment.
+        device: device of networks and batches.
+        seed: seed of the random stream that samples actions.
         gamma: discount per env step.
         lr: RMSprop's learning rate.
         clip: largest global gradient norm.
@@ -42,7 +42,7 @@ class Central(OffPolicyAlgorithm):
         alpha: temperature in units of reward.
 
     Raises:
-        ValueError: there are too many joint actions.
+        ValueError: there are too many joint actions, or alpha falls to 0.
     """
 
     policies = ("independent",)
@@ -79,11 +79,11 @@ class Central(OffPolicyAlgorithm):
         self.optimiser = Optimiser({"q": self.q}, lr, clip)
         self.target_updates = TargetUpdates(target_interval)
         places = torch.arange(sizes.n_agents - 1, -1, -1, device=device)
-        self.weights: Int[Tensor, "N"] = sizes.n_actions**places  # a joint action is a number with N digits
+        self.weights: Int[Tensor, "N"] = sizes.n_actions**places  # a joint action is a number of N digits in base A
 
     @torch.no_grad()
     def act(self, observation: Observation, memory: Memory, clock: Clock) -> tuple[Int[Tensor, "B N"], Memory]:
-        """Sample the soft policy."""
+        """Sample a joint action from the soft policy."""
         q, hidden = self._values(observation, memory)
         chosen = (q / self.alpha(clock) + gumbel(q.shape, self.generator)).argmax(dim=-1)
         return self._actions(chosen), Memory(memory.last_actions, hidden)
@@ -123,13 +123,13 @@ class Central(OffPolicyAlgorithm):
         return {"train/loss/td": loss.detach(), "train/alpha": self.logged(alpha)} | norms
 
     def after_update(self, clock: Clock) -> None:
-        """The target update, if it is due."""
+        """Update the target network if it is due."""
         if self.target_updates.due(clock.episodes):
             self.target.load_state_dict(self.q.state_dict())
 
 
 def joint_availability(available: Bool[Tensor, "R N A"]) -> Bool[Tensor, "R J"]:
-    """Joint actions of which every agent's part is available; the last agent's action counts fastest."""
+    """Whether all agents' actions in a joint action are available; the last agent's action varies fastest."""
     joint = available[:, 0]
     for agent in available[:, 1:].unbind(dim=1):
         joint = (joint.unsqueeze(-1) & agent.unsqueeze(1)).flatten(1)

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from macpf.experience.batch import EpisodeBatch, Observation
 
 
-#: What an update minimises.
+#: Names of the losses that an update minimises.
 LOSSES = ("policy", "critics", "attention")
 
 
 class FOPCritic(nn.Module):
-    """The agents' values and their mixer."""
+    """The network of the agents' values, and their mixer."""
 
     def __init__(self, agents: AgentNetwork, mixer: DuplexMixer) -> None:
         super().__init__()
@@ -36,32 +36,37 @@ class FOPCritic(nn.Module):
     def forward(
         self, inputs: Float[Tensor, "R N I"], batch: EpisodeBatch, actions: Int[Tensor, "R N"], alpha: Number
     ) -> tuple[Float[Tensor, "R N A"], Float[Tensor, "R"], Float[Tensor, "R"]]:
-        """Values, joint values of the actions, and the attention's regulariser."""
+        """The agents' values, the joint values of the actions, and the attention regulariser."""
         q, _ = self.agents(inputs, batch.sizes)
         joint, regulariser = self.mixer(pick(q, actions), soft_values(q, alpha), actions, batch.state, batch.obs)
         return q, joint, regulariser
 
 
 class FOP(OffPolicyAlgorithm):
-    """Independent soft policies, two critics with their own mixers, the smaller joint value as target.
+    """Independent soft policies and two critics with their own mixers; targets use the smaller joint value.
+
+    "Both releases" are the original liyheng/FOP and the authors' later one.
 
     Args:
-        sizes: of the environment.
-        device: where networks and batches live.
-        seed: of the stream that samples actions.
+        sizes: sizes of the environment.
+        device: device of networks and batches.
+        seed: seed of the random stream that samples actions.
         gamma: discount per env step.
-        td_lambda: of the lambda-return (0.8 in both releases).
+        td_lambda: lambda of the TD targets (0.8 in both releases).
         lr: RMSprop's learning rate.
-        clip: largest global gradient norm, for the actor and for each critic.
+        clip: largest global gradient norm of the actor, and of each critic.
         hidden_dim: units of every hidden layer.
         recurrent: GRU in the trunks (SMAC, MPE) or not (matrix game).
-        embed_dim, hypernet_dim, n_heads, n_kernels: the mixers' sizes; `n_heads` = 0 sets the weights w_i to 1.
+        embed_dim, hypernet_dim, n_heads, n_kernels: sizes of the mixers; `n_heads` = 0 sets the weights w_i to 1.
         attention_cost: weight of the attention regulariser.
-        attention_mean: over what it is averaged: the `played` steps, or all steps of a `padded` batch (the release).
-        terminal_entropy: whether a terminal step's target has the entropy bonus, too, for the state after the end (both
-            releases).
-        plan, plans: which losses step what, in which order: the one of these names. The losses are `policy`, `critics`
-            and `attention` (the regulariser), the groups `actor`, `critic_1` and `critic_2` (see `UpdateStep`).
+        attention_mean: whether the regulariser is averaged over the `played` steps, or over all steps of a `padded`
+            batch (the later release).
+        terminal_entropy: whether the TD target of a terminal step also has the entropy bonus, for the state after the
+            end (both releases).
+        plan: name of the plan to follow, one of `plans`.
+        plans: by name, which losses change which parameters, and in which order (see `UpdateStep`). The losses are
+            `policy`, `critics` and `attention` (the regulariser), the groups of parameters `actor`, `critic_1` and
+            `critic_2`.
         target_interval: episodes between hard target updates.
         alpha: temperature in units of reward.
     """
@@ -134,7 +139,7 @@ class FOP(OffPolicyAlgorithm):
 
     @torch.no_grad()
     def joint_policies(self, observation: Observation) -> dict[str, Float[Tensor, "B *A"]]:
-        """The product of the agents' policies in the first state (eq. 1)."""
+        """The product of the agents' policies at the first env step (eq. 1)."""
         logits, _ = self._logits(observation, self.start(len(observation.obs)))
         return {"independent": joint_of(logits.softmax(dim=-1))}
 
@@ -148,13 +153,13 @@ class FOP(OffPolicyAlgorithm):
         return {"alpha": self.alpha(clock)}
 
     def update(self, batch: EpisodeBatch, numbers: Mapping[str, Number]) -> dict[str, Tensor]:
-        """The steps of the plan on the losses of the actor and of both critics."""
+        """Take the plan's optimiser steps on the losses of the actor and of both critics."""
         alpha, inputs = numbers["alpha"], self.inputs_of(batch)
         logged = follow(self.plan, self.optimiser, lambda step: self.losses(batch, alpha, step.losses, inputs))
         return logged | {"train/alpha": self.logged(alpha)}
 
     def after_update(self, clock: Clock) -> None:
-        """The target update, if it is due."""
+        """Update both target critics if it is due."""
         if self.target_updates.due(clock.episodes):
             self.targets.load_state_dict(self.critics.state_dict())
 
@@ -165,13 +170,13 @@ class FOP(OffPolicyAlgorithm):
         wanted: Sequence[str] = LOSSES,
         inputs: Float[Tensor, "R N I"] | None = None,
     ) -> dict[str, Float[Tensor, ""]]:
-        """The actor's loss, both critics' squared TD errors, and their weighted regulariser.
+        """The actor's loss, the squared TD errors of both critics, and their weighted regularisers.
 
         Args:
-            batch: the rows.
+            batch: the batch of episodes.
             alpha: temperature.
-            wanted: names of the losses.
-            inputs: of the agents' networks, if they are known already.
+            wanted: names of the losses to compute.
+            inputs: inputs of the agents' networks, if they were computed before.
         """
         inputs = self.inputs_of(batch) if inputs is None else inputs
         critics: Any = self.critics
@@ -202,7 +207,7 @@ class FOP(OffPolicyAlgorithm):
     def goals(
         self, batch: EpisodeBatch, inputs: Float[Tensor, "R N I"], log_policy: Float[Tensor, "R N A"], alpha: Number
     ) -> Float[Tensor, "R"]:
-        """TD(lambda) of the smaller target value, then the entropy bonus: mean over agents, as both releases do."""
+        """TD(lambda) targets from the smaller target value, plus the agents' mean entropy bonus (both releases)."""
         sampled = (log_policy + gumbel(log_policy.shape, self.generator)).argmax(dim=-1)
         joints = [target(inputs, batch, sampled, alpha)[1] for target in self.targets]
         returns = td_lambda(batch, batch.next(torch.minimum(*joints)), self.gamma, self.td_lambda)

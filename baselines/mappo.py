@@ -29,15 +29,15 @@ if TYPE_CHECKING:
     from macpf.experience.packing import Packing
 
 Module = TypeVar("Module", bound=nn.Module)
-#: Layers and the gains of the weights before them.
+#: For each activation, its layer and the gain of the weights before it.
 ACTIVATIONS: dict[str, tuple[type[nn.Module], float]] = {"relu": (nn.ReLU, math.sqrt(2.0)), "tanh": (nn.Tanh, 5 / 3)}
 
 
 class PPONetwork(nn.Module):
-    """A first linear layer, hidden layers, a GRU with LayerNorm if recurrent, a linear head.
+    """A first linear layer, further hidden layers, a GRU with LayerNorm if recurrent, and a linear head.
 
-    Every hidden layer, the first included, is followed by activation and LayerNorm. The first brings the LayerNorm of
-    its inputs along.
+    Every hidden layer, including the first, is followed by activation and LayerNorm. The module `first` includes the
+    LayerNorm of the inputs.
     """
 
     def __init__(
@@ -101,32 +101,35 @@ def clipped_value_loss(
     clip: float,
     delta: float,
 ) -> Float[Tensor, ""]:
-    """The larger Huber loss of the value and of the value moved by at most `clip` (ONP `r_mappo.py`)."""
+    """The larger of two Huber losses: of the value, and of the old value moved towards it by at most `clip`.
+
+    Source: marlbenchmark/on-policy, `r_mappo.py`.
+    """
     clipped = old_value + (value - old_value).clamp(-clip, clip)
     losses = (F.huber_loss(v, target, reduction="none", delta=delta) for v in (value, clipped))
     return masked_mean(torch.maximum(*losses), mask)
 
 
 def standardised(values: Float[Tensor, "E"], mask: Float[Tensor, "E"]) -> Float[Tensor, "E"]:
-    """Values minus their mean, by their standard deviation, both over the entries that the mask keeps."""
+    """Values minus their mean, divided by their standard deviation; both are taken where the mask is 1."""
     mean = masked_mean(values, mask)
     return (values - mean) / (masked_mean((values - mean) ** 2, mask).sqrt() + 1e-5)
 
 
 @dataclass(frozen=True)
 class FrameMemory(Memory):
-    """A memory with the inputs of the last env steps, the newest first: [B, N, (K - 1) I]."""
+    """A memory that also holds `frames`: the inputs of the last K - 1 env steps, the newest first, F = (K - 1) I."""
 
     frames: Float[Tensor, "B N F"] | None = None
 
 
 @dataclass(frozen=True)
 class Samples:
-    """What all epochs of an update share. Agent i in row r is entry r N + i; E = R N."""
+    """The data that all epochs of an update share. Agent i in row r is entry r N + i; E = R N."""
 
     actor_inputs: Float[Tensor, "E I"]
     critic_inputs: CentralInputs
-    actor_states: Float[Tensor, "EN H"] | None  # after each entry, then N zeros: what comes before an episode
+    actor_states: Float[Tensor, "EN H"] | None  # after each entry; then N zeros, the states before an episode
     critic_states: Float[Tensor, "EN H"] | None
     available: Bool[Tensor, "E A"]
     actions: Int[Tensor, "E"]
@@ -139,7 +142,7 @@ class Samples:
 
 @dataclass(frozen=True)
 class Dealt:
-    """Episodes, and the pieces of them for each gradient step."""
+    """Episodes, and the chunks of them for each gradient step."""
 
     episodes: EpisodeBatch
     parts: tuple[Part, ...]
@@ -149,22 +152,26 @@ class MAPPO(Algorithm):
     """One actor and one centralised critic for all agents, trained by PPO on fresh episodes.
 
     Args:
-        sizes: of the environment.
-        device: where networks and batches live.
-        seed: of the stream that samples actions and deals minibatches.
-        gamma, gae_lambda: of the generalised advantages.
+        sizes: sizes of the environment.
+        device: device of networks and batches.
+        seed: seed of the random stream that samples actions and minibatches.
+        gamma, gae_lambda: discount and lambda of the generalised advantages.
         lr: Adam's learning rate, for actor and critic.
-        clip: largest global gradient norm, for actor and critic each.
-        ratio_clip: how far the policy's ratio and the values may go before they are clipped.
+        clip: largest global gradient norm of the actor, and of the critic.
+        ratio_clip: largest change of the policy's probability ratio from 1, and of a value, before clipping.
         entropy: weight of the entropy bonus.
-        huber_delta: where the value loss becomes linear, in units of normalised value.
-        ppo_epochs, num_minibatches: passes over the episodes, and parts into which each is dealt.
-        hidden_dim, hidden_layers, activation: of the networks before the GRU or head.
+        huber_delta: error beyond which the value loss is linear, in units of normalised value.
+        ppo_epochs: number of epochs, each of which uses all episodes.
+        num_minibatches: number of minibatches in an epoch.
+        hidden_dim, hidden_layers, activation: hidden layers of both networks, before GRU and head.
         gain: scale of the initial weights of the actor's head.
         recurrent: GRU in both networks or not.
-        chunk_length: env steps through which gradients go back in a GRU.
-        stacked_frames: env steps that a network sees at once.
-        value_active_masks: leave agents that are out of the game out of the value loss.
+        chunk_length: env steps through which gradients are backpropagated in a GRU.
+        stacked_frames: number of env steps whose inputs a network sees at once.
+        value_active_masks: exclude agents that are out of the game from the value loss.
+
+    Raises:
+        ValueError: stacked frames with pictures as observations.
     """
 
     on_policy = True
@@ -218,7 +225,7 @@ class MAPPO(Algorithm):
         self.optimiser = AdamOptimiser({"actor": self.actor, "critic": self.critic}, lr, clip)
 
     def start(self, batch_size: int) -> Memory:
-        """Memory before the first step of B episodes."""
+        """Memory before the first env step of B episodes."""
         if self.stacked_frames == 1:
             return super().start(batch_size)
         past = (self.stacked_frames - 1) * self.input_dim
@@ -241,14 +248,14 @@ class MAPPO(Algorithm):
 
     @torch.no_grad()
     def joint_policies(self, observation: Observation) -> dict[str, Float[Tensor, "B *A"]]:
-        """The product of the agents' policies in the first state."""
+        """The product of the agents' policies at the first env step."""
         logits, *_ = self._logits(observation, self.start(len(observation.obs)))
         return {"independent": joint_of(logits.softmax(dim=-1))}
 
     def _logits(
         self, observation: Observation, memory: Memory
     ) -> tuple[Float[Tensor, "B N A"], Float[Tensor, "BN H"] | None, Float[Tensor, "B N F"] | None]:
-        """Masked logits at one env step; recurrent states and frames for the next."""
+        """Masked logits at one env step, and recurrent states and frames for the next one."""
         inputs, frames = self.inputs_now(observation, memory), None
         if isinstance(memory, FrameMemory) and memory.frames is not None:
             frames = torch.cat([inputs, memory.frames], dim=-1)[..., : -self.input_dim]
@@ -258,7 +265,7 @@ class MAPPO(Algorithm):
         return mask_unavailable(logits.view(B, N, -1), observation.available), hidden, frames
 
     def prepared(self, batch: EpisodeBatch) -> Dealt:
-        """The batch, and into which pieces all epochs deal it."""
+        """The batch, and its division into minibatches of chunks for all epochs."""
         chunks = Chunks.of(batch, self.chunk_length)
         if self.num_minibatches == 1:
             return Dealt(batch, (chunks.on(self.device),) * self.ppo_epochs)
@@ -266,16 +273,16 @@ class MAPPO(Algorithm):
         return Dealt(batch, tuple(part.on(self.device) for parts in epochs for part in parts))
 
     def update(self, batch: Dealt, numbers: Mapping[str, Number]) -> dict[str, Tensor]:
-        """All epochs of PPO on freshly played episodes; metrics are means over the gradient steps."""
+        """Make all epochs of PPO on fresh episodes; metrics are means over the gradient steps."""
         samples = self.samples_of(batch.episodes)
         steps = [self._step(samples, part) for part in batch.parts]
         return {name: torch.stack([step[name] for step in steps]).mean() for name in steps[0]}
 
     @torch.no_grad()
     def samples_of(self, batch: EpisodeBatch) -> Samples:
-        """What the policy that played did and the critic thought of it.
+        """The behaviour policy's actions and log-probabilities, and the critic's values, returns and advantages.
 
-        Its parameters have not changed since, so states, probabilities and values are those of the moment of play.
+        The parameters have not changed since the rollout, so recurrent states, probabilities and values are the same.
         """
         N = batch.actions.shape[1]
         own = self.inputs_of(batch)
@@ -303,7 +310,7 @@ class MAPPO(Algorithm):
         )
 
     def _central(self, batch: EpisodeBatch, own: Float[Tensor, "R N I"]) -> CentralInputs:
-        """State and own inputs of every agent; the id alone where the agent is out of the game."""
+        """Global state and own inputs of every agent; only its id if the agent is out of the game."""
         R, N, _ = own.shape
         playing = (batch.available.sum(dim=-1) > 1).to(own.dtype)
         seen = torch.cat([own[..., :-N] * playing.unsqueeze(-1), own[..., -N:]], dim=-1)
@@ -315,7 +322,7 @@ class MAPPO(Algorithm):
         )
 
     def _step(self, samples: Samples, part: Part) -> dict[str, Tensor]:
-        """One gradient step of actor and critic on some of the chunks."""
+        """One gradient step of actor and critic on one minibatch of chunks."""
         s, e, sizes = samples, part.entries, part.sizes
         logits, _ = self.actor(s.actor_inputs[e], sizes, _before(s.actor_states, part))
         log_policy = mask_unavailable(logits, s.available[e]).log_softmax(dim=-1)
@@ -330,7 +337,7 @@ class MAPPO(Algorithm):
         value_loss = clipped_value_loss(
             values.squeeze(-1), s.values[e], target, mask, self.ratio_clip, self.huber_delta
         )
-        # The two networks share nothing, so one backward pass does the work of two.
+        # The two networks share no parameters, so one backward pass serves both losses.
         norms = self.optimiser.step(policy_loss - self.entropy * entropy + value_loss)
         clipped = ((log_ratio.exp() - 1.0).abs() > self.ratio_clip).float()
         return {
@@ -341,11 +348,11 @@ class MAPPO(Algorithm):
         } | norms
 
     def get_extra_state(self) -> dict[str, Any]:
-        """Random stream and optimiser."""
+        """The random stream and the optimiser's state."""
         return super().get_extra_state() | {"optimiser": self.optimiser.rule.state_dict()}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Put back what `get_extra_state` returned."""
+        """Restore what `get_extra_state` returned."""
         super().set_extra_state(state)
         self.optimiser.rule.load_state_dict(state["optimiser"])
 

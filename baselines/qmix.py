@@ -18,26 +18,26 @@ if TYPE_CHECKING:
 
 
 class MonotonicMixer(nn.Module):
-    """Q_tot = ELU(q w1 + b1) w2 + v with non-negative w1, w2: monotonic in every agent's value."""
+    """Q_tot = ELU(q w1 + b1) w2 + v with non-negative w1 and w2, so it is monotonic in every agent's value."""
 
     def __init__(self, state_dim: int, n_agents: int, embed_dim: int, hypernet_dim: int) -> None:
         super().__init__()
         self.weights = MixingWeights(state_dim, n_agents, embed_dim, hypernet_dim)
 
     def forward(self, values: Float[Tensor, "R N"], state: Float[Tensor, "R S"]) -> Float[Tensor, "R"]:
-        """Joint values of the agents' values."""
+        """Q_tot from the agents' values."""
         return mix_monotonically(values, self.weights(state))
 
 
 class QMIX(ValueBased):
-    """Utilities mixed monotonically, trained by double Q-learning, explored epsilon-greedily.
+    """Monotonically mixed utilities, trained by double Q-learning with epsilon-greedy exploration.
 
     Args:
-        sizes: of the environment.
-        device: where networks and batches live.
-        seed: of the stream that explores.
-        embed_dim, hypernet_dim: the mixer's sizes.
-        settings: see `ValueBased`.
+        sizes: sizes of the environment.
+        device: device of networks and batches.
+        seed: seed of the random stream for exploration.
+        embed_dim, hypernet_dim: sizes of the mixer.
+        settings: further arguments of `ValueBased`.
     """
 
     @checked

@@ -1,4 +1,4 @@
-"""QPLEX (Wang et al., 2021), as in wjh720/QPLEX (6c0a7ba): value decomposition with all of IGM."""
+"""QPLEX (Wang et al., 2021), as in wjh720/QPLEX (6c0a7ba): value decomposition with the full IGM function class."""
 
 from __future__ import annotations
 
@@ -20,24 +20,25 @@ if TYPE_CHECKING:
 class QPLEX(ValueBased):
     """Q_tot = sum_i w_i Q_i + V(s) + sum_i (lambda_i(s, a) - 1) sg[w_i (Q_i - max Q_i)], trained by double Q-learning.
 
-    All weights are positive, so Q_tot is greatest where every agent's Q_i is.
+    All weights are positive, so Q_tot is largest where every agent's Q_i is largest.
 
     Args:
-        sizes: of the environment.
-        device: where networks and batches live.
-        seed: of the stream that explores.
-        embed_dim, hypernet_dim, n_kernels: the mixer's sizes.
-        n_heads: of the attention that gives the w_i (what the paper compares with); 0 for a function of the state.
+        sizes: sizes of the environment.
+        device: device of networks and batches.
+        seed: seed of the random stream for exploration.
+        embed_dim, hypernet_dim, n_kernels: sizes of the mixer.
+        n_heads: heads of the attention that computes the w_i (the paper's baseline); 0: they are a function of the
+            state.
         attention_cost: weight of the attention regulariser.
-        weighted_heads: whether the state weighs the heads.
-        attention_mean: over what the regulariser is averaged: the `played` steps, or all steps of a `padded` batch (its
-            authors' code).
-        values_in_keys: whether the attention sees the Q_i, too; with it IGM holds only up to its influence.
-        value_per_agent: without attention, whether V(s) is the sum of an output for each agent (its authors' code).
-        settings: see `ValueBased`.
+        weighted_heads: whether the heads have weights that depend on the state.
+        attention_mean: whether the regulariser is averaged over the `played` steps, or over all steps of a `padded`
+            batch (its authors' code).
+        values_in_keys: whether the attention also reads the Q_i; IGM then holds only up to their effect on the w_i.
+        value_per_agent: without attention, whether V(s) is the sum of one output per agent (its authors' code).
+        settings: further arguments of `ValueBased`.
 
     Raises:
-        ValueError: settings that contradict each other.
+        ValueError: the settings contradict each other.
     """
 
     @checked
@@ -78,11 +79,11 @@ class QPLEX(ValueBased):
     def joint_value(
         self, mixer: nn.Module, q: Float[Tensor, "R N A"], actions: Int[Tensor, "R N"], batch: EpisodeBatch
     ) -> tuple[Float[Tensor, "R"], Float[Tensor, "R"]]:
-        """Q_tot, and the attention's regulariser."""
+        """Q_tot, and each row's weighted attention regulariser."""
         best = mask_unavailable(q.detach(), batch.available).amax(dim=-1)
         joint, regulariser = mixer(pick(q, actions), best, actions, batch.state, batch.obs)
         return joint, self.attention_cost * regulariser
 
     def mean_extra(self, extra: Float[Tensor, "R"], batch: EpisodeBatch) -> Float[Tensor, ""]:
-        """The mean of the regulariser."""
+        """The mean of the attention regulariser."""
         return mean_regulariser(extra, batch, self.attention_mean)

@@ -41,16 +41,18 @@ class JointValue(nn.Module):
 
 
 class QTRAN(ValueBased):
-    """A free joint value, which the sum of the agents' utilities (plus V) must equal at the greedy joint action and
-    must not fall below elsewhere.
+    """An unrestricted joint value, and utilities whose sum plus V(s) must match it.
+
+    The sum must equal the joint value at the greedy joint action, and must not be smaller elsewhere.
 
     Args:
-        sizes: of the environment.
-        device: where networks and batches live.
-        seed: of the stream that explores.
+        sizes: sizes of the environment.
+        device: device of networks and batches.
+        seed: seed of the random stream for exploration.
+        hidden_dim: units of every hidden layer of the agents.
         embed_dim: units of the hidden layers of Q and V.
-        opt_cost, nopt_cost: weights of the two constraints' losses.
-        settings: see `ValueBased`.
+        opt_cost, nopt_cost: weights of the losses L_opt and L_nopt for these two constraints.
+        settings: further arguments of `ValueBased`.
     """
 
     @checked
@@ -73,12 +75,12 @@ class QTRAN(ValueBased):
     def joint_value(
         self, mixer: nn.Module, q: Float[Tensor, "R N A"], actions: Int[Tensor, "R N"], batch: EpisodeBatch
     ) -> tuple[Float[Tensor, "R"], None]:
-        """The transformed value sum_i Q_i + V(s), which the agents' greedy actions maximise."""
+        """The transformed joint value sum_i Q_i + V(s), which the agents' greedy actions maximise."""
         assert isinstance(mixer, JointValue)
         return pick(q, actions).sum(dim=-1) + mixer.v(batch.state).squeeze(-1), None
 
     def losses(self, batch: EpisodeBatch) -> dict[str, Float[Tensor, ""]]:
-        """L_td of the joint value, L_opt at the greedy joint action, L_nopt at the one that was played."""
+        """L_td of the joint value, L_opt at the greedy joint action, and L_nopt at the joint action taken."""
         inputs, mixer = self.inputs_of(batch), self.live["mixer"]
         agents: Any = self.live["agents"]
         features, _ = agents.trunk(inputs, batch.sizes)
@@ -100,7 +102,7 @@ class QTRAN(ValueBased):
     def goals(
         self, batch: EpisodeBatch, inputs: Float[Tensor, "R N I"], live_q: Float[Tensor, "R N A"]
     ) -> Float[Tensor, "R"]:
-        """Double Q-learning: the live agents choose, the target's joint value of their choice is the target."""
+        """TD targets of double Q-learning: live agents choose actions, the target network's joint value rates them."""
         greedy = mask_unavailable(live_q, batch.available).argmax(dim=-1)
         agents: Any = self.target["agents"]
         features, _ = agents.trunk(inputs, batch.sizes)

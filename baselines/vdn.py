@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class VDN(ValueBased):
-    """The joint value is the sum of the agents' utilities; settings: see `ValueBased`."""
+    """The joint value is the sum of the agents' utilities. Arguments are those of `ValueBased`, except the mixer."""
 
     def __init__(self, sizes: Sizes, device: str, seed: int, **settings: Any) -> None:
         super().__init__(sizes, device, seed, mixer=nn.Identity(), **settings)

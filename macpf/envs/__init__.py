@@ -1,1 +1,1 @@
-"""What can be played. Every environment is batched and knows nothing of who plays it."""
+"""The environments. Each one is batched, and none depends on an algorithm."""

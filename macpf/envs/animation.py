@@ -1,4 +1,4 @@
-"""Pictures of an environment as an animated GIF."""
+"""Frames of an environment as an animated GIF."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ if TYPE_CHECKING:
     from PIL import Image
 
 Frame: TypeAlias = UInt8[np.ndarray, "H W 3"]
-#: Milliseconds that a frame is shown, and frames' time that the last one stays.
+#: Milliseconds for which a frame is shown, and how often the last frame is repeated.
 FRAME_TIME, STAYS = 120, 16
-#: Colours of the palette taken from the first frame, and levels of red, green and blue for what comes later.
+#: Number of palette colours taken from the first frame, and levels of red, green and blue for colours of later frames.
 FIRST_COLOURS, LATER_LEVELS = 131, (0, 64, 128, 192, 255)
 
 
 def as_gif(frames: Iterable[Frame]) -> bytes:
-    """An animation that runs for ever and rests at its end; frames are taken one by one and not kept.
+    """An endless animation that pauses on its last frame; frames are read one by one and not kept.
 
-    All frames share one palette: with palettes of their own, the ground would flicker and every frame be stored whole.
+    All frames share one palette. With separate palettes, the background would flicker and every frame would be stored
+    in full.
 
     Raises:
         macpf.extras.MissingExtra: Pillow is not installed.
     """
     require("render", "an animation")
-    from PIL import Image  # which playing need not wait for
+    from PIL import Image  # imported late, as only pictures need it
 
     pictures = (Image.fromarray(frame) for frame in frames)
     first = next(pictures)

@@ -1,4 +1,4 @@
-"""The interface every environment fulfils: a batch of B episodes played in lockstep."""
+"""The interface of all environments: a batch of B episodes played in lockstep."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 
 @dataclass(frozen=True)
 class EnvSpec:
-    """The sizes an algorithm needs to know.
+    """The sizes of an environment, as far as algorithms need them.
 
     Attributes:
         n_agents: number of agents N.
@@ -22,10 +22,10 @@ class EnvSpec:
         obs_dim: size O of one agent's observation.
         state_dim: size S of the global state.
         episode_limit: most env steps in an episode.
-        score: what the environment calls its score, ``return`` or ``win_rate``.
-        agent_feature_dim: the first N x F entries of the state are the agents' own features (attention mixers
-            read them); 0 where the state has none, then observations stand in for them.
-        picture: height, width and channels of observations that are flattened pictures, from 0 to 1; else None.
+        score: name of the environment's score, e.g. ``return`` or ``win_rate``.
+        agent_feature_dim: size F. The first N x F entries of the state are the agents' own features, which attention
+            mixers read. 0 if the state has none; these mixers then read observations instead.
+        picture: height, width and channels if observations are flattened pictures with values from 0 to 1; else None.
     """
 
     n_agents: int
@@ -40,18 +40,18 @@ class EnvSpec:
 
 @dataclass(frozen=True)
 class Step:
-    """What B environments show after a reset or a step. Finished environments return padding.
+    """What B environments return after a reset or a step. Environments whose episode is over return padding.
 
     Attributes:
         obs: [B, N, O] local observations.
         state: [B, S] global states.
         available: [B, N, A] actions that may be taken; at least one for each agent.
         reward: [B] shared reward of the step (0 after a reset).
-        terminated: [B] the episode ended by the rules of the game.
-        truncated: [B] the episode was cut by its time limit.
-        info: per-episode facts, each [B] (``battle_won`` and the like).
-        record: the few numbers, each [B, ...], from which `Env.expand` makes obs, state and available again; empty
-            where the environment knows nothing shorter than these three.
+        terminated: [B] whether the episode ended by the rules of the game.
+        truncated: [B] whether the episode was cut by its time limit.
+        info: further results of each episode, each [B] (``battle_won`` and the like).
+        record: the few numbers, each [B, ...], from which `Env.expand` computes obs, state and available again; empty
+            if there is no more compact form than these three.
     """
 
     obs: Float[np.ndarray, "B N O"]
@@ -65,22 +65,22 @@ class Step:
 
     @property
     def recorded(self) -> dict[str, np.ndarray]:
-        """What a replay keeps of this step: the record, or what is shown where there is none."""
+        """What a replay stores of this step: the record or, without one, obs, state and available."""
         return self.record or {"obs": self.obs, "state": self.state, "available": self.available}
 
 
 class Env(ABC):
     """B copies of one cooperative environment.
 
-    An environment whose observations, state and availability follow from fewer numbers gives these as `Step.record`,
-    and overrides `record_type` and `expand`. Replays and checkpoints then hold the record only.
+    If observations, state and availability follow from fewer numbers, an environment returns these as `Step.record` and
+    overrides `record_type` and `expand`. Replays and checkpoints then store only the record.
     """
 
     spec: EnvSpec
     batch_size: int
-    #: Versions of outside programs that decide results; recorded with the run.
+    #: Versions of external programs on which results depend; recorded with the run.
     provenance: Mapping[str, str] = MappingProxyType({})
-    #: Numbers of the record that are logged, step by step, when a run ends: where the final policy's samples go.
+    #: Names of numbers in the record that are logged at each env step of sample episodes at the end of a run.
     tracked: tuple[str, ...] = ()
 
     @abstractmethod
@@ -89,10 +89,10 @@ class Env(ABC):
 
     @abstractmethod
     def step(self, actions: Int[np.ndarray, "B N"]) -> Step:
-        """Play one joint action in each environment; rows of finished environments are ignored."""
+        """Take one joint action in each environment; actions of environments whose episode is over are ignored."""
 
     def score(self, returns: Float[np.ndarray, "B"], last: Step) -> Float[np.ndarray, "B"]:
-        """Score of B finished episodes, given their undiscounted returns and their last steps."""
+        """Scores of B finished episodes, given their undiscounted returns and their last steps."""
         return returns
 
     @property
@@ -110,15 +110,15 @@ class Env(ABC):
     def expand(
         self, record: dict[str, np.ndarray]
     ) -> tuple[Float[np.ndarray, "*axes N O"], Float[np.ndarray, "*axes S"], Bool[np.ndarray, "*axes N A"]]:
-        """Observations, state and availability of recorded steps, bit for bit as they were played.
+        """Observations, state and availability of recorded steps, bit for bit as they were during the rollout.
 
         Args:
-            record: the arrays of `Step.recorded`, with any leading axes (e.g. episode and time) and contiguous.
+            record: the arrays of `Step.recorded`, contiguous, with any leading axes (e.g. episode and time).
         """
         return record["obs"], record["state"], record["available"]
 
     def visible(self, record: dict[str, np.ndarray]) -> Bool[np.ndarray, "*axes N N"]:
-        """Whether agent i sees agent j in recorded steps; nobody sees itself. Everybody sees everybody by default.
+        """Whether agent i sees agent j in recorded steps; no agent sees itself. By default all agents see each other.
 
         Args:
             record: as for `expand`.
@@ -127,17 +127,17 @@ class Env(ABC):
         return np.broadcast_to(~np.eye(N, dtype=np.bool_), (*lead, N, N)).copy()
 
     def draw(self, b: int) -> UInt8[np.ndarray, "H W 3"]:
-        """Environment b as a picture.
+        """A picture of environment b.
 
         Raises:
-            NotImplementedError: this environment has no pictures.
+            NotImplementedError: this environment cannot be drawn.
         """
         raise NotImplementedError(f"{type(self).__name__} does not draw")
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
-        """All that changes while playing, random streams included, between two episodes."""
+        """The state of the environment between two episodes, including its random streams."""
 
     @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Put back what `state_dict` returned."""
+        """Restore what `state_dict` returned."""

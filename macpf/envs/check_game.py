@@ -1,4 +1,4 @@
-"""A small game for `macpf check`: it hides actions at random, and notes who takes one that is hidden."""
+"""A small game for `macpf check`: actions are unavailable at random, and taking an unavailable one is recorded."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from jaxtyping import Bool, Int
 
 from macpf.envs.base import Env, EnvSpec, Step
 
-#: Sizes that all differ, so that axes in a wrong order do not fit.
+#: The sizes all differ, so that axes in a wrong order cause an error.
 N_AGENTS, N_ACTIONS, FEATURES, LIMIT = 3, 5, 4, 6
 
 
 class CheckGame(Env):
-    """B games of three agents who are paid for each action that their observation asks for.
+    """B games of three agents that are rewarded for each action that their observation asks for.
 
-    Each agent may take each action with probability one half, and one of them for sure; an agent sees another with
-    probability one half. A game ends by chance or at its limit of six env steps.
+    Each action is available to each agent with probability one half, and at least one of them always is. An agent sees
+    another with probability one half. An episode terminates at random or is cut at its limit of six env steps.
 
     Args:
-        batch_size: games B.
-        seed: of all random streams.
+        batch_size: number of games B.
+        seed: seed of all random streams.
 
     Attributes:
-        n_chosen: actions that were chosen in games that were not over.
-        refused: what was wrong with the first that could not be taken; empty if all could.
+        n_chosen: number of actions that were chosen in episodes that were not over.
+        refused: description of the first action that was not available; empty if all were.
     """
 
     def __init__(self, batch_size: int, seed: int) -> None:
@@ -52,7 +52,7 @@ class CheckGame(Env):
         return self._step(np.zeros(self.batch_size, dtype=np.float32))
 
     def step(self, actions: Int[np.ndarray, "B N"]) -> Step:
-        """Pay a third for each agent that did what it was asked for."""
+        """Pay a third for each agent that took the action its observation asked for."""
         running = ~(self.terminated | self.truncated)
         self._note(actions, running)
         reward = (actions == self.wanted).mean(axis=1).astype(np.float32) * running
@@ -89,16 +89,16 @@ class CheckGame(Env):
         )
 
     def visible(self, record: dict[str, np.ndarray]) -> Bool[np.ndarray, "*axes N N"]:
-        """Agent i sees j if their first features add up to less than one."""
+        """Agent i sees agent j if the sum of their first features is less than one."""
         first = record["obs"][..., 0]
         sees = first[..., :, None] + first[..., None, :] < 1.0
         return sees & ~np.eye(N_AGENTS, dtype=bool)
 
     def state_dict(self) -> dict[str, Any]:
-        """The random streams; between two games there is nothing else."""
+        """The random streams; nothing else lasts from one episode to the next."""
         return {"streams": [stream.bit_generator.state for stream in self.streams]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Put back what `state_dict` returned."""
+        """Restore what `state_dict` returned."""
         for stream, saved in zip(self.streams, state["streams"], strict=True):
             stream.bit_generator.state = saved

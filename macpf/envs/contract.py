@@ -1,4 +1,4 @@
-"""What a PettingZoo environment promises, held against what it shows; each breach is one line."""
+"""Checks that a PettingZoo environment does what its interface and spaces promise; each fault is one line."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from pettingzoo import ParallelEnv
 from macpf.envs.fault import EnvironmentFault
 
 MASK = "action_mask"
-#: What holds the observation in a dictionary with an action mask; the first that is there.
+#: Keys of the observation in a dictionary that also has an action mask; the first one present is used.
 SHOWN = ("observation", "obs")
-#: Env steps of each copy that are held against the spaces in full; rewards and masks always are.
+#: The first env steps of each episode, in which all values are checked; rewards and masks always are.
 FIRST = 50
-#: By how much, relative to a bound (or absolutely below 1), rounding may carry a number beyond it.
+#: How far rounding may carry a number beyond a bound: relative to the bound, or absolute for bounds below 1.
 TOLERANCE = 1e-3
 
 Result = TypeVar("Result")
 
 
 class Contract:
-    """One kind of environment: what its agents see and may do.
+    """What the agents of an environment may observe and do, according to its spaces.
 
     Args:
-        id: import path, for messages.
-        game: one of them.
+        id: import path of the environment, for messages.
+        game: one instance of the environment.
     """
 
     def __init__(self, id: str, game: ParallelEnv) -> None:
@@ -41,10 +41,10 @@ class Contract:
         self.state_space = getattr(game, "state_space", None)
 
     def call(self, what: str, step: int, method: Callable[..., Result], *arguments: Any, **named: Any) -> Result:
-        """Call one of the environment's methods.
+        """Call a method of the environment.
 
         Raises:
-            EnvironmentFault: it failed.
+            EnvironmentFault: the call failed.
         """
         try:
             return method(*arguments, **named)
@@ -60,7 +60,7 @@ class Contract:
         """The dictionaries that `reset` or `step` returned.
 
         Raises:
-            EnvironmentFault: there are more or fewer, or something else.
+            EnvironmentFault: their number is wrong, or something other than dictionaries was returned.
         """
         fits = isinstance(returned, tuple) and len(returned) == len(kinds)
         if not fits or not all(isinstance(part, Mapping) for part in returned):
@@ -69,10 +69,10 @@ class Contract:
         return parts
 
     def agents(self, step: int, game: ParallelEnv) -> list[str]:
-        """The agents that an environment lists.
+        """The agents that are currently in an environment.
 
         Raises:
-            EnvironmentFault: one is not possible.
+            EnvironmentFault: one of them is not in `possible_agents`.
         """
         for name in game.agents:
             if name not in self.spaces:
@@ -80,10 +80,10 @@ class Contract:
         return list(game.agents)
 
     def observation(self, name: str, step: int, observations: Mapping[str, Any]) -> Float[np.ndarray, "O"]:
-        """What an agent sees, flattened to float32.
+        """An agent's observation, flattened to float32.
 
         Raises:
-            EnvironmentFault: it sees nothing, or what is not in its space.
+            EnvironmentFault: the agent has no observation, or one that is not in its space.
         """
         if name not in observations:
             self._refuse(name, step, "it is listed in agents but has no observation", "return one for every agent")
@@ -93,7 +93,7 @@ class Contract:
             self._refuse(name, step, why, "change what it returns, or observation_space")
         try:
             flat = np.asarray(spaces.flatten(space, seen), dtype=np.float32)
-        except Exception:  # what flattening says is about its own insides
+        except Exception:  # the messages of `flatten` are about its own code
             flat = np.zeros(0, dtype=np.float32)
         if flat.size != self.dims[name]:
             self._refuse(name, step, f"its observation does not fit {space}", "change it, or observation_space")
@@ -102,12 +102,12 @@ class Contract:
     def mask(
         self, name: str, step: int, observation: Any, info: Any, size: int, ends: bool
     ) -> Bool[np.ndarray, "A"] | None:
-        """The actions that an agent may take, if it is told; at least one.
+        """An agent's action mask, or None if the environment gives none; it allows at least one action.
 
-        Where its episode ends nobody acts any more, and a mask that says nothing is none.
+        If `ends` says that the episode is over, nobody will act on the mask, and an invalid one counts as none.
 
         Raises:
-            EnvironmentFault: the mask has another length, other values than 0 and 1, or allows nothing.
+            EnvironmentFault: the mask has the wrong length, values other than 0 and 1, or allows no action.
         """
         told = told_mask(observation, info)
         if told is None:
@@ -125,10 +125,10 @@ class Contract:
         return None if why else mask.astype(bool)
 
     def rewards(self, names: Sequence[str], step: int, rewards: Mapping[str, Any]) -> float:
-        """The sum of some agents' rewards.
+        """The sum of the rewards of the named agents.
 
         Raises:
-            EnvironmentFault: one has none, or it is not a finite number.
+            EnvironmentFault: an agent has no reward, or one that is not a finite number.
         """
         total = 0.0
         for name in names:
@@ -144,10 +144,10 @@ class Contract:
         return total
 
     def state(self, step: int, returned: Any, dim: int | None) -> Float[np.ndarray, "S"]:
-        """The environment's own state, flattened to float32.
+        """The environment's own global state, flattened to float32.
 
         Raises:
-            EnvironmentFault: it is not in its space, or not as long as at first.
+            EnvironmentFault: it is not in its space, has values other than finite numbers, or its size is not `dim`.
         """
         state = np.asarray(returned)
         why = breach(self.state_space, state, "state") if step < FIRST and self.state_space is not None else None
@@ -165,7 +165,7 @@ class Contract:
 
 
 def breach(space: spaces.Space, value: Any, where: str) -> str | None:
-    """Why a value is not in a space, but for its type and for rounding; None if it is."""
+    """Why a value is not in a space; None if it is. Numeric types and rounding errors do not matter."""
     if isinstance(space, spaces.Dict):
         if not isinstance(value, Mapping) or set(value) != set(space.spaces):
             keys = sorted(map(str, value)) if isinstance(value, Mapping) else type(value).__name__
@@ -205,7 +205,7 @@ def _breach_of_box(space: spaces.Box, value: Any, where: str) -> str | None:
 
 
 def _contains(space: spaces.Space, value: Any) -> bool:
-    """Whether a value is in a space, as it is or as the whole numbers that it stands for."""
+    """Whether a value is in a space, as it is or after conversion to the space's type without loss."""
     try:
         if space.contains(value):
             return True
@@ -222,7 +222,7 @@ def _short(value: Any) -> str:
 
 
 def without_mask(space: spaces.Space) -> spaces.Space:
-    """What of an observation space the agent is shown: beside a mask ``observation``, ``obs``, or all the rest."""
+    """The space of the observation without its action mask: the part ``observation`` or ``obs``, or all other parts."""
     if not isinstance(space, spaces.Dict) or MASK not in space.spaces:
         return space
     for key in SHOWN:
@@ -232,7 +232,7 @@ def without_mask(space: spaces.Space) -> spaces.Space:
 
 
 def _bare(space: spaces.Space, observation: Any) -> Any:
-    """The part of an observation that `without_mask` of its space describes."""
+    """The part of an observation that belongs to `without_mask(space)`."""
     if not isinstance(observation, Mapping) or MASK not in observation:
         return observation
     masked = isinstance(space, spaces.Dict) and MASK in space.spaces

@@ -1,4 +1,4 @@
-"""Pictures that PettingZoo's agents observe, as they are shown to the networks."""
+"""Image observations of PettingZoo environments, as the networks see them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from jaxtyping import Float
 
 
 class Eyes:
-    """How pictures are seen: n x n pixels as their mean.
+    """Downsamples pictures: each block of n x n pixels becomes its mean.
 
     Args:
-        shape: height, width and channels of what is seen.
+        shape: height, width and channels of the downsampled picture.
         of_bytes: whether pixels are bytes.
-        n: pixels along a side that become one.
-        whole: shape of what the environment shows.
+        n: pixels along a side of a block.
+        whole: height, width and channels of the environment's picture.
     """
 
     def __init__(self, shape: tuple[int, int, int], of_bytes: bool, n: int, whole: tuple[int, int, int]) -> None:
@@ -24,10 +24,10 @@ class Eyes:
 
     @classmethod
     def of(cls, id: str, shown: Mapping[str, spaces.Space], n: int) -> Eyes:
-        """For these observation spaces.
+        """The downsampling for these observation spaces, by agent.
 
         Raises:
-            ValueError: they are no pictures, or of different shapes, or no n x n pixels fit into them.
+            ValueError: they are not pictures of one shape and type, or blocks of n x n pixels do not fit into them.
         """
         whole = {space.shape for space in shown.values()}
         kinds = {space.dtype for space in shown.values()}
@@ -41,17 +41,17 @@ class Eyes:
 
     @property
     def dim(self) -> int:
-        """Numbers of what is seen."""
+        """Size of a flattened downsampled picture."""
         return int(np.prod(self.shape))
 
     def look(self, picture: Float[np.ndarray, "X"]) -> Float[np.ndarray, "O"]:
-        """A flattened picture as it is seen; what does not fill n x n pixels at its ends is left out."""
+        """A flattened picture, downsampled; pixels at the right and lower edge that fill no block are dropped."""
         height, width, channels = self.shape
         cut = picture.reshape(self.whole)[: height * self.n, : width * self.n]
         seen = cut.reshape(height, self.n, width, self.n, channels).mean(axis=(1, 3)).ravel()
         return seen.round() if self.bytes else seen
 
     def as_numbers(self, seen: np.ndarray) -> np.ndarray:
-        """Float32; bytes from 0 to 1."""
+        """The picture as float32; bytes are divided by 255."""
         numbers: np.ndarray = seen.astype(np.float32)
         return numbers / np.float32(255.0) if self.bytes else numbers

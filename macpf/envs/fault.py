@@ -1,5 +1,5 @@
-"""What goes wrong inside an environment while it is played."""
+"""The error of an environment that fails during a rollout."""
 
 
 class EnvironmentFault(Exception):
-    """An environment failed or broke its interface: one line with its name, the agent, the step and what to do."""
+    """An environment failed or broke its interface; one line names it, the agent, the step and what to do."""

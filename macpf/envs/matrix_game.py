@@ -14,16 +14,16 @@ from macpf.envs.base import Env, EnvSpec, Step
 class MatrixGame(Env):
     """Two agents choose a row and a column at once and share the payoff; the episode is over after one step.
 
-    Each agent observes a constant 1, and so does the global state. With different numbers of rows and columns
-    the agents' action spaces are padded to the larger one, and the padding is never available.
+    Every observation and the global state are a constant 1. If the numbers of rows and columns differ, the smaller
+    action space is padded with actions that are never available.
 
     Args:
         payoff: rows (agent 0) by columns (agent 1), in units of reward.
-        batch_size: number of games B played side by side.
+        batch_size: number of games B played in parallel.
         seed: part of the interface; the game draws no random number.
 
     Raises:
-        ValueError: if the payoff is not a matrix of finite numbers with at least one row and one column.
+        ValueError: the payoff is not a matrix of finite numbers with at least one row and one column.
     """
 
     def __init__(self, payoff: Sequence[Sequence[float]], batch_size: int, seed: int) -> None:
@@ -53,7 +53,7 @@ class MatrixGame(Env):
         return self._step(np.zeros(self.batch_size, dtype=np.float32), over=False)
 
     def step(self, actions: Int[np.ndarray, "B N"]) -> Step:
-        """Pay each game's joint action; every game is over."""
+        """Pay each game's joint action; every game is then over."""
         return self._step(self.payoff[actions[:, 0], actions[:, 1]], over=True)
 
     def _step(self, reward: Float[np.ndarray, "B"], over: bool) -> Step:
@@ -68,8 +68,8 @@ class MatrixGame(Env):
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing changes between two games."""
+        """Empty: the game has no state between episodes."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Nothing to put back."""
+        """Does nothing: the game has no state."""

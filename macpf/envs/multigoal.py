@@ -14,28 +14,28 @@ Size = Annotated[FiniteFloat, Field(gt=0)]
 
 
 class MultiGoal(Env):
-    """Agents that push one point among four goals together; a team is paid by how near to a goal the point is.
+    """Agents that together push one point among four goals; the reward is higher the nearer the point is to a goal.
 
-    After soft Q-learning's single-agent environment (Haarnoja et al., 2017; haarnoja/softqlearning,
-    `environments/multigoal.py`), whose goals, start and box it keeps. What the paper leaves open is an argument.
+    Goals, start and box are those of soft Q-learning's single-agent environment (Haarnoja et al., 2017;
+    haarnoja/softqlearning, `environments/multigoal.py`). What the paper does not specify is an argument.
 
-    Every agent observes the point's place (in units of the box), which is the state, too.
+    Every agent observes the point's position (in units of the box), which is also the global state.
 
     Args:
-        batch_size: number of games B played side by side.
-        seed: of the stream that draws the starts.
-        n_agents: who push; the point moves if all of them choose the same direction.
-        directions: evenly spread ones to choose from, the first along the x axis.
-        step: how far the point moves, in units of length.
-        goal_distance: of the four goals from the origin, one on each half axis.
-        box: largest coordinate; the point stops there.
+        batch_size: number of games B played in parallel.
+        seed: seed of the random stream that draws the starting positions.
+        n_agents: number of agents; the point moves if all of them choose the same direction.
+        directions: number of directions to choose from, evenly spread, the first along the x axis.
+        step: how far the point moves in one env step, in units of length.
+        goal_distance: distance of the four goals from the origin; one lies on each half axis.
+        box: largest absolute value of a coordinate; the point stops there.
         start_std: standard deviation of each coordinate of the start, around the origin.
-        peak: reward of a step that ends on a goal.
+        peak: height of the Gaussian around each goal, in units of reward.
         width: standard deviation of the Gaussian around each goal, in units of length.
         steps: env steps of an episode.
 
     Raises:
-        ValueError: a number with which there is no game.
+        ValueError: a number is invalid, or the goals lie outside the box.
     """
 
     tracked = ("x", "y")
@@ -75,7 +75,7 @@ class MultiGoal(Env):
         return self._step(np.zeros(self.batch_size, dtype=np.float32))
 
     def step(self, actions: Int[np.ndarray, "B N"]) -> Step:
-        """Move the points whose agents agree, and pay for the places reached."""
+        """Move the points whose agents agree, and pay for the positions reached."""
         agree = (actions == actions[:, :1]).all(axis=1, keepdims=True)
         moved = self.place + np.where(agree, self.moves[actions[:, 0]], 0.0)
         self.place = moved.clip(-self.box, self.box).astype(np.float32)
@@ -83,29 +83,29 @@ class MultiGoal(Env):
         return self._step(self.reward_at(self.place).astype(np.float32))
 
     def reward_at(self, place: Float[np.ndarray, "*axes 2"]) -> Float[np.ndarray, "*axes"]:
-        """The mixture of Gaussians, at any places."""
+        """The reward, a mixture of Gaussians, at any positions."""
         squared = ((place[..., None, :] - self.goals) ** 2).sum(axis=-1)
         return self.peak * np.exp(-squared / (2 * self.width**2)).sum(axis=-1)
 
     @property
     def record_type(self) -> np.dtype[np.void]:
-        """The point's place."""
+        """The record is the point's position."""
         return np.dtype([("x", np.float32), ("y", np.float32)])
 
     def expand(self, record: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """All of it follows from the place."""
+        """Observations, state and availability, which follow from the point's position."""
         state = np.stack([record["x"], record["y"]], axis=-1) / np.float32(self.box)
         N, A = self.spec.n_agents, self.spec.n_actions
         obs = np.repeat(state[..., None, :], N, axis=-2)
         return obs, state, np.ones((*state.shape[:-1], N, A), dtype=np.bool_)
 
     def visible(self, record: dict[str, np.ndarray]) -> np.ndarray:
-        """Everybody sees everybody else."""
+        """All agents see each other."""
         N = self.spec.n_agents
         return np.broadcast_to(~np.eye(N, dtype=np.bool_), (*record["x"].shape, N, N)).copy()
 
     def draw(self, b: int) -> UInt8[np.ndarray, "H W 3"]:
-        """The reward as grey, brighter where it is higher, and game b's point in red; 8 pixels per unit of length."""
+        """The reward in grey, brighter where it is higher, and game b's point in red; 8 pixels per unit of length."""
         n_pixels = round(16 * self.box)
         axis = np.linspace(-self.box, self.box, n_pixels)
         reward = self.reward_at(np.stack(np.meshgrid(axis, -axis), axis=-1))
@@ -115,11 +115,11 @@ class MultiGoal(Env):
         return picture
 
     def state_dict(self) -> dict[str, Any]:
-        """The stream of starts; between two games there is nothing else."""
+        """The random stream of the starts; nothing else lasts from one episode to the next."""
         return {"random": self.random.bit_generator.state}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Put back what `state_dict` returned."""
+        """Restore what `state_dict` returned."""
         self.random.bit_generator.state = state["random"]
 
     def _step(self, reward: Float[np.ndarray, "B"]) -> Step:
@@ -137,6 +137,6 @@ class MultiGoal(Env):
 
 
 def compass(directions: int) -> Float[np.ndarray, "D 2"]:
-    """Unit vectors, evenly spread, the first along the x axis."""
+    """Unit vectors in evenly spread directions, the first along the x axis."""
     angles = 2 * np.pi * np.arange(directions) / directions
     return np.stack([np.cos(angles), np.sin(angles)], axis=1).round(12)

@@ -19,37 +19,39 @@ from macpf.envs.eyes import Eyes
 from macpf.envs.fault import EnvironmentFault
 from macpf.envs.told import Told
 
-#: Env steps that the first copy is tried out for when it is made.
+#: Env steps for which the first copy is tried out when it is made.
 TRIED = 10
 
 
 class PettingZoo(Env):
-    """B copies of a PettingZoo environment, played one after the other.
+    """B copies of a PettingZoo environment, stepped one after the other.
 
-    Observations are flattened to float32 (discrete ones as one-hots) and padded with zeros to the longest. Agents who
-    have left, or not come yet, observe zeros and can only take action 0. An agent has left once it is terminated or
-    truncated, whether it is listed any longer or not. Action masks are read from the infos or from dictionary
-    observations (key ``action_mask``). What the environment shows is held against its spaces when it is made and in
-    each copy's first steps, rewards and masks always (`macpf.envs.contract`). Every episode starts from a seed of its
-    own that depends on `seed`, its place in the batch and its number only; an environment that draws from elsewhere
-    cannot be repeated.
+    Observations are flattened to float32 (discrete ones as one-hots) and padded with zeros to the longest. Agents that
+    have left, or have not joined yet, observe zeros and can only take action 0. An agent has left once it is terminated
+    or truncated, even if the environment still lists it. Action masks are read from the infos or from dictionary
+    observations (key ``action_mask``).
+
+    The environment's observations and states are checked against its spaces when it is made and in the first env steps
+    of each episode, rewards and masks always (`macpf.envs.contract`). Every episode has its own seed, which depends
+    only on `seed`, the copy and the number of the episode. An environment with other sources of randomness is not
+    reproducible.
 
     Args:
         id: import path of a module with a ``parallel_env`` function, or ``module:name`` of a function or class.
-        kwargs: its arguments.
-        reward: what the team gets, the ``sum`` or the ``mean`` of all agents' rewards.
-        state: ``concat`` for all (padded) observations one after the other, ``own`` for the environment's `state`.
-        episode_limit: env steps after which episodes are cut, if the environment did not end them before.
-        batch_size: copies B.
-        seed: of all episodes.
-        score: ``return``, or a number of the infos (`Told`): what evaluations are judged by.
-        pictures: None to flatten whatever is observed; else every agent must see a picture [H, W, C] of the same shape.
-            Of n x n pixels the mean is shown, bytes as numbers from 0 to 1, and the sizes say what shape it is. Bytes
-            are recorded as bytes.
+        kwargs: arguments of this function or class.
+        reward: the team's reward, the ``sum`` or the ``mean`` of all agents' rewards.
+        state: ``concat`` to concatenate all (padded) observations, ``own`` for the environment's `state`.
+        episode_limit: env steps after which an episode is cut, unless it ended before.
+        batch_size: number of copies B.
+        seed: seed of all episodes.
+        score: the score of evaluations: ``return``, or the name of a number in the infos (`Told`).
+        pictures: None to flatten any observation; or n, if all agents observe pictures [H, W, C] of the same shape.
+            Blocks of n x n pixels are then averaged, bytes are scaled to 0 to 1, and `EnvSpec.picture` has the shape.
+            Bytes are recorded as bytes.
 
     Raises:
-        ValueError: there is no such environment, or it does not fit: actions that are not discrete, action spaces
-            that differ without masks, no state of its own, or what it shows in its first steps breaks its contract.
+        ValueError: there is no such environment, or it does not fit: its actions are not discrete, its action spaces
+            differ without masks, it has no state of its own, or its first env steps do not match its spaces.
     """
 
     def __init__(
@@ -113,7 +115,7 @@ class PettingZoo(Env):
         """One env step in each copy whose episode is not over.
 
         Raises:
-            EnvironmentFault: a copy failed or broke its contract.
+            EnvironmentFault: a copy failed, or broke its interface (`Contract`).
         """
         reward = np.zeros(self.batch_size, dtype=np.float32)
         terminated, truncated = self.terminated.copy(), self.truncated.copy()
@@ -134,7 +136,7 @@ class PettingZoo(Env):
         self._show(b, 0, self._there(b, 0), observations, infos)
 
     def _play(self, b: int, actions: Int[np.ndarray, "N"]) -> tuple[float, bool, bool]:
-        """One env step in copy b: the team's reward, whether nobody is left, and whether one of the last was cut."""
+        """One env step in copy b: the team's reward, whether all agents have left, and if so, whether by truncation."""
         game, contract, t = self.games[b], self.contract, self.played
         before = self._there(b, t)
         chosen = {name: int(actions[i]) for i, name in enumerate(self.names) if name in game.agents}
@@ -145,17 +147,17 @@ class PettingZoo(Env):
         total = contract.rewards(before, t, rewards)
         self.gone[b] |= {name for name in before if terminations.get(name) or truncations.get(name)}
         left = self._there(b, t)
-        # When all leave at once it is over, and their last views may matter.
+        # If the last agents leave, the episode is over, and their last observations may be needed.
         self._show(b, t, left or [name for name in before if name in observations], observations, infos, not left)
         cut = not left and any(truncations.get(name) for name in before)
         return total / len(self.names) if self.mean else total, not left, cut
 
     def _there(self, b: int, t: int) -> list[str]:
-        """The agents of copy b that are listed and have not left."""
+        """The agents that copy b lists and that have not left."""
         return [name for name in self.contract.agents(t, self.games[b]) if name not in self.gone[b]]
 
     def _try_out(self) -> None:
-        """Play the first copy for some env steps, as nobody shall wait for a broken contract until a run has begun."""
+        """Play some env steps of the first copy, to find faults of the environment before a run has begun."""
         random = np.random.default_rng(0)
         self.terminated[1:] = True
         try:
@@ -168,10 +170,10 @@ class PettingZoo(Env):
         self.played = 0
 
     def score(self, returns: Float[np.ndarray, "B"], last: Step) -> Float[np.ndarray, "B"]:
-        """The return, or the number that the infos of each episode told last.
+        """The return, or the last value of the number in each episode's infos that is the score.
 
         Raises:
-            EnvironmentFault: an episode did not tell it.
+            EnvironmentFault: an episode's infos did not contain it.
         """
         name = self.spec.score
         if name == "return":
@@ -183,21 +185,21 @@ class PettingZoo(Env):
         return values
 
     def draw(self, b: int) -> UInt8[np.ndarray, "H W 3"]:
-        """Copy b as the environment shows itself.
+        """The picture of copy b that the environment renders.
 
         Raises:
-            NotImplementedError: it does not, or was not made with ``render_mode=rgb_array``.
+            NotImplementedError: its render mode is not ``rgb_array``.
         """
         if getattr(self.games[b], "render_mode", None) != "rgb_array":
             raise NotImplementedError("env=pettingzoo draws with '+env.kwargs.render_mode=rgb_array' only")
         return np.asarray(self.games[b].render(), dtype=np.uint8)
 
     def state_dict(self) -> dict[str, Any]:
-        """How many episodes have begun: their seeds follow from it."""
+        """How many episodes each copy has begun; the seeds of later ones follow from this."""
         return {"episodes": self.episodes}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Put back what `state_dict` returned."""
+        """Restore what `state_dict` returned."""
         self.episodes = state["episodes"]
 
     def _show(
@@ -209,7 +211,10 @@ class PettingZoo(Env):
         infos: Mapping[str, Any],
         ends: bool = False,
     ) -> None:
-        """Write what copy b shows those who are present into its row; `ends` says that nobody will act on it."""
+        """Store the observations, masks and state of copy b; `ends` says that its episode is over.
+
+        Agents that are not `present` observe zeros and can only take action 0.
+        """
         self.obs[b], self.available[b] = 0.0, False
         for i, name in enumerate(self.names):
             if name not in present:
@@ -232,7 +237,7 @@ class PettingZoo(Env):
 
     @property
     def record_type(self) -> np.dtype[np.void]:
-        """As in `Env`; pictures of bytes as bytes, and a state that is all pictures not at all."""
+        """As in `Env`, but pictures of bytes are bytes, and a state that consists of the pictures is left out."""
         plain = super().record_type
         if self.eyes is None:
             return plain
@@ -263,10 +268,10 @@ class PettingZoo(Env):
 
 
 def find(id: str) -> Callable[..., Any]:
-    """The function or class that an import path leads to.
+    """The function or class with this import path.
 
     Raises:
-        ValueError: it leads nowhere.
+        ValueError: there is none.
     """
     module_name, _, name = id.partition(":")
     try:
@@ -281,14 +286,14 @@ def find(id: str) -> Callable[..., Any]:
 
 
 def start(factory: Callable[..., Any], id: str, kwargs: Mapping[str, Any]) -> ParallelEnv:
-    """One environment.
+    """Make one environment.
 
     Raises:
-        ValueError: it does not take these arguments, or is no parallel environment with a fixed list of agents.
+        ValueError: it does not accept these arguments, or is not a ParallelEnv with `possible_agents`.
     """
     try:
         game = factory(**kwargs)
-    except Exception as error:  # whatever it is, it comes from the arguments that were typed
+    except Exception as error:  # any kind of error; the cause is what the user typed
         raise ValueError(f"env.id={id} with env.kwargs={dict(kwargs)}: {type(error).__name__}: {error}") from error
     if not isinstance(game, ParallelEnv) or not getattr(game, "possible_agents", None):
         raise ValueError(
@@ -298,7 +303,11 @@ def start(factory: Callable[..., Any], id: str, kwargs: Mapping[str, Any]) -> Pa
 
 
 def _action_sizes(id: str, game: ParallelEnv) -> list[int]:
-    """Number of actions of each agent; refuses what is not discrete, or differs where nothing is ever masked."""
+    """Number of actions of each agent.
+
+    Raises:
+        ValueError: an action space is not discrete, or the numbers differ and not every agent has an action mask.
+    """
     found = {name: game.action_space(name) for name in game.possible_agents}
     sizes = []
     for name, space in found.items():
@@ -332,7 +341,7 @@ def _own_state(contract: Contract, game: ParallelEnv) -> np.ndarray:
 
 
 def _versions(id: str) -> dict[str, str]:
-    """Of PettingZoo and of the package the environment comes from, as far as it has one."""
+    """Versions of PettingZoo and of the environment's package, if it has a version."""
     versions = {}
     for package in ("pettingzoo", id.partition(":")[0].partition(".")[0]):
         try:

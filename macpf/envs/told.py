@@ -1,4 +1,4 @@
-"""What environments of PettingZoo say beside observations and rewards: the numbers in their infos, for each episode."""
+"""The numbers in the infos of PettingZoo environments, collected for each episode."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from jaxtyping import Float
 
 
 class Told:
-    """The numbers that B episodes have told so far.
+    """The numbers in the infos of B episodes so far.
 
-    Each is the mean over the agents whose info names it. ``<name>`` is that of the newest step that told it
-    (``success`` of an episode that is over), ``<name>_total`` its sum over the steps (``collisions``).
+    Each number is averaged over the agents whose info contains it. ``<name>`` is its value at the latest env step that
+    reported it (e.g. ``success`` at the end of an episode), ``<name>_total`` its sum over env steps (``collisions``).
 
     Args:
-        batch_size: episodes B.
+        batch_size: number of episodes B.
     """
 
     def __init__(self, batch_size: int) -> None:
         self._numbers: dict[str, Float[np.ndarray, "B"]] = defaultdict(lambda: np.full(batch_size, np.nan))
 
     def forget(self, b: int) -> None:
-        """Begin a new episode in copy b."""
+        """Discard the numbers of copy b, for a new episode."""
         for values in self._numbers.values():
             values[b] = np.nan
 
     def note(self, b: int, infos: Mapping[str, Any]) -> None:
-        """Take in what a step of copy b said, by agent."""
+        """Add the infos of one env step of copy b, by agent."""
         said: dict[str, list[float]] = defaultdict(list)
         for info in infos.values():
             for name, value in info.items() if isinstance(info, Mapping) else ():
@@ -44,5 +44,5 @@ class Told:
 
     @property
     def info(self) -> dict[str, Float[np.ndarray, "B"]]:
-        """Each number by its name; NaN for episodes that have not told it."""
+        """All numbers by name; NaN for episodes that have not reported one."""
         return {name: values.copy() for name, values in self._numbers.items()}

@@ -1,4 +1,4 @@
-"""Episodes without padding: all that a learner sees of an environment."""
+"""Observations and batches of episodes (without padding), the form in which algorithms get their data."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class EpisodeBatch:
     observation after its last action, with `filled` 0. With `reads_after_end`, every other episode has this row too.
 
     Attributes:
-        sizes: how many episodes have a row at time 0, 1, ...; their sum is R. In a padded batch, the same as numbers on
-            its device (see `padded`); learners pass it on to functions that accept both.
+        sizes: how many episodes have a row at time 0, 1, ...; their sum is R. A padded batch has a `Packing` instead,
+            with the same information on its device (see `padded`); learners pass it on to functions that accept both.
         obs: [R, N, O] observations.
         state: [R, S] global states.
         available: [R, N, A] available actions.
@@ -102,7 +102,7 @@ class EpisodeBatch:
         return self._neighbours.later.to(self.actions.device)
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
-        """Names and tensors, in the order of the class."""
+        """Names and tensors of the fields that are tensors, in the order of the class."""
         named = ((f.name, getattr(self, f.name)) for f in fields(self))
         return ((name, value) for name, value in named if isinstance(value, Tensor))
 
@@ -131,6 +131,6 @@ class EpisodeBatch:
         }
         times = max(1 << (len(self.sizes) - 1).bit_length(), LEAST_TIMES)
         packing = Packing.of(self.sizes, times)
-        if self.reward.is_cuda:  # without waiting for it
+        if self.reward.is_cuda:  # copy without waiting for the device
             packing = replace(packing, starts=packing.starts.pin_memory().to(self.reward.device, non_blocking=True))
         return replace(self, **longer, sizes=packing)

@@ -1,9 +1,9 @@
 """Episodes on disk, written once when they are recorded: append-only, numbered, with checksums.
 
 A journal is a folder of segments. ``000000000120.bin`` begins with episode number 120, and the next segment begins
-where it ends. A segment starts with the run that it belongs to. An entry is a header (mark, number, bytes of the rows,
-digest) followed by the episode's rows. Entries are passed to the operating system at once, so that a killed process
-loses none; `sync` writes them to disk.
+where it ends. A segment starts with the name of the run that it belongs to. Then follow its entries: a header (mark,
+number, bytes of the rows, digest) and the rows of one episode. Entries are passed to the operating system immediately,
+so a killed process loses none; `sync` writes them to disk.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from macpf.experience.recording import Episode
 from macpf.records.files import sync_folder
 
 MARK = b"EPI2"
-#: How a segment begins: mark, bytes of the owner's name; the name follows.
+#: Beginning of a segment: mark, length of the owner's name in bytes; the name follows.
 PREFIX = struct.Struct("<4sH")
-#: Mark, number, bytes of the rows, digest.
+#: Header of an entry: mark, number, bytes of the rows, digest.
 HEADER = struct.Struct("<4sQQ16s")
-#: Bytes after which a new segment begins; what is not needed any more is deleted by the segment.
+#: Bytes after which a new segment begins; episodes that are no longer needed are deleted in whole segments.
 SEGMENT = 16_000_000
 
 
 class Damaged(Exception):
-    """Episodes that are missing, cut short, altered, or recorded by code with other rows."""
+    """Episodes that are missing, cut short, altered, or recorded by code with another row type."""
 
 
 class Foreign(Damaged):
@@ -43,9 +43,9 @@ class Journal:
     """The episodes of one run.
 
     Args:
-        folder: of its segments; created with the first episode.
-        row: of the episodes.
-        owner: the run that they belong to, as text; at most 65,535 bytes.
+        folder: folder of its segments; created with the first episode.
+        row: row type of the episodes (`macpf.experience.recording.row_type`).
+        owner: name of the run that they belong to, at most 65,535 bytes.
     """
 
     def __init__(self, folder: Path, row: np.dtype[np.void], owner: str = "") -> None:
@@ -53,7 +53,7 @@ class Journal:
         self.next = 0  # number of the next episode
         self._file: FileIO | None = None  # the open segment
         self._size = 0  # its bytes
-        self._needed = 0  # first episode that the checkpoint written last needs
+        self._needed = 0  # first episode that the latest checkpoint needs
 
     def append(self, episodes: Iterable[Episode]) -> None:
         """Append episodes.
@@ -73,7 +73,7 @@ class Journal:
             self.next += 1
 
     def sync(self) -> None:
-        """Return when every episode is on disk and not in a cache."""
+        """Write every episode to disk; returns when none is only in a cache."""
         if self._file is not None:
             os.fsync(self._file)
             sync_folder(self.folder)
@@ -161,7 +161,11 @@ class Journal:
             yield number, stop, content[start:stop], digest
 
     def _after_prefix(self, path: Path, content: memoryview) -> int:
-        """Where the entries of a segment begin; at its end if its run cannot be read."""
+        """Position at which the entries of a segment begin; its end if the owner's name cannot be read.
+
+        Raises:
+            Foreign: it belongs to another run.
+        """
         if len(content) < PREFIX.size:
             return len(content)
         mark, size = PREFIX.unpack(content[: PREFIX.size])

@@ -9,13 +9,13 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-#: Rows of a padded batch are rounded up to an eighth of the power of two below them, but to no less than these.
+#: Smallest numbers of rows and times of a padded batch; larger numbers are rounded up (`bucket`, powers of two).
 LEAST_ROWS, LEAST_TIMES = 16, 8
 
 
 @dataclass(frozen=True)
 class Packing:
-    """The information of a batch's tuple of sizes, as numbers on the rows' device that the CPU need not know.
+    """The information of a batch's tuple of sizes, as tensors on the rows' device, which the CPU need not read.
 
     One recorded sequence of operations can then be used for all batches with this number of rows. There may be more
     rows than the episodes have; these come last and belong to no episode.
@@ -34,12 +34,12 @@ class Packing:
 
     @classmethod
     def of(cls, sizes: tuple[int, ...], times: int) -> Packing:
-        """The same as `sizes`, with room for this many times; on the CPU."""
+        """The packing of these sizes, with room for `times` env steps of an episode; on the CPU."""
         starts = _starts(sizes)
         return cls(torch.cat([starts, starts[-1:].expand(times - len(sizes))]), sizes[0])
 
     def sizes(self) -> tuple[int, ...]:
-        """How many episodes have a row at time 0, 1, ...; the CPU waits for it."""
+        """How many episodes have a row at time 0, 1, ...; the CPU waits for the device."""
         return tuple(n for n in self.starts.diff().tolist() if n)
 
     def times(self, n: int) -> Packing:
@@ -47,13 +47,13 @@ class Packing:
         return Packing(self.starts * n, self.size * n, self.kernels)
 
     def lengths(self) -> Int[Tensor, "B"]:
-        """Rows of each episode."""
+        """Number of rows of each episode."""
         places = torch.arange(self.size, device=self.starts.device)
         return (self.starts.diff().unsqueeze(-1) > places).sum(dim=0)
 
 
 class Neighbours(NamedTuple):
-    """For R rows: their times and episodes, and the rows one step earlier and later, R if there is none."""
+    """For R rows: their times and episodes, and the rows one env step earlier and later (R if there is none)."""
 
     time: Int[Tensor, "R"]
     episode: Int[Tensor, "R"]
@@ -62,7 +62,7 @@ class Neighbours(NamedTuple):
 
 
 def neighbours(packing: tuple[int, ...] | Packing, n_rows: int) -> Neighbours:
-    """How rows follow one another; rows of no episode have the time T and no neighbours."""
+    """How rows follow one another; rows that belong to no episode have the time T and no neighbours."""
     starts = packing.starts if isinstance(packing, Packing) else _starts(packing)
     rows = torch.arange(n_rows, device=starts.device)
     time = torch.searchsorted(starts, rows, right=True) - 1
@@ -79,7 +79,7 @@ def neighbours(packing: tuple[int, ...] | Packing, n_rows: int) -> Neighbours:
 
 
 def bucket(rows: int, least: int) -> int:
-    """`rows` or at most an eighth more (never fewer than `least`): one of eight numbers for each doubling."""
+    """Round up to one of eight numbers per doubling, so by at most an eighth, or to a multiple of `least` if larger."""
     unit = max(1 << max(rows.bit_length() - 4, 0), least)
     return -(-rows // unit) * unit
 

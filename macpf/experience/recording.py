@@ -1,4 +1,4 @@
-"""How episodes are stored: one row of numbers for each env step, expanded into a batch for learning."""
+"""The storage format of episodes: one row of numbers for each env step, expanded into a batch for learning."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import torch
 from macpf.envs.base import Env
 from macpf.experience.batch import EpisodeBatch
 
-#: An episode of L env steps as L + 1 rows of `row_type`; the last row holds what was seen after the last action.
+#: An episode of L env steps as L + 1 rows of `row_type`; the last row has the observation after the last action.
 Episode: TypeAlias = np.ndarray
-#: What follows from a row's step having been played; everything else of a row is the environment's record.
+#: Fields of a row about the env step taken from it; the other fields are the environment's record.
 PLAYED = ("reward", "actions", "terminated")
 
 
 def row_type(env: Env) -> np.dtype[np.void]:
-    """One stored env step: the environment's record at its own precision, the reward, actions, and ending."""
+    """The type of one stored env step: the environment's record at its own precision, reward, actions, termination."""
     record = env.record_type
     fields = [(name, record[name]) for name in record.names or ()]
     played = [("reward", np.float32), ("actions", np.int16, (env.spec.n_agents,)), ("terminated", np.bool_)]
@@ -26,13 +26,13 @@ def row_type(env: Env) -> np.dtype[np.void]:
 
 
 def as_batch(episodes: Sequence[Episode], env: Env, visibility: bool = False, after_end: bool = False) -> EpisodeBatch:
-    """Episodes as learners see them, ordered by length, in new arrays.
+    """A batch of episodes for learners, ordered by length, in new arrays.
 
     Args:
-        episodes: that were recorded in `env`.
-        env: expands their rows.
-        visibility: with `visible`.
-        after_end: also with the row after the end of terminated episodes, from which no value is bootstrapped.
+        episodes: episodes that were recorded in `env`.
+        env: the environment, which expands their rows.
+        visibility: whether to include `visible`.
+        after_end: whether to include the row after the end of terminated episodes, which is never bootstrapped from.
     """
     valued = np.array([len(episode) - (not after_end and bool(episode["terminated"][-2])) for episode in episodes])
     order = np.argsort(-valued, kind="stable").tolist()

@@ -21,8 +21,8 @@ class Replay:
 
     Args:
         capacity: largest number of episodes; the oldest is dropped first.
-        seed: of the sampling stream.
-        env: expands its records into observations and states.
+        seed: seed of the random stream for sampling.
+        env: the environment, which expands its records into observations and states.
     """
 
     def __init__(self, capacity: int, seed: int, env: Env) -> None:
@@ -54,7 +54,7 @@ class Replay:
         return as_batch([self.episodes[slot] for slot in slots], self.env, visibility, after_end)
 
     def state_dict(self) -> dict[str, Any]:
-        """Which episodes these are, by their number from 0 on, and the sampling stream; not the episodes."""
+        """The numbers of the stored episodes (counted from 0) and the sampling stream, but not the episodes."""
         return {
             "first": self.added - len(self),
             "added": self.added,

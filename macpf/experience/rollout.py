@@ -1,4 +1,4 @@
-"""Plays complete episodes, one in each parallel environment, and returns them as a batch."""
+"""Plays complete episodes, one in each parallel environment."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Played:
     """B episodes and their results.
 
     Attributes:
-        rows: [B, T + 1] env steps as they are stored, zeros after the last one of each episode.
-        lengths: [B] env steps of the episodes.
-        scores: [B] what the environment calls their score.
-        info: [B] each number that the environment reported at the last step of an episode, by name.
+        rows: [B, T + 1] env steps in their stored form, zeros after the end of each episode.
+        lengths: [B] number of env steps of each episode.
+        scores: [B] the episodes' scores, as the environment defines them.
+        info: by name, [B] values that the environment reported at the last step of each episode.
     """
 
     rows: np.ndarray
@@ -40,7 +40,7 @@ class Played:
 
     @property
     def env_steps(self) -> int:
-        """Env steps of all episodes together."""
+        """Total number of env steps of all episodes."""
         return int(self.lengths.sum())
 
     @property
@@ -50,13 +50,13 @@ class Played:
 
 
 class Rollout:
-    """Lets an algorithm play a batch of environments.
+    """Plays episodes with an algorithm in a batch of environments.
 
     Args:
         env: the environments.
         bootstrap_at_limit: whether learners bootstrap at a time limit. (They do not under SMAC's default, which the
             paper used: a truncated episode is then stored as terminated.)
-        device: of the algorithm.
+        device: device of the algorithm that acts.
     """
 
     def __init__(self, env: Env, bootstrap_at_limit: bool, device: str) -> None:
@@ -70,7 +70,7 @@ class Rollout:
         """Play one episode in each environment: exploring according to `clock`, or greedily with `policy`.
 
         Raises:
-            NotFinite: a reward, or something that observations and states are made of, is NaN or infinite.
+            NotFinite: a reward, or a number from which observations and states are computed, is NaN or infinite.
         """
         B = self.env.batch_size
         rows = np.zeros((B, self.env.spec.episode_limit + 1), dtype=self.row)
@@ -104,7 +104,7 @@ class Rollout:
         return Played(rows, lengths, self.env.score(returns, step), info)
 
     def _record(self, step: Step, now: np.ndarray, running: Bool[np.ndarray, "B"], t: int) -> None:
-        """Write the step of the running environments into their rows."""
+        """Write the records of the running environments into their rows."""
         for name, shown in step.recorded.items():
             now[name][running] = shown[running]
         for name in self._numbers:
@@ -112,7 +112,7 @@ class Rollout:
 
     @staticmethod
     def _check(name: str, shown: np.ndarray, running: Bool[np.ndarray, "B"], t: int) -> None:
-        """Reject numbers that are not finite, naming the first environment; a finished episode shows padding."""
+        """Raise NotFinite for the first running environment with a number that is not finite; others show padding."""
         if np.isfinite(shown).all():
             return
         flat = shown.reshape(len(shown), -1)
@@ -122,7 +122,7 @@ class Rollout:
             raise NotFinite(f"{name} is {value} in environment {broken[0]} after {t} steps of its episode")
 
     def observe(self, step: Step, visibility: bool = False) -> Observation:
-        """A step as the algorithms see it, with `visible` on request."""
+        """The observation of a step, as algorithms take it, on request with `visible`."""
         return Observation(
             obs=torch.as_tensor(step.obs, device=self.device),
             state=torch.as_tensor(step.state, device=self.device),
@@ -132,7 +132,7 @@ class Rollout:
 
 
 def _note(info: dict[str, np.ndarray], step: Step, ended: Bool[np.ndarray, "B"]) -> None:
-    """Keep the numbers that a step reports for the episodes that ended with it; NaN for one that was not reported."""
+    """Store the numbers that a step reports for the episodes that ended with it; NaN for those not reported."""
     if not ended.any():
         return
     for name, told in step.info.items():

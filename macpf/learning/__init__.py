@@ -1,1 +1,1 @@
-"""What algorithms are made of. Nothing here knows an environment, a run or another algorithm."""
+"""Components of algorithms. Nothing here depends on an environment, a run or a particular algorithm."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from macpf.experience.batch import EpisodeBatch, Observation
 
 Constructor = TypeVar("Constructor", bound=Callable[..., None])
-#: One number: known to the processor, or on a device.
+#: One number: a Python float, or a scalar tensor on a device.
 Number: TypeAlias = float | Float[Tensor, ""]
 
 
@@ -35,7 +35,7 @@ def checked(constructor: Constructor) -> Constructor:
 
 @runtime_checkable
 class Sizes(Protocol):
-    """What an algorithm must know of an environment: its sizes (`macpf.envs.base.EnvSpec` has them)."""
+    """The sizes of an environment, which are all that an algorithm knows of it (see `macpf.envs.base.EnvSpec`)."""
 
     n_agents: int
     n_actions: int
@@ -47,11 +47,11 @@ class Sizes(Protocol):
 
 @dataclass(frozen=True)
 class Memory:
-    """What B teams carry from one env step to the next.
+    """The state that B teams carry from one env step to the next.
 
     Attributes:
-        last_actions: [B, N] previous actions, -1 before the first.
-        hidden: [B * N, H] recurrent states, None before the first step and in feed-forward networks.
+        last_actions: [B, N] previous actions, -1 before the first env step.
+        hidden: [B * N, H] recurrent states, None before the first env step and in feed-forward networks.
     """
 
     last_actions: Int[Tensor, "B N"]
@@ -59,32 +59,32 @@ class Memory:
 
 
 class Algorithm(nn.Module, ABC):
-    """Acts and learns; knows its networks, targets, optimiser and random stream, and nothing else.
+    """Acts and learns. It owns its networks, target networks, optimiser and random stream, and nothing else.
 
-    Its `state_dict` is its whole checkpoint: parameters, targets and, as extra state, all the rest.
+    Its `state_dict` is its complete checkpoint: parameters, target networks and, as extra state, everything else.
     """
 
-    #: Whether `learn` takes freshly played episodes only.
+    #: Whether `learn` needs episodes of the current policy.
     on_policy: ClassVar[bool]
-    #: The greedy policies that are evaluated: names under which their scores are logged.
+    #: Names of the greedy policies that are evaluated; their scores are logged under these names.
     policies: tuple[str, ...]
-    #: Whether observations and batches must say who sees whom.
+    #: Whether observations and batches must include which agents see each other.
     reads_visibility = False
-    #: Whether batches must have the row after the end of every episode, also of terminated ones.
+    #: Whether batches must include the row after the end of every episode, even if it terminated.
     reads_after_end = False
 
     def __init__(self, sizes: Sizes, device: str, seed: int) -> None:
         super().__init__()
         self.sizes, self.device = sizes, device
         self.generator = torch.Generator(device).manual_seed(seed)
-        torch.backends.cudnn.allow_tf32 = False  # a GPU is to be as exact as the CPU
+        torch.backends.cudnn.allow_tf32 = False  # so that a GPU is as precise as the CPU
 
     def start(self, batch_size: int) -> Memory:
-        """Memory before the first step of B episodes."""
+        """Memory before the first env step of B episodes."""
         return Memory(torch.full((batch_size, self.sizes.n_agents), -1, device=self.device))
 
     def inputs_now(self, observation: Observation, memory: Memory) -> Float[Tensor, "B N I"]:
-        """Network inputs of all agents at one env step of play."""
+        """Network inputs of all agents at one env step of a rollout."""
         return agent_inputs(observation.obs, memory.last_actions, self.sizes.n_actions)
 
     def inputs_of(self, batch: EpisodeBatch) -> Float[Tensor, "R N I"]:
@@ -93,54 +93,54 @@ class Algorithm(nn.Module, ABC):
 
     @abstractmethod
     def act(self, observation: Observation, memory: Memory, clock: Clock) -> tuple[Int[Tensor, "B N"], Memory]:
-        """Choose exploring actions, as the behaviour policy does at this time."""
+        """Choose actions by the behaviour policy, with the exploration of this point in training."""
 
     @abstractmethod
     def act_greedily(self, observation: Observation, memory: Memory, policy: str) -> tuple[Int[Tensor, "B N"], Memory]:
-        """Choose the greedy actions of one of `policies`; draws no random number."""
+        """Choose the greedy actions of one of `policies`; must not draw random numbers."""
 
     def learn(self, batch: EpisodeBatch, clock: Clock) -> dict[str, Tensor]:
-        """One update from a batch of episodes, and what follows it; returns scalar metrics, still on the device."""
+        """Make one update from a batch of episodes, then call `after_update`; returns scalar metrics on the device."""
         metrics = self.update(self.prepared(batch), self.numbers(clock))
         self.after_update(clock)
         return metrics
 
     def numbers(self, clock: Clock) -> dict[str, float]:
-        """What an update at this time needs to know beside its batch."""
+        """The scheduled numbers, such as the temperature, that an update needs at this point in training."""
         return {}
 
     def prepared(self, batch: EpisodeBatch) -> Any:
-        """What of a batch the processor has to work out before an update."""
+        """The batch as `update` takes it, after the part of the work that the CPU must do first."""
         return batch
 
     def update(self, batch: Any, numbers: Mapping[str, Number]) -> dict[str, Tensor]:
-        """One update, a plain function of a batch, some numbers and what is in this object; returns scalar metrics.
+        """Make one update, which depends only on the arguments and on this object's state; returns scalar metrics.
 
-        It never waits for the device: it asks for no tensor's value and makes no tensor's shape depend on one. So what
-        it does can be recorded once and played again, on other rows and numbers in the same places (`capture.py`).
+        It must not wait for the device: it reads no tensor's value, and no tensor's shape depends on one. Its
+        operations can then be recorded once and replayed with other data in the same memory (`capture.py`).
 
         Args:
-            batch: what `prepared` returned.
-            numbers: what `numbers` returned, each a number or, on the device, a scalar.
+            batch: result of `prepared`.
+            numbers: result of `numbers`, each a Python number or a scalar tensor on the device.
         """
         raise NotImplementedError(f"{type(self).__name__} has no update")
 
     def after_update(self, clock: Clock) -> None:
-        """What happens now and then between two updates."""
+        """Called after every update, for work that is not done each time, such as target updates."""
 
     def logged(self, number: Number) -> Float[Tensor, ""]:
-        """A number among metrics, without a wait for the device."""
+        """A number as a scalar metric, made without waiting for the device."""
         return number.clone() if isinstance(number, Tensor) else torch.full((), number, device=self.device)
 
     def joint_policies(self, observation: Observation) -> dict[str, Float[Tensor, "B *A"]]:
-        """Joint action probabilities at the first step of an episode, one axis per agent, by policy name.
+        """Joint action probabilities at the first env step of an episode, one axis per agent, by policy name.
 
-        Only stochastic algorithms have any, and it is only asked for where the joint action space is small.
+        Empty for algorithms without stochastic policies. Only called if the joint action space is small.
         """
         return {}
 
     def parameter_counts(self) -> dict[str, int]:
-        """Trainable numbers of each module that has some, by its path; targets are not trained."""
+        """Number of trainable parameters of each module that has some, by its path; target networks have none."""
         counts: dict[str, int] = {}
         for name, parameter in self.named_parameters():
             if parameter.requires_grad:
@@ -149,30 +149,30 @@ class Algorithm(nn.Module, ABC):
         return counts
 
     def get_extra_state(self) -> dict[str, Any]:
-        """What PyTorch does not count as parameters."""
+        """The part of the state that PyTorch does not save itself."""
         return {"generator": self.generator.get_state()}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Put back what `get_extra_state` returned."""
+        """Restore what `get_extra_state` returned."""
         self.generator.set_state(state["generator"].cpu())
 
 
 class OffPolicyAlgorithm(Algorithm):
-    """An algorithm with one optimiser and hard target updates; subclasses set both attributes."""
+    """An algorithm with one optimiser and hard target updates; subclasses set both of these attributes."""
 
     on_policy = False
     optimiser: Optimiser
     target_updates: TargetUpdates
 
     def get_extra_state(self) -> dict[str, Any]:
-        """Random stream, optimiser and the time of the last target update."""
+        """The random stream, the optimiser's state, and the number of episodes at the last target update."""
         return super().get_extra_state() | {
             "optimiser": self.optimiser.rule.state_dict(),
             "last_target_update": self.target_updates.last,
         }
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Put back what `get_extra_state` returned."""
+        """Restore what `get_extra_state` returned."""
         super().set_extra_state(state)
         self.optimiser.rule.load_state_dict(state["optimiser"])
         self.target_updates.last = state["last_target_update"]

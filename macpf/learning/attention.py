@@ -1,4 +1,4 @@
-"""The mixer that FOP, QPLEX and MACPF_ATT share: attention weights, and advantages weighted by the joint action."""
+"""The mixer that FOP, QPLEX and MACPF_ATT share: attention weights, and advantage weights from the joint action."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class AgentAttention(nn.Module):
     """Qatten's weights w_i = sum over heads k of h_k softmax_i(query_k(s) . key_k(f_i)), f_i the agents' own features.
 
-    h_k = 1, or the absolute value of a function of the state with `weighted_heads`.
+    h_k is 1. With `weighted_heads` it is the absolute value of a function of the state.
     """
 
     def __init__(
@@ -45,10 +45,10 @@ class AgentAttention(nn.Module):
     def forward(
         self, state: Float[Tensor, "R S"], features: Float[Tensor, "R N F"]
     ) -> tuple[Float[Tensor, "R N"], Float[Tensor, "R"]]:
-        """The weights, and the regulariser: the agents' mean square of the attention logits, summed over heads."""
+        """The weights w_i, and the regulariser: squared attention logits, averaged over agents, summed over heads."""
         queries = torch.stack([query(state) for query in self.queries], dim=-2)
         keys = self.keys.weight.view(self.n_heads, self.embed_dim, -1)
-        # query . (K f) = (K^T query) . f, which leaves a product with each agent's features instead of with its keys.
+        # query . (K f) = (K^T query) . f needs a product with each agent's features, but not the agents' keys.
         logits = torch.einsum("rhe,hef->rhf", queries, keys) @ features.transpose(-1, -2)
         by_head = (logits / math.sqrt(self.embed_dim)).softmax(dim=-1)
         if self.heads is not None:
@@ -67,7 +67,7 @@ class ActionKernels(nn.Module):
         self.actions = nn.Linear(state_dim + n_agents * n_actions, n_kernels * n_agents)
 
     def forward(self, state: Float[Tensor, "R S"], joint_actions: Float[Tensor, "R NA"]) -> Float[Tensor, "R N"]:
-        """The positive weights lambda of the agents' advantages."""
+        """The positive weights lambda_i of the agents' advantages."""
         key = (self.key(state).abs() + 1e-10).unsqueeze(-1)
         agents = self.agents(state).sigmoid().unflatten(-1, self.shape)
         actions = self.actions(torch.cat([state, joint_actions], dim=-1)).sigmoid().unflatten(-1, self.shape)
@@ -77,18 +77,18 @@ class ActionKernels(nn.Module):
 class DuplexMixer(nn.Module):
     """Q_jt = sum_i w_i Q_i + V(s) + sum_i (lambda_i(s, a) - 1) sg[w_i (Q_i - V_i)] (paper, eq. 2).
 
-    V_i is what the agent's action is compared with: its best action's value in QPLEX, its soft value in FOP.
+    V_i is the baseline of the agent's action: its best action's value in QPLEX, its soft value in FOP.
     The weights w_i come from attention (`n_heads` > 0). Without heads they are 1, as in the original liyheng/FOP, or
     with `state_weights` a positive function of the state, as in QPLEX without attention.
 
     Args:
-        sizes: of the environment.
-        embed_dim, hypernet_dim, n_heads, n_kernels: of the networks.
+        sizes: sizes of the environment.
+        embed_dim, hypernet_dim, n_heads, n_kernels: sizes of the networks.
         state_weights: see above.
         weighted_heads: see `AgentAttention`.
-        values_in_keys: whether the attention sees the agents' values, too; no gradient flows through them there.
-        value_per_agent: V(s) is the sum of an output for each agent (QPLEX's code without attention). Of the same
-            gradient RMSprop then moves the sum N times as far.
+        values_in_keys: whether the attention also reads the agents' values; no gradient flows through them there.
+        value_per_agent: V(s) is the sum of one output per agent (QPLEX's code without attention). For the same
+            gradient, RMSprop then changes the sum N times as much.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class DuplexMixer(nn.Module):
         state: Float[Tensor, "R S"],
         obs: Float[Tensor, "R N O"],
     ) -> tuple[Float[Tensor, "R"], Float[Tensor, "R"]]:
-        """Joint values of the actions' `values` Q_i, given the V_i as `baselines`; and the attention's regulariser."""
+        """Joint values from the actions' `values` Q_i and the `baselines` V_i, and the attention regulariser."""
         weights, regulariser = self._weights(values, state, obs)
         joint_actions = one_hot(actions, self.n_actions).flatten(-2).to(state.dtype)
         advantages = (weights * (values - baselines)).detach()
@@ -128,7 +128,7 @@ class DuplexMixer(nn.Module):
         return (weights * values).sum(dim=-1) + self.value(state).sum(dim=-1) + correction, regulariser
 
     def _weights(self, values: Tensor, state: Tensor, obs: Tensor) -> tuple[Tensor, Tensor]:
-        """The w_i, and the attention's regulariser."""
+        """The weights w_i, and the attention regulariser."""
         if self.attention is None:
             ones = torch.ones_like(values)
             return ones if self.weights is None else self.weights(state).abs() + 1e-10, torch.zeros_like(values[:, 0])
@@ -141,12 +141,12 @@ class DuplexMixer(nn.Module):
 
 
 def soft_values(q: Float[Tensor, "R N A"], alpha: Number) -> Float[Tensor, "R N"]:
-    """V_i = alpha log sum exp(Q_i / alpha), eq. 4 with its logarithm; over all actions, as in the release."""
+    """V_i = alpha log sum exp(Q_i / alpha): eq. 4 with its logarithm, over all actions, as in the authors' code."""
     return alpha * torch.logsumexp(q.detach() / alpha, dim=-1)
 
 
 def mean_regulariser(
     regulariser: Float[Tensor, "R"], batch: EpisodeBatch, over: Literal["played", "padded"]
 ) -> Float[Tensor, ""]:
-    """The mean of a mixer's regulariser over the `played` steps, or, as in its authors' codes, over `padded` ones."""
+    """Mean of a mixer's regulariser over the `played` steps, or over all `padded` ones, as in the authors' codes."""
     return padded_mean(regulariser, batch) if over == "padded" else masked_mean(regulariser, batch.filled)

@@ -1,8 +1,8 @@
-"""Updates recorded once for each shape of batch and played again: one launch instead of a thousand (CUDA graphs).
+"""Records an update once for each batch shape and replays it: one launch instead of a thousand (CUDA graphs).
 
-`Algorithm.update` is a plain function of a batch and some numbers; nothing in it knows of this. The first update of a
-shape is made twice from the same state, as PyTorch makes it and as the recording does, and only if both agree is the
-recording played again. Else updates go on one operation at a time, and one line says why.
+`Algorithm.update` depends only on a batch, some numbers and its own state, and needs no change for this. The first
+update of each shape is made twice from the same state, once by PyTorch and once by the recording. Only if both agree
+are recordings used. Otherwise updates continue one operation at a time, and one line tells why.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from macpf.learning.schedules import Clock
 if TYPE_CHECKING:
     from macpf.experience.batch import EpisodeBatch
 
-#: Makes an update of what is in certain places, and returns scalars, always in the same places.
+#: Makes one update from data in fixed memory, and returns scalar metrics, also in fixed memory.
 Update: TypeAlias = Callable[[], dict[str, Tensor]]
-#: How far apart the two first updates may be: metrics relatively, what has moved as a share of its movement. Kernels
-#: round differently, which turns a sampled action over now and then; a broken one is further off by far.
+#: By how much the two first updates may differ: metrics relatively, parameters as a share of how far they moved.
+#: Kernels round differently, so a sampled action changes now and then; a broken kernel deviates far more.
 METRICS, MOVEMENT = 2e-3, 0.05
 WARM_UPS = 3
 
 
 class Unlike(Exception):
-    """A recording does not do what it should; says by which number."""
+    """A recording gives other results than PyTorch; the message names the number that differs."""
 
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """An update on rows and numbers in places of its own."""
+    """A recorded update, with the memory of the batch and numbers that it reads."""
 
     batch: EpisodeBatch
     numbers: Mapping[str, Number]
     play: Update
 
     def __call__(self, batch: EpisodeBatch, numbers: Mapping[str, float]) -> dict[str, Tensor]:
-        """The update on these rows and numbers; its metrics stay until the next one."""
+        """Make the update with this batch and these numbers; the metrics are overwritten by the next update."""
         for place, value in zip(_tensors(self.batch), _tensors(batch), strict=True):
             place.copy_(value)
         for name, number in self.numbers.items():
@@ -52,13 +52,13 @@ class Recording:
 
 
 class Recorder:
-    """Learns as an algorithm does, from recordings of its update.
+    """Trains an algorithm like `Algorithm.learn`, but by recordings of its update.
 
     Args:
-        algorithm: learns.
-        say: is told in one line if recordings do not work here.
-        record: makes an update into one that is played again.
-        kernels: whether what goes step by step is done by kernels (see `Packing`).
+        algorithm: the algorithm to train.
+        say: called with one line if recordings do not work here.
+        record: turns an update into its recording; None: CUDA graphs.
+        kernels: whether sequential computations use one kernel each (see `Packing`).
     """
 
     def __init__(
@@ -86,17 +86,17 @@ class Recorder:
         return metrics
 
     def _recording_for(self, batch: EpisodeBatch, numbers: Mapping[str, float]) -> Recording | None:
-        """The one of this shape, made if there is none; None if that fails."""
-        # A number that is 0 may switch something off, so it belongs to the shape.
+        """The recording for this shape, made if there is none yet; None if that fails."""
+        # A number that is 0 may turn a computation off, so zeros count as part of the shape.
         zeros = tuple(name for name, value in numbers.items() if value == 0)
         key = tuple(tensor.shape for tensor in _tensors(batch)), batch.size, zeros
-        if self._kept is not _rule(self.algorithm).state:  # a checkpoint was loaded, into other places
+        if self._kept is not _rule(self.algorithm).state:  # a checkpoint was loaded, into other memory
             self.recordings, self._kept = {}, _rule(self.algorithm).state
         if key not in self.recordings:
             before = State(self.algorithm)
             try:
                 self.recordings[key] = self._recorded(batch, numbers, before)
-            except Exception as error:  # whatever a driver, a compiler or a library may come up with
+            except Exception as error:  # drivers, compilers and libraries raise many kinds
                 self.given_up, self.recordings = True, {}
                 reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
                 self.say(f"updates cannot be recorded here ({reason}); they go on one operation at a time")
@@ -106,10 +106,10 @@ class Recorder:
         return self.recordings[key]
 
     def _recorded(self, batch: EpisodeBatch, numbers: Mapping[str, float], before: State) -> Recording:
-        """A recording that has proved itself on this batch, beginning where `before` was taken.
+        """A recording that gave the same results as PyTorch on this batch, both starting from the state `before`.
 
         Raises:
-            Unlike: it has not.
+            Unlike: the results differ.
         """
         algorithm = self.algorithm
         sizes: Any = batch.sizes
@@ -118,7 +118,7 @@ class Recorder:
         expected = {name: value.clone() for name, value in algorithm.update(batch, numbers).items()}
         after = State(algorithm)
         before.put_back()
-        # What a batch works out of its rows it keeps, so every update has to begin with a new one.
+        # A batch caches what it derives from its rows, so every update needs a new batch object.
         play = self.record(lambda: algorithm.update(replace(places), scalars), algorithm.generator)
         before.put_back()
         recording = Recording(places, scalars, play)
@@ -127,7 +127,7 @@ class Recorder:
 
 
 class State:
-    """All that an update changes: parameters, what the optimiser keeps, the random stream."""
+    """A copy of all that an update changes: parameters, buffers, the optimiser's state, the random stream."""
 
     def __init__(self, algorithm: Algorithm) -> None:
         self.algorithm = algorithm
@@ -142,7 +142,7 @@ class State:
 
     @torch.no_grad()
     def put_back(self) -> None:
-        """In the same places; what an optimiser has begun to keep since then begins with zeros."""
+        """Restore the state in the same memory; averages that the optimiser has added since are set to zero."""
         for tensor in self._now():
             if id(tensor) in self.tensors:
                 tensor.copy_(self.tensors[id(tensor)][1])
@@ -151,19 +151,19 @@ class State:
         self.algorithm.generator.set_state(self.stream)
 
     def apart(self, other: State) -> float:
-        """Euclidean distance of the parameters."""
+        """Euclidean distance between the parameters of both states."""
         pairs = ((self.tensors[key][1], other.tensors[key][1]) for key in map(id, self.algorithm.parameters()))
         return sum(float((one - two).double().square().sum()) for one, two in pairs) ** 0.5
 
 
 class CudaGraphs:
-    """Records updates as CUDA graphs, which share their memory: only one is played at a time."""
+    """Records updates as CUDA graphs that share their memory, as only one is replayed at a time."""
 
     def __init__(self) -> None:
         self.pool = torch.cuda.graph_pool_handle()
 
     def __call__(self, update: Update, generator: torch.Generator) -> Update:
-        """Record an update after some that warm up; plays draw from the generator, each where the last one ended."""
+        """Record an update after some warm-up updates; each replay continues the generator's random stream."""
         graph, here, aside = torch.cuda.CUDAGraph(), torch.cuda.current_stream(), torch.cuda.Stream()
         graph.register_generator_state(generator)
         aside.wait_stream(here)
@@ -182,7 +182,7 @@ class CudaGraphs:
 
 
 def can_be_recorded(algorithm: Algorithm) -> bool:
-    """Whether its updates have a fixed shape: not those of MAPPO, which cuts episodes into pieces and deals them."""
+    """Whether its updates have a fixed shape. Those of MAPPO do not: it cuts episodes into random minibatches."""
     return isinstance(algorithm, OffPolicyAlgorithm) and type(algorithm).learn is Algorithm.learn
 
 

@@ -1,7 +1,8 @@
-"""What a centralised critic reads for every agent: the team's state and the agent's own inputs, never joined in memory.
+"""Inputs of a centralised critic for every agent: the global state and the agent's own inputs, never concatenated.
 
-A state is as long as all observations together, so a copy of it for each agent would be most of a learner's memory
-and work. LayerNorm and linear layer are linear up to a mean and a deviation, so both parts can be projected alone.
+A state is as long as all observations together, so a copy for each agent would take most of a learner's memory and
+time. LayerNorm and a linear layer are linear except for a mean and a standard deviation. Both parts can therefore be
+projected separately.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from torch.nn import functional as F
 
 @dataclass(frozen=True)
 class CentralInputs:
-    """The inputs of E entries, each one agent in one row.
+    """The inputs of E entries, each of which is one agent in one row.
 
     Attributes:
-        state: [R, S] states.
-        row: [E] the row of an entry.
-        playing: [E] 0 where the entry does not see the state.
+        state: [R, S] global states.
+        row: [E] row of each entry.
+        playing: [E] factor of the state: 0 for entries that do not see it, else 1.
         own: [E, I] the agents' own inputs.
     """
 
@@ -30,7 +31,7 @@ class CentralInputs:
     own: Float[Tensor, "E I"]
 
     def __getitem__(self, entries: Int[Tensor, "X"]) -> CentralInputs:
-        """Some of the entries."""
+        """The inputs of some of the entries."""
         return CentralInputs(self.state, self.row[entries], self.playing[entries], self.own[entries])
 
 
@@ -43,10 +44,11 @@ class CentralLinear(nn.Module):
         self.linear = nn.Linear(state_dim + own_dim, output_dim)
 
     def forward(self, inputs: CentralInputs) -> Float[Tensor, "E H"]:
-        """With w = W diag(g): w (x - mean(x)) / deviation(x) + W b + c.
+        """Outputs w (x - mean(x)) / deviation(x) + W b + c with w = W diag(g).
 
-        Each part is centred by its own mean, and the parts' squares are joined as in Chan et al., 1979: differences of
-        large numbers would cost float32 its digits where inputs lie far from 0.
+        g and b are LayerNorm's weight and bias, W and c the linear layer's. Each part is centred by its own mean, and
+        the parts' squares are joined as in Chan et al., 1979. Differences of large numbers would lose float32's
+        precision if inputs lie far from 0.
         """
         playing = inputs.playing.unsqueeze(1)
         own_mean, own_square, own = _centred(inputs.own)
@@ -59,14 +61,14 @@ class CentralLinear(nn.Module):
         w = self.linear.weight * self.norm.weight
         of_state, of_own = w[:, :S], w[:, S:]
         centred = F.linear(own, of_own) + F.linear(state, of_state)[inputs.row] * playing
-        # The parts' means lie on either side of the whole's.
+        # Correct for the difference between each part's mean and the mean of the whole input.
         shifted = between * ((1.0 - share) * of_state.sum(dim=1) - share * of_own.sum(dim=1))
         bias = F.linear(self.norm.bias, self.linear.weight, self.linear.bias)
         return (centred + shifted) * (variance + self.norm.eps).rsqrt() + bias
 
 
 def _centred(x: Float[Tensor, "X I"]) -> tuple[Float[Tensor, "X 1"], Float[Tensor, "X 1"], Float[Tensor, "X I"]]:
-    """Mean, sum of squared differences from it, and the differences."""
+    """The mean, the sum of squared differences from it, and the differences."""
     mean = x.mean(dim=1, keepdim=True)
     apart = x - mean
     return mean, apart.square().sum(dim=1, keepdim=True), apart

@@ -1,4 +1,4 @@
-"""Short pieces of episodes, on which recurrent policies are trained from fresh data (truncated backpropagation)."""
+"""Chunks of episodes, on which on-policy algorithms train recurrent networks (truncated backpropagation in time)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def stack_frames(batch: EpisodeBatch, inputs: Float[Tensor, "R *N I"], n_frames: int) -> Float[Tensor, "R *N KI"]:
-    """The last K inputs of every row's episode, ordered (t-1, t-2, ..., t), zeros before the first (ONP's order)."""
+    """The last K inputs of every row, ordered (t-1, t-2, ..., t) as in marlbenchmark/on-policy; zeros before t = 0."""
     if n_frames == 1:
         return inputs
     before = F.pad(batch.previous, (0, 1), value=len(inputs))
@@ -30,7 +30,7 @@ def stack_frames(batch: EpisodeBatch, inputs: Float[Tensor, "R *N I"], n_frames:
 
 @dataclass(frozen=True)
 class Part:
-    """Pieces for one gradient step, on the learner's device: see `Chunks`."""
+    """The chunks of one gradient step, on the learner's device; see `Chunks`."""
 
     entries: Int[Tensor, "E"]
     before: Int[Tensor, "M"]
@@ -39,13 +39,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Chunks:
-    """M pieces, each of one agent in one episode and of at most C played steps, from the longest to the shortest.
+    """M chunks of at most C played steps, each of one agent in one episode, from the longest to the shortest.
 
-    Agent i in row r of a batch is entry r N + i. Chunks are cut and dealt on the CPU, wherever the batch lies.
+    Agent i in row r of a batch is entry r N + i. Chunks are made on the CPU, even if the batch is on another device.
 
     Attributes:
-        steps: [M, C] entries of the pieces' steps, -1 behind a piece's end.
-        before: [M] entry one env step before a piece begins, R N + i at the start of an episode.
+        steps: [M, C] entries of each chunk's steps, -1 after its end.
+        before: [M] entry one env step before each chunk, R N + i at the start of an episode.
     """
 
     steps: Int[Tensor, "M C"]
@@ -53,10 +53,10 @@ class Chunks:
 
     @classmethod
     def of(cls, batch: EpisodeBatch, length: int) -> Chunks:
-        """Cut every episode of every agent after each `length` steps."""
+        """Cut every agent's episodes into chunks of `length` steps; the last one of an episode may be shorter."""
         R, N = batch.actions.shape
         time, episode = batch.time.cpu(), batch.episode.cpu()
-        pieces = int(time.max()) // length + 1  # of the longest episode, at most
+        pieces = int(time.max()) // length + 1  # no episode has more chunks
         played = batch.filled.cpu().bool()
         rows = torch.full((batch.size * pieces, length), -1)
         rows[(episode * pieces + time // length)[played], (time % length)[played]] = torch.arange(R)[played]
@@ -71,22 +71,22 @@ class Chunks:
 
     @property
     def entries(self) -> Int[Tensor, "E"]:
-        """All steps as `macpf.learning.recurrence.recur` wants them: by time in the piece, then by piece."""
+        """Entries in the order of `macpf.learning.recurrence.recur`: by time within the chunk, then by chunk."""
         by_time = self.steps.t().flatten()
         return by_time[by_time >= 0]
 
     @property
     def sizes(self) -> list[int]:
-        """How many pieces have a first, second, ... step."""
+        """How many chunks have a first, second, ... step."""
         sizes: list[int] = (self.steps >= 0).sum(dim=0).tolist()
         return [size for size in sizes if size]
 
     def on(self, device: str) -> Part:
-        """These pieces as a learner on that device reads them."""
+        """These chunks, on the learner's device."""
         return Part(self.entries.to(device), self.before.to(device), self.sizes)
 
     def deal(self, n_parts: int, generator: torch.Generator) -> Iterator[Chunks]:
-        """Random parts of equal size, up to one piece; all pieces as they are if there is one part."""
+        """Random minibatches whose sizes differ by at most one chunk; with one part, all chunks in their order."""
         if n_parts == 1:
             yield self
             return

@@ -8,9 +8,10 @@ from torch.nn import functional as F
 
 
 class MixingWeights(nn.Module):
-    """Non-negative weights of a two-layer mixer, from the state (QMIX's hypernetworks; REL `modules/mixers/dfop.py`).
+    """A two-layer mixer's weights and biases from the state, weights non-negative (QMIX's hypernetworks).
 
-    w1 = |H1(s)|, b1 = Linear(s), w2 = |H2(s)|, v = V(s); H1, H2 and V have one hidden ReLU layer.
+    w1 = |H1(s)|, b1 = Linear(s), w2 = |H2(s)|, v = V(s); H1, H2 and V have one hidden ReLU layer. The authors' code
+    has the same in `modules/mixers/dfop.py`.
     """
 
     def __init__(self, state_dim: int, n_agents: int, embed_dim: int, hypernet_dim: int) -> None:
@@ -37,7 +38,7 @@ def mix_monotonically(
         Float[Tensor, "*batch N E"], Float[Tensor, "*batch E"], Float[Tensor, "*batch E"], Float[Tensor, "*batch"]
     ],
 ) -> Float[Tensor, "*batch"]:
-    """QMIX's ELU(q w1 + b1) w2 + v, given what `MixingWeights` says of the states."""
+    """QMIX's ELU(q w1 + b1) w2 + v, with the `weights` that `MixingWeights` returns."""
     w1, b1, w2, v = weights
     hidden = F.elu((values.unsqueeze(-2) @ w1).squeeze(-2) + b1)
     return (hidden * w2).sum(dim=-1) + v

@@ -16,14 +16,14 @@ from macpf.learning.recurrence import by_agent, recur
 if TYPE_CHECKING:
     from macpf.experience.packing import Packing
 
-#: Stands for minus infinity in logits and values of unavailable actions, but keeps 0 * x finite.
+#: Replaces minus infinity in logits and values of unavailable actions, so that 0 * x stays finite.
 UNAVAILABLE = -1e10
 
 
 def agent_inputs(
     obs: Float[Tensor, "R N O"], last_actions: Int[Tensor, "R N"], n_actions: int
 ) -> Float[Tensor, "R N I"]:
-    """Join observation, one-hot last action (zeros where it is -1) and one-hot agent id: I = O + A + N."""
+    """Concatenate observation, one-hot last action (zeros where it is -1) and one-hot agent id: I = O + A + N."""
     R, N, _ = obs.shape
     last = torch.zeros(R, N, n_actions + 1, device=obs.device).scatter_(-1, last_actions.unsqueeze(-1) + 1, 1.0)
     ids = torch.eye(N, device=obs.device).expand(R, N, N)
@@ -33,8 +33,8 @@ def agent_inputs(
 class Trunk(nn.Module):
     """Linear and ReLU, then a GRU if recurrent; one network for all agents (paper, C.1 and C.2).
 
-    The PyTorch defaults initialise it, as in PyMARL. Where inputs begin with pictures (their number, and the shape of
-    each), a small convolutional network looks at them first.
+    It has PyTorch's default initialisation, as in PyMARL. If inputs begin with `pictures` pictures of the shape
+    `picture`, a small convolutional network processes these first.
     """
 
     def __init__(
@@ -56,12 +56,12 @@ class Trunk(nn.Module):
         sizes: Sequence[int] | Packing,
         hidden: Float[Tensor, "BN H"] | None = None,
     ) -> tuple[Float[Tensor, "R N H"], Float[Tensor, "BN H"] | None]:
-        """Features of every agent in every row, and the recurrent states after each episode's last.
+        """Features of every agent in every row, and the recurrent states after each episode's last row.
 
         Args:
             inputs: rows ordered as in an `EpisodeBatch`.
-            sizes: rows of each time, so (B,) for a single step of B episodes; or a batch's packing.
-            hidden: recurrent states before the first row, zeros if None.
+            sizes: number of rows at each time, so (B,) for a single env step of B episodes; or the batch's packing.
+            hidden: recurrent states before the first row; None: zeros.
         """
         x = F.relu(self.input(inputs))
         if self.gru is None:
@@ -93,7 +93,7 @@ class AgentNetwork(nn.Module):
         sizes: Sequence[int] | Packing,
         hidden: Float[Tensor, "BN H"] | None = None,
     ) -> tuple[Float[Tensor, "R N A"], Float[Tensor, "BN H"] | None]:
-        """Outputs of every agent in every row, and the recurrent states after each episode's last (see `Trunk`)."""
+        """Outputs of every agent in every row, and the recurrent states after each episode's last row (see `Trunk`)."""
         features, hidden = self.trunk(inputs, sizes, hidden)
         return self.head(features), hidden
 
@@ -101,7 +101,7 @@ class AgentNetwork(nn.Module):
 def mask_unavailable(
     values: Float[Tensor, "*batch A"], available: Bool[Tensor, "*batch A"]
 ) -> Float[Tensor, "*batch A"]:
-    """Replace the values of unavailable actions by a very low number."""
+    """Replace the values of unavailable actions by `UNAVAILABLE`."""
     return values.masked_fill(~available, UNAVAILABLE)
 
 
@@ -111,18 +111,18 @@ def pick(values: Float[Tensor, "*batch A"], actions: Int[Tensor, "*batch"]) -> F
 
 
 def one_hot(actions: Int[Tensor, "*batch"], n_actions: int) -> Bool[Tensor, "*batch A"]:
-    """True at each action's place; PyTorch's own looks at the actions first, for which a processor has to wait."""
+    """Boolean one-hot vectors. PyTorch's `one_hot` reads the actions first, for which the CPU waits for the device."""
     return actions.unsqueeze(-1) == torch.arange(n_actions, device=actions.device)
 
 
 def gumbel(shape: torch.Size | tuple[int, ...], generator: torch.Generator) -> Tensor:
-    """Gumbel noise: the arg max of logits plus it is a sample of their softmax."""
+    """Gumbel noise. The arg max of logits plus this noise is a sample of their softmax."""
     noise = torch.empty(shape, device=generator.device).exponential_(generator=generator)
     return noise.log_().neg_()
 
 
 def joint_of(policies: Float[Tensor, "B N A"]) -> Float[Tensor, "B *A"]:
-    """Joint probabilities of agents that choose independently, one axis per agent."""
+    """Joint action probabilities of agents that choose independently, one axis per agent."""
     joint, *others = policies.unbind(dim=1)
     for policy in others:
         joint = joint.unsqueeze(-1) * policy.view(len(policy), *[1] * (joint.dim() - 1), -1)

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 
 class ValueNorm(nn.Module):
-    """Mean and variance of all returns so far, with slowly fading weights (marlbenchmark/on-policy, `valuenorm.py`).
+    """Exponential moving mean and variance of all returns so far (marlbenchmark/on-policy, `valuenorm.py`).
 
-    The averages start at 0 and are divided by the sum of their weights, so the first update counts fully. Before it,
-    mean and variance are 0 and `FLOOR`.
+    The averages start at 0 and are divided by the sum of their weights, so that they are unbiased from the first
+    update on. Before it, the mean is 0 and the variance is `FLOOR`.
     """
 
     BETA, EPS, FLOOR = 0.99999, 1e-5, 1e-2
@@ -27,7 +27,7 @@ class ValueNorm(nn.Module):
 
     @torch.no_grad()
     def update(self, returns: Float[Tensor, "*batch"]) -> None:
-        """Count a batch of returns."""
+        """Add a batch of returns to the averages."""
         for sum_, new in ((self.mean_sum, returns.mean()), (self.square_sum, returns.square().mean())):
             sum_.mul_(self.BETA).add_(new * (1 - self.BETA))
         self.weight.mul_(self.BETA).add_(1 - self.BETA)
@@ -41,7 +41,7 @@ class ValueNorm(nn.Module):
         return mean, variance.sqrt()
 
     def normalise(self, returns: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
-        """Returns as the critic predicts them."""
+        """Returns in the normalised units that the critic predicts."""
         mean, deviation = self.moments
         return (returns - mean) / deviation
 

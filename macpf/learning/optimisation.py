@@ -18,11 +18,11 @@ Module = TypeVar("Module", bound=nn.Module)
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of a group's flat parameter that a step may move without the rest.
+    """A slice of a group's flat parameter that an optimiser step may change on its own.
 
     Attributes:
-        group: whose it is.
-        parameter: the piece, a view.
+        group: name of the group.
+        parameter: the slice, a view of the group's flat parameter.
         gradient: its gradient, a view that backward passes write to.
     """
 
@@ -35,21 +35,22 @@ class Optimiser:
     """RMSprop over groups of modules, each clipped to its own global gradient norm.
 
     RMSprop works element by element, so this equals one optimiser for each group (PyMARL's settings: smoothing
-    0.99, eps 1e-5). The parameters of a group become views of one flat tensor, and so do their gradients: a step is
-    a handful of operations however many layers there are, which matters with networks this small.
+    0.99, eps 1e-5). The parameters of a group become views of one flat tensor, and so do their gradients. A step then
+    takes a handful of operations, regardless of the number of layers, which matters with networks this small.
 
-    In a step that moves a group, parameters to which the loss gives no gradient have the gradient zero: they stay, but
-    RMSprop's average of their squared gradients decays (as in PyTorch before 2.0, and so in the authors' code). A step
-    that names only parts of a group leaves all else of the others alone, that average included (as since PyTorch 2.0).
+    In a step that moves a group, parameters that get no gradient from the loss count as having gradient zero. They keep
+    their values, but RMSprop's average of their squared gradients decays (as in PyTorch before 2.0, and so in the
+    authors' code). In a step that names only parts of a group, the other parts do not change, and neither do their
+    averages (as since PyTorch 2.0).
 
     Args:
-        groups: what is optimised.
+        groups: the modules to optimise, by the name of their group.
         lr: RMSprop's learning rate.
         clip: largest global gradient norm of a group.
-        moves: names that steps will use: a group's, or a module's in it (`actor.trunk`); none: the groups'.
+        moves: names that steps will use, of a group or of a module in it (`actor.trunk`); empty: the groups.
 
     Raises:
-        ValueError: a name is not known, or those of a group's parts leave something out or overlap.
+        ValueError: a name is not known, or the named parts of a group overlap or leave something out.
     """
 
     rules: type[Rule] = RMSprop
@@ -89,11 +90,11 @@ class Optimiser:
         return parts
 
     def step(self, loss: Tensor, moves: Sequence[str] | None = None) -> dict[str, Tensor]:
-        """Minimise the loss by one step; returns the gradient norms before clipping, for logging.
+        """Take one gradient step on the loss; returns the gradient norms before clipping, for logging.
 
         Args:
             loss: a scalar.
-            moves: groups or parts that move, each group clipped as a whole; None: all.
+            moves: names of the groups or parts to change, each group clipped as a whole; None: all.
         """
         named = list(self.groups) if moves is None else moves
         moving = {name: part for name, part in self.parts.items() if name in named or part.group in named}
@@ -111,13 +112,13 @@ class Optimiser:
 
 
 class AdamOptimiser(Optimiser):
-    """The same with Adam, which works element by element too."""
+    """The same with Adam, which also works element by element."""
 
     rules = Adam
 
 
 def flatten(module: nn.Module) -> nn.Parameter:
-    """Move a module's parameters and their gradients into one flat parameter, of which they become views."""
+    """Join a module's parameters and gradients in one flat parameter; the module's own become views of it."""
     parameters = list(module.parameters())
     flat = nn.Parameter(torch.cat([p.detach().flatten() for p in parameters]))
     flat.grad = torch.zeros_like(flat)
@@ -130,18 +131,18 @@ def flatten(module: nn.Module) -> nn.Parameter:
 
 
 def target_of(module: Module) -> Module:
-    """A copy that takes no gradient."""
+    """A target network: a copy that takes no gradient."""
     return copy.deepcopy(module).requires_grad_(False)
 
 
 class TargetUpdates:
-    """Says when `interval` episodes have passed since the last hard copy (PyMARL's rule)."""
+    """Decides when a hard target update is due: `interval` episodes after the last one (PyMARL's rule)."""
 
     def __init__(self, interval: int) -> None:
         self.interval, self.last = interval, 0
 
     def due(self, episodes: int) -> bool:
-        """Whether to copy now; if so, the count starts again."""
+        """Whether to update the target now, after this many episodes; if so, it counts as updated."""
         if episodes - self.last < self.interval:
             return False
         self.last = episodes

@@ -1,4 +1,4 @@
-"""Pictures as observations: a small convolutional network in the place of a trunk's first layer."""
+"""Image observations: a small convolutional network in place of a trunk's first layer."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-#: Channels of the convolutions, each 3 x 3. One halves the picture while both its sides are at least this long.
+#: Channels of the 3 x 3 convolutions. A convolution has stride 2 if both sides of its input are at least HALVED_FROM.
 CHANNELS, HALVED_FROM = (16, 32, 32), 8
 
 
 class PictureLinear(nn.Module):
-    """Linear([convolved pictures, all the rest]) for inputs that begin with flattened pictures.
+    """Linear([convolved pictures, rest of the input]) for inputs that begin with flattened pictures.
 
     Args:
-        input_dim: numbers of an input, pictures included.
-        output_dim: numbers of an output.
+        input_dim: size of an input, pictures included.
+        output_dim: size of an output.
         picture: height, width and channels of each picture.
-        count: pictures at the beginning of an input.
+        count: number of pictures at the beginning of an input.
     """
 
     def __init__(self, input_dim: int, output_dim: int, picture: tuple[int, int, int], count: int = 1) -> None:
@@ -44,7 +44,7 @@ class PictureLinear(nn.Module):
 def first_layer(
     input_dim: int, output_dim: int, picture: tuple[int, int, int] | None = None, count: int = 1
 ) -> nn.Module:
-    """A linear layer, which convolves the pictures at the beginning of its inputs first if there are any."""
+    """A linear layer; if inputs begin with pictures, these are convolved first."""
     if picture is None:
         return nn.Linear(input_dim, output_dim)
     return PictureLinear(input_dim, output_dim, picture, count)

@@ -1,10 +1,10 @@
-"""A GRU over episodes of different lengths that costs what was played and nothing for padding.
+"""A GRU over episodes of different lengths, at a cost proportional to the steps played, without padding.
 
 PyTorch's own GRU takes such rows as a PackedSequence, but on the CPU its backward pass is then 4 to 10 times slower
 than with padding: every step's gradient is added to a tensor as large as the whole batch. Here the backward pass is
-written out: one small matrix product for each step, and one large one for each weight at the end. What a step does
-element by element is compiled: as separate operations on slices of columns it took longer than the products. On CUDA
-the whole recurrence is one kernel (`recurrence_kernel.py`), or cuDNN's where rows come with sizes on the processor.
+explicit: one small matrix product for each step, and one large one for each weight at the end. The elementwise work of
+a step is compiled; as separate operations on slices of columns it took longer than the products. On CUDA the whole
+recurrence is one kernel (`recurrence_kernel.py`), or cuDNN's if the CPU knows the sizes.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ def recur(
     """Run one GRU layer over M sequences.
 
     Args:
-        gru: holds the weights.
-        x: inputs, ordered by time first; the rows of one time are ordered as the sequences, longest sequence first.
+        gru: the layer; provides the weights.
+        x: inputs, ordered by time first and by sequence second, with the longest sequence first.
         sizes: how many sequences have a first, second, ... step: M = sizes[0] >= sizes[1] >= ..., with sum R. Or the
-            same as a packing; the states of rows that belong to no sequence are 0.
-        start: states before the first step, zeros if None.
+            same as a packing; the states of rows that belong to no sequence are then 0.
+        start: states before the first step; None: zeros.
 
     Returns:
-        The states after every step, and those after each sequence's last one.
+        The states after every step, and the states after each sequence's last step.
     """
     weights: Any = (gru.weight_ih_l0, gru.weight_hh_l0, gru.bias_ih_l0, gru.bias_hh_l0)
     if not isinstance(sizes, Sequence):
@@ -51,7 +51,7 @@ def recur(
     if start is None:
         start = x.new_zeros(sizes[0], gru.hidden_size)
     if not x.is_cpu:
-        # In one piece of memory of their own, as cuDNN wants them, and else says at every call that it copies them.
+        # cuDNN wants the weights in one contiguous block, and otherwise warns at every call that it copies them.
         joined = torch.cat([w.flatten() for w in weights]).split([w.numel() for w in weights])
         views = [part.view_as(w) for part, w in zip(joined, weights, strict=True)]
         states, last = torch.gru(x, torch.tensor(sizes), start.unsqueeze(0), views, True, 1, 0.0, True, False)
@@ -63,7 +63,7 @@ def recur(
 
 
 def by_agent(sizes: Sequence[int] | Packing, n_agents: int) -> Sequence[int] | Packing:
-    """The same for rows of which each is one of every agent, behind one another."""
+    """The sizes after every row was split into consecutive rows, one for each agent."""
     return [n_agents * size for size in sizes] if isinstance(sizes, Sequence) else sizes.times(n_agents)
 
 
@@ -92,8 +92,8 @@ class _Recurrence(torch.autograd.Function):
         H = start.shape[1]
         w_rz, w_n, b_n = w_state[: 2 * H].t(), w_state[2 * H :].t(), b_state[2 * H :]
         bias = torch.cat([b_input[: 2 * H] + b_state[: 2 * H], b_input[2 * H :]])
-        gates = torch.addmm(bias, x, w_input.t())  # becomes r, z and n
-        states, candidates = x.new_empty(len(x), H), x.new_empty(len(x), H)  # the latter are W_hn h
+        gates = torch.addmm(bias, x, w_input.t())  # overwritten with r, z and n
+        states, candidates = x.new_empty(len(x), H), x.new_empty(len(x), H)  # candidates are W_hn h
         steps = (tensor.split(sizes) for tensor in (gates, candidates, states))
         h = start
         for gate, candidate, after in zip(*steps, strict=True):
@@ -136,7 +136,7 @@ class _Recurrence(torch.autograd.Function):
 
 @njit(cache=True)
 def _propose(gates: Any, candidates: Any) -> None:
-    """n before its activation, doubled: tanh(x) = 2 sigmoid(2 x) - 1, and PyTorch's sigmoid is five times as fast."""
+    """Twice n before its activation: tanh(x) = 2 sigmoid(2 x) - 1, and PyTorch's sigmoid is five times as fast."""
     H = candidates.shape[1]
     for row in range(len(gates)):
         gate, candidate = gates[row], candidates[row]
@@ -147,7 +147,7 @@ def _propose(gates: Any, candidates: Any) -> None:
 
 @njit(cache=True)
 def _blend(gates: Any, before: Any, after: Any) -> None:
-    """n from the sigmoid, and the new states."""
+    """Compute n from the sigmoid, and the new states."""
     H = before.shape[1]
     for row in range(len(gates)):
         gate, h, new = gates[row], before[row], after[row]
@@ -159,9 +159,9 @@ def _blend(gates: Any, before: Any, after: Any) -> None:
 
 @njit(cache=True)
 def _differentiate(dh: Any, gates: Any, candidates: Any, before: Any, carried: Any, inner: Any) -> None:
-    """Gradients inside a step, from those of its states: their own and what later steps `carried` back.
+    """Gradients within a step, from the gradients of its states: the direct ones plus those `carried` from later steps.
 
-    The latter's place is taken by what goes on to the states before through z h.
+    `carried` is overwritten with the gradient that reaches the previous states through z h.
     """
     H = candidates.shape[1]
     for row in range(len(gates)):

@@ -1,8 +1,8 @@
-"""The GRU of `recurrence.py` as one kernel for all time steps (Triton; on CUDA, or in its interpreter).
+"""The GRU of `recurrence.py` as one Triton kernel for all time steps, for CUDA or for Triton's interpreter.
 
-One program takes a block of sequences from their first step to their last, with the weights at hand; a kernel for each
-step would mostly wait to be launched. Products are as exact as float32's ("tf32x3": three products of halves).
-What does not go step by step, the products with the inputs and the weights' gradients, stays outside.
+One program processes a block of sequences from first to last step and loads the weights once. With one kernel for each
+step, launching would take most of the time. Products are as precise as float32's ("tf32x3": three products of halves).
+The products with the inputs and the weights' gradients need no loop over time and stay outside the kernel.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch.autograd.function import once_differentiable
 if TYPE_CHECKING:
     from macpf.experience.packing import Packing
 
-#: Sequences of one program: the least that the tensor cores multiply at once.
+#: Sequences that one program handles: the smallest number that tensor cores multiply at once.
 BLOCK = 16
 
 
@@ -30,17 +30,17 @@ def recur_in_one_kernel(
     weights: Sequence[Tensor],
     packing: Packing,
 ) -> tuple[Float[Tensor, "*K E H"], Float[Tensor, "*K M H"]]:
-    """What `recur` says, for a packing; with several sets of weights, each for inputs of its own.
+    """`recur` for a packing, also with several sets of weights, each of which has its own inputs.
 
     Args:
         x: inputs of the rows.
         start: states before the first step.
-        weights: [*K, 3H, I], [*K, 3H, H], [*K, 3H] and [*K, 3H], of inputs and states and their biases (`nn.GRU`).
-        packing: of all sets' rows.
+        weights: input weights [*K, 3H, I], state weights [*K, 3H, H] and their biases, [*K, 3H] each, as in `nn.GRU`.
+        packing: packing of the rows, the same for all sets.
 
     Returns:
-        The states after every row, 0 in rows of no sequence, and those after each sequence's last. No gradient flows
-        through the latter.
+        The states after every row (0 in rows that belong to no sequence), and the states after each sequence's last
+        row, through which no gradient flows.
     """
     H, (w_input, w_state, b_input, b_state) = start.shape[-1], weights
     bias = b_input + torch.nn.functional.pad(b_state[..., : 2 * H], (0, H))
@@ -52,7 +52,7 @@ def recur_in_one_kernel(
 
 
 class _Recurrence(torch.autograd.Function):
-    """h' = (1 - z) n + z h with r, z = sigmoid(g + W h), n = tanh(g + r (W h + b)); g are the inputs' shares."""
+    """h' = (1 - z) n + z h with r, z = sigmoid(g + W h), n = tanh(g + r (W h + b)); g is the part from the inputs."""
 
     @staticmethod
     def forward(

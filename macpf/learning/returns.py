@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 def td_lambda(batch: EpisodeBatch, next_value: Float[Tensor, "R"], gamma: float, lambda_: float) -> Float[Tensor, "R"]:
     """Lambda-returns G_t = r_t + gamma (1 - d_t) [(1 - lambda) v_{t+1} + lambda G_{t+1}].
 
-    `next_value` estimates, in each row, the value of the state after its step. The last step of an episode takes the
-    plain one-step target. lambda = 0 gives one-step targets, lambda = 1 (bootstrapped) Monte Carlo returns. Where
-    `filled` is 0 the result is 0. Source: Sutton and Barto, 12.1; REL `src/utils/rl_utils.py` in the limit of whole
+    `next_value` estimates, in each row, the value of the state after its step. The last step of an episode has the
+    one-step target. lambda = 0 gives one-step targets, lambda = 1 (bootstrapped) Monte Carlo returns. Where `filled` is
+    0 the result is 0. Source: Sutton and Barto, 12.1; the authors' `src/utils/rl_utils.py` in the limit of whole
     episodes.
     """
     discount = gamma * (1.0 - batch.terminated)
     one_step = (batch.reward + discount * next_value) * batch.filled
     if lambda_ == 0.0 or batch.sizes == (batch.size,):
         return one_step
-    # For a step whose successor was not played there is nothing to look further into.
+    # A step whose successor was not played has the one-step target.
     trace = lambda_ * discount * batch.next(batch.filled)
     if not isinstance(batch.sizes, tuple):
         return accumulated(one_step - trace * next_value, trace, batch)
@@ -41,8 +41,8 @@ def td_lambda(batch: EpisodeBatch, next_value: Float[Tensor, "R"], gamma: float,
 def gae(batch: EpisodeBatch, values: Float[Tensor, "R N"], gamma: float, lambda_: float) -> Float[Tensor, "R N"]:
     """Generalised advantages A_t = d_t + gamma lambda A_{t+1}, d_t = r_t + gamma v_{t+1} - v_t, for every agent.
 
-    Nothing is added after a terminal step; after a step at which an episode was cut comes the value of its last row.
-    Where `filled` is 0 the result is 0. Source: Schulman et al., 2016, eq. 16.
+    Nothing is bootstrapped after a terminal step. If an episode was truncated, its last step bootstraps from the value
+    of the row after it. Where `filled` is 0 the result is 0. Source: Schulman et al., 2016, eq. 16.
     """
     if not isinstance(batch.sizes, tuple):
         filled, discount = batch.filled.unsqueeze(-1), gamma * (1.0 - batch.terminated).unsqueeze(-1)
@@ -67,13 +67,13 @@ def gae(batch: EpisodeBatch, values: Float[Tensor, "R N"], gamma: float, lambda_
 def accumulated(
     values: Float[Tensor, "R *N"], factors: Float[Tensor, "R *1"], batch: EpisodeBatch
 ) -> Float[Tensor, "R *N"]:
-    """x_t = v_t + f_t x_{t+1} in every row, without a step for each time.
+    """x_t = v_t + f_t x_{t+1} in every row, without a loop over time.
 
-    Each round adds what lies as far ahead as all rounds before have looked, so their number is the logarithm of the
-    length (Hillis and Steele, 1986).
+    Each round doubles the number of steps ahead that are included, so the number of rounds is the base-2 logarithm of
+    the length (Hillis and Steele, 1986).
     """
     assert not isinstance(batch.sizes, tuple)
-    later = F.pad(batch.later, (0, 1), value=len(batch.later))  # with a row of zeros behind all others
+    later = F.pad(batch.later, (0, 1), value=len(batch.later))  # the last row, of zeros, has no successor
     x, reach = (F.pad(rows, (0, 0) * (rows.dim() - 1) + (0, 1)) for rows in (values, factors))
     for _ in range((len(batch.sizes.starts) - 2).bit_length()):
         x = x + reach * x[later]
@@ -83,15 +83,15 @@ def accumulated(
 
 
 def masked_mean(values: Float[Tensor, "R"], mask: Float[Tensor, "R"]) -> Float[Tensor, ""]:
-    """Mean of the values where the mask is 1, and 0 where it keeps nothing."""
+    """Mean of the values where the mask is 1; 0 if it is 0 everywhere."""
     return (values * mask).sum() / mask.sum().clamp(min=1.0)
 
 
 def padded_mean(values: Float[Tensor, "R"], batch: EpisodeBatch) -> Float[Tensor, ""]:
-    """Mean over all B x T steps of a padded batch, T the longest episode's, where padded steps count as 0.
+    """Mean over all B x T steps of a padded batch, T the length of the longest episode; padded steps count as 0.
 
-    The row after an episode's end counts if T has room for it, as in QPLEX's and REL's code, which take the plain mean
-    of padded tensors.
+    The row after an episode's end counts if it lies within T, as in the code of QPLEX and of the authors, which take
+    the plain mean of padded tensors.
     """
     if not isinstance(batch.sizes, tuple):
         n_times = (batch.sizes.starts.diff() > 0).sum()
@@ -100,7 +100,7 @@ def padded_mean(values: Float[Tensor, "R"], batch: EpisodeBatch) -> Float[Tensor
         counts = torch.where(at_last, played, (batch.time < n_times).to(values.dtype))
         return (values * counts).sum() / (batch.size * (n_times - 1 + played))
     whole, last = values[: -batch.sizes[-1]], values[-batch.sizes[-1] :]
-    # The last rows are either steps of the longest episodes or what was seen after them.
+    # The last rows are either steps of the longest episodes or the observations after them.
     played = batch.filled[-batch.sizes[-1] :].amax()
     return (whole.sum() + played * last.sum()) / (batch.size * (len(batch.sizes) - 1 + played))
 
@@ -108,13 +108,13 @@ def padded_mean(values: Float[Tensor, "R"], batch: EpisodeBatch) -> Float[Tensor
 def entropy_bonus(
     batch: EpisodeBatch, log_prob: Float[Tensor, "R N"], alpha: float | Tensor, at_the_end: bool
 ) -> Float[Tensor, "R"]:
-    """-alpha times the agents' mean log-probability one step later, not discounted, as REL adds it to its returns.
+    """-alpha times the agents' mean log-probability one step later, undiscounted, as the authors' code adds it.
 
     Args:
-        batch: the rows. With `at_the_end` it needs the row after each episode's end.
-        log_prob: of an action that the policy sampled in each row.
+        batch: the batch of episodes. With `at_the_end` it needs the row after each episode's end.
+        log_prob: log-probability of an action that the policy sampled in each row.
         alpha: temperature.
-        at_the_end: pay it at terminal steps, too, for the state after the end, as REL does.
+        at_the_end: whether terminal steps also have the bonus, for the state after the end (the authors' code).
     """
     bonus = batch.next(-alpha * log_prob.mean(dim=-1))
     return bonus if at_the_end else bonus * (1.0 - batch.terminated)

@@ -1,7 +1,7 @@
 """RMSprop and Adam, in PyTorch's functional form.
 
-The classes of `torch.optim` import PyTorch's compiler when they are first used. That takes two seconds of CPU, which is
-40 % of a short command's, and nothing here is compiled.
+The classes of `torch.optim` import PyTorch's compiler when they are first used. That takes two seconds of CPU time,
+which is 40 % of a short command, and nothing here is compiled.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ Tensors = list[Tensor]
 
 
 class Rule(ABC):
-    """How gradients move parameters. It is used, and saved, like a `torch.optim.Optimizer`.
+    """A rule by which gradients change parameters. It is used, and saved, like a `torch.optim.Optimizer`.
 
     Attributes:
         param_groups: one group, with its parameters (`params`) and its learning rate (`lr`).
-        state: for each parameter that has been moved, the number of its steps (`step`, a scalar) and its moving
+        state: for each parameter that was changed before, the number of its steps (`step`, a scalar) and its moving
             averages, of the parameter's shape.
 
     Args:
-        parameters: what is moved.
+        parameters: the parameters to optimise.
         lr: learning rate.
     """
 
@@ -37,12 +37,12 @@ class Rule(ABC):
     def __init__(self, parameters: Sequence[nn.Parameter], lr: float) -> None:
         self.param_groups: list[dict[str, Any]] = [{"params": list(parameters), "lr": lr}]
         self.state: dict[Tensor, dict[str, Tensor]] = {}
-        #: Whether a step may be recorded (`capture.py`), so must not ask for a tensor's value.
+        #: Whether a step may be recorded (`capture.py`) and so must not read a tensor's value.
         self.capturable = any(parameter.is_cuda for parameter in parameters)
 
     @torch.no_grad()
     def step(self) -> None:
-        """Move every parameter that has a gradient."""
+        """Update every parameter that has a gradient."""
         (group,) = self.param_groups
         moving = [p for p in group["params"] if p.grad is not None]
         for p in moving:
@@ -65,16 +65,16 @@ class Rule(ABC):
     ) -> None: ...
 
     def state_dict(self) -> dict[str, Any]:
-        """All that must be kept for the next step to be the same, in the form of `torch.optim`."""
+        """Everything on which later steps depend, in the format of `torch.optim`."""
         (group,) = self.param_groups
         state = {i: dict(self.state[p]) for i, p in enumerate(group["params"]) if p in self.state}
         return {"state": state, "param_groups": [group | {"params": list(range(len(group["params"])))}]}
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
-        """Put back what `state_dict` returned.
+        """Restore what `state_dict` returned.
 
         Raises:
-            ValueError: it is of another number of parameters.
+            ValueError: it has another number of parameters.
         """
         (group,), (other,) = self.param_groups, saved["param_groups"]
         own = group["params"]
@@ -88,7 +88,7 @@ class Rule(ABC):
 
 
 class RMSprop(Rule):
-    """With PyMARL's settings: smoothing 0.99, eps 1e-5."""
+    """RMSprop with PyMARL's settings: smoothing 0.99, eps 1e-5."""
 
     averages = ("square_avg",)
 
@@ -107,7 +107,7 @@ class RMSprop(Rule):
 
 
 class Adam(Rule):
-    """With the eps of marlbenchmark/on-policy, 1e-5."""
+    """Adam with the eps of marlbenchmark/on-policy, 1e-5."""
 
     averages = ("exp_avg", "exp_avg_sq")
 

@@ -1,4 +1,4 @@
-"""Values that change while a run goes on, as functions of its clock."""
+"""Hyperparameters that change during a run, as functions of its clock."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass as checked
 
 @dataclass
 class Clock:
-    """The one place that counts. Env steps are counted over all parallel environments."""
+    """The counters of a run. Env steps are summed over all parallel environments."""
 
     env_steps: int = 0
     episodes: int = 0
@@ -22,19 +22,21 @@ class Clock:
         return {"env_steps": self.env_steps, "episodes": self.episodes, "updates": self.updates}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Put back what `state_dict` returned."""
+        """Restore what `state_dict` returned."""
         self.env_steps, self.episodes, self.updates = state["env_steps"], state["episodes"], state["updates"]
 
 
 @checked(frozen=True, config=ConfigDict(extra="forbid"))
 class Schedule:
-    """From `start` to `end`, then constant; constant throughout if the two are equal.
+    """A value that goes from `start` to `end` and then stays constant.
+
+    Exactly one of `duration` and `factor` must be given.
 
     Attributes:
         start, end: first and last value.
-        per: what is counted, ``env_steps`` or ``episodes``.
-        duration: units of `per` for a straight line from start to end, or None.
-        factor: what each unit of `per` multiplies the value by, or None. One of the two must be given.
+        per: unit of time, ``env_steps`` or ``episodes``.
+        duration: for a straight line: time from start to end, in units of `per`; else None.
+        factor: for a geometric fall: factor of the value for each unit of `per`; else None.
     """
 
     start: NonNegativeFloat
@@ -55,14 +57,14 @@ class Schedule:
         """The schedule itself.
 
         Raises:
-            ValueError: it rises above 1.
+            ValueError: it exceeds 1.
         """
         if max(self.start, self.end) > 1:
             raise ValueError(f"{name} is a probability, but reaches {max(self.start, self.end)}; use at most 1")
         return self
 
     def __call__(self, clock: Clock) -> float:
-        """Value at the clock's time."""
+        """The value at the time that the clock shows."""
         passed = getattr(clock, self.per)
         if self.factor is not None:
             return max(self.end, self.start * self.factor**passed)

@@ -1,4 +1,4 @@
-"""Which losses step which parameters, in which order: an update as data."""
+"""Update plans: which losses change which parameters, and in which order."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from macpf.learning.optimisation import Optimiser
 class UpdateStep:
     """One optimiser step.
 
-    The losses are computed with the weights of the moment, so a step sees what the steps before it have moved.
+    The losses are computed with the current weights, so a step sees the changes of earlier steps.
 
     Attributes:
         losses: names of the losses whose sum is minimised.
-        moves: groups of parameters that are stepped, or parts of them by their path (`actor.trunk`). What is not named
-            stays as it is; what is named and has no gradient still decays its averages (see `Optimiser`).
+        moves: names of the groups of parameters to change, or of parts of them by their path (`actor.trunk`). Parts
+            that are not named do not change. Averages of named parameters without a gradient decay (see `Optimiser`).
     """
 
     losses: tuple[str, ...]
@@ -34,15 +34,15 @@ UpdatePlan: TypeAlias = tuple[UpdateStep, ...]
 
 
 def chosen_plan(plan: str, plans: Mapping[str, UpdatePlan], losses: Collection[str]) -> UpdatePlan:
-    """The plan of that name.
+    """The plan with this name.
 
     Args:
-        plan: which.
-        plans: those that the configuration knows.
-        losses: all that the algorithm has; each must be minimised by some step.
+        plan: its name.
+        plans: all plans in the configuration, by name.
+        losses: names of all losses of the algorithm; each must occur in some step.
 
     Raises:
-        ValueError: there is no such plan, or its losses are not the algorithm's.
+        ValueError: there is no such plan, or its losses are not those of the algorithm.
     """
     if plan not in plans:
         raise ValueError(f"plan={plan} is not among plans; use {' or '.join(sorted(plans))}")
@@ -66,13 +66,13 @@ def follow(
     """Take the steps of a plan.
 
     Args:
-        plan: the steps, in their order.
-        optimiser: takes them.
-        losses_of: the losses that a step names, with the weights of the moment.
+        plan: the steps, in order.
+        optimiser: the optimiser of all groups.
+        losses_of: computes the losses of a step with the current weights.
 
     Returns:
-        The losses, each as it was when it was stepped, and every group's gradient norm before clipping, the mean over
-        the steps that moved it; all under the names by which they are logged.
+        Metrics by the names under which they are logged: each loss before its (last) step, and each group's gradient
+        norm before clipping, averaged over the steps that changed it.
     """
     losses: dict[str, Tensor] = {}
     norms: dict[str, list[Tensor]] = {}

@@ -1,4 +1,4 @@
-"""What value decomposition methods share: epsilon-greedy agents and double Q-learning on a joint value."""
+"""The common part of value decomposition methods: epsilon-greedy agents and double Q-learning on a joint value."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 
 class ValueBased(OffPolicyAlgorithm):
-    """One network of utilities for all agents and a mixer, trained together; subclasses say what the joint value is.
+    """One utility network for all agents and a mixer, trained together; subclasses define the joint value.
 
     Args:
-        sizes: of the environment.
-        device: where networks and batches live.
-        seed: of the stream that explores.
-        mixer: whatever the joint value needs beside the agents' utilities.
+        sizes: sizes of the environment.
+        device: device of networks and batches.
+        seed: seed of the random stream for exploration.
+        mixer: module that the joint value needs besides the agents' utilities.
         gamma: discount per env step.
         td_lambda: 0 for one-step targets, as in PyMARL.
         lr: RMSprop's learning rate.
@@ -73,18 +73,18 @@ class ValueBased(OffPolicyAlgorithm):
     def joint_value(
         self, mixer: nn.Module, q: Float[Tensor, "R N A"], actions: Int[Tensor, "R N"], batch: EpisodeBatch
     ) -> tuple[Float[Tensor, "R"], Float[Tensor, "R"] | None]:
-        """Joint values of the actions, by the live or the target mixer, and what a row adds to the loss, if anything.
+        """Joint values of the actions, and each row's additional loss, or None if there is none.
 
         Args:
-            mixer: the live or the target one.
+            mixer: the live or the target mixer.
             q: utilities of all actions.
-            actions: that are valued, in every row.
-            batch: states, observations and availability of the rows.
+            actions: joint action of each row whose value is wanted.
+            batch: the batch, with states, observations and availability of the rows.
         """
 
     @torch.no_grad()
     def act(self, observation: Observation, memory: Memory, clock: Clock) -> tuple[Int[Tensor, "B N"], Memory]:
-        """Greedy with probability 1 - epsilon, else uniform over the available actions, for each agent alone."""
+        """For each agent separately: greedy with probability 1 - epsilon, else uniform over the available actions."""
         greedy, memory = self.act_greedily(observation, memory, "independent")
         actions = epsilon_greedy(greedy, observation.available, self.epsilon(clock), self.generator)
         return actions, Memory(actions, memory.hidden)
@@ -98,7 +98,7 @@ class ValueBased(OffPolicyAlgorithm):
         return actions, Memory(actions, hidden)
 
     def numbers(self, clock: Clock) -> dict[str, float]:
-        """Epsilon, which is only logged."""
+        """Epsilon, which the update only logs."""
         return {"epsilon": self.epsilon(clock)}
 
     def update(self, batch: EpisodeBatch, numbers: Mapping[str, Number]) -> dict[str, Tensor]:
@@ -109,12 +109,12 @@ class ValueBased(OffPolicyAlgorithm):
         return logged | norms | {"train/epsilon": self.logged(numbers["epsilon"])}
 
     def after_update(self, clock: Clock) -> None:
-        """The target update, if it is due."""
+        """Update the target networks if it is due."""
         if self.target_updates.due(clock.episodes):
             self.target.load_state_dict(self.live.state_dict())
 
     def losses(self, batch: EpisodeBatch) -> dict[str, Float[Tensor, ""]]:
-        """The squared TD error, and what the mixer adds."""
+        """The squared TD error, and the mixer's additional loss if it has one."""
         inputs = self.inputs_of(batch)
         q, _ = self.live["agents"](inputs, batch.sizes)
         joint, extra = self.joint_value(self.live["mixer"], q, batch.actions, batch)
@@ -122,14 +122,17 @@ class ValueBased(OffPolicyAlgorithm):
         return losses if extra is None else losses | {"mixer": self.mean_extra(extra, batch)}
 
     def mean_extra(self, extra: Float[Tensor, "R"], batch: EpisodeBatch) -> Float[Tensor, ""]:
-        """The mean of what rows add to the loss: over the steps that were played."""
+        """The mean of the rows' additional loss over the steps that were played."""
         return masked_mean(extra, batch.filled)
 
     @torch.no_grad()
     def goals(
         self, batch: EpisodeBatch, inputs: Float[Tensor, "R N I"], live_q: Float[Tensor, "R N A"]
     ) -> Float[Tensor, "R"]:
-        """Double Q-learning: the live network chooses, the target network values (PyMARL `q_learner.py`)."""
+        """TD targets of double Q-learning: the live network chooses actions, the target network values them.
+
+        Source: PyMARL `q_learner.py`.
+        """
         best = mask_unavailable(live_q, batch.available).argmax(dim=-1)
         q, _ = self.target["agents"](inputs, batch.sizes)
         value, _ = self.joint_value(self.target["mixer"], q, best, batch)

@@ -1,1 +1,1 @@
-"""MACPF as the paper writes it: read `learner.py` first, then what it is made of."""
+"""MACPF as in the paper. Start with `learner.py`; the other modules are its components."""

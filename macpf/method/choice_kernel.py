@@ -1,4 +1,4 @@
-"""The loop over agents of `choose_in_order` as one kernel (Triton; on CUDA, or in its interpreter)."""
+"""The loop over agents of `choose_in_order` as one Triton kernel, for CUDA or for Triton's interpreter."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from macpf.method.sampling import Mixture
 
-#: Rows of one program.
+#: Rows that one program of the kernel handles.
 BLOCK = 32
 
 
@@ -21,10 +21,10 @@ def choose_in_one_kernel(
     forced: Int[Tensor, "R N"] | None,
     mixture: Mixture | None = None,
 ) -> Int[Tensor, "R N"]:
-    """What `compiled_choice` says, where these tensors are."""
+    """The actions that `compiled_choice` returns, computed on the device of the tensors."""
     R, N, A = scores.shape
     chosen = torch.empty(R, N, dtype=torch.long, device=scores.device)
-    nothing = scores  # stands where a pointer is never followed
+    nothing = scores  # fills arguments that the kernel never reads
     available, noise, share, over_all = mixture or (nothing, nothing, 0.0, False)
     weight = share if isinstance(share, Tensor) else torch.full((), share, device=scores.device)
     optional = (nothing if t is None else t.contiguous() for t in (depends, forced))
@@ -94,7 +94,7 @@ def _choose(  # type: ignore[no-untyped-def]
             action = tl.where(instead < 0, action, instead)
         tl.store(chosen + r * N + i, action, mask=some)
         if DEPENDS:
-            tl.debug_barrier()  # later agents read what was chosen
+            tl.debug_barrier()  # later agents read the stored action
         else:
             before += tl.load(table + ((i * A + action) * A)[:, None] + a, mask=inside, other=0.0)
     return

@@ -5,8 +5,9 @@ Agent i's dependent output is
     dep_i(. | tau_i, a_<i) = sg[ind_i(. | tau_i)] + correction_i(. | tau_i, a_<i)            (eq. 10 and 13)
 
 with correction_i = W4 [h_i ; p_i] + b4 and p_i = (1/N) sum over j < i of e_j, e_j = ELU(W3 [id_j, onehot(a_j)] + b3).
-W4 is linear, so the predecessors' share is a sum of N x A vectors that do not depend on the state. They are computed
-once (`table`), and a correction becomes a table look-up and a running sum instead of a network pass for each agent.
+W4 is linear, so what the predecessors contribute is a sum of vectors, one for each predecessor and its action. These
+N x A vectors do not depend on the state. They are computed once (`table`), and each agent's correction then needs a
+table look-up and a running sum instead of a network pass.
 """
 
 from __future__ import annotations
@@ -25,19 +26,20 @@ from macpf.learning.networks import Trunk
 if TYPE_CHECKING:
     from macpf.experience.packing import Packing
 
-#: The two halves of everything, and the names of the two greedy policies.
+#: Names of the two halves of actor and critic, and of the two greedy policies.
 INDEPENDENT, DEPENDENT = "independent", "dependent"
 
 
 @dataclass(frozen=True)
 class Factors:
-    """What a conditional network says before any action is known.
+    """The part of a conditional network's outputs that needs no actions yet.
 
     Attributes:
         independent: [R, N, A] outputs of the independent part.
-        own: [R, N, A] the share of the correction that depends on the agent's own trajectory.
-        table: [N, A, A] the share that agent j's action a adds to the corrections of the agents that depend on it.
-        depends: [R, N, N] on whose actions each agent's correction depends, or None: on all that come before it.
+        own: [R, N, A] the part of the correction that depends on the agent's own trajectory.
+        table: [N, A, A] entry [j, a] is what action a of agent j adds to the corrections of agents that depend on j.
+        depends: [R, N, N] entry [i, j] is 1 if the correction of agent i depends on the action of agent j, else 0.
+            None: every agent depends on all earlier ones.
         kernels: see `macpf.experience.packing.Packing`.
     """
 
@@ -49,15 +51,15 @@ class Factors:
 
     @property
     def base(self) -> Float[Tensor, "R N A"]:
-        """Dependent outputs as if no agent came before; the independent part takes no gradient from here."""
+        """Dependent outputs without any predecessor's contribution; no gradient flows into the independent part."""
         return self.independent.detach() + self.own
 
     def shares(self, actions: Int[Tensor, "R N"]) -> Float[Tensor, "R N A"]:
-        """What each agent's action adds to the corrections that depend on it."""
+        """What each agent's action adds to the corrections of the agents that depend on it."""
         return self.table[torch.arange(len(self.table), device=actions.device), actions]
 
     def others(self, actions: Int[Tensor, "R N"]) -> Float[Tensor, "R N A"]:
-        """The share of the other agents' actions in each agent's correction."""
+        """The part of each agent's correction that comes from the actions of other agents."""
         shares = self.shares(actions)
         if self.depends is not None:
             return self.depends @ shares
@@ -68,15 +70,15 @@ class Factors:
         return self.base + self.others(actions)
 
     def half(self, name: str, actions: Int[Tensor, "R N"]) -> Float[Tensor, "R N A"]:
-        """The outputs of one half; `actions` matter to the dependent one only."""
+        """The outputs of the half with this name; only the dependent one uses `actions`."""
         return self.dependent(actions) if name == DEPENDENT else self.independent
 
 
 class ConditionalNetwork(nn.Module):
     """Trunk, independent head, predecessor embedding and correction head, shared by all agents (paper, C.2).
 
-    The trunk's features enter the correction detached: the losses of the dependent part move only the correction
-    (the paper's remarks below eq. 17 and 19). With `trunk_gradient` they move the trunk too, as in the authors' code.
+    The correction reads the trunk's features detached, so the losses of the dependent part change only the correction
+    (the paper's remarks below eq. 17 and 19). With `trunk_gradient` they change the trunk too, as in the authors' code.
     """
 
     def __init__(
@@ -104,12 +106,12 @@ class ConditionalNetwork(nn.Module):
         depends: Float[Tensor, "R N N"] | None = None,
         table: Float[Tensor, "N A A"] | None = None,
     ) -> tuple[Factors, Float[Tensor, "BN H"] | None]:
-        """Factors of every agent in every row, and the recurrent states after each episode's last (see `Trunk`).
+        """Factors of every agent in every row, and the recurrent states after each episode's last row (see `Trunk`).
 
         Args:
             inputs, sizes, hidden: see `Trunk`.
             depends: see `Factors`.
-            table: what `table()` returns, if it is known already.
+            table: result of `table()`, if it was computed before.
         """
         features, hidden = self.trunk(inputs, sizes, hidden)
         for_features = self.correction.weight[:, : self.trunk.hidden_dim]
@@ -120,7 +122,7 @@ class ConditionalNetwork(nn.Module):
         return Factors(self.independent(features), own, table, depends, kernels), hidden
 
     def table(self) -> Float[Tensor, "N A A"]:
-        """What each agent's actions add to the corrections of others, for these weights."""
+        """What each agent's actions add to the corrections of others, with the current weights (see `Factors`)."""
         by_agent, by_action = self.embedding.weight.split([self.n_agents, self.n_actions], dim=1)
         embedded = F.elu(by_agent.t().unsqueeze(1) + by_action.t() + self.embedding.bias)  # e_j for all j and a_j
         return F.linear(embedded, self.correction.weight[:, self.trunk.hidden_dim :]) / self.n_agents

@@ -1,9 +1,9 @@
-"""MACPF (paper, section 3.3): one update computes equations 16 to 19 from the same batch.
+"""MACPF (paper, section 3.3): one update computes the losses of equations 16 to 19 from the same batch.
 
-The independent and the dependent half share every pass: one through the actor, one through the critic, one through
-the target critic. Gradients are isolated by construction (detached where the paper says so), so the four losses are
-added, and one backward pass and one optimiser step serve them all. The authors' code takes four steps in turn instead;
-which losses step what is data (`plans` in conf/algo/macpf.yaml).
+The independent and the dependent half share one forward pass each through the actor, the critic and the target critic.
+Gradients are detached where the paper says so. The four losses can therefore be added and minimised by one backward
+pass and one optimiser step. The authors' code takes four steps in turn instead. Which losses change which parameters,
+and in which order, is a setting (`plans` in conf/algo/macpf.yaml).
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ if TYPE_CHECKING:
     from macpf.experience.batch import EpisodeBatch, Observation
 
 
-#: Gains of the mixer below this count as this where values within alpha / k_i of the best are ties.
+#: Lower bound of the gains k_i where values within alpha / k_i of the best count as ties (`greedy_joint_action`).
 LEAST_GAIN = 1e-6
 
 
 @dataclass(frozen=True)
 class TeamMemory(Memory):
-    """With the actor's table, which stays the same as long as nobody learns, so for a round of episodes.
+    """A memory that also holds the actor's table, which does not change while episodes are played.
 
     Attributes:
-        table: see `ConditionalNetwork.table`.
+        table: result of `ConditionalNetwork.table`.
     """
 
     table: Float[Tensor, "N A A"] | None = None
@@ -53,43 +53,45 @@ class MACPF(OffPolicyAlgorithm):
     """Multi-agent conditional policy factorization.
 
     Args:
-        sizes: of the environment.
-        device: where networks and batches live.
-        seed: of the stream that samples actions.
+        sizes: sizes of the environment.
+        device: device of networks and batches.
+        seed: seed of the random stream that samples actions.
         gamma: discount per env step.
         td_lambda: 0 for the paper's one-step targets; the authors' code uses 0.8.
         lr: RMSprop's learning rate.
-        clip: largest global gradient norm, for actor and critic each.
+        clip: largest global gradient norm of the actor, and of the critic with its mixer.
         hidden_dim: units of every hidden layer.
         recurrent: GRU in the trunk (SMAC, MPE) or not (matrix game).
         mixer: `linear`; `nonlinear` and `attention` are the ablations of appendix E.
-        embed_dim, hypernet_dim: the mixer's sizes.
+        embed_dim, hypernet_dim: sizes of the mixer.
         target_interval: episodes between hard target updates.
-        conditional: False leaves out the dependent half (MACPF_CONTROL): the independent policy acts.
-        dependency_set: `predecessors`: a_<i, as the paper writes. `visible`, as the authors' code has it: of these only
-            agents in sight, and in the critic all agents in sight but none for the first agent.
-        trunk_gradient: whether the dependent losses move the trunk too (the authors' code) or only the correction.
-        entropy: what the target's entropy bonus is. `joint`: log pi_jt inside the bracket of eq. 16 and 17. `mean`: the
+        conditional: False leaves out the dependent half (MACPF_CONTROL); the independent policy then acts.
+        dependency_set: on whose actions an agent depends. `predecessors`: a_<i, as in the paper. `visible`, as in the
+            authors' code: the visible predecessors in the actor. In the critic, all visible agents, and none for the
+            first agent.
+        trunk_gradient: whether the dependent losses change the trunk too (the authors' code) or only the correction.
+        entropy: the entropy bonus in the TD target. `joint`: log pi_jt inside the bracket of eq. 16 and 17. `mean`: the
             agents' mean log-probability, added to the return undiscounted (the authors' code).
-        terminal_entropy: whether a terminal step's target has the bonus, too, for the state after the end (the
-            authors' code; every SMAC episode terminates). With `entropy=mean` only.
-        epsilon: probability with which an agent's action is replaced by a uniform one in play; 0 in the paper.
-        epsilon_mixing: whether epsilon is also the share of a uniform policy in each agent's, which plays, is learnt
-            and makes the targets. `none`: in play only, as above. `available`, `all`: see `Mixing`; the authors' code
-            does `all`, and so explores twice.
+        terminal_entropy: whether the TD target of a terminal step also has the bonus, for the state after the end (the
+            authors' code; every SMAC episode terminates). Only with `entropy=mean`.
+        epsilon: probability that an agent's action is replaced by a uniform one while acting; 0 in the paper.
+        epsilon_mixing: whether each agent's policy is also mixed with a uniform one of weight epsilon, in acting, in
+            losses and in TD targets. `none`: no mixing. `available`, `all`: see `Mixing`. The authors' code uses `all`
+            and so explores twice.
         alpha: temperature in units of reward.
         alpha_rule: `shared`: alpha_i = alpha, as the paper trains; `by_gain`: alpha_i = alpha / k_i(s) with the
             mixer's gain k_i, as eq. 6 implies.
         uniform_share: probability that all agents of a team act uniformly at an env step (0 in the paper).
-        attention_mean: over what `mixer=attention` averages its regulariser: the `played` steps, or all steps of a
-            `padded` batch (the authors' code).
-        plan, plans: which losses step what, in which order: the one of these names. The losses are
-            `<half>_policy` and `<half>_critic`, the groups `actor` and `critic` (see `UpdateStep`).
+        attention_mean: whether `mixer=attention` averages its regulariser over the `played` steps, or over all steps of
+            a `padded` batch (the authors' code).
+        plan: name of the plan to follow, one of `plans`.
+        plans: by name, which losses change which parameters, and in which order (see `UpdateStep`). The losses are
+            `<half>_policy` and `<half>_critic`, the groups of parameters `actor` and `critic`.
         independent_target: what the independent policy follows. `independent`: its own critic (eq. 19);
-            `dependent`: the greedy joint action of Q_dep, which is how the proof of Theorem 2 constructs it.
+            `dependent`: the greedy joint action of Q_dep, as the proof of Theorem 2 constructs it.
 
     Raises:
-        ValueError: settings that contradict each other.
+        ValueError: the settings contradict each other.
     """
 
     @checked
@@ -166,17 +168,20 @@ class MACPF(OffPolicyAlgorithm):
 
     @torch.no_grad()
     def act(self, observation: Observation, memory: Memory, clock: Clock) -> tuple[Int[Tensor, "B N"], Memory]:
-        """Sample the dependent joint policy (the behaviour policy, section 3.3), or, for a share of it, uniformly."""
+        """Sample the behaviour policy: the dependent joint policy (section 3.3), with some actions made uniform.
+
+        Without `conditional`, the independent joint policy takes its place.
+        """
         logits, hidden = self._logits(observation, memory)
         noise = gumbel(observation.available.shape, self.generator)
-        # The authors' code mixes epsilon into the policy, and then replaces actions with probability epsilon.
+        # The authors' code mixes epsilon into the policy, and also replaces actions with probability epsilon.
         forced = self._random_actions(observation.available, self.epsilon(clock))
         actions = choose(self.policies[-1], logits, observation.available, noise, forced, self.mixing(clock))
         return actions, replace(memory, last_actions=actions, hidden=hidden)
 
     @torch.no_grad()
     def act_greedily(self, observation: Observation, memory: Memory, policy: str) -> tuple[Int[Tensor, "B N"], Memory]:
-        """`independent`: every agent on its own (what the paper calls MACPF); `dependent`: in order (MACPF_DEP)."""
+        """Greedy actions: `independent` of each other (the paper's MACPF), or `dependent`, in order (MACPF_DEP)."""
         logits, hidden = self._logits(observation, memory)
         actions = choose(policy, logits, observation.available, noise=None)
         return actions, replace(memory, last_actions=actions, hidden=hidden)
@@ -195,13 +200,13 @@ class MACPF(OffPolicyAlgorithm):
         return logits, hidden
 
     def mixing(self, clock: Clock) -> Mixing:
-        """The uniform policy that is mixed in at this time."""
+        """The uniform policy that is mixed in at this point of training."""
         if self.epsilon_mixing == "none":
             return UNMIXED
         return Mixing(self.epsilon(clock), self.epsilon_mixing)
 
     def _random_actions(self, available: Bool[Tensor, "R N A"], each: float) -> Int[Tensor, "R N"] | None:
-        """Uniform actions for a share of the agents and for `uniform_share` of whole teams, -1 for the others."""
+        """Uniform actions for each agent with probability `each`, for all with `uniform_share`; else -1."""
         if each == self.uniform_share == 0.0:
             return None
         uniform = mask_unavailable(gumbel(available.shape, self.generator), available).argmax(dim=-1)
@@ -209,7 +214,7 @@ class MACPF(OffPolicyAlgorithm):
         return torch.where((chance[:, 1:] < each) | (chance[:, :1] < self.uniform_share), uniform, -1)
 
     def _dependency_sets(self, visible: Bool[Tensor, "R N N"] | None) -> tuple[Tensor, Tensor] | tuple[None, None]:
-        """On whom each agent depends in the actor and in the critic; None for all earlier agents (the paper's a_<i)."""
+        """On which agents each one depends in actor and critic; None: on all earlier ones (the paper's a_<i)."""
         if not self.reads_visibility or visible is None:
             return None, None
         sees = visible.to(torch.get_default_dtype())
@@ -219,11 +224,11 @@ class MACPF(OffPolicyAlgorithm):
     # --- learning -----------------------------------------------------------------------------------------------
 
     def numbers(self, clock: Clock) -> dict[str, float]:
-        """The temperature, and the share of a uniform policy."""
+        """The temperature, and the weight of the uniform policy."""
         return {"alpha": self.alpha(clock), "uniform": 0.0 if self.epsilon_mixing == "none" else self.epsilon(clock)}
 
     def update(self, batch: EpisodeBatch, numbers: Mapping[str, Number]) -> dict[str, Tensor]:
-        """The steps of the plan on the losses of equations 16 to 19."""
+        """Take the plan's optimiser steps on the losses of equations 16 to 19."""
         alpha, passes = numbers["alpha"], self.passes(batch)
         mixing = UNMIXED if self.epsilon_mixing == "none" else Mixing(numbers["uniform"], self.epsilon_mixing)
 
@@ -235,12 +240,12 @@ class MACPF(OffPolicyAlgorithm):
         return follow(self.plan, self.optimiser, losses_of) | {"train/alpha": self.logged(alpha)}
 
     def after_update(self, clock: Clock) -> None:
-        """The target update, if it is due."""
+        """Update the target critic if it is due."""
         if self.target_updates.due(clock.episodes):
             self.target.load_state_dict(self.critic.state_dict())
 
     def passes(self, batch: EpisodeBatch) -> Passes:
-        """The passes through the networks that losses on this batch share."""
+        """The forward passes that the losses on this batch share."""
         earlier, sees = self._dependency_sets(batch.visible)
         return Passes(batch, self.inputs_of(batch), earlier, sees, self.actor, self.critic, self.target)
 
@@ -252,14 +257,16 @@ class MACPF(OffPolicyAlgorithm):
         wanted: Sequence[str] | None = None,
         passes: Passes | None = None,
     ) -> dict[str, Float[Tensor, ""]]:
-        """Equations 16 and 18 (dependent), 17 and 19 (independent) on one batch; each moves its own parameters only.
+        """Losses of eq. 16 and 18 (dependent), 17 and 19 (independent) on one batch, detached as in the paper.
+
+        Only the mixer and, with `trunk_gradient`, the trunks get gradients from both halves.
 
         Args:
-            batch: the rows.
+            batch: the batch of episodes.
             alpha: temperature.
-            mixing: of a uniform policy.
-            wanted: names of the losses, None: all.
-            passes: through the networks, made as far as these losses need them, None: no earlier ones are known.
+            mixing: uniform policy that is mixed into each agent's.
+            wanted: names of the losses to compute; None: all.
+            passes: forward passes to reuse, completed as needed; None: none were made before.
         """
         wanted = self.loss_names if wanted is None else wanted
         passes = self.passes(batch) if passes is None else passes
@@ -272,7 +279,7 @@ class MACPF(OffPolicyAlgorithm):
             of_critic, of_policy = f"{half}_critic", f"{half}_policy"
             if not {of_critic, of_policy} & set(wanted):
                 continue
-            # One sample of the joint policy in every row: predecessors for eq. 18, a' for eq. 16 and 17.
+            # One sampled joint action in every row: the predecessors' actions in eq. 18, and a' in eq. 16 and 17.
             noise = gumbel(batch.available.shape, self.generator)
             sampled = choose(half, logits, batch.available, noise, mixing=mixing)
             log_pi = log_policy(half, logits, sampled, batch.available, mixing)
@@ -293,7 +300,7 @@ class MACPF(OffPolicyAlgorithm):
         log_pi: Float[Tensor, "R N A"],
         alpha: Number,
     ) -> Float[Tensor, "R"]:
-        """The targets of eq. 16 or 17, given the target critic's values and sampled a' with their log-probabilities."""
+        """TD targets of eq. 16 or 17, from the target critic's values and sampled a' with their log-probabilities."""
         q, mix = targets
         value, _ = mix(q.half(half, sampled), sampled, alpha)
         log_prob = pick(log_pi, sampled)
@@ -306,7 +313,7 @@ class MACPF(OffPolicyAlgorithm):
     def _critic_loss(
         self, half: str, batch: EpisodeBatch, values: tuple[Factors, Mix], goal: Float[Tensor, "R"], alpha: Number
     ) -> Float[Tensor, ""]:
-        """The critic at the actions that were played (eq. 13 to 15), and what its mixer adds."""
+        """TD error of the critic at the actions taken (eq. 13 to 15), plus the mixer's regulariser if it has one."""
         q, mix = values
         joint, regulariser = mix(q.half(half, batch.actions), batch.actions, alpha)
         loss = td_error(joint, goal, batch.filled)
@@ -321,7 +328,10 @@ class MACPF(OffPolicyAlgorithm):
         log_pi: Float[Tensor, "R N A"],
         alpha: Number,
     ) -> Float[Tensor, ""]:
-        """The policies follow the critics; with alpha_i = alpha / k_i both sides are multiplied by k_i."""
+        """The policy loss of one half (eq. 18 or 19), or imitation with `independent_target=dependent`.
+
+        With alpha_i = alpha / k_i, the loss is multiplied by k_i.
+        """
         q, mix = values
         if half == INDEPENDENT and self.independent_target == DEPENDENT:
             tie = alpha / mix.gains.detach().unsqueeze(-1).clamp_min(LEAST_GAIN)

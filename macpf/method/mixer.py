@@ -1,6 +1,6 @@
-"""Mixer(.; Theta): one joint value from the agents' values (paper, appendix E), or an ablation's.
+"""Mixer(.; Theta), which makes one joint value from the agents' values (paper, appendix E), and its ablations.
 
-Every mixer first reads the states, once for both halves, and then mixes values of joint actions.
+A mixer first processes the states, once for both halves. The result (`Mix`) then mixes the values of joint actions.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from macpf.learning.networks import pick
 
 
 class Mix(Protocol):
-    """A mixer that has seen the states of R rows."""
+    """A mixer applied to the states of R rows."""
 
     def __call__(
         self, q: Float[Tensor, "R N A"], actions: Int[Tensor, "R N"], alpha: Number
     ) -> tuple[Float[Tensor, "R"], Float[Tensor, "R"] | None]:
-        """Joint values of the actions (eq. 14 and 15), and what a row adds to the loss, if anything."""
+        """Joint values of the actions (eq. 14 and 15), and each row's regulariser, or None if the mixer has none."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class LinearMix:
     """Q_jt = sum_i k_i(s) Q_i + const(s), with k_i >= 0 (the slopes that eq. 6 calls alpha / alpha_i).
 
     Attributes:
-        gains: [R, N] the k_i.
-        constant: [R] the rest.
+        gains: [R, N] k_i(s).
+        constant: [R] const(s).
     """
 
     gains: Float[Tensor, "R N"]
@@ -46,14 +46,14 @@ class LinearMix:
 
 
 class LinearMixer(nn.Module):
-    """QMIX's hypernetwork mixer without its ELU; one and the same for the independent and the dependent values."""
+    """QMIX's hypernetwork mixer without its ELU; the independent and the dependent values share it."""
 
     def __init__(self, sizes: Sizes, embed_dim: int, hypernet_dim: int) -> None:
         super().__init__()
         self.weights = MixingWeights(sizes.state_dim, sizes.n_agents, embed_dim, hypernet_dim)
 
     def forward(self, state: Float[Tensor, "R S"], obs: Float[Tensor, "R N O"]) -> LinearMix:
-        """Collapse the two linear layers, so that mixing twice costs one pass through the hypernetworks."""
+        """Collapse the two linear layers into one; both halves share a single pass through the hypernetworks."""
         w1, b1, w2, v = self.weights(state)
         return LinearMix(gains=(w1 @ w2.unsqueeze(-1)).squeeze(-1), constant=(b1 * w2).sum(dim=-1) + v)
 
@@ -66,7 +66,7 @@ class NonlinearMixer(nn.Module):
         self.weights = MixingWeights(sizes.state_dim, sizes.n_agents, embed_dim, hypernet_dim)
 
     def forward(self, state: Float[Tensor, "R S"], obs: Float[Tensor, "R N O"]) -> Mix:
-        """One pass through the hypernetworks for however many mixes."""
+        """One pass through the hypernetworks, however often the result is applied."""
         weights = self.weights(state)
 
         def mix(q: Tensor, actions: Tensor, alpha: Number) -> tuple[Tensor, None]:
@@ -76,14 +76,14 @@ class NonlinearMixer(nn.Module):
 
 
 class AttentionMixer(nn.Module):
-    """MACPF_ATT: FOP's mixer, whose weights see states and joint actions; sizes as in the authors' code."""
+    """MACPF_ATT: FOP's mixer, whose weights depend on states and joint actions; sizes as in the authors' code."""
 
     def __init__(self, sizes: Sizes, embed_dim: int, hypernet_dim: int) -> None:
         super().__init__()
         self.duplex = DuplexMixer(sizes, embed_dim, hypernet_dim, n_heads=4, n_kernels=4)
 
     def forward(self, state: Float[Tensor, "R S"], obs: Float[Tensor, "R N O"]) -> Mix:
-        """Nothing can be shared between two mixes but the states."""
+        """Nothing is computed before the actions are known, because the weights depend on them."""
 
         def mix(q: Tensor, actions: Tensor, alpha: Number) -> tuple[Tensor, Tensor]:
             joint, regulariser = self.duplex(pick(q, actions), soft_values(q, alpha), actions, state, obs)
@@ -92,5 +92,5 @@ class AttentionMixer(nn.Module):
         return mix
 
 
-#: What `mixer=` may name.
+#: Values of the setting `mixer`.
 MIXERS: dict[str, type[nn.Module]] = {"linear": LinearMixer, "nonlinear": NonlinearMixer, "attention": AttentionMixer}

@@ -1,4 +1,4 @@
-"""What the networks say of one batch, each pass made once as long as its weights stay."""
+"""Forward passes of one batch, cached until the weights change."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 @dataclass
 class Passes:
-    """The passes of one update through actor, critic and target critic.
+    """The forward passes of one update through actor, critic and target critic.
 
     Attributes:
-        batch: the rows.
-        inputs: [R, N, I] of the agents' networks.
-        earlier, sees: on whom agents depend in the actor and in the critics (see `Factors`).
+        batch: the batch of episodes.
+        inputs: [R, N, I] inputs of the agents' networks.
+        earlier, sees: on which agents each one depends in the actor and in the critics (`Factors.depends`).
         actor: the policy's network.
-        critic, target: each with the values' network (`agents`) and a `mixer`.
+        critic, target: each contains the network of the values (`agents`) and a `mixer`.
     """
 
     batch: EpisodeBatch
@@ -39,19 +39,19 @@ class Passes:
     _made: dict[str, tuple[bool, Any]] = field(default_factory=dict)
 
     def logits(self, gradient: bool) -> Factors:
-        """The actor's, in every row; with a graph for its gradient or without one."""
+        """The actor's outputs in every row; `gradient` says whether they need a gradient."""
         return self._once("actor", gradient, lambda: self._network(self.actor, self.earlier))
 
     def values(self, gradient: bool) -> tuple[Factors, Mix]:
-        """The critic's, and its mixer at the rows' states."""
+        """The critic's outputs in every row, and its mixer applied to the states."""
         return self._once("critic", gradient, lambda: self._critic(self.critic))
 
     def target_values(self) -> tuple[Factors, Mix]:
-        """The target critic's, without a graph."""
+        """The target critic's outputs, and its mixer applied to the states; without a gradient."""
         return self._once("target", False, lambda: self._critic(self.target))
 
     def will_move(self, names: Sequence[str]) -> None:
-        """Forget what a step over these groups, or parts of them, makes old."""
+        """Discard the passes that an optimiser step on these groups, or on parts of them, makes out of date."""
         for name in names:
             self._made.pop(name.split(".")[0], None)
 

@@ -13,7 +13,7 @@ from macpf.learning.networks import mask_unavailable, one_hot, pick
 from macpf.method.conditional import DEPENDENT, Factors
 from macpf.method.sampling import compiled_choice
 
-#: Where the loop over agents is compiled.
+#: The device type on which the loop over agents is compiled by numba.
 CPU = "cpu"
 
 
@@ -22,11 +22,11 @@ class Mixing:
     """A uniform policy that is mixed into each agent's softmax (the authors' code; none in the paper).
 
     Attributes:
-        share: its weight, 0 for none; a tensor counts as some.
-        over: `available`: uniform over the available actions, so every one of them gets share / their number.
-            `all`: uniform over all A actions, as in the authors' code; then the unavailable ones are removed and the
-            rest is divided by its sum. What the uniform policy weighs in the end depends on how much of the softmax,
-            which is over all actions there, lies on available ones.
+        share: weight of the uniform policy; the number 0 turns it off, a tensor never does.
+        over: `available`: uniform over the available actions, so each of them gets share / their number.
+            `all`: softmax and uniform policy over all A actions, as in the authors' code. The unavailable actions are
+            then removed and the rest is renormalised. The uniform policy's final weight therefore depends on how much
+            of the softmax lies on available actions.
     """
 
     share: float | Tensor = 0.0
@@ -34,11 +34,11 @@ class Mixing:
 
     @property
     def none(self) -> bool:
-        """Whether nothing is mixed in."""
+        """Whether no uniform policy is mixed in."""
         return not isinstance(self.share, Tensor) and self.share == 0.0
 
     def log_policy(self, scores: Float[Tensor, "*batch A"], available: Bool[Tensor, "*batch A"]) -> Tensor:
-        """Log-probabilities of the actions, given logits; unavailable ones have probability 0."""
+        """Log-probabilities of the actions, given their logits; unavailable actions have probability 0."""
         if self.none:
             return mask_unavailable(scores, available).log_softmax(dim=-1)
         if self.over == "all":
@@ -51,7 +51,7 @@ class Mixing:
         return mask_unavailable(mixed.masked_fill(~available, 1.0).log(), available)
 
 
-#: The paper's policies.
+#: Policies as in the paper, without a uniform part.
 UNMIXED = Mixing()
 
 
@@ -64,14 +64,14 @@ def log_policy(
 ) -> Float[Tensor, "R N A"]:
     """log pi of every agent, `dependent` on its predecessors' actions (eq. 10, 11) or `independent` of them (eq. 12).
 
-    The joint policy is the product. Logits are added (footnote 1) before the softmax.
+    The joint policy is the product of these. Logits are added (footnote 1) before the softmax.
 
     Args:
-        half: which of the two.
-        logits: of the actor.
-        actions: of the predecessors; the independent policy does not look at them.
-        available: the others have probability 0.
-        mixing: of a uniform policy.
+        half: `dependent` or `independent`.
+        logits: outputs of the actor.
+        actions: joint actions, of which agents see their predecessors'; the independent policy ignores them.
+        available: available actions; the others have probability 0.
+        mixing: uniform policy to mix in.
     """
     return mixing.log_policy(logits.half(half, actions), available)
 
@@ -84,15 +84,15 @@ def choose(
     forced: Int[Tensor, "R N"] | None = None,
     mixing: Mixing = UNMIXED,
 ) -> Int[Tensor, "R N"]:
-    """Actions of one half's policy: a sample with Gumbel noise, else the greedy ones; no gradient flows through it.
+    """Actions of one half's policy: sampled if there is Gumbel noise, else greedy. No gradient flows through them.
 
     Args:
-        half: `independent`: all at once. `dependent`: see `choose_in_order`.
-        factors: logits, or values.
-        available: the others are never chosen.
-        noise: Gumbel noise, or None.
-        forced: where not -1, the action that is taken instead; later agents see it.
-        mixing: of a uniform policy; with noise only.
+        half: `independent`: all agents choose at once. `dependent`: see `choose_in_order`.
+        factors: logits or values.
+        available: available actions; the others are never chosen.
+        noise: Gumbel noise; None: greedy actions.
+        forced: actions that replace the chosen ones where they are not -1; later agents see them.
+        mixing: uniform policy to mix in; only with noise.
     """
     if half == DEPENDENT:
         return choose_in_order(factors, available, noise, forced, mixing)
@@ -107,7 +107,7 @@ def _scores(
     noise: Float[Tensor, "*batch A"] | None,
     mixing: Mixing,
 ) -> Float[Tensor, "*batch A"]:
-    """What is largest for the chosen action. A sample needs log-probabilities up to a constant, so logits will do."""
+    """Scores whose arg max is the chosen action. Sampling needs log-probabilities up to a constant: logits suffice."""
     if noise is None:
         return mask_unavailable(logits, available)
     return (mask_unavailable(logits, available) if mixing.none else mixing.log_policy(logits, available)) + noise
@@ -123,9 +123,9 @@ def choose_in_order(
 ) -> Int[Tensor, "R N"]:
     """Let the agents choose one after the other, each knowing its predecessors' choices.
 
-    With Gumbel noise this samples pi_dep (eq. 11); without, each agent takes its best action given a_<i. What needs
-    more than table rows and a running sum was done for all agents at once before; on the CPU the rest is compiled, on
-    CUDA it is one kernel, or a handful of operations for each agent.
+    With Gumbel noise this samples pi_dep (eq. 11); without, each agent takes its best action given a_<i. The network
+    passes were made for all agents at once, so the loop only adds table rows. On the CPU it is compiled. On CUDA it is
+    one kernel if `factors.kernels` is set, else a handful of operations for each agent.
     """
     mixed = noise is not None and not mixing.none
     base = factors.base
@@ -162,10 +162,11 @@ def greedy_joint_action(
 ) -> Int[Tensor, "R N"]:
     """The greedy joint action of Q_dep, from which the proof of Theorem 2 builds pi_ind, found agent by agent.
 
-    Q_i is a soft value of what the later agents will do, so taking each agent's best action in order gives the arg max
-    of the joint value as alpha goes to 0, and may miss it by about alpha before.
-    Where several joint actions are equally good, all agents must mean the same one, and go on meaning it while the
-    estimates wander: values within `tie` of the best count as equal, and pi_ind's present choice wins.
+    Q_i is a soft value over the later agents' actions. Taking each agent's best action in order therefore gives the
+    arg max of the joint value as alpha goes to 0, and may miss it by about alpha before.
+
+    Where several joint actions are equally good, all agents must choose the same one, and keep to it while the
+    estimates fluctuate. Values within `tie` of the best therefore count as equal, and pi_ind's current choice wins.
     """
     present = one_hot(log_ind.detach().argmax(dim=-1), log_ind.shape[-1])
     return choose_in_order(q, available, noise=tie * present)

@@ -1,6 +1,6 @@
-"""The one loop over agents that the dependent policy needs, compiled for the CPU.
+"""The loop over agents that the dependent policy needs, compiled for the CPU.
 
-Agent by agent in Python it would cost 10 microseconds each and dominate acting with many agents.
+In Python it would cost 10 microseconds per agent and dominate the time to act with many agents.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-#: Availability [R, N, A], Gumbel noise [R, N, A], weight of a uniform policy, and whether it is over all actions.
+#: Availability [R, N, A], Gumbel noise [R, N, A], the uniform policy's weight, and whether it covers all actions.
 Mixture: TypeAlias = tuple[Bool[Tensor, "R N A"], Float[Tensor, "R N A"], float | Float[Tensor, ""], bool]
 
 
@@ -25,15 +25,15 @@ def compiled_choice(
     forced: Int[Tensor, "R N"] | None,
     mixture: Mixture | None = None,
 ) -> Int[Tensor, "R N"]:
-    """What `choose_in_order` says, for tensors on the CPU.
+    """The actions that `choose_in_order` returns, for tensors on the CPU.
 
     Args:
-        scores: of every action as if no agent came before; with noise in them and unavailable actions masked, unless
-            a uniform policy is mixed in: then plain logits.
+        scores: scores of every action without any predecessor's contribution. They include the noise, and unavailable
+            actions are masked; with a `mixture` they are plain logits instead.
         table: what agent j's action adds to the scores of the agents that depend on it.
-        depends: on which earlier agents each one depends, None: on all.
-        forced: where not -1, the action that is taken instead; None: nowhere.
-        mixture: of a uniform policy, None: none.
+        depends: on which earlier agents each one depends; None: on all.
+        forced: actions that replace the chosen ones where they are not -1; None: nowhere.
+        mixture: uniform policy to mix in, with the noise and availability that this needs; None: no mixing.
     """
     chosen = np.zeros(scores.shape[:2], dtype=np.int64)
     some = np.zeros((0, 0, 0), dtype=np.float32) if depends is None else depends.numpy()

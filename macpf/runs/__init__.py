@@ -1,5 +1,5 @@
-"""One run from start to end: what it is called, where it lives, how it trains, stops and goes on."""
+"""Everything about a run: its settings and identity, its folder, and how it trains, stops and resumes."""
 
 from macpf import suite
 
-suite.on_path()  # the baselines, whose import paths stand in conf/ and in trained runs
+suite.on_path()  # for the baselines, whose import paths are in conf/ and in trained runs

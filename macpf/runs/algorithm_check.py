@@ -32,33 +32,33 @@ from macpf.runs.identity import Identity
 from macpf.runs.launch import errors_in_one_line
 from macpf.runs.preemption import StopRequests
 
-#: The game, in place of the matrix game's, and a budget of some hundred episodes.
+#: Settings that replace the matrix game by the check game, with a budget of some hundred episodes.
 GAME = ["env=matrix_game", "task=none", "budget=smoke", "tracking=disabled", "device=cpu", "env.backend=check"]
 GAME += ["env.make._target_=macpf.envs.check_game.CheckGame", "~env.make.payoff", "env.parallel=4"]
 GAME += ["env.eval_parallel=4", "budget.env_steps=600", "budget.eval_interval=200", "budget.eval_episodes=8"]
-#: So that there are many updates, on either side of every stop.
+#: Settings with many updates before and after every stop, by the section of the algorithm that they need.
 LEARNING = {
     "replay": ["algo.replay.capacity=64", "algo.replay.batch=8", "algo.replay.burn_in=8"],
     "rollout": ["algo.rollout.env_steps=30"],
 }
-#: Safe points after which a run is saved, and killed later; on-policy ones have one for each update.
+#: For each kill: safe points until the run is saved, and from then until it is killed (on-policy: one per update).
 KILLS = ((3, 5), (3, 4))
 
 
 class Fault(Exception):
-    """What is wrong with an algorithm, and what to do: one line."""
+    """A fault of an algorithm; one line says what is wrong and what to do."""
 
 
 class Killed(BaseException):
-    """Ends a run as SIGKILL would: nothing is saved."""
+    """Ends a run like SIGKILL: nothing is saved."""
 
 
 class Kill(StopRequests):
-    """Lets a run save at a safe point, go on, and be killed at a later one.
+    """Makes a run save at a safe point, continue, and be killed at a later one.
 
     Args:
-        saves: safe points before it saves.
-        dies: safe points after that until it is killed.
+        saves: number of safe points before it saves.
+        dies: number of safe points from then until it is killed.
     """
 
     def __init__(self, saves: int, dies: int) -> None:
@@ -69,7 +69,7 @@ class Kill(StopRequests):
         """Count a safe point.
 
         Raises:
-            Killed: it was the last.
+            Killed: this is the safe point at which the run is killed.
         """
         self.passed += 1
         if self.passed == self.dies:
@@ -77,7 +77,7 @@ class Kill(StopRequests):
         return self.passed == self.saves
 
     def stop(self) -> None:
-        """Go on."""
+        """Continue, although a stop was requested."""
 
 
 def main(arguments: list[str]) -> int:
@@ -88,9 +88,9 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_intermixed_args(arguments)
     with errors_in_one_line():
         cfg = configured(options.algo, options.overrides)
-        build(cfg)  # refuses values that cannot be before any check
+        build(cfg)  # rejects invalid values before any check
         try:
-            logging.disable(logging.WARNING)  # of a run that was killed and goes on
+            logging.disable(logging.WARNING)  # hide warnings of runs that were killed and resume
             return check(cfg)
         finally:
             logging.disable(logging.NOTSET)
@@ -100,7 +100,7 @@ def configured(algo: str, overrides: Sequence[str] = ()) -> DictConfig:
     """The settings of a run that plays the small game.
 
     Raises:
-        ConfigError, hydra.errors.HydraException: there is no such algorithm, or a setting that cannot be.
+        ConfigError, hydra.errors.HydraException: there is no such algorithm, or a setting is invalid.
     """
     mine = typed([f"algo={algo}", *overrides])
     kinds = [kind for kind in LEARNING if kind in compose(*mine, *GAME).algo]
@@ -110,7 +110,7 @@ def configured(algo: str, overrides: Sequence[str] = ()) -> DictConfig:
 
 
 def check(cfg: DictConfig) -> int:
-    """Print a line for each check; returns 0 if all are fine, else 1."""
+    """Print a line for each check; returns 0 if all succeed, else 1."""
     with tempfile.TemporaryDirectory() as folder:
         trained = Trained(cfg, Path(folder))
         checks = {"shapes": lambda: shapes(cfg), "masks": trained.masks}
@@ -124,7 +124,7 @@ def _said(name: str, look: Callable[[], str]) -> bool:
         found, fine = look(), True
     except Fault as fault:
         found, fine = str(fault), False
-    except Exception as error:  # whatever an algorithm may do
+    except Exception as error:  # an algorithm may raise anything
         found, fine = f"it stopped: {described(error)}", False
     print(f"{'ok' if fine else 'FAILED':<8}{name:<13}{found}", flush=True)
     return fine
@@ -134,10 +134,10 @@ def _said(name: str, look: Callable[[], str]) -> bool:
 
 
 def shapes(cfg: DictConfig) -> str:
-    """Actions, memory and metrics are what the interface says, greedy actions draw no number, and updates move weights.
+    """Check actions, memory and metrics, that greedy actions draw no random number, and that updates change weights.
 
     Raises:
-        Fault: they are not.
+        Fault: one of these does not hold.
     """
     parts = build(cfg)
     algorithm, env, clock = parts.algorithm, parts.rollout.env, Clock()
@@ -185,7 +185,7 @@ def _check_metrics(metrics: Any) -> list[str]:
 
 
 def _batch(parts: Parts, clock: Clock) -> Any:
-    """What one update learns from."""
+    """A batch for one update."""
     algorithm, rollout = parts.algorithm, parts.rollout
     episodes = [episode for _ in range(4) for episode in rollout.play(algorithm, clock).episodes]
     if algorithm.on_policy:
@@ -198,10 +198,10 @@ def _batch(parts: Parts, clock: Clock) -> Any:
 
 
 class Trained:
-    """Trains the same run several times in folders of its own, and compares what comes of it.
+    """Trains the same run several times, each in its own folder, and compares the results.
 
-    The generators of torch, numpy and Python that everybody shares begin differently each time, so that it shows in the
-    results if an algorithm uses them.
+    The global random generators of torch, numpy and Python have another seed each time, so an algorithm that uses them
+    gets different results.
     """
 
     def __init__(self, cfg: DictConfig, folder: Path) -> None:
@@ -209,7 +209,7 @@ class Trained:
         self._whole: tuple[Parts, dict[str, Any]] | None = None
 
     def masks(self) -> str:
-        """No action was taken that could not be.
+        """Check that no unavailable action was taken.
 
         Raises:
             Fault: one was.
@@ -225,7 +225,7 @@ class Trained:
         return f"{n_chosen:,} actions in training and evaluation, all of them available"
 
     def determinism(self) -> str:
-        """The same seed gives the same.
+        """Check that the same seed gives the same result.
 
         Raises:
             Fault: it does not.
@@ -235,10 +235,10 @@ class Trained:
         return "the same seed trained twice gives the same parameters and scores"
 
     def resume(self) -> str:
-        """A run that is killed and goes on is the run that was not.
+        """Check that a run that is killed and resumed gives the same result as one without interruption.
 
         Raises:
-            Fault: it is not.
+            Fault: it does not.
         """
         for kill in KILLS:
             try:
@@ -255,13 +255,13 @@ class Trained:
 
     @property
     def whole(self) -> tuple[Parts, dict[str, Any]]:
-        """A run without interruption."""
+        """A run without interruption; trained at the first access."""
         if self._whole is None:
             self._whole = self.train("whole")
         return self._whole
 
     def train(self, name: str, stop: StopRequests | None = None) -> tuple[Parts, dict[str, Any]]:
-        """Train a run, from wherever it stands in the folder of this name; returns it with all that it learnt."""
+        """Start or resume the run in the folder of this name; returns its parts, and its final state and log rows."""
         parts = build(self.cfg)
         self._times += 1
         for seed in (torch.manual_seed, np.random.seed, random.seed):

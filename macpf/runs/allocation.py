@@ -12,8 +12,8 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 def keep_freed_memory() -> None:
     """Let the C library reuse large blocks instead of returning each one to the system.
 
-    An update repeatedly creates and frees tensors of tens of megabytes. By default each is mapped again, and the system
-    clears every page of it. Keeping them makes updates 10 to 25 % faster (docs/speed.md). This needs glibc.
+    An update repeatedly creates and frees tensors of tens of megabytes. By default each gets new memory, of which the
+    system clears every page. Reusing memory makes updates 10 to 25 % faster (docs/speed.md). This needs glibc.
     """
     if not sys.platform.startswith("linux"):
         return

@@ -42,7 +42,7 @@ LOG_LOST = "trained to its end, but W&B could not write the log; the same comman
 
 
 class Attempt:
-    """One attempt at a run, under the folder's lock; its status says how it ended, in every case."""
+    """One attempt at a run, under the folder's lock. However it ends, the run's status says how."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Attempt:
         """Start or resume, and train to the end of the budget; returns the last status.
 
         Raises:
-            Diverged, Untrained: it is over like that.
+            Diverged, Untrained: the run is over without a result.
             ForeignFiles: something in its folder belongs to another run.
             RunRefused: files in its folder cannot be used, or cannot be written.
             Interrupted: it was asked to stop and has saved its state.
@@ -79,7 +79,7 @@ class Attempt:
                 self._end(ledger, DIVERGED, f"{error}, at env step {self._env_steps():,}")
         except (Diverged, Untrained, ForeignFiles):
             raise
-        except (Interrupted, SystemExit):  # submitit's handler ends the process once it has requeued it
+        except (Interrupted, SystemExit):  # submitit's handler ends the process once it has requeued the job
             self._stopped()
             raise
         except BaseException as error:
@@ -168,7 +168,7 @@ class Attempt:
         """Close ledger, log and status of a run that is over.
 
         Raises:
-            Diverged, Untrained: it is over like that.
+            Diverged, Untrained: the run is over without a result.
         """
         ledger.append(End(state=state, why=why))
         if self.tracker is not None:
@@ -180,7 +180,7 @@ class Attempt:
         say_how_it_ended(state, f"{self.identity}: {why}")
 
     def _film(self) -> None:
-        """Write a GIF of one episode of each policy into the folder, if the log should have them."""
+        """Write a GIF of one episode of each policy into the folder, if the W&B log should have them."""
         if not self.tracking.media or self.tracking.mode == "disabled":
             return
         player = self.parts.placement.player
@@ -198,12 +198,12 @@ class Attempt:
         self.console.say(f"{self.identity}: stopped by signal {signum} and saved; the same command resumes it")
 
     def _failed(self, error: BaseException) -> None:
-        """Record what happened.
+        """Record an error.
 
         Raises:
-            RunRefused: in place of an error that a user can fix.
+            RunRefused: the error is one that a user can fix; this replaces it.
         """
-        with contextlib.suppress(OSError):  # a full disk must not hide what happened
+        with contextlib.suppress(OSError):  # a full disk must not hide the error
             (self.folder.path / "error.txt").write_text(traceback.format_exc())
             kind = "" if isinstance(error, RunRefused) else f"{type(error).__name__}: "
             self._report({"error": kind + " ".join(str(error).split())}, FAILED)
@@ -286,7 +286,7 @@ class Attempt:
         """Reject a folder whose status belongs to another run; a damaged status is written again.
 
         Raises:
-            Foreign: names both.
+            Foreign: it does; the message names both runs.
         """
         error = standing(self.folder.path).error
         if isinstance(error, Foreign):

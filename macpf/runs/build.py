@@ -1,4 +1,4 @@
-"""From a composed configuration to the objects of a run, with a one-line message for each problem."""
+"""Makes the objects of a run from its composed configuration, with a one-line message for each problem."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def settle(cfg: DictConfig) -> str | None:
         ConfigError: the map belongs to another environment.
     """
     if cfg.map.env != cfg.env.name:
-        name = dict(cfg.map.items_ex(resolve=False))["name"]  # which may rest on settings of its own environment
+        name = dict(cfg.map.items_ex(resolve=False))["name"]  # unresolved: may refer to settings of its own environment
         raise ConfigError(
             f"map={name} belongs to env={cfg.map.env}; type env={cfg.map.env}, or a map of {cfg.env.name}"
         )
@@ -76,8 +76,8 @@ def build(cfg: DictConfig, trains: bool = True) -> Parts:
     """Make the parts of a run from its configuration; cheap, and without effects outside this process.
 
     Args:
-        cfg: of the run.
-        trains: the run will learn, so its settings must allow at least one update; a picture does not need any.
+        cfg: configuration of the run.
+        trains: whether the run will train, so that its settings must allow at least one update.
 
     Raises:
         ConfigError: names the key, its value and what would be accepted.
@@ -135,10 +135,10 @@ def check_planned(cfg: DictConfig, thoroughly: bool, elsewhere: bool) -> None:
     """Check a configuration before any run is started.
 
     Args:
-        cfg: of the run.
+        cfg: configuration of the run.
         thoroughly: build its parts, which is slow for many runs. Otherwise only settings that may differ between runs
             of one configuration are checked.
-        elsewhere: it will run on another machine, whose devices are not known here.
+        elsewhere: whether it will run on another machine, whose devices are not known here.
 
     Raises:
         ConfigError: names the key, its value and what would be accepted.
@@ -158,10 +158,10 @@ def make_env(cfg: DictConfig, key: str, parallel: Any, seed: int) -> Env:
     """The parallel environments of a configuration.
 
     Args:
-        cfg: of the run.
-        key: of the setting with their number, for messages.
-        parallel: its value.
-        seed: of all episodes.
+        cfg: configuration of the run.
+        key: name of the setting with the number of environments, for messages.
+        parallel: value of this setting.
+        seed: seed of all episodes.
 
     Raises:
         ConfigError: names the key, its value and what would be accepted.
@@ -185,7 +185,7 @@ def _experience_settings(cfg: DictConfig, on_policy: bool) -> ReplaySettings | R
 
 
 def _instantiate(key: str, node: DictConfig, **arguments: Any) -> Any:
-    """Call a node's target with its values and with these arguments, which do not pass through Hydra."""
+    """Call the target of a configuration node with the node's values and these arguments, which bypass Hydra."""
     try:
         return hydra.utils.instantiate(node, _partial_=True, _convert_="all")(**arguments)
     except ValidationError as error:
@@ -194,5 +194,5 @@ def _instantiate(key: str, node: DictConfig, **arguments: Any) -> Any:
         raise ConfigError(f"{key}: {' '.join(str(error).split())}") from error
     except ConfigError:
         raise
-    except Exception as error:  # whatever it is, it comes of what was typed: too large a network, a class of one's own
+    except Exception as error:  # any kind of error; the cause is what was typed: too large a network, a user's class
         raise ConfigError(f"{key}: {described(error)}") from error

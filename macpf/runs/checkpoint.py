@@ -23,7 +23,7 @@ from macpf.records.owner import Foreign, Owner, refuse_foreign
 
 log = logging.getLogger(__name__)
 
-#: Changes with the layout of what is saved, so that a file of another version is refused, not misread.
+#: Changes with the layout of checkpoints, so that a file of another version is rejected, not misread.
 MAGIC = b"MACPF-3\n"
 
 
@@ -49,16 +49,19 @@ def save(path: Path, owner: Owner, state: dict[str, Any], journal: Journal, keep
 def load(
     path: Path, owner: Owner | None = None, journal: Callable[[Owner], Journal] | None = None
 ) -> dict[str, Any] | None:
-    """The newest readable state, on the CPU: that of the file, or of the previous one (with a warning), or None.
+    """The newest readable state, on the CPU: that of the file, or of the previous one (with a warning).
 
     Args:
-        path: of the file.
-        owner: the run that it must belong to; with None it is not checked and includes its ``owner`` as an `Owner`.
-        journal: opens the journal of an owner; with it, the state's replay has its ``episodes``.
+        path: path of the checkpoint.
+        owner: the run that the state must belong to; None: any run.
+        journal: opens the journal of an owner, from which the ``episodes`` of the replay are read; None: without them.
+
+    Returns:
+        The state, with its ``owner`` as an `Owner`; None if there is no file.
 
     Raises:
         Unreadable: there are files, but none can be read.
-        Foreign: it or its episodes belong to another run.
+        Foreign: the file or its episodes belong to another run.
     """
     problems = []
     for candidate in (path, previous(path)):

@@ -23,7 +23,7 @@ from macpf.runs.errors import ConfigError, RunRefused
 from macpf.runs.pack import Pack
 from macpf.runs.plan import Needed
 
-#: Below the root of all run folders: submitit's files, one folder for each job, and our record of who was submitted.
+#: Folder below the root of all run folders: submitit's files, one folder for each job, and our record of submissions.
 FOLDER = ".slurm"
 
 
@@ -57,7 +57,7 @@ def submits(settings: DictConfig) -> bool:
 
 @contextlib.contextmanager
 def alone(outputs: Path) -> Iterator[None]:
-    """Prevent others from submitting to the same root between reading the queue and submitting; waits for them."""
+    """Lock out other submitters to the same root while the queue is read and runs are submitted; waits for them."""
     (outputs / FOLDER).mkdir(parents=True, exist_ok=True)
     with FileLock(outputs / FOLDER / "submit.lock"):
         yield
@@ -149,7 +149,7 @@ def wait(outputs: Path, runs: Sequence[Needed], every: float = 10.0) -> None:
 
 
 def max_array_size() -> int:
-    """How many tasks the site allows in one array."""
+    """The largest number of tasks that the site allows in one array."""
     for line in _ask("scontrol", "show", "config").splitlines():
         key, _, value = line.partition("=")
         if key.strip() == "MaxArraySize":

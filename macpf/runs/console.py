@@ -11,8 +11,8 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from macpf.records.outlook import duration
 
-#: Seconds between lines where there is no terminal to draw a bar on: at first; then a share of the time that has
-#: passed, so that a day has some hundred lines; twice as long each time that a line says nothing new, up to an hour.
+#: Seconds between lines if there is no terminal for a progress bar: LINE_EVERY at first, later a SHARE of the time
+#: passed, so that a day has some hundred lines. The wait doubles if a line says nothing new, up to LONGEST (an hour).
 LINE_EVERY, SHARE, LONGEST = 10.0, 0.05, 3600.0
 
 

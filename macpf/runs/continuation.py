@@ -34,8 +34,8 @@ class Shorter:
     """A finished run of the same configuration with a smaller budget.
 
     Attributes:
-        folder: of the run.
-        ledger: of the run.
+        folder: its folder.
+        ledger: its ledger.
         why_not: why it cannot be continued bit for bit; empty if it can.
     """
 
@@ -45,7 +45,7 @@ class Shorter:
 
     @property
     def env_steps(self) -> int:
-        """Of its budget."""
+        """The env steps of its budget."""
         return self.ledger.manifest.env_steps
 
     def __str__(self) -> str:
@@ -58,9 +58,9 @@ def shorter_run(cfg: DictConfig, identity: Identity, device: str) -> Shorter | N
     A run that can be continued is preferred to a longer one that cannot.
 
     Args:
-        cfg: of this run, settled, with its references to other settings.
-        identity: of this run.
-        device: of this run.
+        cfg: configuration of this run, settled, with its references to other settings.
+        identity: identity of this run.
+        device: device of this run.
     """
     found = []
     for folder, ledger in _finished(identity):
@@ -79,9 +79,9 @@ def adopt(shorter: Shorter, folder: RunFolder, owner: Owner, row: np.dtype[np.vo
 
     Args:
         shorter: a run that can be continued.
-        folder: of the longer run, which has not started.
-        owner: of the longer run.
-        row: of its episodes.
+        folder: folder of the longer run, which has not started.
+        owner: owner of the longer run's files.
+        row: row type of the longer run's episodes.
 
     Raises:
         checkpoint.Unreadable, Damaged: the saved state is damaged or belongs to another run; nothing was written.
@@ -119,7 +119,7 @@ def _finished(identity: Identity) -> Iterator[tuple[Path, Ledger]]:
 
 
 def _follows_budget(shorter: dict[str, Any], longer: dict[str, Any]) -> str:
-    """The name of a setting that depends on the budget, so that the two runs differ from the beginning."""
+    """Names a setting that depends on the budget, so that the runs differ from the beginning; empty if none does."""
     for path, there, here in _differences(shorter, longer, ""):
         if path != "budget.env_steps":
             return f"{path} follows the budget ({there} there, {here} here)"

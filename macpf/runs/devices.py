@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-#: Held until this process ends, however it ends: the claim on a device, and its number among the visible ones.
+#: The lock that claims a device, held until this process ends in any way, and the number of the visible device.
 _claim: tuple[FileLock, int] | None = None
 
 
@@ -20,9 +20,9 @@ def use_device(device: str) -> None:
     All processes of a user on one machine take turns: the workers of a sweep, the runs of a job, separate commands.
 
     Args:
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda-only``, the latter two also with ``:<number>``; checked before.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda-only``, the latter two also with ``:<number>``; must be valid.
     """
-    import torch  # which the claims themselves do not need
+    import torch  # imported late, as claims do not need it
 
     if device == "cpu" or not torch.cuda.is_available():
         return
@@ -49,7 +49,7 @@ def _names(devices: int) -> list[str]:
 def _new_claim(names: list[str]) -> tuple[FileLock, int]:
     folder = Path(tempfile.gettempdir()) / f"macpf-devices-{getpass.getuser()}"
     folder.mkdir(exist_ok=True)
-    for others in itertools.count():  # how many claims there are on each device that was tried
+    for others in itertools.count():  # number of claims by other processes on each device
         for number, name in enumerate(names):
             lock = FileLock(folder / f"{name}.{others}.lock", timeout=0)
             try:

@@ -3,7 +3,7 @@
 import errno
 import traceback
 
-#: Errors of a write that found no room, and of one that may not be.
+#: Error numbers of writes for which there is no room, and of writes that are not possible at this path.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.ENOENT)
 

@@ -11,7 +11,7 @@ from macpf.experience.rollout import Played, Rollout
 from macpf.learning.algorithm import Algorithm
 from macpf.learning.schedules import Clock
 
-#: Joint policies are logged up to this many joint actions.
+#: Largest number of joint actions for which joint policies are logged.
 LARGEST_JOINT_SPACE = 64
 EPISODE_LENGTH = "episode_length"
 
@@ -19,12 +19,12 @@ EPISODE_LENGTH = "episode_length"
 class Evaluator:
     """Plays `episodes` greedy episodes with each of an algorithm's policies.
 
-    Episodes are played in rounds of one for each environment, so short ones are not counted more often than long
-    ones. The environments and their random stream are the evaluator's own, and greedy actions draw no random number:
-    training is not affected by evaluations.
+    Episodes are played in rounds of one per environment, so short episodes are not counted more often than long ones.
+    The evaluator has its own environments and random stream, and greedy actions draw no random number. Evaluations
+    therefore do not affect training.
 
     Raises:
-        ValueError: the episodes cannot be divided evenly.
+        ValueError: the episodes cannot be divided evenly among the environments.
     """
 
     def __init__(self, rollout: Rollout, episodes: int) -> None:
@@ -39,7 +39,7 @@ class Evaluator:
     def __call__(self, algorithm: Algorithm) -> dict[str, float]:
         """Mean score and episode length of every policy, and the mean of each number that the environment reports.
 
-        Includes joint policies if they are small enough.
+        Includes the joint policies if there are few enough joint actions.
         """
         spec = self.rollout.env.spec
         results = {}
@@ -55,7 +55,7 @@ class Evaluator:
         return results
 
     def sample(self, algorithm: Algorithm, clock: Clock) -> dict[str, float]:
-        """What the environment tracks in one episode of the behaviour policy in each environment; often nothing.
+        """The tracked numbers (`Env.tracked`) of one episode of the behaviour policy per environment; often none.
 
         Uses the random stream of training and restores it.
         """

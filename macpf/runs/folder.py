@@ -46,7 +46,7 @@ class RunFolder:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Lock the folder; the system releases the lock when the process ends, however it ends.
+        """Lock the folder; the operating system releases the lock when the process ends in any way.
 
         Raises:
             RunRefused: another process holds it, or the folder cannot be written.

@@ -15,8 +15,8 @@ class Health:
     """Checks the metrics of updates.
 
     Args:
-        deferred: reading metrics would make the CPU wait for a device. They are kept there, and `check` reads all of
-            them at once. Otherwise every update is checked immediately.
+        deferred: keep metrics on their device until `check` reads all of them at once, because reading them makes the
+            CPU wait for the device. Otherwise every update is checked immediately.
     """
 
     def __init__(self, deferred: bool) -> None:
@@ -27,9 +27,9 @@ class Health:
         """Record the metrics of an update.
 
         Args:
-            names: of the metrics.
-            values: [M] these metrics.
-            update: its number, from 1 on.
+            names: names of the metrics.
+            values: [M] values of the metrics.
+            update: number of the update, counted from 1.
 
         Raises:
             Diverged: one of them is not finite.
@@ -43,7 +43,7 @@ class Health:
         """Check the metrics that were only recorded.
 
         Raises:
-            Diverged: of the first update that measured something that is not finite.
+            Diverged: one of them is not finite; the message is about the first such update.
         """
         unseen, self._unseen = self._unseen, []
         if unseen:

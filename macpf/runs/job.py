@@ -24,13 +24,13 @@ from macpf.runs.settings import TrackingSettings, check
 
 
 def run(cfg: DictConfig) -> float | None:
-    """Train one run to its budget, or skip it if that is done; returns its final greedy score.
+    """Train one run to its budget, or skip it if it is finished; returns its final greedy score.
 
     Raises:
         ConfigError: a value is invalid; nothing was changed.
-        Diverged, Untrained: it is over without a result.
+        Diverged, Untrained: the run is over without a result.
         RunRefused: another process is training this run, or files in its folder cannot be used.
-        Interrupted: a signal stopped it; it is saved, and the same command resumes it.
+        Interrupted: a signal stopped the run; it is saved, and the same command resumes it.
     """
     check_run_settings(cfg)
     choice = settle(cfg)
@@ -47,7 +47,7 @@ def run(cfg: DictConfig) -> float | None:
             if estimate := replay_estimate(parts, free_memory()):
                 console.say(f"{identity}: {estimate}")
             with folder.lock(), StopRequests() as stop:
-                if not _is_over(folder):  # somebody may have finished it while we got ready
+                if not _is_over(folder):  # another process may have finished it in the meantime
                     return _score(Attempt(cfg, identity, folder, parts, stop, console).train())
         return _leave_alone(cfg, identity, folder, console)
 
@@ -59,7 +59,7 @@ def _is_over(folder: RunFolder) -> bool:
 def _leave_alone(cfg: DictConfig, identity: Identity, folder: RunFolder, console: RunConsole) -> float | None:
     """Say that a run is over and how it ended; complete its log if necessary."""
     if not folder.continuable.exists():
-        journal.delete(folder.episodes)  # in case it ended between saying so and deleting them
+        journal.delete(folder.episodes)  # left over if the process ended after it wrote the status
     stands = standing(folder.path)
     ledger = Ledger.read(folder.ledger)
     logged = stands.is_logged and ledger.end is not None and ledger.end.log

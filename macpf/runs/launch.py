@@ -24,16 +24,16 @@ from macpf.runs.errors import NO_ROOM, NOT_WRITABLE, ConfigError, Interrupted, R
 from macpf.runs.trained import with_choices_of_the_run
 from macpf.yaml_files import BrokenFile
 
-#: Errors of what was typed, which say themselves what is wrong.
+#: Errors about what was typed, whose messages say what is wrong.
 KNOWN = (ConfigError, HydraException, OmegaConfBaseException)
 
-#: Letters of an error of Hydra's, which repeats all that was typed.
+#: Largest number of letters of a message by Hydra, which may repeat all that was typed.
 LONGEST = 600
 
 
 def main() -> None:
     """Run `python run.py ...`; ends the process with 0, 1 (failed or refused), 2 (bad input) or 128 + a signal."""
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # let errors through to us instead of printing them over many lines
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # raise errors instead of printing them over many lines
     with errors_in_one_line():
         if "--why" in sys.argv[1:]:
             return print(why(sys.argv[1:]))
@@ -57,7 +57,7 @@ def why(arguments: list[str]) -> str:
     Raises:
         ConfigError: no key is named, or see `macpf.runs.why.explain`.
     """
-    from macpf.runs.why import explain  # composes, which no other command needs it for
+    from macpf.runs.why import explain  # imported late, as no other command needs it
 
     at = arguments.index("--why")
     key, *after = arguments[at + 1 :] or [""]
@@ -78,17 +78,17 @@ class Begun:
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
 def _hydra_main(cfg: DictConfig) -> float | None:
     Begun.run = True
-    logging.raiseExceptions = False  # a full disk is said in one line by the run itself
+    logging.raiseExceptions = False  # the run itself reports a full disk in one line
     from macpf.runs.preemption import orphaned
 
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         try:
             return _play(cfg)
-        except Exception as error:  # the other runs go on; the sweep names this one at its end
+        except Exception as error:  # the other runs continue; the sweep names this one at its end
             if not isinstance(error, Interrupted):
                 print(f"error: {in_one_line(error)}", file=sys.stderr)
             elif orphaned():
-                os._exit(128 + error.signum)  # nobody has work for it any more, and joblib would keep it for minutes
+                os._exit(128 + error.signum)  # the sweep is gone, and joblib would keep this worker for minutes
             return None
     with errors_in_one_line():
         check_additions(cfg, HydraConfig.get().overrides.task)
@@ -98,7 +98,7 @@ def _hydra_main(cfg: DictConfig) -> float | None:
 def _play(cfg: DictConfig) -> float | None:
     """Train, evaluate or draw, as `cfg.mode` says; returns the score if there is one."""
     changes = HydraConfig.get().overrides.task
-    from macpf.runs.devices import use_device  # imports torch, which nothing before needs
+    from macpf.runs.devices import use_device  # imported late, as nothing before needs torch
     from macpf.runs.settings import check_run_settings
 
     check_run_settings(cfg)
@@ -128,14 +128,14 @@ def errors_in_one_line() -> Iterator[None]:
     except (RunRefused, EnvironmentFault) as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(1) from error
-    except OSError as error:  # of what surrounds the runs; they say themselves what happens to them
+    except OSError as error:  # raised outside of runs; a run reports its own errors
         if error.errno not in (*NO_ROOM, *NOT_WRITABLE):
             raise
         print(f"error: {in_one_line(error)}", file=sys.stderr)
         raise SystemExit(1) from error
     except Interrupted as error:
         raise SystemExit(128 + error.signum) from error
-    except KeyboardInterrupt:  # while nothing is training, which sees to its own signals
+    except KeyboardInterrupt:  # only outside of training, which handles its own signals
         raise SystemExit(128 + signal.SIGINT) from None
 
 

@@ -11,7 +11,7 @@ from macpf.runs.build import Parts
 from macpf.runs.errors import ConfigError
 from macpf.runs.settings import ReplaySettings, RolloutSettings
 
-#: Bytes from which on a replay is worth a line.
+#: Bytes from which on the size of the replay is reported.
 NOTEWORTHY = 100e6
 
 
@@ -19,7 +19,7 @@ def replay_estimate(parts: Parts, free: int) -> str | None:
     """The memory of the full replay, in one line; None if it is small or if there is no replay.
 
     Args:
-        parts: of the run, its replay still empty.
+        parts: objects of the run; its replay is still empty.
         free: bytes that this process may still allocate.
 
     Raises:
@@ -99,7 +99,7 @@ def _free_in(group: Path, otherwise: int) -> int:
 
 
 def _rounded_down(number: int) -> int:
-    """To two digits."""
+    """The number, rounded down to two digits."""
     unit = 10 ** max(len(str(number)) - 2, 0)
     return number // unit * unit
 

@@ -14,7 +14,7 @@ from macpf.runs.errors import RunRefused
 from macpf.runs.plan import Needed
 from macpf.runs.preemption import SWEEP_PID, StopRequests
 
-#: Seconds between two looks at the runs.
+#: Seconds between two checks of the processes.
 EVERY = 0.2
 
 
@@ -22,8 +22,8 @@ class Pack:
     """Runs that share one job.
 
     Args:
-        runs: trained in this order.
-        at_once: how many of them in parallel.
+        runs: runs, in the order in which they are started.
+        at_once: number of runs in parallel.
     """
 
     def __init__(self, runs: Sequence[Needed], at_once: int) -> None:
@@ -39,7 +39,7 @@ class Pack:
             RunRefused: a run failed or was killed; the others are finished.
             Interrupted: a signal stopped the job.
         """
-        os.environ[SWEEP_PID] = str(os.getpid())  # no run outlives this process
+        os.environ[SWEEP_PID] = str(os.getpid())  # so that no run outlives this process
         waiting = self._unfinished()
         playing: dict[subprocess.Popen[bytes], Needed] = {}
         failed: dict[Needed, int] = {}
@@ -55,7 +55,7 @@ class Pack:
                         process.send_signal(stop.signum)
                 for process in [process for process in playing if process.poll() is not None]:
                     run = playing.pop(process)
-                    # A process that a signal finds before it is ready dies of it; nothing had begun.
+                    # A process that gets the signal before it can handle it is killed; it had not begun to train.
                     stopped = stop.pending() and process.returncode in (128 + stop.signum, -stop.signum)
                     if process.returncode and not stopped:
                         failed[run] = process.returncode
@@ -70,12 +70,12 @@ class Pack:
         return [run for run in self.runs if not standing(run.identity.folder).is_over]
 
     def checkpoint(self) -> Any:
-        """What submitit queues again when SLURM preempts the job: the same runs, which find their folders."""
+        """What submitit queues again when SLURM preempts the job: the same runs, which resume from their folders."""
         import submitit
 
         return submitit.helpers.DelayedSubmission(self)
 
 
 def _start(run: Needed) -> subprocess.Popen[bytes]:
-    # An experiment among the overrides would ask for a sweep.
+    # An experiment among the overrides would otherwise start a sweep.
     return subprocess.Popen([sys.executable, "-m", "macpf", "train", "hydra.mode=RUN", *run.overrides])

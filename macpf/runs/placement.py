@@ -23,7 +23,7 @@ from macpf.runs.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
-#: `auto`: recorded where that is possible, so never on the CPU.
+#: `auto`: updates are recorded if possible, so never on the CPU. `eager`: never. `graph`: an error if not possible.
 Acceleration = Literal["auto", "eager", "graph"]
 
 
@@ -35,7 +35,7 @@ class Place(NamedTuple):
     twice: bool
 
 
-#: What `device` may name.
+#: Values of the setting `device`.
 PLACES = {
     "cpu": Place("cpu", "cpu", twice=False),
     "cuda": Place("cpu", "cuda", twice=True),
@@ -52,7 +52,7 @@ class Placement:
         accelerate: whether updates are recorded (`macpf.learning.capture`).
 
     Raises:
-        ConfigError: `accelerate=graph` where no update can be recorded.
+        ConfigError: `accelerate=graph`, but updates cannot be recorded.
     """
 
     def __init__(self, device: str, make: Callable[[str], Algorithm], accelerate: Acceleration) -> None:
@@ -93,7 +93,7 @@ class Placement:
         here = torch.cuda.current_stream()
         here.wait_stream(self._sending)
         for _, tensor in sent.tensors():
-            tensor.record_stream(here)  # its memory is not given away before `here` has read it
+            tensor.record_stream(here)  # its memory is not reused before `here` has read it
         return sent
 
     def state_dict(self) -> dict[str, Any]:

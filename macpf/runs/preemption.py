@@ -13,7 +13,7 @@ from macpf.runs.errors import Interrupted
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 
-#: Environment variable by which the processes of a sweep, or of a job of several runs, know the one that started them.
+#: Environment variable with the process id of the sweep or job that started this process.
 SWEEP_PID = "MACPF_SWEEP_PID"
 
 
@@ -34,7 +34,7 @@ class StopRequests:
     runs. For a worker, the end of its parent process counts as a SIGTERM, so that no worker outlives its sweep.
     """
 
-    received: int | None = None  # of the process, so that it outlives the run that was stopped
+    received: int | None = None  # for the whole process, so it is kept after the run that was stopped
 
     def __init__(self) -> None:
         self._previous: dict[int, Any] = {}

@@ -25,14 +25,14 @@ from macpf.runs.settings import check_run_settings, choose_device
 from macpf.runs.team import known_policy, refuse_other_sizes, team_of
 from macpf.runs.trained import reopened
 
-#: Joint actions [1, N] for what one environment shows.
+#: Chooses joint actions [1, N] for the observation of one environment.
 Team: TypeAlias = Callable[[Step], np.ndarray]
 
 
 def render(cfg: DictConfig, typed: Iterable[str] = ()) -> None:
     """Play one episode, write it as a GIF and print its result.
 
-    The team is that of the run folder `cfg.run`, acting greedily by `cfg.policy`, or a random one if no run is given.
+    The team is that of the run folder `cfg.run`, acting greedily with `cfg.policy`; or a random one if no run is given.
 
     Args:
         cfg: as Hydra composed it.

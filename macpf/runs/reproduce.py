@@ -21,11 +21,11 @@ from macpf.runs.errors import ConfigError, RunRefused
 from macpf.runs.launch import errors_in_one_line
 from macpf.runs.plan import Needed, all_of, check_names, cost, describe, experiments, runs_of, standings, sweep_of
 
-#: Figures that are drawn without a run of their own.
+#: Figures that need no runs of their own.
 DRAWN = ("figure3",)
-#: Most seeds of each configuration.
+#: Largest number of seeds of each configuration.
 MOST_SEEDS = 1_000
-#: Lines about runs that failed or were killed; the rest is counted.
+#: Largest number of lines about runs that failed or were killed; further ones are only counted.
 SHOWN = 10
 
 
@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def reproduce(options: argparse.Namespace) -> int:
-    """Plan, ask, launch, and draw what can be drawn."""
+    """Print the plan, ask for confirmation, launch missing runs, and draw what can be drawn; returns the exit code."""
     if options.name in DRAWN and options.dry_run:
         print(f"{options.name} needs no runs of its own.")
         return 0
@@ -69,7 +69,7 @@ def reproduce(options: argparse.Namespace) -> int:
         if left and not (options.yes or _agreed(len(left), options.launcher)):
             print("Nothing was launched.")
             return 1
-        part = "-changed" if changes else ""  # fewer runs, or others, do not take the place of what the figure needs
+        part = "-changed" if changes else ""  # a plan with other runs must not replace the one that the figure needs
         write_plan(outputs, f"{options.name}-{options.budget}{part}", [run.identity.folder for run in needed])
         if left and slurm:
             arrays = cluster.submit(left, settings, outputs)
@@ -120,7 +120,7 @@ def launch_here(sweeps: dict[str, list[str]], launcher: Sequence[str]) -> None:
         print(f"{name}: {suite.TRAIN} -m {' '.join(sweep)}", flush=True)
         command = [sys.executable, "-m", "macpf", "sweep", f"hydra/launcher={launcher[0]}", *launcher[1:], *sweep]
         done = _call(command)
-        if done not in (0, 1):  # 1: some runs failed, and were named; the other sweeps go on
+        if done not in (0, 1):  # 1: some runs failed and were named; the other sweeps continue
             raise SystemExit(done)
 
 
@@ -128,7 +128,7 @@ def _call(command: list[str]) -> int:
     """Run a command to its end, even if saving after a signal takes long; returns its exit code."""
     process = subprocess.Popen(command)
     before = {
-        signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: None),  # the terminal sends it to both of us
+        signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: None),  # the terminal also sends it to the command
         signal.SIGTERM: signal.signal(signal.SIGTERM, lambda *_: process.terminate()),
     }
     try:

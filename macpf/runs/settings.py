@@ -18,19 +18,19 @@ from macpf.runs.placement import PLACES, Acceleration
 
 STRICT = ConfigDict(extra="forbid")
 
-#: Whole numbers lie below it on either side of 0: the logs, and the tables that are made of them, hold 64 bits.
+#: Bound of whole numbers: -BEYOND <= number < BEYOND, because logs and the tables made from them hold 64 bits.
 BEYOND = 2**63
 
 #: Names become parts of paths and of W&B ids.
 Name = Annotated[str, Field(pattern=NAME, max_length=100)]
-#: What every random stream grows from. Writer and reader share this domain.
+#: The seed of all random streams. Whatever writes or reads seeds uses this range.
 Seed = Annotated[int, Field(ge=0, lt=BEYOND, strict=True)]
 Threads = Annotated[int, Field(gt=0, le=1024, strict=True)]
-#: Environments that are played side by side.
+#: Number of parallel environments.
 Parallel = Annotated[int, Field(gt=0, le=10_000, strict=True)]
 
 
-#: W&B takes no longer ones.
+#: W&B does not accept longer tags.
 Tag = Annotated[str, Field(min_length=1, max_length=64)]
 
 
@@ -88,7 +88,7 @@ class Budget:
         return 1 + -(-self.env_steps // self.eval_interval)
 
     def evaluation_due(self, env_steps: int) -> int:
-        """The number of the newest evaluation that is due after so many env steps, from 0 on."""
+        """The number of the latest evaluation that is due after this many env steps, counted from 0."""
         return self.evaluations - 1 if env_steps >= self.env_steps else env_steps // self.eval_interval
 
 
@@ -99,9 +99,9 @@ class CheckpointSettings:
     Attributes:
         every_seconds: seconds between two checkpoints.
         keep: env steps at which its weights are saved.
-        keep_every: interval in env steps for saving them repeatedly; None: never.
+        keep_every: interval in env steps at which weights are also saved; None: never.
         keep_replay: whether a finished run can be continued to a larger budget.
-        name: which weights of a trained run play (``mode=evaluate``, ``mode=render``); None: the newest.
+        name: which weights of a trained run are used (``mode=evaluate``, ``mode=render``); None: the newest.
     """
 
     every_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -249,9 +249,9 @@ def check_that_it_learns(
     """Reject a run that could never make an update, however its episodes end.
 
     Args:
-        settings: of the replay or the rollout.
-        budget: of the run.
-        parallel: number of parallel episodes, and so of episodes in each round.
+        settings: settings of the replay or the rollout.
+        budget: budget of the run.
+        parallel: number of parallel environments, and so of episodes in each round.
         episode_limit: largest number of env steps of an episode.
 
     Raises:
@@ -277,7 +277,11 @@ def check_that_it_learns(
 
 
 def check(key: str, type_: Any, value: Any) -> Any:
-    """The value as `type_`, or a one-line error."""
+    """The value, converted to `type_`.
+
+    Raises:
+        ConfigError: the value is invalid; one line names the key, the value and the rule.
+    """
     if OmegaConf.is_config(value):
         value = OmegaConf.to_container(value, resolve=True)
     try:

@@ -31,7 +31,7 @@ def team_of(cfg: DictConfig, device: str) -> tuple[About, Algorithm]:
 
 
 def known_policy(algorithm: Algorithm, policy: str) -> str:
-    """The policy itself.
+    """Return the policy, after a check that it exists.
 
     Raises:
         ConfigError: the algorithm has no policy of this name.

@@ -1,8 +1,8 @@
 """The W&B log of a run: a copy of its ledger, offline by default, one row for each evaluation.
 
-W&B runs in its own thread, so that neither its service nor its server can delay or stop training. Lost rows are written
-again from the ledger. The settings were tested with wandb 0.31: the same id with ``resume="allow"`` and no ``step=`` is
-the only way in which several attempts at a run sync without losing rows.
+W&B is used from its own thread, so that neither its service nor its server can delay or stop training. Lost rows are
+written again from the ledger. The settings were tested with wandb 0.31: the same id with ``resume="allow"`` and no
+``step=`` is the only way in which several attempts at a run sync without losing rows.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ log = logging.getLogger(__name__)
 
 #: W&B writes its log every FLUSH seconds.
 FLUSH = 2.0
-#: Seconds that W&B gets to open a run, and to write the rest and end it; then its service is killed.
+#: Seconds that W&B has to open a run, and to write the rest and close it; after that its service is killed.
 PATIENCE = 30.0
-#: The same where it is to take pictures and the model as well.
+#: The same if it also uploads pictures or the model.
 UPLOADING = 300.0
-#: How often a W&B run that broke (its service was killed, say) is opened again.
+#: How often a W&B run that failed (e.g. because its service was killed) is opened again.
 REOPENINGS = 3
 
 
@@ -51,7 +51,7 @@ class Tracker:
 
     Args:
         settings: the destination, and what W&B shows.
-        ledger: of the run; identifies the log.
+        ledger: ledger of the run; identifies the log.
         attempt: the number of this attempt.
     """
 
@@ -70,7 +70,7 @@ class Tracker:
     def log(self, rows: Iterable[Mapping[str, float]]) -> None:
         """Pass rows on; each must include its number and the env step."""
         if self.settings.mode == "disabled":
-            return  # nobody would take them
+            return  # no thread would process them
         for row in rows:
             self._waiting.put(dict(row))
 
@@ -101,7 +101,7 @@ class Tracker:
                     for row in unwritten:
                         self._run.log(_as_logged(row))
                     unwritten = []
-                except Exception as error:  # whatever is wrong with W&B, the run goes on
+                except Exception as error:  # whatever is wrong with W&B, the run continues
                     self._run, left = None, left - 1
                     if left < 0 or self._abandoned:
                         log.warning("W&B failed again (%s); its log is written again at the end", error)
@@ -128,7 +128,7 @@ class Tracker:
         import wandb
 
         folder = self.ledger.path.parent
-        os.environ["WANDB_DATA_DIR"] = str(folder / "wandb")  # what it uploads later stays with the run
+        os.environ["WANDB_DATA_DIR"] = str(folder / "wandb")  # keep files for a later upload with the run
         run = wandb.init(
             mode=mode,
             dir=folder,
@@ -154,7 +154,7 @@ class Tracker:
     def _attach(self) -> None:
         try:
             attach(self._run, self.ledger, self.settings)
-        except Exception as error:  # whatever is wrong with it, the rows are logged
+        except Exception as error:  # the rows are logged even if pictures or model fail
             log.warning("W&B did not accept pictures or model (%s)", " ".join(str(error).split()))
 
     def _close(self, end: _End) -> None:
@@ -168,7 +168,7 @@ class Tracker:
                 self._run.finish(exit_code=end.exit_code)
             except Exception as error:  # see `_work`
                 log.warning("W&B could not be closed (%s)", error)
-        # `finish` may return before the service has written the end of the file; its end cannot.
+        # `finish` may return before the service has written the end of the file; ending the service waits for that.
         if Tracker.newest is self and not self._abandoned:
             _tear_down()
 
@@ -186,7 +186,7 @@ def _as_logged(row: Mapping[str, float]) -> dict[str, Any]:
 def write_again(settings: TrackingSettings, ledger: Ledger) -> Logs | None:
     """Complete the log on this disk by writing it again from the ledger; returns it, or None if that is impossible.
 
-    Logs that a complete new one replaces are deleted; it contains everything that they did.
+    Old logs are deleted once there is a complete new one, which contains everything in them.
     """
     folder, owner = ledger.path.parent, ledger.manifest.owner
     logs = Logs.read(folder, owner)
@@ -194,7 +194,7 @@ def write_again(settings: TrackingSettings, ledger: Ledger) -> Logs | None:
         return logs
     log.warning("the W&B log of %s is not whole; writing it again from its ledger", owner)
     old = set(folder.glob("wandb/*run-*"))
-    for _ in range(2):  # a service that was just killed may take the next one down with it
+    for _ in range(2):  # a service that was just killed may make the next one fail
         again = Tracker(settings, ledger, newest_attempt(logs, ledger) + 1)
         again.log(row.values for row in ledger.rows)
         again.finish(0, **{names.END: ledger.end.state if ledger.end else FINISHED})

@@ -16,7 +16,7 @@ from macpf.records.ledger import NAME, Ledger, Manifest
 from macpf.runs.command_line import runs_named
 from macpf.runs.errors import ConfigError, RunRefused
 
-#: What may be typed beside `env` and `map`: how a trained run is played, not what it is.
+#: Settings that may change besides `env` and `map`: they affect how a trained run is played, not its identity.
 HOW = ("mode", "run", "policy", "checkpoint", "evaluate", "seed", "device", "threads", "outputs", "tracking", "hydra")
 WHERE = ("env", "map")
 

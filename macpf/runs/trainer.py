@@ -64,7 +64,7 @@ def train_off_policy(run: Trainer, settings: ReplaySettings) -> None:
 
 
 def train_on_policy(run: Trainer, settings: RolloutSettings) -> None:
-    """Collect a rollout, learn from all of it, and discard it; a run stops and resumes only in between.
+    """Collect a rollout, learn from all of it, and discard it; a run stops and resumes only between two rollouts.
 
     Evaluations take place between two rounds of episodes, also during a rollout; they do not affect training.
     """
@@ -83,14 +83,14 @@ def train_on_policy(run: Trainer, settings: RolloutSettings) -> None:
             run.count(played)
             episodes += played.episodes
         if clock.env_steps < enough:
-            break  # the budget ends within a collection, and too few episodes would do harm
+            break  # the budget ends within a rollout, and an update from too few episodes would do harm
         batch = as_batch(episodes, env, parts.algorithm.reads_visibility)
         run.learned(parts.placement.learn(batch, clock))
     run.evaluate_if_due()
 
 
 def made_with(device: str) -> dict[str, Any]:
-    """What decides the last bits of a result in addition to the configuration."""
+    """What affects a result's last bits besides the configuration."""
     return {"device": device, "threads": torch.get_num_threads(), "commit": commit()}
 
 
@@ -105,7 +105,7 @@ class Meter:
     episodes: int = 0
 
     def add(self, metrics: Mapping[str, Tensor]) -> Tensor:
-        """Add the metrics of one update; returns them [M]."""
+        """Add the metrics of one update; returns their values [M]."""
         values = torch.stack(list(metrics.values())).double()
         self.names = list(metrics)
         self.total = values if self.total is None else self.total.to(values.device) + values
@@ -133,13 +133,13 @@ class Trainer:
 
     Args:
         parts: the objects of the run.
-        ledger: receives the rows.
-        tracker: copies them to W&B.
-        stop: whether a stop was requested.
-        path: of its checkpoint.
-        journal: stores its episodes as they are played.
-        checkpoints: how often its state is saved, which weights are kept, whether the finished run can be continued.
-        report: called with its progress (env steps, score, speed, time left) at least at every evaluation.
+        ledger: receives the rows of the log.
+        tracker: copies the rows to W&B.
+        stop: tells whether a stop was requested.
+        path: path of the run's checkpoint.
+        journal: stores the run's episodes as they are played.
+        checkpoints: how often the state is saved, which weights are kept, whether the finished run can be continued.
+        report: called with the progress (env steps, score, speed, time left) at least at every evaluation.
     """
 
     def __init__(
@@ -270,7 +270,7 @@ class Trainer:
         """Write a checkpoint from which the run resumes bit for bit; never with non-finite parameters."""
         state = self._state()
         if self.reached_budget and not self.checkpoints.keep_replay:
-            state["replay"]["first"] = state["replay"]["added"]  # nobody will sample any more
+            state["replay"]["first"] = state["replay"]["added"]  # the replay will not be sampled any more
         checkpoint.save(self.path, self.ledger.manifest.owner, state, self.journal)
         self.saved = time.monotonic()
 

@@ -29,9 +29,9 @@ from macpf.records.owner import Foreign
 from macpf.records.standing import FINISHED, standing
 from macpf.runs import checkpoint
 
-#: Where a run keeps weights, and how their files end.
+#: The folder in which a run keeps weights, and the suffix of their files.
 FOLDER, SUFFIX = "weights", ".safetensors"
-#: The entry of a file's metadata that is ours.
+#: The key of our entry in a file's metadata.
 _ENTRY = "macpf"
 
 
@@ -44,11 +44,11 @@ class About(BaseModel):
 
     Attributes:
         key, origin: the run that made them (`macpf.records.owner.Owner`).
-        algo, env, map, seed: its names.
-        env_steps: env steps played before; -1 if unknown.
+        algo, env, map, seed: names of the run's algorithm, environment and map, and its seed.
+        env_steps: env steps of training before they were saved; -1 if unknown.
         learner: ``_target_`` and the arguments of the algorithm.
         spec: sizes of the environment (`macpf.envs.base.EnvSpec`).
-        digest: of the weights.
+        digest: checksum of the weights.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -129,7 +129,7 @@ class Weights:
             kind = getattr(importlib.import_module(module), name)
         except (ImportError, AttributeError, ValueError) as error:
             raise Unusable(f"{self.about}: its algorithm {module}.{name} is not here ({error})") from error
-        if not (isinstance(kind, type) and issubclass(kind, Algorithm)):  # a file may name whatever it likes
+        if not (isinstance(kind, type) and issubclass(kind, Algorithm)):  # a file may name anything
             raise Unusable(f"{self.about}: {module}.{name} is no algorithm of this suite")
         before, sizes = torch.get_rng_state(), cast(Sizes, self.about.sizes)
         try:
@@ -157,7 +157,7 @@ def load(place: Path, name: str | int | None = None) -> Weights:
 
     Args:
         place: a weights file, or a run folder.
-        name: of saved weights of the run (`kept`), or their env step; None: those of its newest checkpoint.
+        name: name of saved weights of the run (`kept`), or their env step; None: those of its newest checkpoint.
 
     Raises:
         Unusable: there are none.
@@ -187,7 +187,7 @@ def load(place: Path, name: str | int | None = None) -> Weights:
 
 
 def to_begin_with(place: str) -> Weights:
-    """The weights of a finished run, or in a file.
+    """The weights with which a new run begins: those of a finished run, or in a weights file.
 
     Raises:
         Unusable: they do not exist, are damaged, or may still change.
@@ -236,7 +236,7 @@ def read(path: Path) -> Weights:
 
     Raises:
         Unusable: there is none, or it is not a weights file of this suite.
-        Damaged: it is not what was written.
+        Damaged: its content is not what was written.
     """
     try:
         with safetensors.safe_open(path, framework="pt") as file:

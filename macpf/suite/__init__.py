@@ -1,8 +1,8 @@
-"""Where `conf`, `baselines` and `analysis` lie: beside `macpf` in a checkout, in this folder once a wheel is installed.
+"""Locates `conf`, `baselines` and `analysis`: beside `macpf` in a checkout, in this folder in an installed wheel.
 
-A wheel brings no package called `analysis` into an environment. Only processes of this suite find it: a command of
-``macpf`` puts the folder at the front of the path, and of that of the processes it starts; a library call such as
-`macpf.load_policy` puts it at the end, where it takes no name from anybody.
+A wheel does not add a package called `analysis` to the Python environment. Only processes of this suite can import it.
+A command of ``macpf`` puts this folder at the front of the import path, also for the processes that it starts. A
+library call such as `macpf.load_policy` puts it at the end, where it hides no other package.
 """
 
 from __future__ import annotations
@@ -12,28 +12,28 @@ import sys
 from pathlib import Path
 
 _HERE = Path(__file__).parent
-#: Whether this is a wheel that was installed, and no checkout.
+#: Whether this is an installed wheel rather than a checkout.
 INSTALLED = (_HERE / "conf").is_dir()
-#: The folder that holds the others.
+#: The folder that contains `conf`, `baselines` and `analysis`.
 ROOT = _HERE if INSTALLED else _HERE.parents[1]
 CONF = ROOT / "conf"
-#: How one begins to type a run, and a command of the analysis.
+#: How the commands that train and analyse begin.
 TRAIN, ANALYSE = ("macpf train", "macpf analysis") if INSTALLED else ("python run.py", "python -m analysis")
 
-# Nothing below has a second name here: `macpf.suite.analysis` is not importable.
+# No package has a second name here: `macpf.suite.analysis` is not importable.
 __path__ = []
 
 
 def as_typed(text: str) -> str:
-    """A message that names commands as they are typed in a checkout, with those that are typed here."""
+    """Replace the commands in a message, written for a checkout, by those of this installation."""
     return text.replace("python run.py", TRAIN).replace("python -m analysis", ANALYSE)
 
 
 def on_path(first: bool = False) -> None:
-    """Make `baselines` and `analysis` importable under their own names; in a checkout they are.
+    """Make `baselines` and `analysis` importable under their own names; in a checkout they already are.
 
     Args:
-        first: before all others, and for the processes that this one starts, too.
+        first: put them before all other packages, also for processes that this one starts.
     """
     if not INSTALLED:
         return

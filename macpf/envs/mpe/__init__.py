@@ -24,14 +24,14 @@ def parallel_env(
     Args:
         task: simple_spread, formation_control or line_control.
         rules: ``paper``, which training uses, or ``mpe2``.
-        n_agents: how many agents share the task.
+        n_agents: number of agents.
         steps: env steps until an episode is cut.
         render_mode: None, or ``rgb_array`` for `render`.
-        settings: further arguments of `macpf.envs.mpe.particles.Particles`, in place of those of the rules.
+        settings: further arguments of `macpf.envs.mpe.particles.Particles`; they override those of the rules.
 
     Raises:
-        ValueError: no such task, rules, render mode or setting, or a value that cannot be used.
+        ValueError: the task, the rules, the render mode or a setting is unknown, or a value is invalid.
     """
-    from macpf.envs.mpe.pettingzoo import ParallelParticles  # compiles the world, which others need not wait for
+    from macpf.envs.mpe.pettingzoo import ParallelParticles  # imported late, as compiling the world takes time
 
     return ParallelParticles(task, rules, n_agents, steps, render_mode, **settings)

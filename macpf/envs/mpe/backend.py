@@ -1,4 +1,4 @@
-"""Who computes the particle worlds: our compiled code, or mpe2 itself."""
+"""The backends of the particle worlds: this project's compiled code, or mpe2 itself."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 from macpf.envs.base import Env
 from macpf.envs.mpe.particles import Particles, refuse_unknown
 
-#: mpe2's names, and the arguments it has for this task only.
+#: For each task, mpe2's name for it and the arguments that mpe2 has only for this task.
 MPE2 = {
     "simple_spread": ("mpe2.simple_spread_v3", ("local_ratio",)),
     "formation_control": ("mpe2.simple_formation_v1", ()),
     "line_control": ("mpe2.simple_line_v1", ()),
 }
-#: What mpe2 cannot be told.
+#: The rules that mpe2 has no option for, with the values that it uses.
 FIXED = {"integration": "position_first", "landmark_range": 1.0, "self_collision": False}
 
 
@@ -35,11 +35,11 @@ def make(
     Args:
         backend: ``embedded``, or ``mpe2`` (slow; for comparisons).
         rules: name of one of the `rule_sets`.
-        rule_sets: by name, `Particles`' arguments integration, landmark_range, self_collision and local_ratio.
-        task: as for `Particles`, and so are the other arguments.
+        rule_sets: by name, the arguments integration, landmark_range, self_collision and local_ratio of `Particles`.
+        task, n_agents, steps, reward, end_at_success, batch_size, seed: see `Particles`.
 
     Raises:
-        ValueError: a value that is not known, out of range, or that mpe2 has no option for.
+        ValueError: a value is unknown, out of range, or one that mpe2 has no option for.
     """
     refuse_unknown("env.backend", backend, ("embedded", "mpe2"))
     refuse_unknown("map.name", task, MPE2)
@@ -47,7 +47,7 @@ def make(
     chosen = dict(rule_sets[rules])
     if backend == "embedded":
         return Particles(task, batch_size, seed, n_agents, steps, reward, end_at_success, **chosen)
-    from macpf.envs.pettingzoo import PettingZoo  # and with it mpe2, which training need not wait for
+    from macpf.envs.pettingzoo import PettingZoo  # imported late, as training does not need it
 
     ratio = chosen.pop("local_ratio")
     if chosen != FIXED or ratio is None:

@@ -15,18 +15,18 @@ from macpf.envs.mpe import world
 if TYPE_CHECKING:
     from macpf.envs.mpe.particles import Particles
 
-#: Blue and vermilion of Okabe and Ito's palette: told apart by every kind of colour vision.
+#: Blue and vermilion of Okabe and Ito's palette, which can be distinguished with every kind of colour vision.
 AGENT, TOUCHING, LANDMARK, SLOT, FLOOR = "#0072B2", "#D55E00", "#3a3d40", "#009E73", "#f1f2f3"
-#: Pixels of a side, and what is shown of the plane; agents may leave it.
+#: Pixels of a side, dots per inch, and the largest coordinate in the picture; agents may leave it.
 SIDE, DPI, EDGE = 360, 100, 1.35
 
 
 def draw(env: Particles, b: int = 0) -> UInt8[np.ndarray, "H W 3"]:
-    """World b as it stands.
+    """A picture of world b in its current state.
 
-    Agents are discs of their true size, blue or, where two touch, vermilion, with a line to where they would be in a
-    quarter of a second. They start on the grey ground. Landmarks are dark dots; the slots that agents share out are
-    green rings, as wide as one may miss them.
+    Agents are discs of their true size, blue or, if they touch another, vermilion. A line leads to where an agent would
+    be in a quarter of a second. Agents start on the grey square. Landmarks are dark dots. The slots that agents should
+    take are green rings; an agent whose centre lies within a ring has taken the slot.
     """
     agents, landmarks = env.agents[b], env.landmarks[b]
     figure = Figure(figsize=(SIDE / DPI, SIDE / DPI), dpi=DPI, facecolor="white")

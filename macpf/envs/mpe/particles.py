@@ -1,4 +1,4 @@
-"""B particle worlds side by side as an environment."""
+"""B particle worlds as a batched environment."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from macpf.envs.base import Env, EnvSpec, Step
 from macpf.envs.mpe import world
 from macpf.extras import require
 
-#: Matching agents with slots takes time and room in proportion to 2 to the power of N.
+#: Largest number of agents that are matched with slots: time and memory are proportional to 2 to the power of N.
 MOST_MATCHED = 12
 
 
 class Task(NamedTuple):
-    """What distinguishes the tasks: pay, radius of the agents, number of landmarks (0: one for each agent)."""
+    """A task: code of its reward, radius of its agents, number of its landmarks (0: one for each agent)."""
 
     code: int
     radius: float
@@ -35,25 +35,25 @@ TASKS = {
 class Particles(Env):
     """B worlds of one of the paper's three particle tasks (section 5.3, appendix C.3); docs/environments/mpe.md.
 
-    A world depends on the seed and its place in the batch, not on the size of the batch.
+    A world depends on the seed and its index in the batch, but not on the size of the batch.
 
     Args:
         task: simple_spread, formation_control or line_control.
-        batch_size: worlds B side by side.
-        seed: of all random streams.
-        n_agents: N.
+        batch_size: number of worlds B.
+        seed: seed of all random streams.
+        n_agents: number of agents N.
         steps: env steps until an episode is cut.
-        reward: what the team gets, the ``sum`` or the ``mean`` of the agents' rewards.
+        reward: the team's reward, the ``sum`` or the ``mean`` of the agents' rewards.
         end_at_success: whether an episode terminates once all landmarks are covered, or all slots taken.
         integration: ``velocity_first`` (OpenAI's code, on-policy's, and the first formation and line control) or
             ``position_first`` (mpe2: an action moves its agent one step later).
-        landmark_range: simple_spread: landmarks start in [-range, range]^2.
-        self_collision: simple_spread: every agent also pays for touching itself, as in OpenAI's code.
-        local_ratio: simple_spread: share of the collisions in an agent's reward, the distances having the rest, as
-            in mpe2; None adds up both, as in OpenAI's code.
+        landmark_range: in simple_spread, landmarks start in [-range, range]^2.
+        self_collision: in simple_spread, every agent is also penalised for touching itself, as in OpenAI's code.
+        local_ratio: in simple_spread, weight of the collisions in an agent's reward, with 1 - local_ratio the weight of
+            the distances, as in mpe2; None: both weights are 1, as in OpenAI's code.
 
     Raises:
-        ValueError: a value that is not known or out of range.
+        ValueError: a value is unknown or out of range.
     """
 
     def __init__(
@@ -112,8 +112,8 @@ class Particles(Env):
         return self._step(np.zeros(self.batch_size))
 
     def step(self, actions: Int[np.ndarray, "B N"]) -> Step:
-        """Push every agent by its action for a tenth of a second: 0 not at all, then left, right, down, up."""
-        self.agents = self.agents.copy()  # the last step's record is the old one
+        """Push every agent for a tenth of a second, by its action: 0 none, 1 left, 2 right, 3 down, 4 up."""
+        self.agents = self.agents.copy()  # the previous step's record refers to the old array
         running = ~(self.terminated | self.truncated)
         reward, success = np.empty(self.batch_size), np.empty(self.batch_size, dtype=bool)
         world.step_worlds(self.rules, actions, running, self.agents, self.landmarks, reward, success)
@@ -126,11 +126,11 @@ class Particles(Env):
 
     @property
     def record_type(self) -> np.dtype[np.void]:
-        """Where everything is, at the world's own precision."""
+        """The record has the positions and velocities of agents and the landmarks, at the world's precision."""
         return np.dtype([(name, np.float64, getattr(self, name).shape[1:]) for name in ("agents", "landmarks")])
 
     def expand(self, record: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """What agents saw, from where everything was, bit for bit as it was played."""
+        """Observations, state and availability from the record, bit for bit as during the rollout."""
         spec, lead = self.spec, record["agents"].shape[:-2]
         obs = np.zeros((*lead, spec.n_agents, spec.obs_dim), dtype=np.float32)
         world.show(
@@ -143,27 +143,27 @@ class Particles(Env):
         return obs, obs.reshape(*lead, spec.state_dim).copy(), available
 
     def visible(self, record: dict[str, np.ndarray]) -> Bool[np.ndarray, "*axes N N"]:
-        """Everybody sees everybody else in simple spread; nobody sees anybody in the other tasks."""
+        """All agents see each other in simple spread; no agent sees another in the other tasks."""
         lead, N = record["agents"].shape[:-2], self.spec.n_agents
         sees = ~np.eye(N, dtype=np.bool_) & (self.rules.task == world.SPREAD)
         return np.broadcast_to(sees, (*lead, N, N)).copy()
 
     def draw(self, b: int) -> UInt8[np.ndarray, "H W 3"]:
-        """World b as a picture; see `render`."""
+        """A picture of world b; see `macpf.envs.mpe.particle_pictures.draw`."""
         require("render", "a picture of a world")
-        from macpf.envs.mpe.particle_pictures import draw  # matplotlib, which training need not wait for
+        from macpf.envs.mpe.particle_pictures import draw  # imported late, as training does not need matplotlib
 
         return draw(self, b)
 
     def state_dict(self) -> dict[str, Any]:
-        """The random streams; between two episodes there is nothing else."""
+        """The random streams; nothing else lasts from one episode to the next."""
         return {"streams": [stream.bit_generator.state for stream in self.streams]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Put back what `state_dict` returned.
+        """Restore what `state_dict` returned.
 
         Raises:
-            ValueError: it is of another number of worlds.
+            ValueError: it was saved with another number of worlds.
         """
         if len(state["streams"]) != self.batch_size:
             raise ValueError(
@@ -190,7 +190,7 @@ class Particles(Env):
 def place_landmarks(
     task: int, landmark_range: float, stream: np.random.Generator, landmarks: Float[np.ndarray, "L 2"]
 ) -> None:
-    """Draw the landmarks of a new episode; the numbers are those of the tasks' first code, and of mpe2."""
+    """Draw the landmarks of a new episode, from the ranges of the tasks' original code and of mpe2."""
     if task == world.SPREAD:
         landmarks[:] = stream.uniform(-landmark_range, landmark_range, landmarks.shape)
     elif task == world.FORMATION:
@@ -198,7 +198,7 @@ def place_landmarks(
     else:
         x, y = stream.uniform(-0.25, 0.25, 2)
         angle = stream.uniform(0, 2 * np.pi)
-        while True:  # turned until the line's other end is inside, too
+        while True:  # turn the line until its other end is also inside
             far_x, far_y = x + world.LENGTH * math.cos(angle), y + world.LENGTH * math.sin(angle)
             if abs(far_x) < 1.0 and abs(far_y) < 1.0:
                 break
@@ -207,7 +207,7 @@ def place_landmarks(
 
 
 def refuse_unknown(name: str, value: str, known: Collection[str]) -> None:
-    """Raise ValueError if a value is none of those known."""
+    """Raise ValueError if a value is not among the known ones."""
     if value not in known:
         raise ValueError(f"{name}={value} is not known; use {' or '.join(known)}")
 

@@ -1,4 +1,4 @@
-"""A particle world as a PettingZoo parallel environment, for people who use nothing else of this suite."""
+"""A particle world as a PettingZoo parallel environment, for use without the rest of the suite."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from macpf.envs.base import Step
 from macpf.envs.mpe.particles import Particles, refuse_unknown
 from macpf.extras import require
 
-#: What an agent observes: float32 [O].
+#: The observation of one agent: float32 [O].
 Observation: TypeAlias = np.ndarray
 
 
 class ParallelParticles(ParallelEnv[str, Observation, int]):
     """One world of a particle task.
 
-    Agents are ``agent_0`` ...; the team shares one reward. All are truncated together at the time limit, or terminate
-    together with ``end_at_success=True``.
+    Agents are ``agent_0`` ...; the team shares one reward. All agents are truncated together at the time limit, or
+    terminate together with ``end_at_success=True``.
 
     Args:
         task: simple_spread, formation_control or line_control.
-        rules: ``paper``, which training uses, or ``mpe2``; conf/env/mpe.yaml says what they are.
-        n_agents: N.
+        rules: ``paper``, which training uses, or ``mpe2``; conf/env/mpe.yaml defines both.
+        n_agents: number of agents N.
         steps: env steps until an episode is cut.
         render_mode: None, or ``rgb_array`` for `render`.
-        settings: further arguments of `Particles`, in place of those of the rules, e.g. ``reward="mean"``.
+        settings: further arguments of `Particles`, e.g. ``reward="mean"``; they override those of the rules.
 
     Raises:
-        ValueError: no such task, rules, render mode or setting, or a value that cannot be used.
+        ValueError: the task, the rules, the render mode or a setting is unknown, or a value is invalid.
     """
 
     metadata: ClassVar[dict[str, Any]] = {
@@ -67,20 +67,23 @@ class ParallelParticles(ParallelEnv[str, Observation, int]):
         self._last: Step | None = None
 
     def observation_space(self, agent: str) -> spaces.Box:
-        """The agent's velocity and place, and where landmarks (and in simple spread the others) are from there."""
+        """Velocity and position of the agent, and relative positions of landmarks (in simple spread also of agents).
+
+        In simple spread, two zeros for each other agent follow, as in MPE.
+        """
         return self.observation_spaces[agent]
 
     def action_space(self, agent: str) -> spaces.Discrete:
-        """Not at all, left, right, down, up."""
+        """Five actions: no force, left, right, down, up."""
         return self.action_spaces[agent]
 
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Observation], dict[str, dict[str, Any]]]:
-        """Start an episode. The same seed and actions give the same bytes; without a seed the stream goes on.
+        """Start an episode. The same seed and actions give the same results, bit for bit.
 
         Args:
-            seed: of the episodes from here on.
+            seed: seed of this and later episodes; None: the random stream continues.
             options: not used.
         """
         if seed is not None:
@@ -92,10 +95,10 @@ class ParallelParticles(ParallelEnv[str, Observation, int]):
     def step(
         self, actions: dict[str, int]
     ) -> tuple[dict[str, Observation], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]]:
-        """Play one action of every agent. No actions after the end: nothing happens.
+        """Take one action of every agent. After the end of an episode, a call without actions does nothing.
 
         Raises:
-            ValueError: no episode has begun or it is over, an agent has no action, or one that there is not.
+            ValueError: no episode is being played, or an agent has no action or an unknown one.
         """
         if not self.agents and not actions and self._last is not None:
             return {}, {}, {}, {}, {}
@@ -117,7 +120,7 @@ class ParallelParticles(ParallelEnv[str, Observation, int]):
         )
 
     def state(self) -> Float[np.ndarray, "S"]:
-        """All observations, one after the other.
+        """The global state: all observations, concatenated.
 
         Raises:
             ValueError: no episode has begun.
@@ -127,7 +130,7 @@ class ParallelParticles(ParallelEnv[str, Observation, int]):
         return self._last.state[0].copy()
 
     def render(self) -> UInt8[np.ndarray, "H W 3"]:
-        """A picture of the world; see `macpf.envs.mpe.particle_pictures`.
+        """A picture of the world; see `macpf.envs.mpe.particle_pictures.draw`.
 
         Raises:
             ValueError: the environment was made without a render mode.
@@ -139,7 +142,7 @@ class ParallelParticles(ParallelEnv[str, Observation, int]):
         return self.world.draw(0)
 
     def close(self) -> None:
-        """Nothing to do: there is no window to close."""
+        """Does nothing: there is no window to close."""
 
     def _observations(self, step: Step) -> dict[str, Observation]:
         return {agent: step.obs[0, k].copy() for k, agent in enumerate(self.possible_agents)}

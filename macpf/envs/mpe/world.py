@@ -1,7 +1,7 @@
-"""The particles of the three tasks, compiled: what pushes them, what they see, and what they are paid.
+"""Compiled code of the three particle tasks: dynamics, observations and rewards.
 
-Everything happens in float64 and in the order of mpe2's code, so that with mpe2's rules nothing but the last bits of
-sums can differ. Arrays: ``agents`` [B, N, 4] holds x, y, vx, vy; ``landmarks`` [B, L, 2] holds x, y.
+All computations are in float64 and in the order of mpe2's code, so that with mpe2's rules only the last bits of sums
+can differ. Arrays: ``agents`` [B, N, 4] holds x, y, vx, vy; ``landmarks`` [B, L, 2] holds x, y.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ from numba import njit
 SPREAD, FORMATION, LINE = range(3)
 DT, DAMPING, FORCE = 0.1, 0.25, 5.0
 CONTACT_FORCE, CONTACT_MARGIN = 100.0, 1e-3
-#: Beyond this many margins between two bodies, the contact force is below 1e-17.
+#: Depth of contact, in units of the margin, below which the contact force is below 1e-17.
 NO_CONTACT = -40.0
-#: Formation: radius of the circle. Line: its length. Both: distances count up to this one.
+#: Radius of formation control's circle, length of line control's line, and the largest distance that counts in both.
 CIRCLE, LENGTH, FARTHEST = 0.5, 1.25, 2.0
 #: Distance at which a landmark counts as covered, and a slot as taken.
 COVERED, TAKEN = 0.1, 0.05
-#: Action: direction of the force. mpe2's order; on-policy's spread has left and right, down and up exchanged.
+#: Direction of the force for each action, in mpe2's order; on-policy's spread swaps left and right, and down and up.
 DIRECTIONS = ((0.0, 0.0), (-1.0, 0.0), (1.0, 0.0), (0.0, -1.0), (0.0, 1.0))
 
 Function = TypeVar("Function", bound=Callable)
 
 
 class Rules(NamedTuple):
-    """What compiled code needs to know of a task.
+    """The settings of a task that compiled code needs.
 
     Attributes:
         task: SPREAD, FORMATION or LINE.
-        radius: of an agent.
-        position_first: move by the old velocity, then change it (mpe2), instead of the other way round.
-        cover_weight: spread: weight of the summed distances between landmarks and their nearest agents.
-        hit_weight: spread: weight of each agent that an agent touches.
-        self_collision: spread: an agent touches itself.
+        radius: radius of an agent.
+        position_first: whether agents move by the old velocity before it changes (mpe2), instead of by the new one.
+        cover_weight: in spread, weight of the summed distances between landmarks and their nearest agents.
+        hit_weight: in spread, penalty for each agent that an agent touches.
+        self_collision: in spread, whether an agent also touches itself.
     """
 
     task: int
@@ -53,16 +53,16 @@ def _compiled(**options: Any) -> Callable[[Function], Function]:
 
 @_compiled()
 def step_worlds(rules, actions, running, agents, landmarks, reward, success):  # type: ignore[no-untyped-def]
-    """One step of each running world: new places and velocities, the reward summed over agents, and who is done.
+    """One env step of each running world: moves its agents, and writes its reward (summed over agents) and success.
 
     Args:
-        rules: `Rules`.
-        actions: [B, N].
-        running: [B] bool; the others stay as they are and are paid nothing.
-        agents: [B, N, 4], changed in place.
-        landmarks: [B, L, 2].
+        rules: settings of the task (`Rules`).
+        actions: [B, N] actions.
+        running: [B] bool; worlds that are not running do not change and have reward 0.
+        agents: [B, N, 4] positions and velocities, changed in place.
+        landmarks: [B, L, 2] positions.
         reward: [B] float64, written.
-        success: [B] bool, written: all landmarks are covered, or all slots taken.
+        success: [B] bool, written: whether all landmarks are covered, or all slots taken.
     """
     N = agents.shape[1]
     force, slots = np.empty((N, 2)), np.empty((N, 2))
@@ -84,7 +84,7 @@ def step_worlds(rules, actions, running, agents, landmarks, reward, success):  #
 
 @_compiled()
 def add_forces(rules, actions, agents, force):  # type: ignore[no-untyped-def]
-    """[N, 2] forces of the actions and of contacts between agents, which grow softly with how deep they overlap."""
+    """Write [N, 2] forces: those of the actions, and contact forces, which grow smoothly with the agents' overlap."""
     N = len(agents)
     for i in range(N):
         for axis in range(2):
@@ -106,7 +106,7 @@ def add_forces(rules, actions, agents, force):  # type: ignore[no-untyped-def]
 
 @_compiled()
 def move(rules, agents, force):  # type: ignore[no-untyped-def]
-    """Semi-implicit Euler as in OpenAI's and on-policy's code, or mpe2's explicit one: forces act a step later."""
+    """Semi-implicit Euler as in OpenAI's and on-policy's code, or mpe2's explicit one (forces act a step later)."""
     for i in range(len(agents)):
         for axis in range(2):
             old = agents[i, 2 + axis]
@@ -117,7 +117,11 @@ def move(rules, agents, force):  # type: ignore[no-untyped-def]
 
 @_compiled()
 def pay_spread(rules, agents, landmarks):  # type: ignore[no-untyped-def]
-    """Sum of the agents' rewards: each loses the summed distances to the landmarks and a point for whom it touches."""
+    """Sum of the agents' rewards, and whether all landmarks are covered.
+
+    Each agent is penalised for the summed distances from landmarks to their nearest agents, and for each agent that it
+    touches, with the weights of the rules.
+    """
     N = len(agents)
     distances, all_covered = 0.0, True
     for k in range(len(landmarks)):
@@ -136,7 +140,7 @@ def pay_spread(rules, agents, landmarks):  # type: ignore[no-untyped-def]
 
 @_compiled()
 def place_slots(rules, agents, landmarks, slots):  # type: ignore[no-untyped-def]
-    """[N, 2] places the agents should take: on a circle, the first at the smallest angle of an agent, or on a line."""
+    """Write [N, 2] slots: on a circle, with the first at the smallest angle of any agent, or on a line."""
     N = len(agents)
     x, y = landmarks[0, 0], landmarks[0, 1]
     if rules.task == FORMATION:
@@ -156,11 +160,11 @@ def place_slots(rules, agents, landmarks, slots):  # type: ignore[no-untyped-def
 
 @_compiled()
 def match(agents, slots, cost, paid, farthest):  # type: ignore[no-untyped-def]
-    """Give each agent a slot so that the summed distance is smallest; the answer stands in each array's last entry.
+    """Assign a slot to each agent so that the summed distance is smallest; the last entry of each array has the result.
 
-    Entry s of the arrays is about the slots in the bit set s, shared out among the first agents: the least summed
-    distance (`cost`), the same with distances up to `FARTHEST` only (`paid`), and the longest way (`farthest`).
-    Dynamic programming over the 2^N sets; for a handful of agents nothing is faster.
+    Entry s of the arrays is for the assignment of the slots in the bit set s to the first agents: the smallest summed
+    distance (`cost`), the same with each distance cut at `FARTHEST` (`paid`), and the largest distance (`farthest`).
+    This is dynamic programming over the 2^N sets; for a handful of agents nothing is faster.
     """
     N = len(agents)
     cost[0], paid[0], farthest[0] = 0.0, 0.0, 0.0
@@ -181,20 +185,21 @@ def match(agents, slots, cost, paid, farthest):  # type: ignore[no-untyped-def]
 
 @_compiled(inline="always")
 def distance_to(agents, i, x, y):  # type: ignore[no-untyped-def]
-    """From agent i to a point."""
+    """Distance from agent i to a point."""
     dx, dy = agents[i, 0] - x, agents[i, 1] - y
     return np.sqrt(dx * dx + dy * dy)
 
 
 @_compiled()
 def show(agents, landmarks, sees_others, obs):  # type: ignore[no-untyped-def]
-    """Write what agents see: own velocity and place, landmarks from there, and where `sees_others` the other agents.
+    """Write observations: own velocity and position, and relative positions of landmarks and other agents.
 
     Args:
-        agents: [M, N, 4].
-        landmarks: [M, L, 2].
-        sees_others: spread; the two numbers that each other agent could say remain zeros, as in MPE.
-        obs: [M, N, O] float32, zeros.
+        agents: [M, N, 4] positions and velocities.
+        landmarks: [M, L, 2] positions.
+        sees_others: whether agents observe each other (spread). The observation then ends with two zeros for each other
+            agent, which are the communication channel in MPE.
+        obs: [M, N, O] float32, zeros; written.
     """
     M, N, L = len(agents), agents.shape[1], landmarks.shape[1]
     for m in range(M):
