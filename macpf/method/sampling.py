@@ -70,7 +70,7 @@ def _choose(
                         before += table[j, chosen[r, j]]
             if len(forced) and forced[r, i] >= 0:
                 best = forced[r, i]
-            elif share > 0.0:
+            elif len(available):
                 best = _sample_mixed(scores[r, i] + before, available[r, i], noise[r, i], share, over_all)
             else:
                 best = 0
@@ -93,10 +93,10 @@ def _sample_mixed(logits: Any, available: Any, noise: Any, share: float, over_al
         if over_all or available[a]:
             total += math.exp(logits[a] - top)
             count += 1
-    best, largest = 0, -np.inf
+    best, largest = -1, -np.inf
     for a in range(len(logits)):
         if available[a]:
             log_probability = math.log((1.0 - share) * math.exp(logits[a] - top) / total + share / count)
-            if log_probability + noise[a] > largest:
+            if best < 0 or log_probability + noise[a] > largest:
                 best, largest = a, log_probability + noise[a]
     return best

@@ -51,7 +51,9 @@ def _new_claim(names: list[str]) -> tuple[FileLock, int]:
     folder.mkdir(exist_ok=True)
     for others in itertools.count():  # number of claims by other processes on each device
         for number, name in enumerate(names):
-            lock = FileLock(folder / f"{name}.{others}.lock", timeout=0)
+            lock = FileLock(
+                folder / f"{name.replace('/', '_')}.{others}.lock", timeout=0
+            )  # of MIG's names, some have /
             try:
                 lock.acquire()
             except Timeout:

@@ -61,9 +61,11 @@ def _of_rounds(parts: Parts, free: int) -> int:
     if isinstance(parts.settings, RolloutSettings):
         collected = parts.settings.env_steps * parts.rollout.row.itemsize
         if total + collected > free:
+            fits = _rounded_down((free - total) // parts.rollout.row.itemsize)
+            hint = f"type algo.rollout.env_steps={fits}" if fits else "run it where more memory is free"
             raise ConfigError(
                 f"algo.rollout.env_steps={parts.settings.env_steps} may need {_gb(collected)}, {_gb(free)} is free; "
-                f"type algo.rollout.env_steps={_rounded_down((free - total) // parts.rollout.row.itemsize)}"
+                f"{hint}"
             )
         total += collected
     return total

@@ -140,7 +140,8 @@ def test_a_hundred_thousand_random_masks_are_never_broken(random_available):
     for chosen in (sampled, choose_in_order(logits, available, None)):
         assert available.gather(-1, chosen.unsqueeze(-1)).all()
     mixings = UNMIXED, Mixing(0.3), Mixing(0.3, "all")
-    for mixing in mixings[1:]:
+    none = torch.zeros(())  # a share that has fallen to 0 is still a tensor, and masks have to hold
+    for mixing in (*mixings[1:], Mixing(none), Mixing(none, "all")):
         mixed = choose_in_order(logits, available, gumbel(shape, generator), mixing=mixing)
         assert available.gather(-1, mixed.unsqueeze(-1)).all()
     for half, mixing in itertools.product((INDEPENDENT, DEPENDENT), mixings):

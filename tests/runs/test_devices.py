@@ -98,3 +98,4 @@ def test_processes_spread_and_a_killed_one_gives_its_device_back(claimers):
     assert start(2) == 1
     # A job that sees the second device as its first knows that it is taken, and its other one is not.
     assert start(2, visible="1,5") == 1
+    assert start(1, visible="MIG-GPU-8f0c/1/0") == 0

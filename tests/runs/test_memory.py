@@ -57,6 +57,14 @@ def test_so_is_what_an_on_policy_algorithm_collects(configured):
     assert replay_estimate(parts, free=10**6) is None
     with pytest.raises(ConfigError, match=r"algo\.rollout\.env_steps=3000 may need .* type algo\.rollout\.env_steps="):
         replay_estimate(parts, free=3000 * STEP)
+    least = next(free for free in range(0, 10**6, STEP // 2) if "rollout" in refusal(parts, free))
+    assert refusal(parts, least).endswith("; run it where more memory is free")
+
+
+def refusal(parts, free):
+    with pytest.raises(ConfigError) as caught:
+        replay_estimate(parts, free)
+    return str(caught.value)
 
 
 def test_too_large_a_replay_ends_the_command_before_anything_is_written(command, tmp_path):
