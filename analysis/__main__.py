@@ -57,7 +57,7 @@ def _status(options: argparse.Namespace) -> None:
 
 
 def _load(options: argparse.Namespace, metrics: str = "") -> Runs:
-    """Load the runs without those of --exclude; a line on the error stream says which values cannot be used.
+    """Load the runs without those of --exclude; a line on the error stream warns of values that cannot be used.
 
     The frame holds only metrics that begin with `metrics`.
     """

@@ -147,14 +147,14 @@ def write_outcomes(found: Evidence, out: Path) -> list[Path]:
 
 
 def untrained(selection: Evidence) -> dict[str, list[float]]:
-    """The return of every run that counts before any update, under the name of their row; {} if there is none."""
+    """The return before any update of every run that counts, under the name of their row; {} if there is none."""
     lines = selection.frame[selection.frame["metric"] == names.score(names.INDEPENDENT, _SCORE)]
     first = lines[lines[names.ENV_STEP] == 0].sort_values("run")["value"].tolist()
     return {UNTRAINED: first} if first else {}
 
 
 def final_returns(selection: Evidence) -> dict[str, list[float]]:
-    """The return of every run that counts at its last evaluation, by method."""
+    """The return at the last evaluation of every run that counts, by method."""
     last = selection.report[["run", names.ENV_STEP]]
     lines = selection.frame.merge(last, on=["run", names.ENV_STEP])
     metrics = {names.score(policy, _SCORE): policy for policy in (names.INDEPENDENT, names.DEPENDENT)}

@@ -74,7 +74,7 @@ _SPARE = [
 @cache
 def label(algo: str, policy: str = names.INDEPENDENT) -> str:
     """The name of a method from its file in conf/, e.g. ``MACPF_DEP (tempered)``; else the algorithm's in capitals."""
-    algo, _, settings = algo.partition("|")  # `analysis.differences`
+    algo, _, settings = algo.partition("|")  # see `analysis.differences`
     if settings:
         return f"{label(algo, policy)} ({settings})"
     path = find("algo", algo)

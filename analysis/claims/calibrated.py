@@ -60,7 +60,8 @@ def at_least(count: int, tests: Iterable[PValues]) -> PValues:
     """The p-values of "at least `count` of these n comparisons hold": all (n), one (1), or any number between."""
     parts = list(tests)
     none, true = (np.sort(np.stack([getattr(test, key) for test in parts]), axis=0) for key in ("none", "true"))
-    # Rejecting "fewer than k hold" needs k small p-values; rejecting "k hold" needs n - k + 1 of the others.
+    # Rejecting "fewer than k hold" needs k small p-values; rejecting "k hold" needs n - k + 1 that speak
+    # against it.
     against = len(parts) - count + 1
     return PValues(np.minimum(1.0, against * none[count - 1]), np.minimum(1.0, count * true[against - 1]))
 

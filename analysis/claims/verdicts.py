@@ -60,7 +60,7 @@ CLAIMS = [_claim(said) for said in yaml.safe_load((DATA / "claims.yaml").read_te
 
 @dataclass(frozen=True)
 class Findings:
-    """The evidence from the runs of an experiment that count.
+    """The evidence from those runs of an experiment that count.
 
     Attributes:
         lines: what `Claim.judged` reads. Each line is a run, or stands for as many as its ``seeds`` says. It has the

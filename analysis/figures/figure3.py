@@ -52,7 +52,7 @@ def _caption(counts: dict[str, int], task: str) -> str:
 
 def draw(counts: dict[str, int], caption: str) -> Figure:
     """Actor, critic and mixer; counts by the module's path in the algorithm."""
-    figure, below = blank(9.2, 4.3, caption)  # a page across
+    figure, below = blank(9.2, 4.3, caption)  # a page in landscape
     for left, title, owner, heads in (
         (0.0, "policy of agent i", "actor", _ACTOR),
         (0.4, "critic of agent i", "critic.agents", _CRITIC),
