@@ -1,4 +1,4 @@
-"""From what runs left behind to figures and tables: reads W&B logs only, and never imports torch."""
+"""Figures, tables and verdicts from the W&B logs of runs; never imports torch."""
 
 
 class AnalysisError(Exception):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from analysis.evidence import Evidence
     from analysis.runs import Runs
 
-# pandas, matplotlib and all that reads them are imported by the commands, so that --help comes at once.
+# pandas, matplotlib and the modules that need them are imported by the commands, so that --help is fast.
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return globals()[f"_{options.command}"](options) or 0
     except Exception as error:
-        from macpf.yaml_files import BrokenFile  # only now: it loads Hydra
+        from macpf.yaml_files import BrokenFile  # imported only here, as it loads Hydra
 
         if not isinstance(error, AnalysisError | BrokenFile | OSError):  # files that cannot be read or written
             raise
@@ -57,9 +57,9 @@ def _status(options: argparse.Namespace) -> None:
 
 
 def _load(options: argparse.Namespace, metrics: str = "") -> Runs:
-    """The runs but those left out, with a line on the error stream if there are some that no command can use.
+    """Load the runs without those of --exclude; a line on the error stream warns of values that cannot be used.
 
-    Their frame holds only metrics that begin with `metrics`.
+    The frame holds only metrics that begin with `metrics`.
     """
     runs = load_runs(options.runs, metrics)
     if runs.warning:
@@ -190,7 +190,7 @@ def _export(options: argparse.Namespace) -> None:
 
     runs = _load(options)
     print(*save({options.to: json.dumps(export(runs, options.budget, options.backend), indent=1)}))
-    for sentence in sentences(of_kind(runs, options.budget, options.backend)):  # the file has no place for it
+    for sentence in sentences(of_kind(runs, options.budget, options.backend)):  # the JSON has no place for it
         print(f"analysis: {sentence}.", file=sys.stderr)
 
 
@@ -271,7 +271,7 @@ def _figures(options: argparse.Namespace) -> None:
 
 
 def _hyperparameters(options: argparse.Namespace) -> None:
-    from analysis.hyperparameters import page  # Hydra is slow to load, too
+    from analysis.hyperparameters import page  # loads Hydra, which is slow
 
     options.out.write_text(page())
     print(options.out)

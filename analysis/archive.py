@@ -1,11 +1,11 @@
-"""Published runs: ``results/<study>`` in the repository, written from logs and read back as a source beside them.
+"""Published runs: ``results/<study>`` in the repository, written from logs and read back as a source of runs.
 
-    manifest.yaml      which runs the study is made of, fixed before the first is trained
-    runs.parquet       a row for each run, also for those that diverged or are not finished
+    manifest.yaml      the runs of the study, fixed before the first is trained
+    runs.parquet       a row for each run, including those that diverged or are not finished
     evaluations.parquet   every number that they logged: run, row, env_step, metric, value
-    archive.json       checksums of both, written last
+    archive.json       checksums of both parquet files, written last
 
-A run enters when it is over, or as far as it is; once it is over it never changes.
+An unfinished run can be published and updated later. Once a run is over, it never changes.
 """
 
 import hashlib
@@ -29,9 +29,9 @@ from macpf import names
 from macpf.records.files import Damaged, complaint, read_record, write_atomically
 
 MANIFEST, RUNS, EVALUATIONS = "manifest.yaml", "runs.parquet", "evaluations.parquet"
-#: An archive is part of the repository, so it stays small.
+#: Largest size of an archive, which is part of the repository.
 MOST_BYTES = 20_000_000
-#: Of the evaluations: those of a segment, and which run they are of.
+#: Columns of the evaluations: those of a segment's values, and the run.
 _VALUES = VALUES.append(pa.field("run", pa.string()))
 #: States of runs that are over.
 _OVER = (FINISHED, DIVERGED, UNTRAINED)
@@ -39,16 +39,16 @@ _STATES = {SHORT: "stopped", CRASHED: "open"}
 
 
 class Manifest(BaseModel):
-    """What a study is made of and what it is to decide, fixed before its first run.
+    """The runs of a study and the question that they answer, fixed before the first run.
 
     Attributes:
-        question: what it asks, in a sentence.
-        command: what trains its runs.
-        fixed: the date and the commit at which this was written.
-        env, maps, algos, seeds, budget: of its runs.
-        endpoint: the number of a run that is compared.
-        claims: that it judges, by their ids in `python -m analysis claims`.
-        draw: commands of the analysis that show it.
+        question: the question, in one sentence.
+        command: the command that trains the runs.
+        fixed: the date and the commit at which the manifest was written.
+        env, maps, algos, seeds, budget: those of the runs.
+        endpoint: the number by which runs are compared.
+        claims: ids of the claims that the study tests, as in `python -m analysis claims`.
+        draw: commands of the analysis that draw the results.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -67,10 +67,10 @@ class Manifest(BaseModel):
 
     @classmethod
     def read(cls, study: Path) -> "Manifest":
-        """The manifest of a study.
+        """Read the manifest of a study.
 
         Raises:
-            AnalysisError: there is none, or it is not one.
+            AnalysisError: it is missing or invalid.
         """
         path = study / MANIFEST
         try:
@@ -85,18 +85,18 @@ class Manifest(BaseModel):
 
     @property
     def planned(self) -> int:
-        """How many runs it names."""
+        """The number of runs that it names."""
         return len(self.maps) * len(self.algos) * len(self.seeds)
 
     def names(self, report: pd.DataFrame) -> "pd.Series[bool]":
-        """Which runs of a report, as of `Runs`, it names."""
+        """Which lines of a report (`Runs.report`) are runs of the study."""
         chosen = (report[names.ENV] == self.env) & (report[names.BUDGET] == self.budget)
         chosen &= report[names.MAP].isin(self.maps) & report[names.ALGO].isin(self.algos)
         return chosen & report[names.SEED].isin(self.seeds)
 
 
 class _Index(BaseModel):
-    """Checksums of an archive's files, by their names."""
+    """Checksums of an archive's files, by file name."""
 
     layout: int
     files: dict[str, str]
@@ -104,7 +104,7 @@ class _Index(BaseModel):
 
 @dataclass(frozen=True)
 class Published:
-    """What `publish` did: how many runs are new, grew and were there, and the archive's runs in the end."""
+    """What `publish` did: the numbers of new, updated and unchanged runs, and all runs that the archive now has."""
 
     new: int
     grew: int
@@ -116,7 +116,7 @@ def publish(runs: Runs, study: Path) -> Published:
     """Add the runs that a study's manifest names to its archive.
 
     Raises:
-        AnalysisError: there is no manifest; a run that is over stands otherwise in the archive, e.g. with another
+        AnalysisError: there is no manifest; the archive has another version of a run that is over, e.g. of another
             origin; or the archive would grow too large.
     """
     manifest = Manifest.read(study)
@@ -132,7 +132,7 @@ def publish(runs: Runs, study: Path) -> Published:
         if there is not None and (there["digest"], there["state"]) == (entry["digest"], entry["state"]):
             counts["known"] += 1
             continue
-        if there is not None and there["state"] in _OVER:  # one that is not may begin anew, where its folder was lost
+        if there is not None and there["state"] in _OVER:  # others may begin anew if their folder was lost
             raise AnalysisError(
                 f"{study} has {entry['run']}, origin {there['origin'][:8]}, {there['state']}; this one, origin "
                 f"{entry['origin'][:8]}, {entry['state']}, is another: a run that is over never changes in an archive"
@@ -180,7 +180,7 @@ def _table(run: str, values: pd.DataFrame) -> pa.Table:
 
 
 def _write(study: Path, runs: pd.DataFrame, values: pa.Table) -> None:
-    # One metric after the other, and the bytes of numbers apart: a third smaller.
+    # Sorting by metric and splitting the bytes of numbers makes the file a third smaller.
     values = _sorted(values, ["metric", "run", "row"])
     packed = {"use_dictionary": ["run", "metric"], "use_byte_stream_split": ["value"]}
     files = {}
@@ -201,10 +201,10 @@ def _write(study: Path, runs: pd.DataFrame, values: pa.Table) -> None:
 
 
 def _read(study: Path) -> tuple[pd.DataFrame, pa.Table]:
-    """Runs and values of an archive, with VALUES' columns and the run's.
+    """Read the runs and the evaluations of an archive; the latter have VALUES' columns and the run.
 
     Raises:
-        AnalysisError: a file is not what was published.
+        AnalysisError: a file cannot be read, or is not what was published.
     """
     remedy = "take it from the repository again (`git checkout -- results`)"
     try:
@@ -223,12 +223,12 @@ def _read(study: Path) -> tuple[pd.DataFrame, pa.Table]:
 
 def _sorted(values: pa.Table, by: list[str]) -> pa.Table:
     columns = pa.table({key: values[key].cast(pa.string()) if key == "metric" else values[key] for key in by})
-    order = pc.sort_indices(columns, [(key, "ascending") for key in by])  # which is stable
+    order = pc.sort_indices(columns, [(key, "ascending") for key in by])  # a stable sort
     return values.cast(_VALUES).take(order).combine_chunks()
 
 
 def has_whole_runs(study: Path) -> bool:
-    """Whether a run of an archive is whole, so that there is something to draw."""
+    """Whether an archive has a finished run, so that there is something to draw."""
     return FINISHED in parquet.read_table(study / RUNS, columns=["state"])["state"].to_pylist()
 
 
@@ -236,7 +236,7 @@ class ArchiveSource:
     """Published runs, one segment each.
 
     Args:
-        root: a study, or the folder of several.
+        root: a study's folder, or a folder of several studies.
     """
 
     readers = 1
@@ -246,10 +246,10 @@ class ArchiveSource:
         self.root, self.place = root, str(root)
 
     def references(self) -> list[Reference]:
-        """One reference per run; the files are read here, and once.
+        """One reference per run; the files are read here, only once.
 
         Raises:
-            AnalysisError: a file is not what was published.
+            AnalysisError: a file cannot be read, or is not what was published.
         """
         found = []
         for study in studies(self.root):

@@ -13,7 +13,10 @@ from macpf import names
 
 
 def write_table(found: Evidence, out: Path, published: pd.DataFrame | None = None) -> list[Path]:
-    """Write an experiment's table as CSV, Markdown and LaTeX; `published` are the paper's lines, None for its own."""
+    """Write an experiment's table as CSV, Markdown and LaTeX.
+
+    `published` holds the numbers of the paper; None takes the paper's table of the experiment's name.
+    """
     name = found.experiment.name
     frame = cells(found, paper.table(name) if published is None else published)
     caption = found.caption(f"Mean ± standard deviation over seeds of the mean of the last {LAST} evaluations")
@@ -24,11 +27,12 @@ def write_table(found: Evidence, out: Path, published: pd.DataFrame | None = Non
 
 
 def cells(found: Evidence, published: pd.DataFrame) -> pd.DataFrame:
-    """One line for each map and method: ours and the paper's mean and std, bold or not, and how far they are apart.
+    """One line for each map and method: mean and std, ours and the paper's, whether they are bold, and their gap.
 
-    Only cells with all planned seeds, each finished (`whole`), can be bold: one lucky run has no deviation. `gap` is
-    ours minus the paper's mean; `gap_in_errors` is that in standard errors of the difference (NaN for a single seed).
-    std is the population's, as the paper's plots have it. `not_whole` names a cell's runs that are not whole.
+    Only a cell with all planned seeds, each finished (`whole`), can be bold, because a single lucky run has no
+    deviation. `gap` is our mean minus the paper's; `gap_in_errors` is the gap in standard errors of the difference (NaN
+    for a single seed). std is the population's, as in the paper's plots. `not_whole` says what is wrong with a cell's
+    runs.
     """
     lines = []
     report = found.report
@@ -48,7 +52,7 @@ def cells(found: Evidence, published: pd.DataFrame) -> pd.DataFrame:
     frame["bold"] = pd.concat([paper.bold(part["mean"].where(part["whole"]), part["std"]) for part in parts])
     frame["paper_bold"] = pd.concat([paper.bold(part["paper_mean"], part["paper_std"]) for part in parts])
     if (found.report[names.BUDGET] == SMOKE).any():
-        frame["bold"] = False  # it says nothing about a method
+        frame["bold"] = False  # a smoke run says nothing about a method
     frame["not_whole"] = [found.flaws.get(place, "") for place in zip(frame[names.MAP], frame[names.ALGO], strict=True)]
     frame["gap"] = frame["mean"] - frame["paper_mean"]
     variances = frame["std"] ** 2 / (frame["seeds"] - 1).clip(lower=0), frame["paper_std"] ** 2 / (paper.SEEDS - 1)
@@ -58,7 +62,7 @@ def cells(found: Evidence, published: pd.DataFrame) -> pd.DataFrame:
 
 
 def _page(frame: pd.DataFrame, found: Evidence, strong: str) -> pd.DataFrame:
-    """Maps down the side; for each method ours, and the paper's in brackets."""
+    """The table for readers: a row for each map, a column for each method, the paper's mean in brackets."""
     digits = 3 if found.score == "win_rate" else 2
 
     def shown(line: pd.Series) -> str:
@@ -79,7 +83,7 @@ def _page(frame: pd.DataFrame, found: Evidence, strong: str) -> pd.DataFrame:
 
 
 def _latex(page: pd.DataFrame, caption: str) -> str:
-    """The page as a table of LaTeX; pandas' own way loads a template engine."""
+    """The page as a LaTeX table; pandas' own function would load a template engine."""
     rows = [["", *page.columns], [str(page.index.name), *[""] * len(page.columns)]]
     cells_ = [[str(map_).replace("_", r"\_"), *line] for map_, line in zip(page.index, page.to_numpy(), strict=True)]
     head, body = ([" & ".join(row) + r" \\" for row in part] for part in (rows, cells_))

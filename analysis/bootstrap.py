@@ -1,8 +1,8 @@
-"""Statistics over maps and seeds that hold with few seeds, and their intervals; means of one map and theirs.
+"""Aggregate statistics over maps and seeds that are reliable with few seeds, and their confidence intervals.
 
 Agarwal et al., "Deep RL at the edge of the statistical precipice" (NeurIPS 2021). Every statistic is a function of the
-runs' scores and their weights: each map weighs the same, and so do the runs of one map, however many there are. A
-bootstrap replicate only changes weights, so all replicates are worked out at once and no score is sorted twice.
+runs' scores and weights. All maps have the same weight, and so have all runs of one map, however many there are. A
+bootstrap replicate only changes weights, so all replicates are computed at once and no score is sorted twice.
 """
 
 from collections.abc import Callable
@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-#: Bootstrap replicates of a statistic, and of a curve, which is many.
+#: Bootstrap replicates of a statistic, and of a curve, which consists of many statistics.
 REPLICATES, CURVE_REPLICATES = 10_000, 2_000
-#: Runs of each map that a bootstrap needs; of two on one map its 95 % are 50.
+#: Runs of each map that a bootstrap needs: with two runs on one map, a 95 % interval would cover only 50 %.
 LEAST = 3
-#: Of the bootstrap's random stream, the same for every interval.
+#: Seed of the bootstrap's random stream, the same for every interval.
 SEED = 0
 #: Confidence of every interval, and the share of scores that an interquartile mean leaves out at each end.
 LEVEL, CUT = 0.95, 0.25
@@ -26,11 +26,11 @@ LEVEL, CUT = 0.95, 0.25
 
 @dataclass(frozen=True)
 class Sample:
-    """The scores of one method; K runs on M maps, the runs of a map side by side.
+    """The scores of one method: K runs on M maps, with the runs of each map next to each other.
 
     Attributes:
-        values: [K], or [K, S] for S numbers of each run; NaN makes every statistic of it NaN.
-        sizes: [M], how many runs each map has, at least one.
+        values: [K], or [K, S] with S numbers for each run; a NaN makes every statistic of them NaN.
+        sizes: [M], the number of runs of each map, at least one.
     """
 
     values: Array
@@ -43,21 +43,21 @@ class Sample:
 
     @property
     def weights(self) -> Array:
-        """[K], sum 1."""
+        """The weights [K] of the runs; their sum is 1."""
         return np.repeat(1.0 / (len(self.sizes) * self.sizes), self.sizes)
 
     def resampled(self, random: np.random.Generator, replicates: int) -> Array:
-        """Weights [R, K] of bootstrap replicates: as many runs of each map as it has, drawn with replacement."""
+        """Weights [R, K] of R bootstrap replicates: each draws as many runs of a map as it has, with replacement."""
         counts = [random.multinomial(n, np.full(n, 1 / n), size=replicates) for n in self.sizes]
         return np.hstack(counts) * self.weights
 
     @property
     def map_of_run(self) -> NDArray[np.int64]:
-        """[K], the number of each run's map."""
+        """[K], the index of each run's map."""
         return np.repeat(np.arange(len(self.sizes)), self.sizes)
 
 
-#: A statistic: of a sample and of weights [..., K], which replace its own; [...].
+#: Computes a statistic [...] from a sample and weights [..., K], which replace the sample's own.
 Statistic = Callable[[Sample, Array], Array]
 
 
@@ -74,10 +74,10 @@ def median(sample: Sample, weights: Array) -> Array:
 
 
 def iqm(sample: Sample, weights: Array) -> Array:
-    """The interquartile mean: of all runs without the lowest and the highest quarter.
+    """The interquartile mean: the mean of all runs without the lowest and the highest quarter.
 
-    With as many runs on every map it is `scipy.stats.trim_mean` of all scores, which cuts whole runs; with unequal
-    numbers the same share of the weight is cut.
+    With the same number of runs on every map it is `scipy.stats.trim_mean` of all scores, which cuts whole runs. With
+    unequal numbers, the same share of the weight is cut.
     """
     cut = np.floor(CUT * len(sample.values)) / len(sample.values)
     order = np.argsort(sample.values)
@@ -87,7 +87,7 @@ def iqm(sample: Sample, weights: Array) -> Array:
 
 
 def optimality_gap(sample: Sample, weights: Array) -> Array:
-    """How far the scores are below 1, on average; a score above 1 makes up for no other."""
+    """How far the scores are below 1 on average; a score above 1 counts as 1."""
     return 1 - weights @ np.minimum(sample.values, 1)
 
 
@@ -103,7 +103,7 @@ def profile(levels: Array) -> Statistic:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A statistic and the ends of its interval, numbers or arrays of one shape; ends are NaN where there is none."""
+    """A statistic and the ends of its interval, numbers or arrays of one shape; the ends are NaN if there is none."""
 
     point: Array
     low: Array
@@ -113,14 +113,14 @@ class Estimate:
 def estimate(statistic: Statistic, sample: Sample, replicates: int = REPLICATES, seed: int = SEED) -> Estimate:
     """A statistic with its percentile interval, from a bootstrap stratified by map.
 
-    Its interval uses as many runs of each map as there are; where a map has fewer than `LEAST` there is none.
+    A replicate draws as many runs of each map as there are. If a map has fewer than `LEAST`, there is no interval.
     """
     drawn = statistic(sample, sample.resampled(np.random.default_rng(seed), replicates))
     return _estimate(statistic(sample, sample.weights), drawn, sample)
 
 
 def curve(sample: Sample, replicates: int = CURVE_REPLICATES, seed: int = SEED) -> Estimate:
-    """The interquartile mean at each of S steps, of values [K, S]; a replicate draws whole runs."""
+    """The interquartile mean at each of S env steps, from values [K, S]; a replicate draws whole runs."""
     weights = sample.resampled(np.random.default_rng(seed), replicates)
     steps = [Sample(values, sample.sizes) for values in sample.values.T]
     point = np.array([iqm(step, sample.weights) for step in steps])
@@ -128,10 +128,10 @@ def curve(sample: Sample, replicates: int = CURVE_REPLICATES, seed: int = SEED) 
 
 
 def improvement(ours: Sample, theirs: Sample, replicates: int = REPLICATES, seed: int = SEED) -> Estimate:
-    """The probability that a run of `ours` scores above one of `theirs` on the same map, the mean over maps.
+    """The probability that a run of `ours` scores above one of `theirs` on the same map, averaged over maps.
 
-    A tie counts half (Mann and Whitney's U over the number of pairs). Both samples have the same maps, not necessarily
-    the same numbers of runs; each is resampled by itself.
+    A tie counts half (Mann and Whitney's U over the number of pairs). Both samples have the same maps; their numbers of
+    runs may differ. Each is resampled independently.
     """
     first, second = ours.values[:, None], theirs.values[None, :]
     wins = np.where(np.isnan(first + second), np.nan, np.heaviside(first - second, 0.5))
@@ -146,7 +146,7 @@ def improvement(ours: Sample, theirs: Sample, replicates: int = REPLICATES, seed
 
 
 def share_interval(count: int, of: int) -> tuple[float, float]:
-    """The interval of a share, Wilson's."""
+    """Wilson's interval of the share `count` / `of`."""
     from scipy import stats
 
     low, high = stats.binomtest(count, of).proportion_ci(LEVEL, method="wilson")

@@ -1,8 +1,8 @@
-"""Keep what was read, so that a figure does not decode hundreds of unchanged logs again.
+"""A cache of decoded logs, so that a figure does not decode hundreds of unchanged logs again.
 
-One file per segment: a checksum, then an Arrow table with everything else about the segment as JSON in its metadata.
-The file is named after the segment and holds the fingerprint of what was read, so a log that changed replaces its old
-entry. An entry that is not what was written is no entry.
+There is one file per segment: a checksum, then an Arrow table of the values, whose metadata holds everything else about
+the segment as JSON. The file is named after the segment and stores the fingerprint of what was read, so the entry of a
+changed log is replaced. A damaged entry is ignored.
 """
 
 import hashlib
@@ -17,17 +17,17 @@ import pyarrow as pa
 from analysis.sources import Reference, Segment
 from macpf.records.framing import Gap
 
-#: Raise it whenever reading gives something else for the same bytes.
+#: Increase it whenever reading the same bytes gives another result.
 LOADER_VERSION = 5
 _KEY, _SEGMENT = b"analysis.key", b"analysis.segment"
-#: Random digits, as values are, take zstd ten times as long to unpack and no less room.
+#: Values look like random digits, for which zstd takes ten times as long to unpack as lz4 and saves no space.
 _WRITE, _READ = pa.ipc.IpcWriteOptions(compression="lz4"), pa.ipc.IpcReadOptions(use_threads=False)
 #: Bytes of a checksum.
 _DIGEST = 16
 
 
 def read_through(reference: Reference, directory: Path | None) -> Segment:
-    """The segment, from the cache if it is there unchanged, else read and kept for the next time."""
+    """The segment: from the cache if it has not changed, else read and cached."""
     if directory is None or reference.fingerprint is None:
         return reference.read()
     path = directory / f"{hashlib.sha256(os.fsencode(reference.name)).hexdigest()[:24]}.arrow"
@@ -35,13 +35,13 @@ def read_through(reference: Reference, directory: Path | None) -> Segment:
     segment = _load(path, key)
     if segment is None:
         segment = reference.read()
-        if not segment.trouble:  # which may be over without a trace in the fingerprint
+        if not segment.trouble:  # it may pass without changing the fingerprint
             _store(path, key, segment)
     return segment
 
 
 def _load(path: Path, key: bytes) -> Segment | None:
-    """The kept segment, None if there is none of that key; an unreadable entry is no entry."""
+    """The cached segment; None if there is no readable entry with this key."""
     try:
         content = path.read_bytes()
         payload = content[_DIGEST:]
@@ -69,12 +69,12 @@ def _store(path: Path, key: bytes, segment: Segment) -> None:
     temporary = None
     try:
         path.parent.mkdir(exist_ok=True, parents=True)
-        # Written beside its place and renamed: two analyses at once never see half an entry.
+        # Written to another file and renamed, so that a parallel analysis never sees half an entry.
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
         with os.fdopen(handle, "wb") as file:
             file.write(_checksum(payload) + payload)
         os.replace(temporary, path)
-    except OSError:  # a folder of runs that may not be written to: slower, and right all the same
+    except OSError:  # the folder of runs is read-only: slower, but with the same result
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
 

@@ -1,11 +1,11 @@
-"""An experiment's runs as samples that statistics can compare: the same maps for every method, on one scale.
+"""An experiment's scores as samples that can be compared: on the same maps for every method, and on one scale.
 
-On that scale 0 is a random team and 1 the best there can be. Win rates stay what they are. A return of a particle task
-becomes (return - random) / (best - random), with two constants for each task that were measured once: the return of a
+On this scale 0 is a random team and 1 the best score possible. Win rates are not changed. A return of a particle task
+becomes (return - random) / (best - random), with two constants that were measured once for each task: the return of a
 random team, and that of a planner that knows everything and looks four steps ahead (docs/environments/mpe.md has both
-with their standard errors). Constants and not the extremes of the runs that are shown: with those, adding a method
-would change the scores of all others. And not the paper's best score: a method that beats it would seem to have passed
-an optimum. Scores may leave [0, 1] at both ends.
+with their standard errors). The extremes of the compared runs are not used: adding a method would then change the
+scores of all others. Nor is the paper's best score: a method that beats it would seem to have passed an optimum.
+Scores may lie outside [0, 1].
 """
 
 from collections.abc import Mapping
@@ -50,14 +50,15 @@ _Scores = TypeVar("_Scores", "pd.Series[float]", pd.DataFrame)
 
 @dataclass(frozen=True)
 class Comparison:
-    """Normalised scores of every method on the maps that all of them have runs on.
+    """Normalised scores of every method on the maps on which all of them have runs.
 
     Attributes:
-        maps: these M maps.
-        final: by method, the final values [K] of its runs.
+        maps: the M maps.
+        final: by method, the final scores [K] of its runs.
         steps: [S] env steps of the evaluations.
-        curves: by method, its scores [K, S] at these; NaN where a run has none.
-        left_out: methods without runs and maps that not all of the others have, in words; empty if there are none.
+        curves: by method, its scores [K, S] at these env steps; NaN where a run was not evaluated.
+        left_out: the methods without runs, and the maps that some other method lacks, in words; empty if there are
+            none.
     """
 
     maps: tuple[str, ...]
@@ -68,15 +69,15 @@ class Comparison:
 
 
 def compare(found: Evidence, policies: tuple[str, ...] = (names.INDEPENDENT,)) -> Comparison:
-    """The scores of an experiment's runs, method by method.
+    """Normalise the scores of an experiment's runs, method by method.
 
     Args:
         found: the runs.
-        policies: Figure 6 compares the two of MACPF.
+        policies: the policies to compare; Figure 6 compares both of MACPF.
 
     Raises:
-        AnalysisError: there is no map on which all methods have runs; or their scores have no common scale, since
-            nobody has measured a task's constants or they were made with rules for which those do not hold.
+        AnalysisError: there is no map on which all methods have runs; or their scores have no common scale, because a
+            task's constants were not measured or the runs used rules for which the constants do not hold.
     """
     refuse_other_rules(found.configs)
     pairs = {style.label(algo, policy): (algo, policy) for algo in found.experiment.algos for policy in policies}
@@ -119,10 +120,10 @@ def _scaled(scores: _Scores, found: Evidence, map: str) -> _Scores:
 
 
 def bounds(score: str, map: str) -> tuple[float, float]:
-    """The scores that become 0 and 1.
+    """The scores of a map that become 0 and 1.
 
     Raises:
-        AnalysisError: returns of a task whose constants nobody has measured.
+        AnalysisError: scores are returns, and the constants of this task were not measured.
     """
     if score == _WIN_RATE:
         return 0.0, 1.0
@@ -136,7 +137,7 @@ def bounds(score: str, map: str) -> tuple[float, float]:
 
 
 def refuse_other_rules(configs: Mapping[str, Mapping[str, Any]]) -> None:
-    """Refuse runs, by their configs, with rules for which the constants of particle tasks do not hold."""
+    """Refuse runs, by their configs, with rules for which the measured constants of particle tasks do not hold."""
     for run, config in configs.items():
         rules = setting(config, names.CONFIG, names.ENV, "rules")
         if rules not in (None, _RULES):
@@ -149,7 +150,7 @@ def refuse_other_rules(configs: Mapping[str, Mapping[str, Any]]) -> None:
 def aggregates(comparison: Comparison) -> pd.DataFrame:
     """One line for each method and statistic: statistic, method, point, low, high (ends of the interval), runs.
 
-    The statistic ``P(MACPF better)`` is the probability that a run of MACPF scores above one of the method's.
+    The statistic ``P(MACPF better)`` is the probability that a run of MACPF scores above a run of the method.
     """
     lines = []
     for method, sample in comparison.final.items():
@@ -180,7 +181,7 @@ def page(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def caption(comparison: Comparison, found: Evidence) -> str:
-    """What a reader of a table or figure of aggregates has to know."""
+    """The caption of a table or figure of aggregates."""
     few = any(sample.sizes.min() < LEAST for sample in comparison.final.values())
     scale = "returns on a scale from 0, a random team, to 1, a planner that knows everything"
     return found.caption(
@@ -195,7 +196,7 @@ def caption(comparison: Comparison, found: Evidence) -> str:
 
 
 def _runs_per_map(comparison: Comparison) -> str:
-    """``5``, or ``MACPF 5, QMIX 3 to 5`` where methods differ."""
+    """``5``, or ``MACPF 5, QMIX 3 to 5`` if methods differ."""
     ends = {method: (int(s.sizes.min()), int(s.sizes.max())) for method, s in comparison.final.items()}
     words = {method: str(least) if least == most else f"{least} to {most}" for method, (least, most) in ends.items()}
     if len(set(words.values())) == 1:

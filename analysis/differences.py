@@ -1,4 +1,4 @@
-"""One's own experiments: any file of conf/experiment, or any runs, told apart by the settings in which they differ."""
+"""Users' own experiments: any file of conf/experiment, or any runs, with methods named by the settings that differ."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from analysis.selection import find
 from macpf import names
 from macpf.choices import sweep_params
 
-#: Between an algorithm and the settings that tell it from others of its name.
+#: Separates an algorithm's name from the settings that distinguish it from others of that name.
 MARK = "|"
-#: Settings that are no part of a method.
+#: Settings that do not belong to a method.
 _NO_METHOD = ("seed", "map", "env.make.task", "outputs", "tracking", "mode", "device", "threads", "hydra")
-#: What chooses runs by their identity.
+#: Settings that are compared with a run's identity, each with its column in `Runs.report`.
 _IDENTITY = {"env": names.ENV, "map": names.MAP, "algo": names.ALGO, "budget": names.BUDGET, "seed": names.SEED}
 
 
 def settings(config: Mapping[str, Any]) -> dict[str, str]:
-    """All settings of a run by their dotted names, as text."""
+    """All settings of a run as text, by their dotted names."""
     found: dict[str, str] = {}
     left = [("", setting(config, names.CONFIG))]
-    for name, value in left:  # which grows
+    for name, value in left:  # the list grows meanwhile
         if isinstance(value, dict) and value:
             left += [(f"{name}.{key}".lstrip("."), part) for key, part in value.items()]
         elif name:
@@ -41,10 +41,10 @@ def settings(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def apart(runs: Runs) -> Runs:
-    """The same runs, but several configurations of one algorithm become methods named by the settings that differ.
+    """The same runs; several configurations of one algorithm become methods that are named by the settings that differ.
 
-    A setting that differs only from map to map (what conf/ has for a task) names nothing. Where no logged setting
-    differs, the configuration's hash does.
+    A setting that differs only between maps (task settings in conf/) is not part of the name. If no logged setting
+    differs, the name has the configuration's hash.
     """
     report = runs.report.copy()
     of_run = {run: settings(runs.configs.get(run, {})) for run in report["run"]}
@@ -65,7 +65,7 @@ def apart(runs: Runs) -> Runs:
 
 
 def _differing(group: pd.DataFrame, of_run: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
-    """The settings in which runs on one map differ, with the shortest names that tell them from each other."""
+    """The settings in which runs on one map differ, with the shortest names that are unique."""
     differing: set[str] = set()
     for _, on_map in group.groupby(names.MAP):
         values: dict[str, set[str | None]] = defaultdict(set)
@@ -86,16 +86,16 @@ def chosen(
     budget: str | None = None,
     backend: str | None = None,
 ) -> Evidence:
-    """The runs of an experiment of conf/experiment, or of any, as far as settings are what they should be.
+    """The runs of an experiment of conf/experiment, or of all runs, that have the given settings.
 
     Args:
-        runs: all there are.
-        name: of the experiment; None for any runs.
-        where: values by setting (``map``, ``algo.learner.lr``), several with commas.
+        runs: all runs.
+        name: name of the experiment; None for all runs.
+        where: the wanted values by setting (``map``, ``algo.learner.lr``), several separated by commas.
         budget, backend: see `find`.
 
     Raises:
-        AnalysisError: no run is like that, or of several environments, or see `find`.
+        AnalysisError: no run has these settings, the runs are of several environments, or see `find`.
     """
     params = sweep_params(name) if name else {}
     wanted = {key.lstrip("+"): _values(text) for key, text in {**params, **where}.items()}
@@ -135,6 +135,6 @@ def _text(value: Any) -> str:
 
 
 def _values(text: str) -> list[Any]:
-    """What a sweep tries: values between commas that are in no brackets."""
+    """The values that a sweep tries: separated by commas outside brackets."""
     parts = re.findall(r"(?:\{[^{}]*\}|\[[^\[\]]*\]|[^,])+", text)
     return [yaml.safe_load(part) for part in parts]

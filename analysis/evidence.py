@@ -1,4 +1,4 @@
-"""What there is of an experiment, and what is not: what figures, tables, claims and the report render."""
+"""The runs of an experiment, and what is missing or wrong: figures, tables, claims and the report show both."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from analysis.runs import DIVERGED, FINISHED, INCOMPLETE, NO_DATA, UNTRAINED, sh
 from macpf import names
 from macpf.choices import sweep_params
 
-#: Evaluations whose mean is a run's final value (the last digits of the paper's Table 2 fit five).
+#: A run's final value is the mean of this many evaluations (five agree with the last digits of the paper's Table 2).
 LAST = 5
-#: Cells, and runs, that a caption names before it counts.
+#: How many cells, and how many runs, a caption names; it only counts the others.
 NAMED_CELLS, NAMED_RUNS = 5, 6
 #: The budget whose runs only show that everything works.
 SMOKE = "smoke"
@@ -31,7 +31,7 @@ Place = tuple[str, str, int]
 
 @dataclass(frozen=True)
 class Experiment:
-    """What `conf/experiment/<name>.yaml` asks for."""
+    """The runs that `conf/experiment/<name>.yaml` asks for."""
 
     name: str
     env: str
@@ -41,7 +41,7 @@ class Experiment:
 
     @classmethod
     def read(cls, name: str) -> Experiment:
-        """From its file."""
+        """Read the experiment's file."""
         params = sweep_params(name)
         maps, algos, seeds = (params[key].split(",") for key in ("map", "algo", "seed"))
         return cls(name, params["env"], tuple(maps), tuple(algos), tuple(int(seed) for seed in seeds))
@@ -56,11 +56,11 @@ class Evidence:
     """An experiment's runs, of one budget and one backend, beside what was planned.
 
     Attributes:
-        experiment: what was looked for.
-        report: as of `Runs`, the runs that are shown: those that count.
-        others: as of `Runs`, those that do not.
-        frame, configs: as of `Runs`, of the runs that are shown.
-        excluded: what was left out on request.
+        experiment: the planned runs.
+        report: lines of `Runs.report`: the runs that are shown, which are those that count.
+        others: lines of `Runs.report`: the runs that do not count.
+        frame, configs: see `Runs`; only of the runs that are shown.
+        excluded: see `Runs`.
     """
 
     experiment: Experiment
@@ -72,16 +72,16 @@ class Evidence:
 
     @cached_property
     def all(self) -> pd.DataFrame:
-        """The report of all its runs, shown or not."""
+        """The report lines of all its runs, shown or not."""
         return pd.concat([self.report, self.others], ignore_index=True)
 
     def of(self, algos: Sequence[str]) -> Evidence:
-        """Only the runs of these algorithms, and only they are planned."""
+        """Only the runs of these algorithms; the plan is restricted to them, too."""
         planned = tuple(algo for algo in algos if algo in (*self.experiment.algos, *self.report[names.ALGO]))
         return self._part(names.ALGO, algos, replace(self.experiment, algos=planned))
 
     def on(self, map: str) -> Evidence:
-        """Only the runs of one map, and only they are planned."""
+        """Only the runs of one map; the plan is restricted to it, too."""
         return self._part(names.MAP, [map], replace(self.experiment, maps=(map,)))
 
     def _part(self, key: str, values: Sequence[str], experiment: Experiment) -> Evidence:
@@ -92,27 +92,27 @@ class Evidence:
         return Evidence(experiment, report, others, frame, configs, self.excluded)
 
     def runs_of(self, algo: str) -> pd.DataFrame:
-        """Report lines of the runs of an algorithm that are shown, by seed."""
+        """The report lines of an algorithm's runs that are shown, ordered by seed."""
         return self.report[self.report[names.ALGO] == algo].sort_values(names.SEED)
 
     @property
     def budget(self) -> str:
-        """Of all these runs."""
+        """The budget of these runs; empty if none is shown."""
         return str(self.report[names.BUDGET].iloc[0]) if len(self.report) else ""
 
     @property
     def backend(self) -> str:
-        """Of all these runs."""
+        """The backend of these runs; empty if none is shown."""
         return str(self.report[names.BACKEND].iloc[0]) if len(self.report) else ""
 
     @property
     def map(self) -> str:
-        """The first of its maps, the only one of a selection."""
+        """The first of its maps; what `select` returns has only one."""
         return self.experiment.maps[0]
 
     @cached_property
     def score(self) -> str:
-        """What its environment calls the score."""
+        """The environment's name of its score."""
         return score_of(self.frame, self.configs)
 
     # --- numbers ---------------------------------------------------------------------------------------------------
@@ -127,11 +127,11 @@ class Evidence:
 
     @cached_property
     def _of_metric(self) -> dict[str, dict[str, pd.DataFrame]]:
-        """Of each metric that was asked for, its lines in each run, by env step; `_lines` fills it."""
+        """By metric and run, the lines that `_lines` has looked up, ordered by env step."""
         return {}
 
     def _lines(self, run: str, policy: str) -> pd.DataFrame | None:
-        """The scores of one policy in a run, None without; `independent` is whichever policy it puts first."""
+        """The scores of one policy in a run, None if there are none; see `_policy` for the meaning of `independent`."""
         metric = names.score(_policy(self.configs.get(run, {}), policy), self.score)
         if metric not in self._of_metric:
             lines = self.frame.loc[self.frame["metric"] == metric, ["run", names.ENV_STEP, "metric", "value"]]
@@ -143,16 +143,16 @@ class Evidence:
         return self._of_metric[metric].get(run)
 
     def on_grid(self, lines: pd.DataFrame) -> pd.DataFrame:
-        """Lines at multiples of their run's evaluation interval, each metric once.
+        """Lines with env steps rounded down to multiples of their run's evaluation interval, each metric once.
 
-        Episodes end where they end, so an evaluation comes at the first step past a multiple of the interval.
+        Episodes are played to their end, so an evaluation comes at the first step past a multiple of the interval.
         """
         every = lines["run"].map({run: interval(config) for run, config in self.configs.items()}).astype("int64")
         steps = (lines[names.ENV_STEP] // every * every).astype("int64")
         return lines.assign(**{names.ENV_STEP: steps}).drop_duplicates(["run", "metric", names.ENV_STEP], keep="last")
 
     def lines(self, map: str, algo: str, policy: str = names.INDEPENDENT) -> pd.DataFrame:
-        """The scores of one policy in the runs of a cell: run, env_step, metric, value."""
+        """The scores of one policy in the runs of a cell (a map and an algorithm): run, env_step, metric, value."""
         parts = [self._lines(run, policy) for run in self._cells.get((map, algo), [])]
         return pd.concat([self.frame.loc[[], ["run", names.ENV_STEP, "metric", "value"]], *parts])
 
@@ -169,7 +169,7 @@ class Evidence:
 
     @property
     def digest(self) -> str:
-        """Eight digits that tell these evaluations and sampled episodes from any others."""
+        """A hash of eight digits that identifies these runs, their evaluations and their sampled episodes."""
         of = blake2b("\n".join(sorted(self.report["run"] + self.report["origin"])).encode(), digest_size=4)
         drawn = self.frame["value"][self.frame["metric"].str.startswith(("eval/", "sampled/"))]
         of.update(np.ascontiguousarray(drawn.to_numpy(dtype=np.float64)).tobytes())
@@ -179,13 +179,13 @@ class Evidence:
 
     @cached_property
     def planned(self) -> frozenset[Place]:
-        """Every run that should be there."""
+        """All planned runs."""
         seeds = self.experiment.planned(self.budget)
         return frozenset(product(self.experiment.maps, self.experiment.algos, seeds))
 
     @cached_property
     def missing(self) -> frozenset[Place]:
-        """Those of them that are not finished, or have no score."""
+        """The planned runs that are not finished or have no score."""
         scored = self.frame["run"][self.frame["metric"].str.startswith("eval/")].unique()
         done = self.report[(self.report["state"] == FINISHED) & self.report["run"].isin(scored)]
         return self.planned - set(places(done))
@@ -212,7 +212,7 @@ class Evidence:
 
     @property
     def not_whole(self) -> str:
-        """What is wrong with its runs, in words; empty if all is well."""
+        """What is wrong with its runs, in words; empty if nothing is."""
         return "; ".join(self._trouble())
 
     def _trouble(self) -> list[str]:
@@ -220,7 +220,7 @@ class Evidence:
         return trouble(self.all, self.missing, *plan)
 
     def caption(self, *first: str) -> str:
-        """All that a reader has to know: `first`, then what is missing or left out, protocol, origin."""
+        """A caption: `first`, then what is missing or left out, the evaluation protocol and the origin of the runs."""
         shown, budget = self.report, self.budget
         commits, maps = short_commits(shown["commit"]) if len(shown) else [], self.experiment.maps
         text = [
@@ -239,7 +239,7 @@ class Evidence:
 
 
 def flaw(run: Mapping[Hashable, Any]) -> str:
-    """What keeps a run from being whole, e.g. ``incomplete, 142 of 201 evaluations``; empty if it is whole."""
+    """Why a run is not finished, e.g. ``incomplete, 142 of 201 evaluations``; empty if it is."""
     state = str(run["state"])
     if state == FINISHED:
         return ""
@@ -252,11 +252,11 @@ def flaw(run: Mapping[Hashable, Any]) -> str:
 
 
 def describe(report: pd.DataFrame, maps: int | None = None) -> str:
-    """Every run that is not whole, by method and seed; empty if all are.
+    """List all runs that are not finished, by method and seed; empty if all are.
 
     Args:
-        report: of the runs, as of `Runs`.
-        maps: on how many maps runs are shown (None: those of the report); where it is one, nobody needs its name.
+        report: lines of `Runs.report`.
+        maps: the number of maps that are shown (None: those of the report); if there is only one, it is not named.
     """
     several = (report[names.MAP].nunique() if maps is None else maps) > 1
     named = []
@@ -270,7 +270,7 @@ def describe(report: pd.DataFrame, maps: int | None = None) -> str:
 
 
 def sentences(report: pd.DataFrame) -> list[str]:
-    """What a caption has to say of runs that are not whole: those left out, and those that count all the same."""
+    """Sentences of a caption on runs that are not finished: those left out, and those counted on request."""
     counted, others = report[report["counts"]], report[~report["counts"]]
     maps = report[names.MAP].nunique()
     found = {"Left out": describe(others, maps), "Not whole, but counted on request": describe(counted, maps)}
@@ -280,14 +280,14 @@ def sentences(report: pd.DataFrame) -> list[str]:
 def trouble(
     report: pd.DataFrame, missing: Iterable[Place], maps: Sequence[str], algos: Sequence[str], seeds: Sequence[int]
 ) -> list[str]:
-    """A sentence for each way in which runs are not what was planned: missing, not whole, damaged."""
+    """A sentence for each way in which runs deviate from the plan: missing, not finished, damaged log."""
     absent, damaged = (grouped(which, maps, algos, seeds) for which in (missing, places(report[report["gaps"] > 0])))
     told = [f"Missing: {absent}" if absent else "", *sentences(report), f"Log damaged: {damaged}" if damaged else ""]
     return [text for text in told if text]
 
 
 def grouped(runs: Iterable[Place], maps: Sequence[str], algos: Sequence[str], seeds: Sequence[int]) -> str:
-    """Runs of a plan in few words: whole methods, whole maps, then cells; a cell without seeds means all of them."""
+    """Runs of a plan in few words: whole methods, whole maps, then cells; a cell without seeds means all its seeds."""
     left, parts, several = set(runs), [], len(maps) > 1
     for algo in algos:
         row = set(product(maps, [algo], seeds))
@@ -308,7 +308,7 @@ def grouped(runs: Iterable[Place], maps: Sequence[str], algos: Sequence[str], se
 
 
 def score_of(frame: pd.DataFrame, configs: Mapping[str, Mapping[str, Any]]) -> str:
-    """What the environment of some runs calls its score: they say so, and older ones show it by what they logged."""
+    """The environment's name of its score: as the runs logged it, or derived from the metrics of older runs."""
     told = {str(config[names.SCORE]) for config in configs.values() if config.get(names.SCORE)}
     if len(told) == 1:
         return told.pop()
@@ -317,26 +317,26 @@ def score_of(frame: pd.DataFrame, configs: Mapping[str, Mapping[str, Any]]) -> s
 
 
 def evaluated(frame: pd.DataFrame) -> tuple[str, ...]:
-    """The policies that some runs evaluated, `independent` first."""
+    """The policies that these runs evaluated, `independent` first."""
     parts = [metric.split("/") for metric in frame["metric"].unique() if metric.startswith("eval/")]
     policies = {part[1] for part in parts if len(part) == 3}
     return tuple(sorted(policies, key=lambda policy: (policy != names.INDEPENDENT, policy)))
 
 
 def numbers(seeds: Sequence[int]) -> str:
-    """``seed 3``, ``seeds 0, 2``, ``seeds 5 to 49``."""
+    """Seeds in words: ``seed 3``, ``seeds 0, 2``, ``seeds 5 to 49``."""
     if len(seeds) > 2 and seeds[-1] - seeds[0] == len(seeds) - 1:
         return f"seeds {seeds[0]} to {seeds[-1]}"
     return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
 
 
 def places(report: pd.DataFrame) -> list[Place]:
-    """Where the runs of a report belong."""
+    """Map, algorithm and seed of each run of a report."""
     return list(zip(report[names.MAP], report[names.ALGO], report[names.SEED], strict=True))
 
 
 def _policy(config: Mapping[str, Any], policy: str) -> str:
-    """The policy of that name, or the first one of a run that has none of the name `independent`."""
+    """The policy of that name; `independent` stands for a run's first policy if it has none of that name."""
     labels = config.get(names.LABELS)
     if not isinstance(labels, dict) or policy != names.INDEPENDENT or policy in labels or not labels:
         return policy

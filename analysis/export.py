@@ -1,7 +1,7 @@
-"""Runs for programs that know nothing of this one.
+"""Export runs for other programs.
 
-As the JSON that marl-eval reads (Gorsane et al., NeurIPS 2022; github.com/instadeepai/marl-eval), and every number that
-they logged as CSV or as TensorBoard's event files. The JSON, of which docs/analysis.md has the mapping:
+They are written as the JSON that marl-eval reads (Gorsane et al., NeurIPS 2022; github.com/instadeepai/marl-eval), or
+with every logged number as CSV or TensorBoard's event files. docs/analysis.md explains the layout of the JSON:
 
     environment -> task -> algorithm -> seed_<k> -> step_<i> -> {step_count, elapsed_time, <metric>: [value]}
                                                  -> absolute_metrics -> {<metric>: [value]}
@@ -27,14 +27,15 @@ _POLICIES = (names.INDEPENDENT, names.DEPENDENT)
 
 
 def export(runs: Runs, budget: str | None = None, backend: str | None = None) -> dict[str, Any]:
-    """Every run that counts, the dependent policy of MACPF as an algorithm of its own.
+    """All runs that count as marl-eval's JSON, with MACPF's dependent policy as an algorithm of its own.
 
     Args:
-        runs: all there are.
-        budget, backend: wanted value; None takes the only one there is of each environment.
+        runs: all runs.
+        budget, backend: the wanted value; None takes the only one that each environment has.
 
     Raises:
-        AnalysisError: none counts, or two of them would stand in one place.
+        AnalysisError: no run counts; an environment has runs of several budgets or backends; or two runs would have the
+            same place in the JSON.
     """
     report = of_kind(runs, budget, backend)
     report = report[report["counts"]]
@@ -54,7 +55,7 @@ def export(runs: Runs, budget: str | None = None, backend: str | None = None) ->
 
 
 def of_kind(runs: Runs, budget: str | None, backend: str | None) -> pd.DataFrame:
-    """The report of the runs of a budget and a backend, counting or not; None takes all."""
+    """The report lines of the runs of a budget and a backend, whether they count or not; None takes all."""
     wanted = pd.Series(True, index=runs.report.index)
     if budget is not None:
         wanted &= of_budget(runs.report, budget)
@@ -79,7 +80,7 @@ def _refuse_two_in_one_place(report: pd.DataFrame) -> None:
 
 
 def _steps(lines: pd.DataFrame, policy: str) -> dict[str, Any]:
-    """The evaluations of one policy in one run, and the absolute metrics; {} if it never was evaluated."""
+    """The evaluations of one policy in one run, and the absolute metrics; {} if the policy was never evaluated."""
     prefix = names.score(policy, "")
     scores = lines[
         lines["metric"].str.startswith(prefix) & ~lines["metric"].str.startswith(names.score(policy, "joint/"))
@@ -99,11 +100,11 @@ def _steps(lines: pd.DataFrame, policy: str) -> dict[str, Any]:
 
 
 def write_csv(runs: Runs, folder: Path) -> list[Path]:
-    """One file for each run: a line for each evaluation, a column for each metric, `env_step` first.
+    """Write one file for each run: a line for each evaluation, a column for each metric, `env_step` first.
 
     Args:
-        runs: all that are wanted; those that are not whole, too, as far as they are.
-        folder: where to; the files are called by the runs' keys.
+        runs: the runs to write; unfinished ones are included.
+        folder: where to write; the files are named after the runs' keys.
 
     Raises:
         AnalysisError: no run has logged anything.
@@ -112,11 +113,11 @@ def write_csv(runs: Runs, folder: Path) -> list[Path]:
 
 
 def write_tensorboard(runs: Runs, folder: Path) -> list[Path]:
-    """One folder of events for each run, which `tensorboard --logdir <folder>` shows.
+    """Write one folder of events for each run, which `tensorboard --logdir <folder>` shows.
 
     Args:
-        runs: all that are wanted.
-        folder: where to; what an earlier call wrote there is replaced.
+        runs: the runs to write.
+        folder: where to write; event files of an earlier call are replaced.
 
     Raises:
         AnalysisError: no run has logged anything, or the package tensorboard is not installed.

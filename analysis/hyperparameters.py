@@ -1,4 +1,4 @@
-"""The hyperparameter tables of the docs, made from `conf/` so that they cannot be wrong."""
+"""The hyperparameter tables of the docs, generated from `conf/` so that they agree with it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ HEAD = """# Hyperparameters
 Made from [`conf/`](../conf) by `python -m analysis hyperparameters`; a test fails when it is out of date. Where each
 number comes from stands in the YAML files and on the page of its [algorithm](algorithms).
 """
-#: Keys that stand together as one schedule.
+#: The keys of a schedule.
 SCHEDULE = {"start", "end", "per", "duration", "factor"}
-#: Keys that are no settings.
+#: Keys that are not settings.
 _LABELS = ("name", "labels", "family", "_target_")
 
 
@@ -50,7 +50,7 @@ def defaults() -> pd.DataFrame:
 
 
 def variants() -> pd.DataFrame:
-    """One row for each variant of an algorithm; names are in backticks, as Markdown has them."""
+    """One row for each variant of an algorithm; names are in backticks, for Markdown."""
     rows = []
     for algo in choices("algo"):
         family = _own(algo).family
@@ -76,19 +76,19 @@ def overrides() -> pd.DataFrame:
 
 
 def _own(algo: str) -> Any:
-    """What an algorithm's file and those it builds on say, without any task's or profile's changes."""
+    """The settings of an algorithm's file and those it builds on, without the changes of any task or profile."""
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         return hydra.compose(f"algo/{algo}").algo
 
 
 def _said(path: Path) -> str:
-    """The first comment of a file, which has no meaning to any program; empty if there is none."""
+    """The first comment of a file that is not a directive to Hydra, as the file's source; empty if there is none."""
     comments = (line.removeprefix("# ") for line in path.read_text().splitlines() if line.startswith("# "))
     return next((text.removeprefix("Source: ") for text in comments if not text.startswith("@package")), "")
 
 
 def _settings(node: Any, prefix: str = "") -> dict[str, str]:
-    """Flat names and values; a schedule is one value, and `_LABELS` are left out."""
+    """Settings as flat names and values; a schedule is one value, and `_LABELS` are left out."""
     if OmegaConf.is_config(node):
         node = OmegaConf.to_container(node, resolve=True)
     found = {}
@@ -111,7 +111,7 @@ def _settings(node: Any, prefix: str = "") -> dict[str, str]:
 
 
 def _schedule(s: Mapping[str, Any]) -> str:
-    if set(s) != SCHEDULE:  # an override of some of them
+    if set(s) != SCHEDULE:  # only some of them are overridden
         return ", ".join(f"{key} {_shown(value)}" for key, value in s.items())
     if s["start"] == s["end"]:
         return _shown(s["start"])

@@ -11,7 +11,7 @@ from analysis.sources import Reference, Segment
 from macpf import names
 from macpf.records.wandb_file import WandbFile, read_wandb_file
 
-#: How a process ends that was asked to stop (SIGINT, SIGTERM) and put its things in order first.
+#: Exit codes of a process that was asked to stop (SIGINT, SIGTERM) and saved its state first.
 _STOPPED_IN_ORDER = (0, 128 + 2, 128 + 15)
 
 
@@ -25,7 +25,7 @@ class LocalSource:
         AnalysisError: the folder does not exist or cannot be read.
     """
 
-    #: Decoding is all that takes time, and threads do not speed it up.
+    #: Decoding takes almost all the time, and threads do not speed it up.
     readers = 1
 
     def __init__(self, root: Path) -> None:
@@ -35,28 +35,31 @@ class LocalSource:
                 "or name their folder with --runs"
             )
         self.root, self.place = root, str(root)
-        #: Beside the runs, so that deleting them deletes it.
+        #: In the runs' folder, so that deleting the runs deletes the cache.
         self.cache_dir: Path | None = root / ".analysis-cache"
 
     def references(self) -> list[Reference]:
-        """One reference per ``.wandb`` file, which changes when the file does; and one per closed folder."""
+        """One reference per ``.wandb`` file, whose fingerprint changes when it does; and one per unreadable folder."""
         closed: list[OSError] = []
         found = [self._reference(path) for path in self._files(closed)]
         return sorted([*found, *map(self._closed, closed)], key=lambda reference: reference.name)
 
     def _files(self, closed: list[OSError]) -> Iterator[Path]:
-        """Links to folders are not followed: W&B's `latest-run` would count the newest attempt twice."""
+        """Find all logs; errors of unreadable folders are added to `closed`.
+
+        Links to folders are not followed: W&B's `latest-run` would count the newest attempt twice.
+        """
         for folder, folders, files in os.walk(self.root, onerror=closed.append):
             if "run-" in os.path.basename(folder):
                 logs = [name for name in (*files, *folders) if name.startswith("run-") and name.endswith(".wandb")]
                 if logs:
-                    folders.clear()  # what a W&B run keeps besides its log
+                    folders.clear()  # a W&B run's other folders are not searched
                 yield from (Path(folder, name) for name in logs)
 
     def _reference(self, path: Path) -> Reference:
         try:
             stat = path.stat()
-            # The time of the last change of any kind, which nobody can set.
+            # ctime is the time of the last change of any kind, and nobody can set it.
             fingerprint = f"{stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
         except OSError:  # reading it will say why
             fingerprint = None
@@ -72,14 +75,14 @@ def _read_segment(path: Path) -> Segment:
         file = read_wandb_file(path)
     except (OSError, ValueError, LookupError) as error:
         return _unreadable(path, error)
-    # A file that was just begun says nothing; its name and its folder still tell whose it is.
+    # A new file may still be empty; its name and its folder then identify the run.
     run_id, config = file.run_id or path.stem.removeprefix("run-"), file.config or _config_from_folder(path)
     more = {"start_time": file.start_time, "gaps": tuple(file.gaps)}
     return Segment.of(str(path), _state(file), run_id, config, file.rows, file.final, **more)
 
 
 def _unreadable(path: Path, error: Exception) -> Segment:
-    """What is left of a log, or a folder of logs, that cannot be read: its path tells whose it is."""
+    """The segment of a log, or of a folder of logs, that cannot be read: its path identifies the run."""
     run_id = path.stem.removeprefix("run-") if path.suffix == ".wandb" else str(path)
     trouble = f"{path} cannot be read: {getattr(error, 'strerror', None) or error}"
     return Segment.of(str(path), "open", run_id, _config_from_folder(path), trouble=trouble)
@@ -94,7 +97,7 @@ def _state(file: WandbFile) -> str:
 
 
 def _config_from_folder(path: Path) -> dict[str, Any]:
-    """What a path below ``<env>/<map>/<algo>/<config hash>/seed=<k>`` says, {} if it is no such path."""
+    """The identity in a path below ``<env>/<map>/<algo>/<config hash>/seed=<k>``; {} if it is not such a path."""
     match = re.search(r"([^/]+)/([^/]+)/([^/]+)/[^/]+/seed=(\d+)(/|$)", path.as_posix())
     if match is None:
         return {}

@@ -1,4 +1,4 @@
-"""What runs of matrix games came to: at the optimum, at the worst payoff, or in between; and their joint policies."""
+"""How runs of matrix games ended: at the optimum, at the worst payoff, or in between; and their joint policies."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from macpf import names
 from macpf.choices import sweep_params
 
 ENV = sweep_params("figure4")["env"]
-#: What the row of networks before their first update is called.
+#: Name of the row of networks before their first update.
 UNTRAINED = "untrained networks"
 COLUMNS = ["method", "seeds", "optimum", "suboptimal", "worse", "nan", "mean final return"]
 _SCORE = "return"
@@ -34,7 +34,7 @@ _CAPTION = (
 
 @dataclass(frozen=True)
 class JointPolicy:
-    """A joint policy of one run at its last env step, [rows, columns], entries are probabilities."""
+    """The joint policy of one run at its last env step: probabilities [rows, columns]."""
 
     probabilities: NDArray[np.float64]
     seed: int
@@ -45,7 +45,7 @@ def payoff_of(selection: Evidence) -> NDArray[np.float64]:
     """The payoff [rows, columns] that all of these runs played; rows are the actions of agent 0.
 
     Raises:
-        AnalysisError: a run does not say its payoff, or they played several.
+        AnalysisError: a run did not log its payoff, or the runs played several.
     """
     matrices: dict[str, str] = {}  # payoff as text -> one run that played it
     payoff = np.empty((0, 0))
@@ -66,11 +66,11 @@ def payoff_of(selection: Evidence) -> NDArray[np.float64]:
 def joint_policy(
     selection: Evidence, runs: pd.DataFrame, shape: tuple[int, ...], policy: str = names.DEPENDENT
 ) -> JointPolicy | None:
-    """Of the first of these lines of a report, at its last row; None if that row holds no joint policy."""
+    """The joint policy of the first of these runs (report lines) at its last row; None if that row holds none."""
     first = runs.iloc[0]
     lines = selection.frame[(selection.frame["run"] == first["run"])]
     last = lines[lines[names.ENV_STEP] == first[names.ENV_STEP]].set_index("metric")["value"]
-    # Actions that only pad the smaller action space are never available, so the payoff's shape holds all there is.
+    # Actions that only pad the smaller action space are never available, so the payoff has a cell for every other one.
     cells = [[names.joint(policy, (i, j)) for j in range(shape[1])] for i in range(shape[0])]
     if not any(cell in last.index for row in cells for cell in row):
         return None
@@ -102,10 +102,10 @@ def outcome_table(final: Mapping[str, Sequence[float]], payoff: Sequence[Sequenc
 
 
 def outcomes(found: Evidence) -> pd.DataFrame:
-    """The outcomes of all finished runs, map by map, with 95 % intervals (Wilson's) of the optimum's share.
+    """The outcomes of all runs that count, map by map, with Wilson's 95 % interval of the share of optima.
 
-    The last row of a map is of the same networks before their first update, so it shows what chance is worth: the first
-    evaluation of every run that counts. A method without any run that counts has a row with no seeds.
+    The last row of a map shows the level of chance: the same runs at their first evaluation, before any update. A
+    method without runs that count has a row with 0 seeds.
 
     Returns:
         map, the columns of `outcome_table`, low and high (the interval's ends in percent), and not_whole (what is wrong
@@ -129,7 +129,7 @@ def outcomes(found: Evidence) -> pd.DataFrame:
 
 
 def find_outcomes(runs: Runs, budget: str | None = None) -> Evidence:
-    """All runs of matrix games of a budget, beside those that the experiment `outcomes` plans.
+    """All runs of matrix games of a budget; planned are those of the experiment `outcomes`.
 
     Raises:
         AnalysisError: there are none, or see `analysis.selection.find`.
@@ -147,14 +147,14 @@ def write_outcomes(found: Evidence, out: Path) -> list[Path]:
 
 
 def untrained(selection: Evidence) -> dict[str, list[float]]:
-    """By the name of their row, the return of every run that counts at its evaluation before any update, if any has."""
+    """The return before any update of every run that counts, under the name of their row; {} if there is none."""
     lines = selection.frame[selection.frame["metric"] == names.score(names.INDEPENDENT, _SCORE)]
     first = lines[lines[names.ENV_STEP] == 0].sort_values("run")["value"].tolist()
     return {UNTRAINED: first} if first else {}
 
 
 def final_returns(selection: Evidence) -> dict[str, list[float]]:
-    """Per method, the return of every run that counts at its last evaluation."""
+    """The return at the last evaluation of every run that counts, by method."""
     last = selection.report[["run", names.ENV_STEP]]
     lines = selection.frame.merge(last, on=["run", names.ENV_STEP])
     metrics = {names.score(policy, _SCORE): policy for policy in (names.INDEPENDENT, names.DEPENDENT)}

@@ -1,4 +1,4 @@
-"""Numbers that others published: the paper's, with its rule for bold ones, and the SMAC paper's runs."""
+"""Published numbers: the paper's, with its rule for bold ones, and those of the SMAC paper's runs."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,11 +8,11 @@ import pandas as pd
 DATA = Path(__file__).parent / "data"
 #: Seeds behind every number of the paper.
 SEEDS = 5
-#: Two numbers of three digits that differ by less are equal.
+#: Printed numbers (three digits) that differ by less are equal.
 _TOLERANCE = 1e-9
-#: A published run of the real game that ended before is left out: it was cut short.
+#: Published runs of the real game that ended before this env step were cut short and are left out.
 _LEAST_STEPS = 1_900_000
-#: What a caption says of those runs.
+#: The sentence of a caption on those runs.
 REAL_GAME = (
     "Dotted: the median of the SMAC paper's published runs of the real game (StarCraft II 4.6.2, release v1, MIT "
     "licence), which is another backend"
@@ -26,12 +26,12 @@ def table(name: str) -> pd.DataFrame:
 
 
 def outcomes() -> pd.DataFrame:
-    """The matrix game (section 5.1): percent of five seeds at the optimum and below QMIX, by method; NaN: not said."""
+    """The matrix game (section 5.1): percent of five seeds at the optimum and below QMIX, by method; NaN: not given."""
     return pd.read_csv(DATA / "figure4.csv").set_index("method")
 
 
 def bold(mean: "pd.Series[float]", std: "pd.Series[float]") -> "pd.Series[bool]":
-    """Within one standard deviation of the best mean, that of the best (caption of Table 2); NaN never is."""
+    """Which means are bold: at least the best mean minus its standard deviation (caption of Table 2); NaN never is."""
     if mean.isna().all():
         return mean.notna()
     best = int(mean.fillna(-float("inf")).to_numpy().argmax())
@@ -39,23 +39,23 @@ def bold(mean: "pd.Series[float]", std: "pd.Series[float]") -> "pd.Series[bool]"
 
 
 def digits(means: "pd.Series[float]") -> int:
-    """Decimal places of a table: three of win rates, two of returns."""
+    """Decimal places of a table: three for win rates, two for returns."""
     return 3 if means.between(0, 1).all() else 2
 
 
 def real_game(maps: Iterable[str], algos: Iterable[str], smoothing: int) -> pd.DataFrame:
-    """Published runs of the real game, to draw beside ours: another backend, and never pooled with them.
+    """Published runs of the real game, to draw beside ours; they are of another backend and never pooled with ours.
 
     data/real_game.csv.gz holds test win rates of the SMAC paper's own runs (Samvelyan et al., 2019; StarCraft II 4.6.2,
     github.com/oxwhirl/smac, release v1, smac_run_data.json, MIT licence): map, algo, run, env_step (every other
     evaluation, at the multiple of 20,000 that it passed) and won (of 32 episodes).
 
     Args:
-        maps, algos: of the figure; others are left out.
-        smoothing: env steps that a moving average spans.
+        maps, algos: those of the figure.
+        smoothing: env steps of the moving average.
 
     Returns:
-        map, algo, env_step, median (of win rates, each run smoothed as ours), low, high (quartiles), runs.
+        map, algo, env_step, median (of win rates, with each run smoothed like ours), low, high (quartiles), runs.
     """
     table = pd.read_csv(DATA / "real_game.csv.gz")
     table = table[table["map"].isin(list(maps)) & table["algo"].isin(list(algos))]

@@ -1,4 +1,4 @@
-"""What one can type after ``python -m analysis``."""
+"""The command line of ``python -m analysis``."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 from macpf import suite
 from macpf.arguments import Parser, filled, folder
 
-#: How ``--runs`` begins for runs on a server.
+#: The beginning of ``--runs`` for runs on a server.
 SERVER = "wandb:"
 _DEFAULT = "default: %(default)s"
 _DRAWN = "runs chosen drawing out"
-#: Figures and tables of many maps, which the experiments of these names say.
+#: Figures and tables of many maps; the experiments of the same names list them.
 _OF_MAPS = {f"figure{n}": "learning curves" for n in range(5, 10)}
 _OF_MAPS |= {"table1": "the particle tasks beside the paper", "table2": "all SMAC maps beside the paper"}
 _OWN = {"curves": "learning curves", "table": "final scores"}
@@ -21,7 +21,7 @@ _FIGURES = {
     "figure2": "the two joint policies that MACPF learns in a coordination game",
     "figure3": "MACPF's modules with their parameter counts",
 }
-#: Of each command: options that it shares with others, what it does, and the same at length.
+#: For each command: groups of options that it shares with others, a short help text and a long one.
 _COMMANDS: dict[str, tuple[str, str, str]] = {
     "completeness": (
         "runs",
@@ -139,7 +139,7 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
 
 
 def parser_of_all() -> argparse.ArgumentParser:
-    """The parser; a chosen command's name is in ``command``."""
+    """The parser; ``command`` names the function of `analysis.__main__` that runs the chosen command."""
     parser = Parser(
         prog=suite.ANALYSE,
         description="Make figures and reports from finished (or unfinished) runs. Reads only what W&B kept, in a "
@@ -189,7 +189,7 @@ def _path(default: str, metavar: str) -> dict[str, Any]:
 
 
 def _options() -> dict[str, dict[str, dict[str, Any]]]:
-    """Of each command, the options that are its own."""
+    """The options of each command that it does not share."""
     real = "draw published runs of the real StarCraft II beside ours, of the same maps and algorithms"
     real_game = {"--real-game": {"action": "store_true", "help": real}}
     macpf = {"default": "macpf", "metavar": "ALGO", "help": "the MACPF variant (default: %(default)s)"}
@@ -240,7 +240,7 @@ def _options() -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def _runs(text: str) -> Path | str:
-    """A folder, or what says where on a server the runs are."""
+    """A folder, or the address of runs on a server."""
     return text if text.startswith(SERVER) else folder(text)
 
 

@@ -1,4 +1,4 @@
-"""What a run says of itself in its W&B config, what it has to say to be used, and what `conf/` says of its budget."""
+"""What a run's W&B config says, what the analysis needs from it, and what `conf/` says about the run's budget."""
 
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -12,7 +12,7 @@ from macpf.extensions import find
 if TYPE_CHECKING:
     import pandas as pd
 
-#: What tells which result a run is part of.
+#: The config's keys that say which result a run is part of.
 IDENTITY = [names.ALGO, names.ENV, names.MAP, names.BACKEND, names.BUDGET, names.SEED]
 _INTERVAL = (names.CONFIG, names.BUDGET, "eval_interval")
 #: Positive whole numbers that every figure over env steps needs, by their place in the config.
@@ -20,19 +20,19 @@ _COUNTS = [(names.TOTAL_ENV_STEPS,), _INTERVAL]
 
 
 def identity(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys of `IDENTITY`; unknown names are empty and an unknown seed is -1, so that columns keep one type."""
+    """The values of `IDENTITY`; unknown names are empty and an unknown seed is -1, so that columns keep one type."""
     texts = {key: "" if config.get(key) is None else str(config[key]) for key in IDENTITY}
     return {**texts, names.SEED: integer(config, names.SEED)}
 
 
 def integer(config: Mapping[str, Any], key: str) -> int:
-    """A number that is never negative, -1 if the config does not say it."""
+    """A number that is never negative; -1 if the config lacks it."""
     value = whole(config.get(key))
     return -1 if value is None else value
 
 
 def parameters(config: Mapping[str, Any]) -> dict[str, int]:
-    """Trainable numbers of each module; empty if the config does not say them all."""
+    """The number of trainable parameters of each module; empty if one is missing from the config."""
     counts = config.get(names.PARAMETERS)
     if not isinstance(counts, dict) or any(whole(count) is None for count in counts.values()):
         return {}
@@ -40,7 +40,7 @@ def parameters(config: Mapping[str, Any]) -> dict[str, int]:
 
 
 def setting(config: Any, *place: str) -> Any:
-    """What stands at a place in a config, None if there is nothing."""
+    """The value at a path in a config; None if there is none."""
     for key in place:
         config = config.get(key) if isinstance(config, dict) else None
     return config
@@ -52,7 +52,7 @@ def interval(config: Mapping[str, Any]) -> int:
 
 
 def protocol(configs: Iterable[Mapping[str, Any]]) -> str:
-    """How policies were evaluated, as far as all settings agree."""
+    """How policies were evaluated, in words; settings in which the configs differ are left out."""
     found = {(setting(config, *_INTERVAL[:2], "eval_episodes"), setting(config, *_INTERVAL)) for config in configs}
     episodes, intervals = ({pair[k] for pair in found} for k in (0, 1))
     text = "Greedy evaluation"
@@ -64,7 +64,7 @@ def protocol(configs: Iterable[Mapping[str, Any]]) -> str:
 
 
 def lacking(config: Mapping[str, Any]) -> str:
-    """Why the numbers of a run with this config cannot be used, empty if they can."""
+    """Why the numbers of a run with this config cannot be used; empty if they can."""
     if names.RUN_KEY not in config:
         return f"no run of this project: its config has no {names.RUN_KEY}"
     known = {**identity(config), names.RUN_KEY: config[names.RUN_KEY] or ""}
@@ -75,25 +75,25 @@ def lacking(config: Mapping[str, Any]) -> str:
 
 @cache
 def _budgets(env: str) -> dict[str, dict[str, Any]]:
-    """The budgets of an environment, none if `conf/` does not know it."""
+    """The budgets of an environment; {} if `conf/` does not know it."""
     path = find("env", env)
     return (read(path).get("budgets") or {}) if path else {}
 
 
 @cache
 def full_length(env: str, budget: str) -> int | None:
-    """Env steps that a budget promises in an environment, None if `conf/` does not know them."""
+    """Env steps of a budget in an environment; None if `conf/` does not know them."""
     steps = _budgets(env).get(budget, {}).get("env_steps")
     return None if steps is None else int(steps)
 
 
 @cache
 def canonical(env: str, budget: str) -> str:
-    """The name under which runs of a budget are kept: another budget's, if that has the same numbers here."""
+    """The name under which runs of a budget are stored: another budget's, if that has the same numbers here."""
     budgets = _budgets(env)
     return canonical_budget(budgets, {"name": budget, **budgets[budget]}) if budget in budgets else budget
 
 
 def of_budget(report: "pd.DataFrame", budget: str) -> "pd.Series[bool]":
-    """Which runs of a report a budget's name means, in whatever environment they are of."""
+    """Which runs of a report have this budget, under whatever name it is stored in their environment."""
     return report[names.BUDGET] == report[names.ENV].map(lambda env: canonical(env, budget))

@@ -1,4 +1,4 @@
-"""Load all runs into one tidy frame: stitch the attempts at each run, and say how complete each run is."""
+"""Load all runs into one tidy frame: stitch the attempts at each run, and find out how complete each run is."""
 
 import re
 from collections import defaultdict
@@ -27,7 +27,7 @@ from macpf.records.numbering import SHOWN, missing
 
 FINISHED, INCOMPLETE, SHORT, CRASHED, NO_DATA = "finished", "incomplete", "short", "crashed", "no data"
 DIVERGED, UNTRAINED = "diverged", "untrained"
-#: Runs that are not whole, but whose numbers mean something to those who ask for them.
+#: States of unfinished runs that can be counted on request.
 _PARTIAL = (INCOMPLETE, SHORT, CRASHED)
 
 #: Metrics that say how complete a run is.
@@ -49,17 +49,17 @@ class Runs:
         report: one line per run, also for runs without a single row: run, algo, env, map, backend, budget, seed (-1 if
             unknown), env_step (of the last row, -1 without rows), total (env steps of the budget, -1 if unknown),
             found and expected (evaluations; expected is -1 for runs made before rows were numbered), attempts, gaps
-            (damaged stretches in the logs) and lost_bytes in them, nan (values that are NaN or infinite), state, counts
-            (whether means take it in), commit (of all attempts), origin, note (what is wrong besides: an unreadable
-            log, a config that lacks something, a second configuration or origin, why it diverged; empty if nothing).
-        configs: per run, W&B's config of its last attempt.
-        left_out: per run of which values could not be used, why.
-        excluded: what was left out on request (`without`).
+            (damaged parts of the logs) and lost_bytes in them, nan (values that are NaN or infinite), state, counts
+            (whether it enters means), commit (of all attempts), origin, note (what else is wrong: an unreadable log, a
+            config that lacks something, a second configuration or origin, why it diverged; empty if nothing is).
+        configs: per run, W&B's config of its last attempt that wrote one.
+        left_out: for each run whose values could not be used, the reason.
+        excluded: the texts given to `without`.
 
-    The states: ``finished`` reached its budget, and every evaluation is there; ``incomplete`` reached it, but
-    evaluations are missing; ``diverged`` met a NaN or infinite number; ``untrained`` made no update; ``short`` was
-    stopped in order before its end; ``crashed`` left no exit record or a bad one, and a run that is still going on
-    looks the same; ``no data`` has no row that could be used. Only finished runs count, see `with_incomplete`.
+    The states: ``finished`` reached its budget with every evaluation; ``incomplete`` reached it, but evaluations are
+    missing; ``diverged`` met a NaN or infinite number; ``untrained`` made no update; ``short`` was stopped in order
+    before its end; ``crashed`` has no exit code or one of a failure, and a run that is still active looks the same;
+    ``no data`` has no usable row. Only finished runs count, but see `with_incomplete`.
     """
 
     frame: pd.DataFrame
@@ -69,7 +69,7 @@ class Runs:
     excluded: tuple[str, ...] = ()
 
     def with_incomplete(self) -> "Runs":
-        """The same, but incomplete, short and crashed runs count, too; diverged and untrained ones never do."""
+        """The same runs, but incomplete, short and crashed ones count as well; diverged and untrained ones never do."""
         return replace(self, report=self.report.assign(counts=self.report["state"].isin((FINISHED, *_PARTIAL))))
 
     def only(self, report: pd.DataFrame) -> "Runs":
@@ -85,7 +85,7 @@ class Runs:
         )
 
     def without(self, texts: Sequence[str]) -> "Runs":
-        """Without the runs whose key contains one of these; ``-s1`` does not mean ``-s10``.
+        """Without the runs whose key contains one of these texts; ``-s1`` does not match ``-s10``.
 
         Raises:
             AnalysisError: no run is left.
@@ -100,7 +100,7 @@ class Runs:
 
     @property
     def warning(self) -> str:
-        """How many runs have values that are left out, and why the first has; empty if none has."""
+        """How many runs have values that are left out, and the reason for the first; empty if there are none."""
         if not self.left_out:
             return ""
         run, why = next(iter(self.left_out.items()))
@@ -109,7 +109,7 @@ class Runs:
 
 
 def short_commits(commits: "pd.Series[Any]") -> list[str]:
-    """The commits in a column of `Runs.report`, shortened, each once; ``+`` stands for changed files."""
+    """The commits in a column of `Runs.report`, shortened, each once; ``+`` marks uncommitted changes."""
     texts = commits.dropna().astype(str)
     whole = (commit for text in texts for commit in text.split())
     return list(dict.fromkeys(commit[:9] + "+" * commit.endswith("-dirty") for commit in whole))
@@ -119,11 +119,11 @@ def load_runs(source: Source | Path | str, metrics: str = "") -> Runs:
     """Load every run of a source, of the folder at a path, or of ``wandb:entity/project``.
 
     Args:
-        source: where they are.
-        metrics: how those begin that the frame holds; the report is of all.
+        source: where the runs are.
+        metrics: the frame holds only metrics that begin with this; the report takes all into account.
 
     Raises:
-        AnalysisError: there is no such folder or project, no run in it, or the server does not give all of it.
+        AnalysisError: there is no such folder or project, it holds no run, or the server does not return all of it.
     """
     if isinstance(source, Path | str):
         text = str(source)
@@ -146,7 +146,7 @@ def load_runs(source: Source | Path | str, metrics: str = "") -> Runs:
         )
     parts, lines, configs, left_out = [], [], {}, {}
     for run in sorted(attempts):
-        segments = attempts.pop(run)  # which frees their values
+        segments = attempts.pop(run)  # frees their values
         # By attempt number before time: attempts may have run on machines whose clocks disagree.
         ordered = sorted(segments, key=lambda segment: (segment.attempt, segment.start_time, segment.path))
         configs[run], values, why = _joined(ordered)
@@ -162,13 +162,13 @@ def load_runs(source: Source | Path | str, metrics: str = "") -> Runs:
 
 
 def _metrics(values: pa.Table) -> tuple[NDArray[np.int32], list[str]]:
-    """The number of each line's metric, and the metrics."""
+    """The index of each line's metric, and the names of the metrics."""
     column = values["metric"].unify_dictionaries().combine_chunks()
     return column.indices.to_numpy(), column.dictionary.to_pylist()
 
 
 def _needed(values: pa.Table, metrics: str) -> pa.Table:
-    """Only the lines of metrics that begin so, and those that say how complete a run is."""
+    """Only the lines of metrics that begin so, and those that decide how complete a run is."""
     codes, known = _metrics(values)
     wanted = np.array([metric.startswith(metrics) or metric in _COUNTS for metric in known], dtype=bool)
     first = np.diff(values["row"].to_numpy(), prepend=-1) != 0
@@ -176,7 +176,7 @@ def _needed(values: pa.Table, metrics: str) -> pa.Table:
 
 
 def _starting(values: pa.Table, metrics: str) -> pa.Table:
-    """Only the lines of metrics that begin so."""
+    """Only the lines of metrics that begin with `metrics`."""
     codes, known = _metrics(values)
     wanted = np.array([metric.startswith(metrics) for metric in known], dtype=bool)
     return values if wanted.all() else values.filter(pa.array(wanted[codes]))
@@ -186,15 +186,15 @@ def _on_disk(path: Path) -> Source:
     """Logs below a folder, or published runs."""
     if not studies(path):
         return LocalSource(path)
-    from analysis.archive import ArchiveSource  # which reads `Runs`
+    from analysis.archive import ArchiveSource  # imported here, as it imports `Runs`
 
     return ArchiveSource(path)
 
 
 def _by_run(segments: Iterable[Segment]) -> dict[str, list[Segment]]:
-    """The attempts at each run, without evaluations made after it.
+    """The attempts at each run, without evaluations made after training.
 
-    Two origins of one key are two runs, and each is called by its origin, too.
+    Two origins of one key are two runs; the origin is then appended to each key.
     """
     by_key: dict[str, dict[str, list[Segment]]] = defaultdict(lambda: defaultdict(list))
     for segment in segments:
@@ -209,30 +209,30 @@ def _by_run(segments: Iterable[Segment]) -> dict[str, list[Segment]]:
 
 
 def _joined(attempts: list[Segment]) -> tuple[dict[str, Any], pa.Table, str]:
-    """The config and the values of a run, and why values are left out, empty if none are."""
-    # The newest attempt that wrote its config: one that was just begun may have written nothing.
+    """The config and the values of a run, and why values are left out (empty if none are)."""
+    # The newest attempt that wrote its config; one that has just begun may have written nothing.
     config = next((s.config for s in reversed(attempts) if s.config.get(names.RUN_KEY)), attempts[-1].config)
     notes = [segment.trouble for segment in attempts if segment.trouble]
     values = stitch([segment.values for segment in attempts])
     if missing := lacking(config):
-        if len(values) or not set(config) <= {*IDENTITY}:  # else it was just begun, and only its folder spoke
+        if len(values) or not set(config) <= {*IDENTITY}:  # else it just began; only its path is known
             notes.append(missing)
-        values = values.slice(0, 0)  # nobody can tell what these numbers are of
+        values = values.slice(0, 0)  # it is unknown what these numbers belong to
     return config, values, "; ".join(notes)
 
 
 def stitch(attempts: Sequence[pa.Table]) -> pa.Table:
     """Join the values of a run's attempts, oldest first, so that every env_step occurs once.
 
-    An attempt goes on from a checkpoint and logs again what came after it. So whenever env_step does not increase,
-    the newer row wins and all earlier rows with that env_step or a later one go. Works on whole rows, never on single
-    metrics, so that no row mixes two attempts.
+    An attempt resumes from a checkpoint and logs the rows after it again. Whenever env_step does not increase, the
+    newer row therefore replaces all earlier rows with that env_step or a later one. Whole rows are replaced, never
+    single metrics, so that no row mixes two attempts.
 
     Args:
-        attempts: tables as ``Segment.values``.
+        attempts: tables like ``Segment.values``.
 
     Returns:
-        The surviving lines, env_step increasing: env_step, metric, value.
+        The remaining lines, env_step increasing: env_step, metric, value.
     """
     values = pa.concat_tables(attempts)
     steps, rows = values[names.ENV_STEP].to_numpy(), values["row"].to_numpy()
@@ -247,7 +247,7 @@ def stitch(attempts: Sequence[pa.Table]) -> pa.Table:
 
 
 def _frame(parts: Sequence[pa.Table], report: pd.DataFrame) -> pd.DataFrame:
-    """All values in one frame, each with the identity of its run: as many parts as lines in the report."""
+    """All values in one frame, each with the identity of its run; `parts` has a table for each line of the report."""
     values = pa.concat_tables(parts).unify_dictionaries()
     run = pa.array(np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts]))
     columns = {}
@@ -260,7 +260,7 @@ def _frame(parts: Sequence[pa.Table], report: pd.DataFrame) -> pd.DataFrame:
 
 
 def _remarks(report: pd.DataFrame) -> list[str]:
-    """The notes, with what only shows beside other runs or beside conf/."""
+    """The notes of the report, with problems that only show in comparison with other runs or with conf/."""
     notes = [[note] if note else [] for note in report["note"]]
     known = choices("algo")
     logged = report[report["state"] != NO_DATA]

@@ -1,4 +1,4 @@
-"""How tables, texts and their captions reach the disk."""
+"""Write tables, texts and their captions to files."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +9,7 @@ from macpf.records.files import write_atomically
 
 
 def save(files: Mapping[Path, pd.DataFrame | str], float_format: str | None = None) -> list[Path]:
-    """Write tables as CSV and texts as they are; folders are made if need be."""
+    """Write tables as CSV and texts as they are; missing folders are created."""
     for path, content in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         text = content if isinstance(content, str) else content.to_csv(index=False, float_format=float_format)

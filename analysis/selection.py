@@ -20,13 +20,13 @@ def find(runs: Runs, experiment: Experiment, budget: str | None = None, backend:
     """The runs of an experiment.
 
     Args:
-        runs: all there are.
-        experiment: says which there should be.
-        budget, backend: wanted value; None takes the only one there is.
+        runs: all runs.
+        experiment: the planned runs.
+        budget, backend: the wanted value; None takes the only one there is.
 
     Raises:
-        AnalysisError: there are none, or of several budgets, backends, lengths or games, or several configurations of
-            one algorithm, none of which a figure may mix.
+        AnalysisError: there are none, or they cannot share a figure: they are of several budgets, backends, lengths or
+            games, or an algorithm has several configurations.
     """
     report = runs.report
     report = report[report[names.MAP].isin(experiment.maps) & report[names.ALGO].isin(experiment.algos)]
@@ -46,11 +46,12 @@ def select(
     """The runs of one environment, map, budget and backend.
 
     Args:
-        runs: all there are.
+        runs: all runs.
         env: name of the environment.
-        map, budget, backend: wanted value; None takes the only one there is, and of several maps the one that the
-            environment's own settings name.
-        plan: the experiment that says which runs there should be; None takes every seed of every algorithm there is.
+        map, budget, backend: the wanted value; None takes the only one there is, or of several maps the environment's
+            default.
+        plan: the experiment whose algorithms and seeds are planned in addition to those of the runs; None for no
+            addition.
 
     Raises:
         AnalysisError: there are none, or several maps to choose from, or see `find`.
@@ -67,13 +68,14 @@ def select(
 
 
 def of_kind(runs: Runs, report: pd.DataFrame, called: tuple[str, str], **wanted: str | None) -> Evidence:
-    """The runs in some lines of a report that are of one kind; every seed of each algorithm on each map is planned.
+    """The runs of one kind among some lines of a report; every seed of each algorithm on each map is planned.
 
     Args:
-        runs: all there are.
+        runs: all runs.
         report: the lines, of one environment.
-        called: what the runs are of, and the experiment that makes such runs.
-        wanted: by `map` (left out: all), `budget` and `backend`, the wanted value; None takes the only one there is.
+        called: for messages, what the runs are of, and the experiment that makes such runs.
+        wanted: by `map` (if it is missing: all maps), `budget` and `backend`, the wanted value; None takes the only one
+            there is.
 
     Raises:
         AnalysisError: see `find`.
@@ -101,7 +103,7 @@ def of_kind(runs: Runs, report: pd.DataFrame, called: tuple[str, str], **wanted:
     refuse_mixtures(chosen, runs.configs)
     others = report[~report["counts"]]
     for key in wanted:
-        # A run without a row never said its budget or backend; its folder told the map.
+        # A run without a row has not logged its budget or backend; its map is known from its folder.
         others = others[others[key].isin([chosen[key].iloc[0], *([""] if key != names.MAP else [])])]
     kept, together = runs.only(chosen), pd.concat([chosen, others])
     maps, algos, seeds = (tuple(sorted(set(together[key]))) for key in (names.MAP, names.ALGO, names.SEED))
@@ -111,7 +113,7 @@ def of_kind(runs: Runs, report: pd.DataFrame, called: tuple[str, str], **wanted:
 
 @cache
 def usual_map(env: str) -> str:
-    """The map that an environment's own settings name."""
+    """The default map of an environment."""
     from macpf.configuration import compose  # Hydra is slow to load
 
     return str(compose(f"env={env}").map.name)
@@ -121,9 +123,9 @@ def nothing_counts(report: pd.DataFrame, what: str, experiment: str) -> str:
     """Why there is nothing to show, and what to type.
 
     Args:
-        report: of the runs that might have been shown, as of `Runs`.
-        what: they are of.
-        experiment: that makes such runs.
+        report: lines of `Runs.report`: the runs that might have been shown.
+        what: what the runs are of.
+        experiment: the experiment that makes such runs.
     """
     command = f"python run.py -m +experiment={experiment}"
     if report.empty or (report["state"] == NO_DATA).all():
@@ -140,20 +142,22 @@ def _listing(report: pd.DataFrame, keys: list[str]) -> str:
 
 
 def refuse_mixtures(report: pd.DataFrame, configs: Mapping[str, Mapping[str, Any]]) -> None:
-    """Runs of one figure have one length; on a map one game; and there a method one configuration but for the seed.
+    """Require one length of a figure's runs, on each map one game, and there one configuration of each method.
+
+    Configurations may differ in the seed.
 
     Args:
-        report, configs: as of `Runs`.
+        report, configs: see `Runs`.
 
     Raises:
-        AnalysisError: they do not.
+        AnalysisError: the runs differ in one of these, or two of them are one run with two origins.
     """
-    if report["total"].nunique() > 1:  # a budget's name promises a length, but a single run's may have been changed
+    if report["total"].nunique() > 1:  # a budget has one length, but a single run's may have been changed
         groups = report.groupby("total")["run"]
         lengths = "; ".join(f"{total:,} ({len(runs)} runs, e.g. {runs.iloc[0]})" for total, runs in groups)
         raise AnalysisError(f"runs of one budget differ in env steps: {lengths}; leave one kind out with --exclude")
     twice = report["run"][report["run"].str.partition("@")[0].duplicated(keep=False)]
-    if len(twice):  # two people's runs of one key are two results, and nobody can tell which is meant
+    if len(twice):  # two origins of one key are two results, and it is unknown which is meant
         one, other = twice.iloc[:2]
         raise AnalysisError(
             f"{one} and {other} are one run begun by two people, or twice: keep one by leaving out the other, "
@@ -179,6 +183,6 @@ def refuse_mixtures(report: pd.DataFrame, configs: Mapping[str, Mapping[str, Any
 
 
 def _game(config: Mapping[str, Any]) -> str:
-    """How the environment was made, as text; which backend was asked for does not count, as runs say which it was."""
+    """The settings that made the environment, as text, without the backend asked for: runs log the one they used."""
     made = setting(config, names.CONFIG, names.ENV, "make")
     return json.dumps({**made, names.BACKEND: None} if isinstance(made, dict) else None, sort_keys=True, default=str)

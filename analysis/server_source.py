@@ -1,7 +1,7 @@
-"""Runs on a W&B server, the cloud or one's own, read by ``wandb.Api``.
+"""Runs on a W&B server (the cloud or one's own), read with ``wandb.Api``.
 
-Tried with wandb 0.31 against a server of our own that answers what this client asks; no run against a real server has
-been made. W&B says where the server is and who asks: ``WANDB_BASE_URL``, ``WANDB_API_KEY``, ``wandb login``.
+Tested with wandb 0.31 against a test server of ours that answers what this client asks, never against a real server.
+W&B takes the server and the account from ``WANDB_BASE_URL``, ``WANDB_API_KEY`` or ``wandb login``.
 """
 
 import hashlib
@@ -22,15 +22,15 @@ from macpf.records.sampled import table_in, with_table
 if TYPE_CHECKING:
     from wandb.apis.public import Run
 
-#: Seconds that the server gets for an answer.
+#: Seconds to wait for an answer of the server.
 TIMEOUT = 20
 RUNS_A_PAGE = 100
-#: W&B counts steps here, not rows. It is the client's own default, so every server takes it.
+#: Counted in W&B's steps, not rows. This is the client's default, so every server accepts it.
 STEPS_A_PAGE = 1000
-#: The server's words for how a run ended, in ours (see `Segment`); any other word is of a run that may go on.
+#: The server's states of ended runs, and ours (see `Segment`); in any other state, a run may still be active.
 _ENDED = {
     **{"finished": "ended", "preempted": "stopped", "failed": "failed"},
-    **{"killed": "failed", "crashed": "open"},  # it stopped saying that it lives
+    **{"killed": "failed", "crashed": "open"},  # its heartbeat stopped
 }
 
 
@@ -43,7 +43,7 @@ class ServerSource:
         project: ``entity/project``.
 
     Raises:
-        AnalysisError: it is not written like that.
+        AnalysisError: the project has another form.
     """
 
     #: Reading waits for the server most of the time.
@@ -57,7 +57,7 @@ class ServerSource:
         self.cache_dir: Path | None = caches / "macpf-analysis"
 
     def references(self) -> list[Reference]:
-        """One reference per run; the fingerprint covers all that the server tells of it without its rows."""
+        """One reference per run; the fingerprint covers everything that the server says about it, except its rows."""
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # or wandb calls home
         import wandb  # slow to load
 
@@ -86,14 +86,14 @@ class ServerSource:
 
     def _read(self, run: "Run") -> Segment:
         config: dict[str, Any] = run.config
-        # Another project's runs are named, not read: there may be millions of steps in them.
+        # Runs of other software are named, but not read: they may have millions of steps.
         rows = self._rows(run) if config.get(names.RUN_KEY) else []
         state, said = _ENDED.get(run.state, "open"), run.summary_metrics.get
         begun = datetime.fromisoformat(run.created_at).timestamp()
         return Segment.of(f"{self.place}/{run.id}", state, run.id, config, rows, said, start_time=begun)
 
     def _rows(self, run: "Run") -> list[dict[str, Any]]:
-        """All rows; never from W&B's own cache, which goes by the run's name alone and so may be stale."""
+        """All rows, without W&B's own cache, which only compares the run's name and so may be stale."""
         from wandb.errors import Error
         from wandb.sdk.lib.service.service_connection import WandbApiFailedError  # a page's failure is not wrapped
 
@@ -110,10 +110,10 @@ class ServerSource:
 
 
 def _whole(run: "Run", row: dict[str, Any]) -> dict[str, Any]:
-    """A row with the numbers of its table, which the server keeps as a file.
+    """A row with the numbers of its table, which the server stores as a file.
 
     Raises:
-        ValueError: the file is gone, or not the one that was logged.
+        ValueError: the file is missing, or is not the one that was logged.
     """
     said = table_in(row)
     if said is None:

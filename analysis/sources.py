@@ -1,10 +1,10 @@
-"""Where logged rows come from, behind one protocol.
+"""Sources of logged rows, behind one protocol.
 
-A source lists references to segments; a segment is what one attempt at a run wrote, or several that a server joined:
-stitching works on rows and does not mind. Listing is cheap and reading is not, so the cache (``analysis.cache``)
-stands between the two and reads only what changed.
+A source lists references to segments. A segment is what one attempt at a run logged, or several attempts that a server
+joined; stitching works on rows and handles both. Listing is fast and reading is slow, so a cache (``analysis.cache``)
+between the two has only changed segments read.
 
-There are three: ``analysis.local_source`` (a folder), ``analysis.server_source`` (a W&B server) and
+There are three sources: ``analysis.local_source`` (a folder), ``analysis.server_source`` (a W&B server) and
 ``analysis.archive`` (published runs).
 """
 
@@ -21,13 +21,13 @@ from macpf import names
 from macpf.records.framing import Gap
 from macpf.records.numbering import SHOWN
 
-#: What a folder of published runs holds (`analysis.archive`).
+#: The file that marks a folder of published runs (`analysis.archive`).
 INDEX = "archive.json"
-#: Env steps from here on are no whole numbers any more, and nobody's.
+#: From here on, floats do not represent every whole number; no run has so many env steps.
 _LARGEST = 2.0**53
-#: W&B's readers spell these as strings, its files as bare tokens.
+#: W&B's readers return these values as strings; in its files they are bare tokens.
 _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-#: Of ``Segment.values``. Metrics are few and lines are many, so names are kept once each.
+#: The columns of ``Segment.values``. There are few metrics and many lines, so each name is stored once.
 VALUES = pa.schema(
     {
         "row": pa.int64(),
@@ -40,25 +40,25 @@ VALUES = pa.schema(
 
 @dataclass(frozen=True)
 class Segment:
-    """What one attempt at a run wrote.
+    """What one attempt at a run logged.
 
     Attributes:
-        path: of the file it was read from, or the run's on the server.
+        path: the file it was read from, or the run on the server.
         state: ``ended`` (exit code 0), ``stopped`` (asked to stop, or preempted), ``failed`` (any other exit code) or
-            ``open`` (no exit code: killed, or still going on).
-        run_id: W&B's.
-        run_key: the same for all attempts at one run.
-        origin: drawn when the run was first begun, at least its first digits; empty if unknown, as of runs made before
-            there were origins.
-        attempt: 1 for the first; 0 if unknown.
+            ``open`` (no exit code: killed, or still active).
+        run_id: W&B's id.
+        run_key: the run's key, the same for all attempts.
+        origin: drawn at random when the run first began, or at least its first digits; empty if unknown, as for runs
+            made before there were origins.
+        attempt: number of the attempt, from 1 on; 0 if unknown.
         start_time: seconds since 1970; 0 if unknown.
         config: W&B's config of the run, see ``macpf.names``; empty if nothing was written yet.
-        end: how the run says that it ended: ``finished``, ``untrained``, ``diverged``; empty if it does not.
+        end: how the run ended by its own log: ``finished``, ``untrained`` or ``diverged``; empty if that is missing.
         why: why it diverged; empty otherwise.
-        values: one line per number, in the order of logging, with the columns of ``VALUES``; ``row`` counts the
-            segment's rows.
-        gaps: damaged stretches that were skipped; rows may be missing there.
-        trouble: why it could not be read, empty if it could.
+        values: one line per number, in the order of logging, with the columns of ``VALUES``; ``row`` is the index of
+            the segment's row.
+        gaps: damaged parts that were skipped; rows may be missing there.
+        trouble: why it could not be read; empty if it could.
     """
 
     path: str
@@ -86,16 +86,16 @@ class Segment:
         said: Callable[[str], Any] = lambda key: None,
         **more: Any,
     ) -> "Segment":
-        """From what W&B kept of a run: its config, its rows and what its summary said in the end.
+        """Make a segment from W&B's config and rows of a run, and from `said`, which looks up a key of its summary.
 
-        A log that says nothing yet still has W&B's id, which holds key and origin.
+        The id of a log without a config still contains key and origin.
         """
         if config.get(names.RUN_KEY):
             run_key, origin = str(config[names.RUN_KEY]), str(config.get(names.ORIGIN) or "")
         else:
             match = re.fullmatch(rf"(.+-s\d+)-([0-9a-f]{{{SHOWN}}})", run_id)
             run_key, origin = (match[1], match[2]) if match else (run_id, "")
-        # Older runs only set a mark when they reached their budget.
+        # Older runs only set `DONE`, when they reached their budget.
         end = str(said(names.END) or ("finished" if said(names.DONE) == 1 else ""))
         attempt, why = whole(config.get(names.ATTEMPT)) or 0, str(said(names.WHY) or "")
         more = {"start_time": 0.0, **more}
@@ -119,8 +119,8 @@ class Reference:
     """A segment that can be read.
 
     Attributes:
-        name: tells it from all others of its source, the same each time it is listed.
-        fingerprint: changes whenever the content may have; None means: never keep it.
+        name: identifies it among all segments of its source, and is the same each time it is listed.
+        fingerprint: changes whenever the content may have changed; None means that it is not cached.
         read: reads it.
     """
 
@@ -130,11 +130,11 @@ class Reference:
 
 
 class Source(Protocol):
-    """Where runs come from.
+    """A place that runs are read from.
 
     Attributes:
-        place: what to call it in a message.
-        cache_dir: the folder that may keep what was read; None to keep nothing.
+        place: its name in messages.
+        cache_dir: folder of the cache; None for no cache.
         readers: how many segments to read at the same time.
     """
 
@@ -143,26 +143,26 @@ class Source(Protocol):
     readers: int
 
     def references(self) -> list[Reference]:
-        """All segments there are, in a stable order."""
+        """All segments, in a stable order."""
         ...
 
 
 def studies(root: Path) -> list[Path]:
-    """The archives of published runs at a path or right below it."""
+    """The archives of published runs at a path or directly below it."""
     return [root] if (root / INDEX).exists() else sorted(path.parent for path in root.glob(f"*/{INDEX}"))
 
 
 def tidy_rows(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
-    """The numbers in logged rows, one line each, as ``Segment.values`` describes them; a row's metrics by name.
+    """The numbers in logged rows, one line each, as ``Segment.values`` describes them; metrics are sorted within a row.
 
-    NaN and infinities stay. Left out: W&B's own columns, parts of media (a picture's width), all that is no number,
-    and rows without ``env_step``, which have no place on any axis.
+    NaN and infinities are kept. W&B's own columns, parts of media (a picture's width), values that are not numbers, and
+    rows without ``env_step``, which have no place on any axis, are left out.
     """
     columns: tuple[list[int], list[int], list[str], list[float]] = ([], [], [], [])
     indices, steps, metrics, values = columns
     for index, row in enumerate(rows):
         step = number(row.get(names.ENV_STEP))
-        if step is None or not abs(step) < _LARGEST:  # nor NaN
+        if step is None or not abs(step) < _LARGEST:  # also excludes NaN
             continue
         left_out = ("_", *(key.removesuffix("_type") for key in row if key.endswith("._type")))
         for metric in sorted(row):
@@ -178,13 +178,13 @@ def tidy_rows(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
 
 
 def number(value: Any) -> float | None:
-    """The value as a float, None if it is no number."""
+    """The value as a float; None if it is not a number."""
     if isinstance(value, str):
         return _NON_FINITE.get(value)
     return float(value) if isinstance(value, int | float) else None
 
 
 def whole(value: Any) -> int | None:
-    """The value as an int, None if it is no whole number."""
+    """The value as an int; None if it is not a whole number."""
     exact = number(value)
     return int(exact) if exact is not None and math.isfinite(exact) and exact == int(exact) else None

@@ -1,4 +1,4 @@
-"""How all runs stand: what is done, what goes on and how fast, what failed and why, what is missing."""
+"""The status of all runs: which are finished, running (and how fast), failed (and why) or missing."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ from macpf.records.standing import (
     standing,
 )
 
-#: Seconds between two looks.
+#: Seconds between two updates.
 EVERY = 5.0
-#: Lines of each kind; the rest is counted.
+#: The most lines of each kind; the rest is only counted.
 SHOWN = 30
 
 
 def status(outputs: Path, plan: str | None, live: bool, console: Console) -> None:
-    """Print how the runs stand; with `live`, again and again until all are finished or somebody interrupts.
+    """Print the status of the runs; with `live`, repeatedly until all are over or the user interrupts it.
 
     Args:
         outputs: the root of all run folders.
-        plan: ``table2-paper``: show only the runs of this plan; or None for every run and every plan.
-        live: only looks well on a terminal.
+        plan: name of a plan, e.g. ``table2-paper``, to show only its runs; None for every run and every plan.
+        live: whether to update the display, which needs a terminal.
         console: where to print.
 
     Raises:
-        AnalysisError: there is nothing there.
+        AnalysisError: there are no runs.
     """
     runs = look(outputs, plan)
     if not live:
@@ -56,10 +56,10 @@ def status(outputs: Path, plan: str | None, live: bool, console: Console) -> Non
 
 
 def look(outputs: Path, plan: str | None) -> list[Standing]:
-    """The standing of every run that was begun or planned.
+    """The status of every run that was begun or planned.
 
     Raises:
-        AnalysisError: there is none.
+        AnalysisError: there is no run, or no such plan.
     """
     wanted, troubles = planned(outputs, plan)
     for trouble in troubles:
@@ -75,7 +75,7 @@ def look(outputs: Path, plan: str | None) -> list[Standing]:
 
 
 def page(runs: list[Standing]) -> Group:
-    """The whole picture: counts and the time left, a table of tasks, what runs, and what needs somebody's eye."""
+    """The whole display: counts and the time left, a table of tasks, running runs, and runs that need attention."""
     counts = Counter(run.state for run in runs)
     states = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
     parts: list[str | Table] = [f"{len(runs)} runs: {states}", str(outlook(runs)), _tasks(runs)]
@@ -91,7 +91,7 @@ def page(runs: list[Standing]) -> Group:
 
 
 def _tasks(runs: Iterable[Standing]) -> Table:
-    """Finished runs out of all, tasks down and algorithms across; what is missing stands out by its numbers."""
+    """Finished runs out of all, with tasks down the side and algorithms across."""
     cells: dict[tuple[str, str], list[Standing]] = {}
     for run in runs:
         env, map_, algo = run.folder.parts[-5:-2]

@@ -1,4 +1,4 @@
-"""How methods are called, coloured and ordered, the same in every figure."""
+"""Names, colours and order of methods, the same in every figure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ RC: dict[Any, Any] = {
     "pdf.fonttype": 42,
 }
 PNG_DPI = 220
-#: Points of the smallest letters, as they are printed: figures are as wide as a column or a page.
+#: Size in points of the smallest text, as printed: figures are as wide as a column or a page.
 SMALLEST = 7.0
 #: The family of algorithms that have a dependent policy.
 MACPF = "macpf"
@@ -73,8 +73,8 @@ _SPARE = [
 
 @cache
 def label(algo: str, policy: str = names.INDEPENDENT) -> str:
-    """What a method is called, as its file in conf/ says: ``MACPF_DEP (tempered)``; others by their names."""
-    algo, _, settings = algo.partition("|")  # `analysis.differences`
+    """The name of a method from its file in conf/, e.g. ``MACPF_DEP (tempered)``; else the algorithm's in capitals."""
+    algo, _, settings = algo.partition("|")  # see `analysis.differences`
     if settings:
         return f"{label(algo, policy)} ({settings})"
     path = find("algo", algo)
@@ -85,30 +85,33 @@ def label(algo: str, policy: str = names.INDEPENDENT) -> str:
 
 
 def _base(text: str) -> str:
-    """A label without its variant, which stands beside what it varies."""
+    """A label without its variant, which is ordered next to what it varies."""
     return text.partition(" (")[0]
 
 
 def order(labels: Iterable[str]) -> list[str]:
-    """Labels in the order of the paper, unknown ones after them by name."""
+    """Labels in the order of the paper; unknown ones come last, by name."""
     return sorted(labels, key=rank)
 
 
 def rank(text: str) -> tuple[int, str]:
-    """Where a label stands in that order."""
+    """The key by which `order` sorts."""
     known = list(_LINES)
     return known.index(_base(text)) if _base(text) in known else len(known), text
 
 
 def depth(text: str) -> tuple[bool, int]:
-    """By what lines are drawn, the first below: the baselines, then MACPF's, each in the order of the paper."""
+    """The key for the order of drawing, lowest first: the baselines, then MACPF's, each in the order of the paper."""
     known, base = list(_LINES), _base(text)
     return base.startswith("MACPF"), known.index(base) if base in known else len(known)
 
 
 def lines(labels: Iterable[str]) -> dict[str, Line]:
-    """A line for each label, no two alike: those of the paper never change, and a variant drawn without what it
-    varies looks like it; all others get spare ones in the order of their names."""
+    """A line for each label, no two alike as long as spare ones last. Those of the paper's methods never change.
+
+    A variant looks like the method that it varies if that one is not drawn. All others get spare lines in the order of
+    their names.
+    """
     found: dict[str, Line] = {}
     spare = cycle(_SPARE)
     for text in order(labels):

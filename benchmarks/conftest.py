@@ -1,4 +1,4 @@
-"""Synthetic batches at the shapes by which peers' learners were measured."""
+"""Synthetic batches with the shapes on which other learners were measured as well."""
 
 from __future__ import annotations
 

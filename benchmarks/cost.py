@@ -1,10 +1,10 @@
-"""`python -m benchmarks.cost`: what the runs of the paper cost in core hours, each configuration measured for seconds.
+"""`python -m benchmarks.cost`: the core hours of the paper's runs, estimated from seconds of each configuration.
 
-Every algorithm plays and learns on every one of its tasks, with the settings of its runs, on one thread: first until
-its first update, then for some seconds that are timed, then one evaluation. From its env steps per CPU second and the
-seconds of an evaluation follow the core hours of a run with the paper's budget. Networks are fresh, so battles are as
-long as those of beginners. Rows go to a CSV file as they are measured, and the command continues such a
-file. Plans estimate with the one in macpf/runs.
+Every algorithm is trained on every one of its tasks, with the settings of its runs and on one thread: first until its
+first update, then for some timed seconds. Then one evaluation is timed. The core hours of a run with the paper's budget
+follow from its env steps per CPU second and the seconds of an evaluation. Networks are fresh, so battles are as long as
+those of untrained teams. Rows are written to a CSV file as they are measured, and the command continues an existing
+file. Plans use the file in macpf/runs for their estimates.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def needed() -> list[Needed]:
 
 
 def rounds(parts: Parts, clock: Clock) -> Iterator[None]:
-    """Train, round by round: some episodes, and the updates that follow them."""
+    """Train round by round: each plays some episodes and makes the updates that follow them."""
     settings, env = parts.settings, parts.rollout.env
 
     def play() -> list[Episode]:

@@ -1,9 +1,9 @@
 """What a GPU is worth: `python -m benchmarks.cuda` prints the tables of docs/speed.md.
 
 Updates: milliseconds on batches of random length, one operation at a time (`eager`) and recorded (`graph`), with the
-batch on the GPU already or on its way from the CPU. Whole runs: env steps per second from the second evaluation to the
-last, evaluations and everything else counted, for one run and for several that share the GPU, and for as many on the
-CPU's cores. `--smoke` goes the same way in a minute, and on a machine without a GPU on the CPU.
+batch already on the GPU or copied from the CPU. Whole runs: env steps per second from the second evaluation to the
+last, with evaluations and everything else, for one run and for several that share the GPU, and for as many on the
+CPU's cores. `--smoke` does the same in a minute. Without a GPU, everything runs on the CPU.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def median_ms(what: Callable[[], object], rounds: int) -> float:
-    """Wall milliseconds of a call, each waited for: the median."""
+    """Median wall milliseconds of a call; the GPU is waited for after each."""
     times = []
     for _ in range(rounds):
         if torch.cuda.is_available():
@@ -50,7 +50,7 @@ def median_ms(what: Callable[[], object], rounds: int) -> float:
 
 
 def in_a_row_ms(what: Callable[[], object], rounds: int) -> float:
-    """Wall milliseconds of a call, many after another and waited for once: what a round of updates takes of each."""
+    """Wall milliseconds per call of many in a row, with one wait for the GPU at the end, as in a round of updates."""
     return median_ms(lambda: [what() for _ in range(rounds)], 3) / rounds
 
 
@@ -84,7 +84,7 @@ def updates(device: str, algorithms: Sequence[str], shapes: Sequence[str], round
             yield f"| {algo} | {name} | " + " | ".join(f"{ms:.1f}" for ms in cells) + f" | {played} |"
 
 
-#: Runs of the table, and those of `--smoke`, which learn from the first episodes on.
+#: Settings of the table's runs, and of those of `--smoke`, which learn from the first episodes on.
 LONG = ("map=MMM2", "budget.env_steps=30000", "budget.eval_interval=10000", "budget.eval_episodes=32")
 SHORT = (
     *("map=3m", "budget.env_steps=600", "budget.eval_interval=200", "budget.eval_episodes=4", "env.eval_parallel=4"),
@@ -93,7 +93,7 @@ SHORT = (
 
 
 def pace(algo: str, device: str, accelerate: str, count: int, task: Sequence[str]) -> float:
-    """Env steps per second of so many runs together, each a process of its own with one thread."""
+    """Env steps per second of `count` runs together, each a process of its own with one thread."""
     with tempfile.TemporaryDirectory() as outputs:
         settings = [
             *(f"algo={algo}", "env=smac", "env.backend=embedded", *task, "tracking=disabled"),
@@ -113,7 +113,7 @@ def pace(algo: str, device: str, accelerate: str, count: int, task: Sequence[str
 
 
 def _pace_of(ledger: Path) -> float:
-    """From the second evaluation, before which the replay filled and recordings began, to the last."""
+    """Env steps per second from the second evaluation, when the replay is filled and recordings exist, to the last."""
     rows = [entry.values for entry in entries_of(ledger) if isinstance(entry, Evaluation)]
     first, last = rows[1], rows[-1]
     return (last[names.ENV_STEP] - first[names.ENV_STEP]) / (last[names.WALL_SECONDS] - first[names.WALL_SECONDS])

@@ -1,10 +1,10 @@
 """`make test-mutants`: change one operator or number of the code at a time, and see whether a test fails.
 
 Each mutant is one change in one file of a copy of the tree: a sum becomes a difference, a product a quotient, `<`
-becomes `<=`, a minus sign or a `not` goes, a number grows by one, `.detach()` goes, `min` becomes `max`. Mutants are
-drawn at random with a fixed seed, the same number of each file. One that survives its tests either shows a gap in them
-or changes nothing that matters (then it stands in EQUIVALENT, with the reason). The exit code is 1 where fewer than
-95 % of the others are killed.
+becomes `<=`, a minus sign or a `not` is removed, a number grows by one, `.detach()` is removed, `min` becomes `max`.
+Mutants are drawn at random with a fixed seed, the same number from each file. One that survives its tests either shows
+a gap in them or changes nothing that matters (then EQUIVALENT lists it with the reason). The exit code is 1 if fewer
+than 95 % of the others are killed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 ENOUGH = 0.95
 COPIED = ("macpf", "baselines", "analysis", "conf", "tests", "benchmarks", "hydra_plugins", "run.py", "pyproject.toml")
 
-#: A file and the tests that must notice what goes wrong in it.
+#: Files, each with the tests that must notice an error in it.
 TARGETS = {
     "macpf/method/conditional.py": ["tests/method"],
     "macpf/method/learner.py": ["tests/method", "tests/parity/test_golden.py"],
@@ -92,12 +92,12 @@ class Mutant:
 
     @property
     def is_equivalent(self) -> bool:
-        """Whether it is known to change nothing."""
+        """Whether EQUIVALENT lists it."""
         line = (ROOT / self.path).read_text(encoding="utf-8").splitlines()[self.line - 1]
         return any(text in line and (before, after) == (self.before, self.after) for text, before, after in EQUIVALENT)
 
     def is_killed(self, tree: Path) -> bool:
-        """Whether a test of a copy of the tree fails, or never ends, with this change in it; it is taken back."""
+        """Whether a test of a copy of the tree fails, or never ends, with this change, which is then undone."""
         changed = tree / self.path
         original = changed.read_bytes()
         changed.write_text(self.source, encoding="utf-8")
@@ -149,7 +149,7 @@ def mutants(path: str) -> list[Mutant]:
 
 
 def _not_run(tree: ast.AST) -> Iterator[ast.AST]:
-    """What is never computed, or only to say something: annotations, and what is raised."""
+    """Nodes that are never computed or only make a message: annotations, and what is raised or asserted."""
     for node in ast.walk(tree):
         annotations = [getattr(node, name, None) for name in ("annotation", "returns")]
         for part in (*annotations, node if isinstance(node, ast.Raise | ast.Assert) else None):
@@ -195,7 +195,7 @@ def _applied(path: str, source: str, node: ast.expr, changed: ast.expr) -> Mutan
 
 
 def drawn(each: int, seed: int) -> list[Mutant]:
-    """The same number of every file, the same ones for the same seed."""
+    """The same number of mutants of every file; the same seed draws the same ones."""
     chosen = []
     for path in TARGETS:
         found = [one for one in mutants(path) if not one.is_equivalent]

@@ -1,7 +1,7 @@
-"""What ledger and health checks cost: their share of a run's CPU time, by `python -m benchmarks.proof`.
+"""The share of the ledger and the health checks in a run's CPU time: `python -m benchmarks.proof`.
 
-Each run is trained once, in this process, and the functions that only prove what it is are timed as it goes: writing
-ledger rows, looking at what updates measure, at parameters, and at what environments show.
+Each run is trained once, in this process, and the functions that only serve as proof are timed: those that write ledger
+rows, and those that check the measurements of updates, the parameters, and what environments show.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ RUNS = {
 
 
 def main() -> None:
-    """Print each run's CPU seconds and the share of each kind of proof, without the time of asking the clock."""
+    """Print each run's CPU seconds and the share of each kind of proof, without the time of reading the clock."""
     clock = cost_of_the_clock()
     for name, overrides in RUNS.items():
         spent: dict[str, float] = defaultdict(float)

@@ -1,7 +1,7 @@
-"""SMAC's own code, playing the stand-in game, beside `StarCraft2Env` on the engine: everything they show must be equal.
+"""SMAC's own code, playing the stand-in game, and `StarCraft2Env` on the engine must return equal results.
 
-`python -m benchmarks.smac_side_by_side <checkout of oxwhirl/smac> [map ...]`; needs the package absl-py. Whole battles
-of all 23 maps at SMAC's defaults, and of six maps with its options turned one way and another.
+`python -m benchmarks.smac_side_by_side <checkout of oxwhirl/smac> [map ...]`; needs the package absl-py. Plays whole
+battles on all 23 maps with SMAC's defaults, and on six maps with several combinations of its options.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def side_by_side(genuine: Any, ours: Any, battles: int) -> int:
     """Play the same actions in both, mostly attacks; returns the env steps.
 
     Raises:
-        AssertionError: they show something different.
+        AssertionError: they return something different.
     """
     rng, steps = np.random.default_rng(0), 0
     assert genuine.get_env_info() == {k: v for k, v in ours.get_env_info().items() if k != "unit_dim"}
@@ -62,7 +62,7 @@ def choose(available: np.ndarray, rng: np.random.Generator) -> int:
 
 
 def compare(genuine: Any, ours: Any) -> None:
-    """Everything that both show at this moment.
+    """Compare everything that both show at this moment.
 
     Raises:
         AssertionError: they differ.

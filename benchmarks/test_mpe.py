@@ -1,4 +1,4 @@
-"""Speed of the particle tasks: env steps of random play, and QMIX trained on simple spread with everything counted.
+"""Speed of the particle tasks: env steps of random play, and whole runs of QMIX on simple spread.
 
 ``make bench`` shows random play; ``python -m benchmarks.test_mpe`` prints both tables of docs/environments/mpe.md.
 """
@@ -19,7 +19,7 @@ from macpf.envs.base import Env
 from macpf.envs.mpe.backend import MPE2, make
 from macpf.runs import job
 
-#: Env steps per CPU second with 32 worlds, and updates per CPU second of QMIX, that we want.
+#: Targets: env steps per CPU second with 32 worlds, and updates of QMIX per CPU second.
 WANTED_STEPS, WANTED_UPDATES = 150_000, 55
 #: Episodes of an update: the paper's (appendix C.3), and what EPyMARL and JaxMARL take by default.
 BATCHES = (64, 32)

@@ -1,4 +1,4 @@
-"""Reading 600 runs of SMAC at the paper's budget: the first time, and from the cache. In CPU seconds.
+"""CPU seconds of reading 600 runs of SMAC at the paper's budget: the first time, and from the cache.
 
 A run of 2M steps that is evaluated every 10k of them logs 201 rows of 29 numbers, as MACPF's runs do. Needs 250 MB of
 disk; writing the logs takes a few minutes and is not timed.

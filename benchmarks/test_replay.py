@@ -1,7 +1,7 @@
 """A full replay of the paper's 5,000 episodes on the largest map: its memory, a sample, a periodic save.
 
-27m_vs_30m: 27 agents, 36 actions, 180 steps; the 312 numbers of the unit table are the record of a step. What is
-seen is expanded by a stand-in that writes as many numbers as the map shows. Needs 1.3 GB of memory and of disk.
+27m_vs_30m has 27 agents, 36 actions and 180 steps. The record of a step is the 312 numbers of the unit table. A
+stand-in expands it to as many numbers as the map's observations and states have. Needs 1.3 GB of memory and of disk.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def rss() -> int:
 
 @pytest.fixture(scope="module")
 def full():
-    """Twice as many episodes of 60 to 180 steps as fit, then 5,000 of 180 steps; and how much memory that took."""
+    """Twice as many episodes of 60 to 180 steps as fit, then 5,000 of 180 steps; prints how much memory that took."""
     before, replay = rss(), Replay(CAPACITY, 0, expand)
     random = np.random.default_rng(0)
     longest = np.zeros(LARGEST.T + 1, dtype=ROW)

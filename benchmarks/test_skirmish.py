@@ -1,4 +1,4 @@
-"""Env steps per CPU second of the embedded engine with a random policy, everything counted.
+"""Env steps per CPU second of the embedded engine with a random policy, whose time is included.
 
 ``make bench`` shows one row for each map and batch size; ``python -m benchmarks.test_skirmish`` prints the table of
 docs/environments/smac.md.
@@ -15,7 +15,7 @@ from numba import njit
 from macpf.envs.smac.maps import load_map, map_names
 from macpf.envs.smac.skirmish.battles import Skirmish
 
-#: Least env steps per CPU second we want with 32 battles.
+#: Targets: the least env steps per CPU second with 32 battles.
 WANTED = {
     "3m": 150_000, "10m_vs_11m": 35_000, "MMM2": 30_000, "corridor": 15_000, "2c_vs_64zg": 12_000, "27m_vs_30m": 8_000,
 }  # fmt: skip

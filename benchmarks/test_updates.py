@@ -1,8 +1,8 @@
 """CPU time of one update, in milliseconds and in trunk units; `python -m benchmarks.test_updates` prints the tables.
 
-A trunk unit is one shared trunk, forward and backward over all agents' rows of the same batch, measured in the same
-run: Linear(inputs, 64), ReLU, GRU(64, 64), Linear(64, actions), PyTorch's own. It stands for what any learner must at
-least do.
+A trunk unit is the time of one shared trunk, forward and backward over all agents' rows of the same batch, measured in
+the same run. The trunk is Linear(inputs, 64), ReLU, GRU(64, 64), Linear(64, actions), PyTorch's own. No learner can do
+with less.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from macpf.runs.allocation import keep_freed_memory
 
 LARGE = [name for name in SHAPES if name != "matrix"]
 ALGORITHMS = ["macpf", "fop", "qmix", "qplex", "vdn", "macpf_control", "macpf_nonlinear", "macpf_att", "qtran", "mappo"]
-#: Most trunk units that we want to spend, by shape.
+#: Targets: the most trunk units of an update, by shape.
 BOUNDS = {"macpf": (3.8, 3.5, 4.0), "fop": (5.5, 4.8, 5.2), "qmix": (2.3, 2.0, 2.1), "qplex": (2.6, 2.3, 2.4)}
 
 
@@ -75,12 +75,12 @@ def test_update_in_the_matrix_game(benchmark, algo):
 
 
 def random_lengths(shape: Shape) -> list[int]:
-    """Between a quarter of the limit and the limit."""
+    """Random episode lengths between a quarter of the limit and the limit."""
     return torch.randint(shape.T // 4, shape.T + 1, (shape.B,), generator=torch.Generator().manual_seed(1)).tolist()
 
 
 def table(algorithms: Sequence[str]) -> None:
-    """Print milliseconds, trunk units, and what an update of random lengths costs of a full-length one."""
+    """Print milliseconds, trunk units, and the cost of an update of random lengths relative to one of full lengths."""
     print("| algorithm | shape | ms | trunk units | wanted | random lengths: time | random lengths: steps |")
     print("|---|---|---|---|---|---|---|")
     for algo in algorithms:

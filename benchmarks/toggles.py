@@ -1,7 +1,8 @@
-"""`python -m benchmarks.toggles`: learning curves of runs with profile=release, each named by what it turns back.
+"""`python -m benchmarks.toggles`: learning curves of runs with profile=release, named by the settings they change.
 
 The runs are those of +experiment=release_curve, release_grid and release_toggles, or any others with that profile. A
-row's number at 10k is the first evaluation from 10,000 env steps on; of several seeds the mean, with their number.
+row's number at 10k is the first evaluation from 10,000 env steps on; for several seeds it is their mean, with the
+number of seeds.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from macpf.configuration import compose
 
 
 def differences(config: Mapping[str, Any]) -> str:
-    """What a run does otherwise than its profile says, or "as released"."""
+    """The settings in which a run differs from its profile, or "as released"."""
     choices = {group: config[group]["name"] for group in ("algo", "env", "map", "profile")}
     released = compose(*(f"{group}={name}" for group, name in choices.items()))
     pairs = [

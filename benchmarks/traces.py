@@ -1,9 +1,8 @@
-"""Parameter traces: a hash of every algorithm's parameters after 50 updates.
+"""Parameter traces: a hash of the parameters of each algorithm after 50 updates.
 
-A published number stands for the code that made it. Whatever changes an update by one bit changes the trace, so a
-change of results cannot happen unnoticed: it was not wanted, or it is declared (``python -m benchmarks.traces
---write``) and said in CHANGELOG.md. The last bits depend on processor and PyTorch, so each kind that was seen has
-its own.
+A published number is one of the code that made it. Whatever changes an update by one bit changes the trace, so results
+cannot change unnoticed. An intended change is declared (``python -m benchmarks.traces --write``) and described in
+CHANGELOG.md. The last bits depend on processor and PyTorch, so each combination that was seen has its own traces.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from macpf.learning.schedules import Clock
 
 TRACES = Path(__file__).with_name("traces.json")
 UPDATES = 50
-#: Small, but with several agents, ragged episodes and agent features.
+#: Small, but with several agents, episodes of different lengths and agent features.
 SHAPE = Shape(B=4, T=6, N=3, O=5, S=7, A=4, F=2)
 ALGORITHMS = [algo for algo in choices("algo") if algo != "central"]
 
@@ -62,7 +61,7 @@ def tensors(node: object, path: str) -> list[tuple[str, torch.Tensor]]:
 
 
 def main() -> None:
-    """Compare, and with ``--write`` keep what was found."""
+    """Compare with the stored traces, and store the new ones with ``--write``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="declare today's traces to be right")
     torch.set_num_threads(1)

@@ -21,7 +21,7 @@ from macpf.runs.job import run
 
 
 class Meeting(Env):
-    """B games side by side. Actions: 0 stay, 1 left, 2 right. An agent sees both places; the state is the same.
+    """B games in parallel. Actions: 0 stay, 1 left, 2 right. Each agent observes both places; the state is the same.
 
     Args:
         cells: cells of the line.
@@ -63,11 +63,11 @@ class Meeting(Env):
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """The random streams: runs are saved between episodes, so the games themselves need not be."""
+        """The random streams: runs are saved between episodes, so the games themselves need not be saved."""
         return {"streams": [stream.bit_generator.state for stream in self.streams]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Put back what `state_dict` returned."""
+        """Restore what `state_dict` returned."""
         for stream, saved in zip(self.streams, state["streams"], strict=True):
             stream.bit_generator.state = saved
 

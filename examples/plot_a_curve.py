@@ -2,7 +2,7 @@
 
 Usage: python examples/plot_a_curve.py [FOLDER OF RUNS] [FIGURE]
 
-`python -m analysis curves` draws the curves of the paper. This file shows how to get at the numbers themselves.
+`python -m analysis curves` draws the curves of the paper. This file shows how to read the numbers themselves.
 """
 
 import sys
@@ -13,7 +13,7 @@ from analysis.runs import load_runs
 
 
 def plot(folder: str = "outputs", figure: str = "curve.png", metric: str = "eval/independent/return") -> None:
-    """Draw one curve for each algorithm and map; runs that are not whole are left out."""
+    """Draw one curve for each algorithm and map; unfinished runs are left out."""
     runs = load_runs(folder)
     whole = runs.report[runs.report["counts"]]["run"]
     values = runs.frame[(runs.frame["metric"] == metric) & runs.frame["run"].isin(whole)]

@@ -1,7 +1,7 @@
-"""Hydra's launchers for runs that find their own folders: one that is over is not started again, whoever asks for it.
+"""Hydra launchers for runs with folders of their own: a run that is over is not started again, whoever asks for it.
 
-Whatever sweeps may use them: Hydra's basic sweeper, which hands over all runs at once, or one that searches, which
-waits for scores. A run's score is the final one of the first policy that its algorithm evaluates.
+They work with Hydra's basic sweeper, which hands over all runs at once, and with one that searches, which waits for
+scores. A run's score is the final one of the first policy that its algorithm evaluates.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from omegaconf import DictConfig
 
 
 class LocalLauncher(JoblibLauncher):
-    """Runs on this machine, some of them at once."""
+    """Runs on this machine, several of them at once."""
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Play what is not over, and return the scores of all."""
+        """Run what is not over, and return the scores of all."""
         play = super().launch
         return launched(job_overrides, self.config, lambda left: play(left, initial_job_idx))
 
@@ -32,7 +32,7 @@ class SlurmLauncher(Launcher):
         self.config: DictConfig | None = None
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Take what Hydra has composed."""
+        """Keep the configuration that Hydra has composed."""
         self.config = config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
@@ -47,11 +47,11 @@ def launched(
     config: DictConfig | None,
     play: Callable[[Sequence[Sequence[str]]], Sequence[JobReturn]],
 ) -> Sequence[JobReturn]:
-    """Play the jobs that are not over by `play`, each run once, and return the scores of all in their order."""
+    """Run the jobs that are not over with `play`, each run once, and return the scores of all in their order."""
     from macpf.runs.trials import scores
 
     if any(override.startswith("mode=") for override in job_overrides[0]):
-        return play(job_overrides)  # evaluations, which are never over
+        return play(job_overrides)  # evaluations, which are always made again
     done: dict[tuple[str, ...], JobReturn] = {}
 
     def play_all(left: Sequence[Sequence[str]]) -> None:
@@ -62,5 +62,5 @@ def launched(
 
 
 def returned(score: float | None) -> JobReturn:
-    """What Hydra wants to be told of a job that is over; no score counts as a failure for one that searches."""
+    """Hydra's result for a job that is over; a sweeper that searches counts a missing score as a failure."""
     return JobReturn(status=JobStatus.COMPLETED, _return_value=score)

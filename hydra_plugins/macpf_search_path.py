@@ -1,4 +1,4 @@
-"""Lets Hydra find the configuration that installed packages bring; see `macpf.extensions`."""
+"""Let Hydra find the configuration of installed packages; see `macpf.extensions`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from macpf import extensions
 
 
 class InstalledPackages(SearchPathPlugin):
-    """Folders of the entry points of the group ``macpf.conf``, behind conf/ itself."""
+    """Folders of the entry points of the group ``macpf.conf``, searched after conf/ itself."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """Add the folders."""

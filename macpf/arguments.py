@@ -1,4 +1,4 @@
-"""What the commands beside ``run.py`` make of their arguments."""
+"""Command-line arguments of the commands other than ``run.py``."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from macpf.suite import as_typed
 
 
 class Parser(argparse.ArgumentParser):
-    """Says in one line what it cannot take, with exit code 2."""
+    """A parser that reports an error in one line and exits with code 2."""
 
     def format_help(self) -> str:
         """The help, with commands as they are typed here."""
         return as_typed(super().format_help())
 
     def error(self, message: str) -> NoReturn:
-        """End the process."""
+        """Print the error and end the process."""
         self.exit(2, f"{self.prog}: error: {' '.join(message.split())}; --help shows what can be typed\n")
 
 
 def folder(text: str) -> Path:
-    """A folder or file, with ``~`` written out: make passes it on as it was typed.
+    """A path with ``~`` expanded: make passes it on as it was typed.
 
     Raises:
-        argparse.ArgumentTypeError: none is named.
+        argparse.ArgumentTypeError: the text is empty or cannot be printed.
     """
     if not filled(text).isprintable():
         raise argparse.ArgumentTypeError(f"{text!r} is no path")
@@ -34,7 +34,7 @@ def folder(text: str) -> Path:
 
 
 def filled(text: str) -> str:
-    """A text that says something.
+    """A text that is not empty.
 
     Raises:
         argparse.ArgumentTypeError: it is empty.

@@ -1,4 +1,4 @@
-"""What conf/ offers, read without Hydra, which takes a second to start."""
+"""The choices in conf/, read without Hydra, which takes a second to start."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from macpf.suite import CONF as CONF
 
 
 def choices(group: str) -> list[str]:
-    """The names that a group has, here and in installed packages."""
+    """The names of a group's choices, in conf/ and in installed packages."""
     return sorted(path.stem for folder in folders() for path in (folder / group).glob("*.yaml"))
 
 
 def read(path: Path) -> Any:
-    """The plain values of a YAML file, as they stand in it."""
+    """The plain values of a YAML file, as they are written in it."""
     return yaml.load(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def family(algo: str, places: Iterable[Path] | None = None) -> str:
-    """The algorithm of which `algo` is a variant, as its file says or the one it builds on; else itself.
+    """The algorithm of which `algo` is a variant, according to its file or the one it builds on; else `algo` itself.
 
-    Variants share the algorithm's settings for tasks and profiles, and a place in figures.
+    Variants share the algorithm's settings for tasks and profiles, and its place in figures.
 
     Args:
         algo: a choice.
-        places: the folders laid out like conf/ in which to look for its file; None: conf/ and installed packages.
+        places: the folders in which its file is searched, with the layout of conf/; None: conf/ and installed packages.
 
     Raises:
         macpf.yaml_files.BrokenFile: its file cannot be read.
@@ -49,10 +49,10 @@ def family(algo: str, places: Iterable[Path] | None = None) -> str:
 
 
 def sweep_params(name: str) -> dict[str, str]:
-    """What the sweep of `conf/experiment/<name>.yaml` varies: lists with commas, as one would type them.
+    """What the sweep of `conf/experiment/<name>.yaml` varies: values with commas, as one would type them.
 
     Raises:
-        macpf.yaml_files.BrokenFile: the file says nothing that could be swept.
+        macpf.yaml_files.BrokenFile: the file cannot be read.
     """
     path = find("experiment", name) or CONF / "experiment" / f"{name}.yaml"
     try:
@@ -68,16 +68,16 @@ _NO_SETTINGS = (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, Attribu
 
 
 def _explain(path: Path) -> None:
-    """Say in one line what is wrong with a file, if that can be said."""
+    """Raise an error that says in one line what is wrong with a file, if its YAML is."""
     from macpf import yaml_files  # imports Hydra
 
     yaml_files.load(path)
 
 
 def canonical_budget(budgets: Mapping[str, Any], budget: Mapping[str, Any]) -> str:
-    """The name of a budget: that of the first in an environment's list with these numbers, or else its own.
+    """The name of a budget: that of the first in an environment's list with the same numbers, or else its own.
 
-    A matrix game's ``laptop`` budget is its ``paper`` budget, so both make the same run, and it needs one name.
+    A matrix game's ``laptop`` budget equals its ``paper`` budget, so both make the same run, which needs one name.
     """
     asked = {key: value for key, value in budget.items() if key != "name"}
     return next((str(name) for name, numbers in budgets.items() if dict(numbers) == asked), str(budget["name"]))

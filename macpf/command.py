@@ -16,7 +16,7 @@ HELP = ("-h", "--help")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns its exit code, 2 for one that is not known or lacks what it needs."""
+    """Run one command; returns its exit code, 2 for one that is unknown or lacks something that it needs."""
     name, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     if name in HELP:
         print(text())
@@ -72,7 +72,7 @@ def train(arguments: list[str]) -> None:
 
 
 def doctor(arguments: list[str]) -> int:
-    """Say for each thing that the real game needs whether it is there; 1 if one is not."""
+    """Report on each thing that the real game needs; returns 1 if one is missing."""
     if arguments:
         print("usage: macpf doctor\n\nA line for each thing that the real StarCraft II needs, and how to get it.")
         return 0 if set(HELP) & set(arguments) else 2

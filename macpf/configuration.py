@@ -1,4 +1,4 @@
-"""Composing `conf/` from Python, for whoever needs a configuration without starting a run."""
+"""Compose configurations from `conf/` in Python, without starting a run."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from macpf.choices import CONF as CONF
 
 
 def _options(group: str) -> set[str]:
-    """The names that a group has, here and wherever else Hydra looks."""
+    """The names of a group's choices in all folders where Hydra looks."""
     return {path.stem for folder in yaml_files.OPENED for path in (folder / group).glob("*.yaml")}
 
 
 def family(algo: str) -> str:
-    """The algorithm of which `algo` is a variant, with its file wherever Hydra looks; see `choices.family`."""
+    """The algorithm of which `algo` is a variant, if its file is anywhere where Hydra looks; see `choices.family`."""
     return choices.family(algo, yaml_files.OPENED)
 
 
 def task(algo: str, env: str, map: str) -> str:
-    """The file below conf/task that holds what a task changes: the most special that there is, or ``none``.
+    """The most specific file below conf/task for a run, which holds what its task changes; ``none`` if there is none.
 
     Args:
         algo, env, map: the choices of a run.
@@ -50,7 +50,7 @@ def task(algo: str, env: str, map: str) -> str:
 
 OmegaConf.register_new_resolver("family", family, replace=True)
 OmegaConf.register_new_resolver("task", task, replace=True)
-#: An import path as a name, which becomes part of paths.
+#: Turns an import path into a name that can be part of a file's path.
 OmegaConf.register_new_resolver("plain", lambda path: str(path).replace(":", "."), replace=True)
 
 
@@ -59,7 +59,7 @@ if importlib.util.find_spec("submitit") is not None:  # else the command line sa
 
     @dataclass
     class SlurmJobs(SlurmQueueConf):
-        """What conf/hydra/launcher/slurm*.yaml may set: Hydra's own settings of a job, and how many runs share one."""
+        """Settings of conf/hydra/launcher/slurm*.yaml: Hydra's own, the runs of a job, and how many run at once."""
 
         _target_: str = "hydra_plugins.macpf_launchers.SlurmLauncher"
         runs_per_job: int = 1
@@ -69,7 +69,7 @@ if importlib.util.find_spec("submitit") is not None:  # else the command line sa
 
 
 def compose(*overrides: str, config_name: str = "config") -> DictConfig:
-    """What `python run.py <overrides>` would be given; within a command of Hydra's, with that command's folders.
+    """The configuration of `python run.py <overrides>`; within a command of Hydra's, with that command's folders.
 
     Raises:
         hydra.errors.HydraException: an override does not fit, or a file is broken (`macpf.yaml_files.BrokenFile`).
@@ -82,6 +82,6 @@ def compose(*overrides: str, config_name: str = "config") -> DictConfig:
 
 @functools.cache
 def neutral_values() -> dict[str, object]:
-    """Settings that came after runs had been made, by path, with the values that change nothing (conf/neutral.yaml)."""
+    """Settings that came after runs had been made, by path, with the value that changes nothing (conf/neutral.yaml)."""
     declared = OmegaConf.to_container(OmegaConf.load(CONF / "neutral.yaml"))
     return {str(path): value for path, value in declared.items()} if isinstance(declared, dict) else {}

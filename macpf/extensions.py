@@ -1,7 +1,7 @@
-"""Configuration that installed packages bring.
+"""Configuration from installed packages.
 
-A package adds algorithms, environments, maps and what else conf/ has by an entry point of the group ``macpf.conf``. Its
-value names a folder in the package that is laid out like conf/::
+A package adds algorithms, environments, maps or other parts of conf/ through an entry point of the group
+``macpf.conf``. Its value names a folder in the package that has the layout of conf/::
 
     [project.entry-points."macpf.conf"]
     my_methods = "my_methods.conf"
@@ -20,15 +20,15 @@ GROUP = "macpf.conf"
 
 
 class BrokenEntryPoint(ValueError):
-    """What an installed package offers cannot be used: one line that names it and says why."""
+    """The entry point of an installed package cannot be used; the message is one line that names it and says why."""
 
 
 @functools.cache
 def extensions() -> dict[str, Path]:
-    """The folders of configuration that installed packages bring, by the names of their entry points.
+    """The configuration folders of installed packages, by the names of their entry points.
 
     Raises:
-        BrokenEntryPoint: there is no such folder, or it has a file that another one has.
+        BrokenEntryPoint: there is no such folder, or two folders have a file of the same name.
     """
     found: dict[str, Path] = {}
     for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
@@ -69,5 +69,5 @@ def find(group: str, name: str) -> Path | None:
 
 
 def is_group(name: str) -> bool:
-    """Whether one chooses from a group of this name."""
+    """Whether there is a group of choices with this name."""
     return any((folder / name).is_dir() for folder in folders())

@@ -1,11 +1,11 @@
-"""What is installed with ``pip install 'macpf[train]'`` and the like, and one line for whoever lacks it."""
+"""The modules of the package's extras (``pip install 'macpf[train]'``), and a one-line error if one is missing."""
 
 from __future__ import annotations
 
 import importlib.util
 
 _BOTH = ("hydra", "joblib", "pandas", "pyarrow", "scipy", "matplotlib", "PIL", "rich", "filelock", "psutil")
-#: Modules that an extra of pyproject.toml brings.
+#: Modules that each extra of pyproject.toml installs.
 MODULES = {
     "render": ("matplotlib", "PIL"),
     "train": ("torch", "wandb", "safetensors", "mpe2", *_BOTH),
@@ -16,7 +16,7 @@ MODULES = {
 
 
 class MissingExtra(ImportError):
-    """Something is not installed: one line that says what wants it and what to type."""
+    """A module is not installed; the message is one line that says what needs it and what to type."""
 
 
 def missing(extra: str) -> str:
@@ -29,15 +29,15 @@ def require(extra: str, what: str) -> None:
 
     Args:
         extra: its name.
-        what: wants it, as the subject of a sentence.
+        what: what needs it, as the subject of a sentence.
 
     Raises:
-        MissingExtra: it is not.
+        MissingExtra: a module of it is not installed.
     """
     if module := missing(extra):
         raise lacking(module, extra, what)
 
 
 def lacking(module: str, extra: str, what: str) -> MissingExtra:
-    """Says that something is not installed, and what to type (`require` says what the arguments are)."""
+    """The error for a module that is not installed, with what to type (for the arguments see `require`)."""
     return MissingExtra(f"{what} needs {module}, which is not installed; type: pip install 'macpf[{extra}]'")

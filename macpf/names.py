@@ -1,23 +1,24 @@
-"""The names under which a run writes what it measured, for the side that writes and the side that reads.
+"""The names under which a run logs what it measured, shared by the code that writes and the code that reads logs.
 
 This module imports nothing, so the analysis can use it without loading torch.
 
 A run logs one W&B row per evaluation. Every row holds ``ENV_STEP``. Metric names are flat, with ``/``:
 
 - ``eval/<policy>/<score>``: mean over the evaluation episodes of one greedy policy. ``<policy>`` is
-  ``independent`` for every algorithm, and ``dependent`` too for MACPF. ``<score>`` is what the environment
-  calls its score (``return`` or ``win_rate``). ``eval/<policy>/episode_length``, and each number that the environment
-  tells of an episode (``battle_won``, ``success``), likewise.
+  ``independent`` for every algorithm, and ``dependent`` too for MACPF. ``<score>`` is the environment's name of its
+  score (``return`` or ``win_rate``). ``eval/<policy>/episode_length`` and the numbers that the environment reports for
+  an episode (``battle_won``, ``success``) are also such means.
 - ``eval/<policy>/joint/<a_1>_<a_2>``: probability that the (stochastic) policy gives to a joint action in the
   first state of an evaluation episode; only where the joint action space is small.
-- ``sampled/<episode>/<env step>/<number>``: where episodes of the final, sampled behaviour policy went, in a run's last
-  row; only of environments that say what to track. W&B has them as one table, see ``macpf.records.sampled``.
+- ``sampled/<episode>/<env step>/<number>``: tracked numbers of sampled episodes of the final behaviour policy, in a
+  run's last row; only for environments that name numbers to track. W&B has them as one table, see
+  ``macpf.records.sampled``.
 - ``train/...``: losses and gradient norms, averaged over the updates since the previous row, and the score of
   the exploring episodes.
 - ``clock/episodes``, ``clock/updates``: the other two counters of the run's clock.
 - ``clock/evaluation``, ``clock/evaluation_after``: the number of this row, from 0 on, and of the row before it (-1 for
-  the first), so that a reader sees what is missing.
-- ``time/...``: wall-clock figures, the only metrics that two runs of the same seed may disagree on.
+  the first), so that missing rows are noticed.
+- ``time/...``: wall-clock figures, the only metrics in which two runs of the same seed may differ.
 """
 
 ENV_STEP = "env_step"
@@ -33,34 +34,34 @@ TIME_PREFIX = "time/"
 
 #: Keys of the W&B run's config, beside the whole resolved Hydra configuration under ``CONFIG``.
 ALGO, ENV, MAP, BACKEND, BUDGET, SEED = "algo", "env", "map", "backend", "budget", "seed"
-#: ``<algo>-<env>-<map>-<config hash>-s<seed>``: follows from the settings that change results, and from nothing else.
+#: ``<algo>-<env>-<map>-<config hash>-s<seed>``: depends only on settings that change results.
 RUN_KEY = "run_key"
-#: Drawn when the run was first begun: the same for all its attempts, another one where somebody else ran the same key.
+#: Drawn at random when the run first began: the same for all its attempts; somebody else's run of the key has another.
 ORIGIN = "origin"
-#: How many rows a whole run has, see ``macpf.records.numbering.missing``.
+#: How many rows a complete run has, see ``macpf.records.numbering.missing``.
 EVALUATIONS = "evaluations"
-#: What the environment calls its score; what figures call each policy that is evaluated; of what this is a variant.
+#: The environment's name of its score; the names in figures of evaluated policies; the algorithm this is a variant of.
 SCORE, LABELS, FAMILY = "score", "labels", "family"
-#: 1 for a run's first start, then 2, 3, ... each time it goes on from a checkpoint.
+#: 1 for a run's first start, then 2, 3, ... each time it resumes from a checkpoint.
 ATTEMPT = "attempt"
 TOTAL_ENV_STEPS = "total_env_steps"
 COMMIT = "commit"
-#: Of the newest attempt: its kind of machine, and PyTorch's version.
+#: The kind of machine and PyTorch's version of the newest attempt.
 HOST, TORCH = "host", "torch"
 CONFIG = "config"
-#: Trainable numbers of each module that has some, by its path in the algorithm (``actor.trunk.gru``).
+#: The number of trainable parameters of each module that has any, by its path in the algorithm (``actor.trunk.gru``).
 PARAMETERS = "parameters"
-#: How W&B's ids of evaluations begin that were made after training (``mode=evaluate``), and the key of their config.
-#: They have no ``RUN_KEY``: no reader takes them for training.
+#: The beginning of W&B's ids of evaluations made after training (``mode=evaluate``), and a key of their config.
+#: They have no ``RUN_KEY``, so no reader takes them for training runs.
 EVALUATE, EVALUATED = "evaluate-", "evaluated"
 #: Summary keys: how a run ended (``finished``, ``untrained``, ``diverged``), and why it diverged.
 END, WHY = "end", "why"
-#: Summary key that runs made before there was ``END`` set to 1 when they reached their budget.
+#: Summary key of runs made before ``END`` existed; they set it to 1 when they reached their budget.
 DONE = "done"
 
 
 def configuration(run_key: str) -> str:
-    """A run's key without its seed: one group holds all seeds of a configuration."""
+    """A run's key without its seed, which all seeds of a configuration share."""
     return run_key.rsplit("-s", 1)[0]
 
 
@@ -75,5 +76,5 @@ def joint(policy: str, actions: tuple[int, ...]) -> str:
 
 
 def sampled(episode: int, step: int, number: str) -> str:
-    """Metric name of a tracked number in an episode of the final policy, e.g. ``sampled/3/25/x``."""
+    """Metric name of a tracked number in a sampled episode of the final policy, e.g. ``sampled/3/25/x``."""
     return f"sampled/{episode}/{step}/{number}"

@@ -35,27 +35,27 @@ def load_policy(
     Args:
         folder: a run's folder, or a file of weights that `Policy.save` or a run wrote.
         policy: ``independent``, or ``dependent`` for MACPF's agents who choose one after the other.
-        checkpoint: name or env step of weights that the run kept; None: its newest.
-        device: where it computes.
+        checkpoint: name or env step of weights that the run saved; None for its newest.
+        device: the device it computes on.
 
     Raises:
         ValueError: there is no such run, checkpoint or policy, or this code cannot use it; one line says why.
-        macpf.runs.checkpoint.Unreadable, macpf.records.files.Damaged: it is there, but damaged.
+        macpf.runs.checkpoint.Unreadable, macpf.records.files.Damaged: the files are there, but damaged.
     """
     return Policy(weights.load(Path(folder).expanduser(), checkpoint), policy, device)
 
 
 class Policy:
-    """A greedy policy that remembers what it must between two steps of an episode.
+    """A greedy policy that remembers what it needs from one step of an episode to the next.
 
     Args:
         trained: the weights.
         policy: one of `policies`.
-        device: where it computes.
+        device: the device it computes on.
 
     Attributes:
         about: which run this is and what it was trained for; `about.sizes` has the sizes.
-        policies: what it could be.
+        policies: the names of all policies that the algorithm has.
         algorithm: the networks.
 
     Raises:
@@ -80,15 +80,15 @@ class Policy:
         return f"<{self.policy} policy of {self.about}: {shape}>"
 
     def reset(self, env: Any = None) -> None:
-        """Forget the episode before; call it at the beginning of each.
+        """Forget the previous episode; call it at the beginning of each.
 
         Args:
-            env: the PettingZoo parallel environment that will be played, if it is one: its spaces say how observations
-                are flattened and which actions there are, its lists of agents who is there. Without it agents are those
-                of the first observations, in their order.
+            env: the PettingZoo parallel environment that will be played, if it is one. Its spaces say how observations
+                are flattened and which actions there are, and its lists of agents who is active. Without it, the agents
+                are those of the first observations, in their order.
 
         Raises:
-            ValueError: it is an environment of other sizes than the policy was trained for.
+            ValueError: the environment has other sizes than the policy was trained for.
         """
         self._memory, self._env, self._contract, self._eyes, self._names = None, env, None, None, []
         if env is not None:
@@ -107,16 +107,16 @@ class Policy:
                 )
 
     def act(self, observations: Any, available: Any = None, visible: Any = None) -> Any:
-        """The greedy actions at one step, which the next call goes on from.
+        """The greedy actions at one step; the next call continues from it.
 
         Args:
-            observations: [N, O] or [B, N, O] numbers, or PettingZoo's observations of who is there, by name.
+            observations: [N, O] or [B, N, O] numbers, or PettingZoo's observations of the active agents, by name.
             available: actions that may be taken, booleans [N, A] or [B, N, A]; or PettingZoo's infos, of which only
-                an ``action_mask`` is read; None: all of them, or what masks in the observations say.
-            visible: who sees whom, booleans [N, N] or [B, N, N]; only some ``dependent`` policies ask for it.
+                an ``action_mask`` is read; None: all of them, or those of masks in the observations.
+            visible: who sees whom, booleans [N, N] or [B, N, N]; only some ``dependent`` policies need it.
 
         Returns:
-            Actions [N] or [B, N], or by the names of those who were in the observations and are still playing.
+            Actions [N] or [B, N], or by the names of the agents that were observed and are still playing.
 
         Raises:
             ValueError: shapes or agents are not those that the policy was trained for.
@@ -149,7 +149,7 @@ class Policy:
     def save(self, path: str | Path) -> None:
         """Write the weights to a safetensors file, from which `load_policy` makes this policy again.
 
-        The file says in its metadata, as JSON, what the weights are of and for which sizes.
+        The file's metadata says as JSON which run the weights are from, and for which sizes.
         """
         tensors = self.algorithm.state_dict()
         kept = {name: value.detach().cpu().clone() for name, value in tensors.items() if isinstance(value, Tensor)}
@@ -195,13 +195,13 @@ class Policy:
         self._names = agents
 
     def _there(self, observations: Mapping[str, Any]) -> set[str]:
-        """Who acts: an environment may show the last view of those who have left."""
+        """The agents that act; an environment may still show the last observation of those that have left."""
         return set(observations) if self._env is None else set(observations) & set(self._env.agents)
 
     def _of_pettingzoo(
         self, observations: Mapping[str, Any], infos: Mapping[str, Any]
     ) -> tuple[Float[np.ndarray, "N O"], Bool[np.ndarray, "N A"]]:
-        """What all agents see and may do; those who are not there see zeros and can take action 0, as in training."""
+        """What all agents observe and may do; absent ones see zeros and can take action 0, as in training."""
         if not self._names:
             self._named(list(observations))
         if unknown := sorted(set(observations) - set(self._names)):

@@ -1,4 +1,4 @@
-"""Configuration files as Hydra reads them, but one that is broken or ambiguous is named in one line."""
+"""Read configuration files like Hydra, but report one that is broken or ambiguous in one line."""
 
 from __future__ import annotations
 
@@ -15,25 +15,26 @@ from hydra.errors import HydraException
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf
 
-#: Values that a file may have once its aliases are written out.
+#: The most values that a file may have with its aliases written out.
 MOST_VALUES = 100_000
-#: Kinds of values that settings have.
+#: The YAML tags that settings may have.
 TAGS = {"map", "seq", "str", "int", "float", "bool", "null", "merge", "timestamp"}
-#: What YAML 1.1 reads as another number than it seems to be: 010 is 8, 1:30 is 90.
+#: Numbers that YAML 1.1 reads as others than they seem: 010 is 8, 1:30 is 90.
 OTHER_NUMBER = re.compile(r"[-+]?(0[0-9_]+|[0-9][0-9_]*(:[0-5]?[0-9])+)")
 #: Folders in which Hydra has looked for files in this process, in its order: conf/, --config-dir, hydra.searchpath.
 OPENED: dict[Path, None] = {}
 
 
 class BrokenFile(HydraException):
-    """A configuration file that cannot be read or can be read in two ways: the file, the place and what to do."""
+    """A configuration file cannot be read, or in two ways; the message names the file, the place and the remedy."""
 
 
 class FileConfigSource(file_config_source.FileConfigSource):
-    """Hydra's source of files, which has a file checked before it takes it; named like it, so that it stays.
+    """Hydra's source of files, which checks a file before it loads it.
 
-    Hydra's public plugins can add a source of another scheme, but cannot replace that of plain folders, through which
-    a user's own files come in. Therefore this module, and no other, imports from `hydra._internal`.
+    It has the name of Hydra's class, because Hydra then keeps it when it registers its own. Hydra's public plugins can
+    add a source of another scheme, but cannot replace that of plain folders, through which a user's own files come in.
+    Therefore this module, and no other, imports from `hydra._internal`.
     """
 
     def __init__(self, provider: str, path: str) -> None:
@@ -42,10 +43,10 @@ class FileConfigSource(file_config_source.FileConfigSource):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        OPENED[Path(self.path)] = None  # of a sweep's worker, which gets its sources from the process that began it
+        OPENED[Path(self.path)] = None  # in a sweep's worker, which unpickles its sources
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """One file.
+        """Load one file.
 
         Raises:
             BrokenFile: it cannot be read, or can be read in two ways.
@@ -63,7 +64,7 @@ SourcesRegistry.instance().types[FileConfigSource.scheme()] = FileConfigSource
 
 
 def load(path: Path) -> DictConfig:
-    """A file of settings, which the caller may change.
+    """Load a file of settings; the caller may change the result.
 
     Raises:
         BrokenFile: it cannot be read, or can be read in two ways.
@@ -75,7 +76,7 @@ def load(path: Path) -> DictConfig:
 
 @functools.lru_cache(maxsize=1024)
 def _loaded(path: Path, mtime: int, size: int) -> DictConfig:
-    """A file as it was then: plans compose the same ones many hundred times."""
+    """Load a file, cached by its time and size: plans compose the same ones many hundred times."""
     try:
         loaded = OmegaConf.load(path)
     except (yaml.YAMLError, ValueError) as error:
@@ -85,11 +86,11 @@ def _loaded(path: Path, mtime: int, size: int) -> DictConfig:
 
 
 def check(path: Path) -> None:
-    """Look through a file before anything is made of it.
+    """Check a file before it is used.
 
     Raises:
-        BrokenFile: it is not UTF-8 or no YAML, holds no settings, says a key twice, says what YAML takes for something
-            else, or grows beyond all bounds by its aliases.
+        BrokenFile: it cannot be read, is not UTF-8 or not YAML, holds no settings, has a key twice, has something that
+            YAML takes for something else, or has aliases that make too many values of it.
     """
     try:
         stat = path.stat()
@@ -100,7 +101,7 @@ def check(path: Path) -> None:
 
 @functools.lru_cache(maxsize=1024)
 def _checked(path: Path, mtime: int, size: int) -> None:
-    """A file as it was then: plans compose the same ones many hundred times."""
+    """Check a file, cached by its time and size: plans compose the same ones many hundred times."""
     try:
         root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
         if root is None:
@@ -121,7 +122,7 @@ def _checked(path: Path, mtime: int, size: int) -> None:
 
 
 def _count(path: Path, node: yaml.Node, known: dict[int, int]) -> int:
-    """Values below a node with all aliases written out; refuses what YAML takes for something else on the way."""
+    """Count the values below a node with all aliases written out, and refuse what YAML takes for something else."""
     if node.tag.removeprefix("tag:yaml.org,2002:") not in TAGS:
         raise BrokenFile(
             f"{_at(path, node)}: {node.tag} is no kind of setting; leave that mark out, or put quotes around"

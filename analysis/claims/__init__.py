@@ -1,1 +1,1 @@
-"""What the paper claims of its experiments, and whether its own numbers and our runs bear it out."""
+"""What the paper claims about its experiments, and whether its own numbers and our runs support it."""

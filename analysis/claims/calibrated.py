@@ -1,12 +1,13 @@
 """What a verdict rests on: two p-values, one for each way in which it could be wrong.
 
-A claim is *supported* if "there is no such difference" is refused at 5 %, *contradicted* if "the claim is true" is, and
-if our numbers are further from it than the paper's own uncertainty allows; else it is *undecided*. All p-values are
-one-sided, and arrays [R] for R tables at once, so that a simulation asks what the ledger asks.
+A claim is *supported* if "there is no such difference" is rejected at 5 %. It is *contradicted* if "the claim is true"
+is rejected at 5 % and our numbers are further from it than the paper's own uncertainty allows. Otherwise it is
+*undecided*. All p-values are one-sided. They are arrays [R], for R tables at once, so that a simulation uses the same
+tests as the ledger.
 
 A claim on several maps or methods is a tree of comparisons: "on all" is `at_least(n)`, "against one of them"
-`at_least(1)`. Its p-values are Benjamini and Heller's (Biometrics 2008) for partial conjunctions, Bonferroni's form,
-which hold however the comparisons depend on each other.
+`at_least(1)`. Its p-values are Benjamini and Heller's (Biometrics 2008) for partial conjunctions, in Bonferroni's form,
+which is valid however the comparisons depend on each other.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from macpf import names
 
 Array = NDArray[np.float64]
 
-#: Both errors that a verdict may make have at most this probability.
+#: The most probability that each of a verdict's two errors may have.
 ERROR = 0.05
-#: Numbers of three digits that differ by less are equal.
+#: Printed numbers (three digits) that differ by less are equal.
 TOLERANCE = 1e-9
-#: A mean of a method on a map, or its standard deviation, and by what to multiply it.
+#: A factor, and the map and method whose mean or standard deviation it multiplies.
 Term = tuple[float, str, str]
 
 
@@ -37,8 +38,8 @@ class PValues:
     """Two p-values [R].
 
     Attributes:
-        none: of "there is no such difference": small values speak for the claim.
-        true: of "the claim is true": small values speak against it.
+        none: of "there is no such difference"; small values speak for the claim.
+        true: of "the claim is true"; small values speak against it.
     """
 
     none: Array
@@ -46,38 +47,39 @@ class PValues:
 
     @property
     def supported(self) -> NDArray[np.bool_]:
-        """[R]."""
+        """[R], whether the claim is supported."""
         return self.none <= ERROR
 
     @property
     def contradicted(self) -> NDArray[np.bool_]:
-        """[R]."""
+        """[R], whether the claim is contradicted."""
         return ~self.supported & (self.true <= ERROR)
 
 
 def at_least(count: int, tests: Iterable[PValues]) -> PValues:
-    """That so many of these n comparisons hold: all of them (n), one (1), or any number between."""
+    """The p-values of "at least `count` of these n comparisons hold": all (n), one (1), or any number between."""
     parts = list(tests)
     none, true = (np.sort(np.stack([getattr(test, key) for test in parts]), axis=0) for key in ("none", "true"))
-    # Refusing "fewer than k hold" needs k small p-values; refusing "k hold" needs n - k + 1 that speak against.
+    # Rejecting "fewer than k hold" needs k small p-values; rejecting "k hold" needs n - k + 1 that speak
+    # against it.
     against = len(parts) - count + 1
     return PValues(np.minimum(1.0, against * none[count - 1]), np.minimum(1.0, count * true[against - 1]))
 
 
 def all_of(tests: Iterable[PValues]) -> PValues:
-    """That every one of them holds."""
+    """The p-values of "all of these comparisons hold"."""
     parts = list(tests)
     return at_least(len(parts), parts)
 
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """Runs of M maps and K methods, R times.
+    """R tables of M maps and K methods.
 
     Attributes:
-        maps, methods: what they are called.
-        mean, std: [R, M, K], over the runs of a cell; the population's, as the paper's plots have it.
-        seeds: [M, K], runs of each cell, two or more.
+        maps, methods: their names.
+        mean, std: [R, M, K], over the runs of a cell; std is the population's, as in the paper's plots.
+        seeds: [M, K], the number of runs of each cell, at least two.
     """
 
     maps: tuple[str, ...]
@@ -88,7 +90,7 @@ class Cells:
 
     @classmethod
     def of(cls, lines: pd.DataFrame, maps: Sequence[str], methods: Sequence[str], value: str = "mean") -> Cells:
-        """From lines of cells (map, method, mean, std, seeds), or of runs if `value` is one of their columns."""
+        """From lines of cells (map, method, mean, std, seeds), or from lines of runs, whose column `value` is read."""
         if "std" not in lines:
             by_cell = lines.groupby([names.MAP, "method"])[value]
             lines = by_cell.agg(mean="mean", std=lambda runs: runs.std(ddof=0), seeds="count").reset_index()
@@ -101,12 +103,12 @@ class Cells:
         return cls(tuple(maps), tuple(methods), mean[None], std[None], seeds.astype(np.int64))
 
     def at(self, map: str, method: str) -> tuple[Array, Array, int]:
-        """Mean and standard deviation [R] of one cell, and how many runs it has."""
+        """Mean and standard deviation [R] of one cell, and its number of runs."""
         m, k = self.maps.index(map), self.methods.index(method)
         return self.mean[:, m, k], self.std[:, m, k], int(self.seeds[m, k])
 
     def bold(self) -> NDArray[np.bool_]:
-        """[R, M, K]: within one standard deviation, the best's, of the best mean (caption of Table 2)."""
+        """[R, M, K]: at least the best mean minus its standard deviation (caption of Table 2)."""
         best = self.mean.argmax(axis=2)[..., None]
         least = np.take_along_axis(self.mean, best, 2) - np.take_along_axis(self.std, best, 2)
         return self.mean >= least - TOLERANCE
@@ -114,21 +116,21 @@ class Cells:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number [R] with its standard error [R] and the degrees of freedom of that."""
+    """A number [R] with its standard error [R] and that error's degrees of freedom [R]."""
 
     value: Array
     error: Array
     freedom: Array
 
     def shifted(self, by: float) -> Estimate:
-        """The same number, and so much more."""
+        """The same estimate, with `by` added to the number."""
         return Estimate(self.value + by, self.error, self.freedom)
 
     def __neg__(self) -> Estimate:
         return Estimate(-self.value, self.error, self.freedom)
 
     def interval(self) -> tuple[Array, Array]:
-        """The ends [R], each of which is beyond the truth in 5 %."""
+        """The ends [R] of its 90 % interval: each is beyond the truth in 5 %."""
         half = self.error * special.stdtrit(self.freedom, 1 - ERROR)
         return self.value - half, self.value + half
 
@@ -136,8 +138,8 @@ class Estimate:
 def combined(cells: Cells, means: Iterable[Term], stds: Iterable[Term] = (), constant: float = 0.0) -> Estimate:
     """A weighted sum of means and standard deviations of cells, with Welch and Satterthwaite's degrees of freedom.
 
-    Its error comes from the spread of the runs. A bootstrap over few runs takes that for too small (docs/analysis.md),
-    so this is Student's way, and the standard deviations' own error that of normal scores.
+    Its standard error comes from the spread of the runs, by Student's method. A bootstrap over few runs underestimates
+    it (docs/analysis.md). The error of the standard deviations themselves is that of normal scores.
     """
     value, variances = np.full(len(cells.mean), constant), []
     for weight, map_, method in means:
@@ -154,16 +156,16 @@ def combined(cells: Cells, means: Iterable[Term], stds: Iterable[Term] = (), con
 
 
 def paired(gaps: Array) -> Estimate:
-    """The mean of differences within runs of one map."""
+    """The mean of differences between two scores of the same run, over the runs of one map."""
     error = gaps.std(ddof=1) / math.sqrt(len(gaps))
     return Estimate(*(np.array([number]) for number in (gaps.mean(), error, float(len(gaps) - 1))))
 
 
 def positive(ours: Estimate, paper: Estimate | None = None, reached: bool = False) -> PValues:
-    """That a number is above 0, or with `reached` at least 0.
+    """The p-values of "the number is above 0", or with `reached` "at least 0".
 
-    Where the paper has the same number, only what is below 0 and below the paper's, too, speaks against the claim: its
-    five seeds may have been lucky, or its table may not bear out its sentence.
+    If the paper has the same number, ours speaks against the claim only if it is below 0 and below the paper's as well:
+    the paper's five seeds may have been lucky, or its table may not support its sentence.
     """
     true = _below(ours, 0.0 if not reached else -TOLERANCE)
     if paper is not None:
@@ -182,7 +184,7 @@ def positive(ours: Estimate, paper: Estimate | None = None, reached: bool = Fals
 
 
 def _below(estimate: Estimate, level: float) -> Array:
-    """The p-value of "at least so much": small where the number is clearly below."""
+    """The p-value of "at least `level`": small if the number is clearly below."""
     gap = estimate.value - level
     with np.errstate(invalid="ignore", divide="ignore"):
         t = np.where(estimate.error > 0, gap / estimate.error, np.sign(gap) * np.inf)
@@ -193,12 +195,13 @@ def _below(estimate: Estimate, level: float) -> Array:
 def share_above(
     count: int, unknown: int, runs: int, level: float = 0.5, paper: tuple[int, int] | None = None
 ) -> PValues:
-    """That more than this share of runs ends so; nobody knows of some.
+    """The p-values of "more than the share `level` of the runs ends so", where the end of some runs is unknown.
 
     Args:
-        count, unknown, runs: how many do, may, and are.
-        level: of the share.
-        paper: how many of how many in the paper: then, as in `positive`, only a smaller share than its is against it.
+        count, unknown, runs: how many runs end so, how many ends are unknown, and how many runs there are.
+        level: the share.
+        paper: the paper's count and its number of runs. If given, a share speaks against the claim only if it is also
+            smaller than the paper's, as in `positive`.
     """
     true = float(special.bdtr(count + unknown, runs, level))
     if paper is not None:

@@ -1,4 +1,4 @@
-"""A claim: one sentence of the paper, the runs it speaks of, and what decides."""
+"""A claim: one sentence of the paper, the runs it is about, and the rule and the test that judge it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from analysis.claims.calibrated import PValues
 from macpf import names
 
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
-#: Instead of the verdict of the paper's own numbers, where it prints a curve and no number.
+#: Replaces the verdict on the paper's own numbers where it prints a curve and no number.
 FIGURE_ONLY = "figure only"
-#: Columns of evidence that are no score.
+#: Columns of the evidence in which NaN does not leave a claim undecided, as they are not scores.
 _MAY_BE_NAN = ["gap", "gap_in_errors", "paper_mean", "paper_std", "mean final return", "return"]
 
 
 class Judgement(NamedTuple):
-    """What a rule or a test says, and in one line the numbers it looked at; a test's two p-values."""
+    """The verdict of a rule or a test, the numbers behind it in one line, and the test's two p-values (`PValues`)."""
 
     verdict: str
     numbers: str
@@ -26,19 +26,19 @@ class Judgement(NamedTuple):
     true: float = float("nan")
 
 
-#: How the paper's own numbers are read, as they stand.
+#: A rule: judges the paper's own numbers as printed.
 Rule = Callable[[pd.DataFrame], Judgement]
-#: The test of our lines, and the numbers in words.
+#: A test: returns the p-values of our lines, and the numbers in words.
 Comparison = Callable[[pd.DataFrame], tuple[PValues, str]]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Claim:
-    """One sentence of the paper, as data/claims.yaml has it.
+    """One sentence of the paper, as in data/claims.yaml.
 
     Attributes:
-        maps: it is about; none where there is only one.
-        judge: the rule; None where the paper gives no number.
+        maps: the maps it is about; empty if there is only one.
+        judge: the rule; None if the paper gives no number.
         compare: the test.
     """
 
@@ -55,20 +55,20 @@ class Claim:
     compare: Comparison | None = None
 
     def test(self, lines: pd.DataFrame) -> tuple[PValues, str]:
-        """The test of our lines, and the numbers in words; only asked where no run is missing."""
+        """The test of our lines, and the numbers in words; only called if no run is missing."""
         assert self.compare is not None
         return self.compare(lines)
 
     def power(self, seeds: int) -> float:
-        """How often so many seeds support it if the paper's numbers are exact; NaN where it prints none."""
+        """How often this number of seeds supports it if the paper's numbers are exact; NaN if the paper prints none."""
         return float("nan")
 
     def seeds_needed(self) -> str:
-        """With how many seeds the power is 80 %, in words."""
+        """The number of seeds for a power of 80 %, in words."""
         return ""
 
     def judged(self, lines: pd.DataFrame) -> Judgement:
-        """The verdict of our lines: undecided where one has a NaN, as nobody is ahead of it, or behind."""
+        """The verdict on our lines; undecided if a score is NaN, which cannot be compared with any other."""
         lines = self.about(lines)
         lost = lines[lines.select_dtypes("number").drop(columns=_MAY_BE_NAN, errors="ignore").isna().any(axis=1)]
         if len(lost):
@@ -85,22 +85,22 @@ class Claim:
         return chosen[chosen[names.MAP].isin(self.maps)] if self.maps else chosen
 
     def runs(self, report: pd.DataFrame) -> pd.DataFrame:
-        """The lines of a report, as of `Runs`, that this claim is about."""
+        """The lines of `Runs.report` that this claim is about."""
         named = report[names.ALGO].map(style.label).isin(self.players)
         return report[named & report[names.MAP].isin(self.maps)] if self.maps else report[named]
 
     @property
     def players(self) -> list[str]:
-        """The labels of the methods whose runs it needs: MACPF's two policies share a run."""
+        """The labels of the methods whose runs it needs; MACPF's two policies share a run."""
         return list(dict.fromkeys(played_by(method) for method in self.methods))
 
     @property
     def needed(self) -> int:
-        """Runs: five, the paper's number of seeds, of each method on each map."""
+        """How many runs it needs: five, the paper's number of seeds, of each method on each map."""
         return paper.SEEDS * len(self.players) * max(len(self.maps), 1)
 
     def seeds(self, lines: pd.DataFrame) -> dict[tuple[str, str], int]:
-        """The seeds of each run that is needed: by method that plays it and map ("" where there is only one)."""
+        """The number of seeds by the method whose runs are needed and the map ("" if there is only one)."""
         there: dict[tuple[str, str], int] = {}
         for method in self.methods:
             for map_ in self.maps or ("",):
@@ -111,20 +111,20 @@ class Claim:
         return there
 
     def missing(self, lines: pd.DataFrame) -> int:
-        """Runs that are needed and not there; one seed too many never stands in for another method's."""
+        """How many runs are missing; a surplus seed of one method does not replace another method's."""
         return self.needed - sum(min(seeds, paper.SEEDS) for seeds in self.seeds(lines).values())
 
 
 def played_by(method: str) -> str:
-    """The label of the method whose runs also have this policy."""
+    """The label of the method whose runs have this policy."""
     return method.replace("_DEP", "")
 
 
 def two_way(supported: bool, numbers: str) -> Judgement:
-    """What a rule says of the paper's own numbers."""
+    """The judgement of a rule, which is never undecided."""
     return Judgement(SUPPORTED if supported else CONTRADICTED, numbers)
 
 
 def more_seeds(needed: int | None, tried: int) -> str:
-    """How many seeds are needed, in words."""
+    """How many seeds are needed, in words; None means more than the largest number tried."""
     return f"more than {tried:,}" if needed is None else str(needed)

@@ -1,7 +1,8 @@
-"""Tests of claims on learning curves of SMAC, for which the paper prints no number.
+"""Tests of claims on learning curves of SMAC, for which the paper prints no numbers.
 
-Lines are runs: map, method, seed, and scores: final (mean of the last five evaluations), training (mean of all
-evaluations, the normalised area under the curve: how fast and how far) and early, middle, late (those of each third).
+Each line is a run: map, method, seed and scores. The scores are final (mean of the last five evaluations), training
+(mean of all evaluations: the normalised area under the curve, which shows how fast and how far a run learned) and
+early, middle, late (means of each third).
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -17,7 +18,7 @@ Methods = tuple[str, ...]
 
 
 def ahead(methods: Methods, scores: Sequence[str]) -> Comparison:
-    """Over all maps the first method's mean is higher than each other's, in one of these scores."""
+    """The first method's mean over all maps is higher than each other method's, in at least one of these scores."""
 
     def compare(runs: pd.DataFrame) -> tuple[PValues, str]:
         maps = list(dict.fromkeys(runs[names.MAP]))
@@ -37,7 +38,7 @@ def ahead(methods: Methods, scores: Sequence[str]) -> Comparison:
 
 
 def apart(methods: Methods, by: float) -> Comparison:
-    """On each map each method has a mean win rate in training that is higher than the last's by more than so much."""
+    """On each map, each method's mean win rate in training is higher than the last method's by more than `by`."""
 
     def compare(runs: pd.DataFrame) -> tuple[PValues, str]:
         gaps = _gaps(runs, methods)
@@ -47,7 +48,7 @@ def apart(methods: Methods, by: float) -> Comparison:
 
 
 def close(methods: Methods, within: float) -> Comparison:
-    """On each map two methods' mean win rates in training differ by less than so much."""
+    """On each map, two methods' mean win rates in training differ by less than `within`."""
 
     def compare(runs: pd.DataFrame) -> tuple[PValues, str]:
         gaps = _gaps(runs, methods)
@@ -57,7 +58,7 @@ def close(methods: Methods, within: float) -> Comparison:
 
 
 def same_level(methods: Methods, within: float) -> Comparison:
-    """On each map, in each third of training, two policies of a run differ by less than so much, in the mean."""
+    """On each map and in each third of training, the two policies of a run differ by less than `within` on average."""
 
     def compare(runs: pd.DataFrame) -> tuple[PValues, str]:
         gaps = {}
@@ -76,12 +77,12 @@ TESTS: dict[str, Callable[..., Comparison]] = {
 
 
 def _within(gaps: Iterable[Estimate], limit: float) -> PValues:
-    """Two one-sided tests for each."""
+    """The p-values of "every difference is within the limit", from two one-sided tests for each."""
     return all_of(positive(end.shifted(limit)) for gap in gaps for end in (gap, -gap))
 
 
 def _gaps(runs: pd.DataFrame, methods: Methods) -> dict[str, Estimate]:
-    """On each map, each method's lead over the last."""
+    """Each method's lead over the last one on each map."""
     maps, last = tuple(dict.fromkeys(runs[names.MAP])), methods[-1]
     cells = Cells.of(runs, maps, methods, "training")
     return {

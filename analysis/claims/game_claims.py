@@ -1,6 +1,6 @@
-"""Rules and tests of claims on the matrix game and the multi-goal game: counts of how seeds end.
+"""Rules and tests of claims on the matrix game and the multi-goal game: they count how seeds end.
 
-A seed whose return is NaN ended nobody knows how: it speaks neither for the paper nor against it.
+It is unknown how a seed ended whose return is NaN. It speaks neither for the paper nor against it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,34 +16,34 @@ from analysis.claims.calibrated import ERROR, PValues, all_of, exact_interval, f
 from analysis.claims.claim import SUPPORTED, Claim, Comparison, Judgement, more_seeds, two_way
 from analysis.claims.simulation import POWER
 
-#: Least probability that a policy gives to a joint action it is said to have captured (chance is 1 in 16).
+#: A policy has captured a joint action if it gives it at least this probability (chance is 1 in 16).
 CAPTURED = 0.1
-#: Where the paper has a count, it is of its five seeds.
+#: The paper's count for "every seed": five of its five seeds.
 _ALL = (paper.SEEDS, paper.SEEDS)
-#: Numbers of seeds that are tried for the power.
+#: Numbers of seeds for which the power is computed.
 _SEEDS = (5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100)
 _DRAWS = 400
 _WAYS = ("optimum", "suboptimal", "worse")
 
 
 def published() -> pd.DataFrame:
-    """The paper's counts of the matrix game as lines of evidence."""
-    ends = paper.outcomes().mul(paper.SEEDS / 100).fillna(0)  # that some of MAPPO's are worse it does not say
+    """The paper's counts on the matrix game, as lines of evidence."""
+    ends = paper.outcomes().mul(paper.SEEDS / 100).fillna(0)  # the paper gives no such number for MAPPO
     between = paper.SEEDS - ends["optimum"] - ends["worse"]
     return ends.assign(suboptimal=between, nan=0, seeds=paper.SEEDS).reset_index()
 
 
-#: By method, how many seeds ended how: optimum, suboptimal, worse, nan, seeds, and both where somebody counted that.
+#: By method, numbers of seeds: optimum, suboptimal, worse, nan, seeds (all), and both where that was counted.
 Ends = Mapping[str, Mapping[str, int]]
 #: A rule and a test of these counts.
 Counted = tuple[Callable[[Ends], Judgement], Callable[[Ends], tuple[PValues, str]]]
-#: Seeds that end in some way, those that end with NaN, and all.
+#: The number of seeds that end in some way, of those that end with NaN, and of all.
 Count = tuple[int, int, int]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class CountClaim(Claim):
-    """A claim of the matrix game, for which the paper says how many of its seeds ended how."""
+    """A claim on the matrix game, for which the paper says how its seeds ended."""
 
     counts: Callable[[Ends], tuple[PValues, str]]
 
@@ -65,7 +65,7 @@ class CountClaim(Claim):
 
 
 def ends_of(lines: pd.DataFrame) -> Ends:
-    """The counts in lines of evidence."""
+    """The counts in lines of evidence, by method."""
     counts = lines.set_index("method").drop(columns="mean final return", errors="ignore")
     return {str(method): {str(end): int(n) for end, n in line.items()} for method, line in counts.T.to_dict().items()}
 
@@ -97,7 +97,7 @@ def _each(counts: Mapping[str, Count]) -> str:
 
 
 def every(methods: Sequence[str], ways: Sequence[str]) -> Counted:
-    """Every seed of the method ends in one of these ways: the rule, and the test."""
+    """Every seed of the method ends in one of these ways; returns the rule and the test."""
 
     def judge(ends: Ends) -> Judgement:
         count, nan, seeds = _count(ends, methods[0], *ways)
@@ -111,14 +111,18 @@ def every(methods: Sequence[str], ways: Sequence[str]) -> Counted:
 
 
 def _every(count: int, nan: int, seeds: int, of_paper: tuple[int, int] | None) -> PValues:
-    """Supported only by all; against it are fewer than one in two, or fewer than the paper's."""
+    """The p-values of "every seed ends so".
+
+    It is supported only if all do. A share speaks against it if it is below one half or, where the paper has a count,
+    below the paper's.
+    """
     share = share_above(count, nan, seeds)
     true = share.true if of_paper is None else np.array([fewer(count + nan, seeds, *of_paper)])
     return PValues(share.none if count == seeds else np.ones(1), true)
 
 
 def by_chance(methods: Sequence[str], way: str, of_five: int) -> Counted:
-    """Some seeds and not all end so, and as often as the paper's five may have."""
+    """Some but not all seeds end so, and their share agrees with the paper's `of_five` of five seeds."""
     region = exact_interval(of_five, paper.SEEDS, 1 - ERROR)
 
     def judge(ends: Ends) -> Judgement:
@@ -128,7 +132,7 @@ def by_chance(methods: Sequence[str], way: str, of_five: int) -> Counted:
     def test(ends: Ends) -> tuple[PValues, str]:
         count, nan, seeds = _count(ends, methods[0], way)
         low, high = exact_interval(count, seeds, 1 - 2 * ERROR)
-        # Two one-sided tests: the share is above and below what the paper's count leaves open.
+        # Two one-sided tests: the share is above the low and below the high end of the interval of the paper's count.
         ends_of_region = special.bdtrc(count - 1, seeds, region[0]), special.bdtr(count, seeds, region[1])
         none = max(map(float, ends_of_region)) if 0 < count < seeds and not nan else 1.0
         true = max(_differ(k, seeds, of_five) for k in range(count, count + nan + 1))
@@ -139,14 +143,14 @@ def by_chance(methods: Sequence[str], way: str, of_five: int) -> Counted:
 
 
 def _differ(count: int, seeds: int, of_five: int) -> float:
-    """Fisher's exact test of one share against the paper's, twice the smaller side."""
+    """The p-value of Fisher's exact test of one share against the paper's: twice that of the smaller side."""
     less = fewer(count, seeds, of_five, paper.SEEDS)
     more = fewer(seeds - count, seeds, paper.SEEDS - of_five, paper.SEEDS)
     return min(1.0, 2 * min(less, more))
 
 
 def mostly_miss(methods: Sequence[str]) -> Counted:
-    """Of each method fewer than one in two seeds end at the optimum."""
+    """Fewer than half of each method's seeds end at the optimum."""
     published_ends = ends_of(published())
 
     def judge(ends: Ends) -> Judgement:
@@ -184,7 +188,7 @@ def more_at_the_optimum(methods: Sequence[str]) -> Counted:
 
 
 def goals(methods: Sequence[str], least: int, most: int) -> Comparison:
-    """Every run reaches that many of the goals."""
+    """Every run reaches from `least` to `most` of the goals."""
 
     def compare(lines: pd.DataFrame) -> tuple[PValues, str]:
         reached = int(lines["goals"].between(least, most).sum())

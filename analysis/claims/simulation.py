@@ -1,4 +1,4 @@
-"""What the verdicts do when the truth is known: tables drawn from the paper's, and from methods that do not differ."""
+"""How verdicts behave when the truth is known: on tables drawn from the paper's, and of methods that do not differ."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Counts = NDArray[np.int64]
 
-#: Tables that a distribution of counts is made of, and that a power is worked out from.
+#: Simulated tables for a distribution of counts, and for a power.
 TABLES, DRAWS = 4_000, 500
 #: The power that a study should have.
 POWER = 0.8
@@ -26,7 +26,7 @@ SEEDS = sorted({round(5 * 2 ** (k / 4)) for k in range(33)})
 
 
 def tables(truth: Cells, seeds: NDArray[np.int64], random: np.random.Generator, draws: int) -> Cells:
-    """Means and standard deviations of so many normal runs of each cell, whose truth is known."""
+    """Draw tables from a known truth: the mean and standard deviation of `seeds` normal runs of each cell."""
     shape = (draws, *truth.mean.shape[1:])
     mean = truth.mean + truth.std / np.sqrt(seeds) * random.standard_normal(shape)
     std = truth.std * np.sqrt(random.chisquare(seeds - 1, size=shape) / seeds)
@@ -34,7 +34,7 @@ def tables(truth: Cells, seeds: NDArray[np.int64], random: np.random.Generator, 
 
 
 def possible(of_paper: Cells, random: np.random.Generator, draws: int) -> Cells:
-    """Truths of which the paper's means and standard deviations may be a sample (of normal runs, a flat prior)."""
+    """Draw truths of which the paper's means and standard deviations may be a sample (normal runs, flat prior)."""
     shape = (draws, *of_paper.mean.shape[1:])
     std = of_paper.std * np.sqrt(of_paper.seeds / random.chisquare(of_paper.seeds - 1, size=shape))
     mean = of_paper.mean + std / np.sqrt(of_paper.seeds) * random.standard_normal(shape)
@@ -42,14 +42,14 @@ def possible(of_paper: Cells, random: np.random.Generator, draws: int) -> Cells:
 
 
 def alike(of_paper: Cells, method: str | None = None) -> Cells:
-    """The same table, but all methods are as good as one; None for the first, which is ours."""
+    """The same table, but all methods are as good as `method`; None takes the first, which is ours."""
     k = of_paper.methods.index(method) if method else 0
     mean, std = (np.repeat(part[..., k : k + 1], len(of_paper.methods), -1) for part in (of_paper.mean, of_paper.std))
     return Cells(of_paper.maps, of_paper.methods, mean, std, of_paper.seeds)
 
 
 def counts_of_paper(of_paper: Cells, seeds: NDArray[np.int64]) -> Counts:
-    """[2, R, K], on how many maps methods are bold: if the paper's table is exact, and if it is a sample of five."""
+    """[2, R, K], on how many maps a method is bold: if the paper's table is exact, and if it is a sample of five."""
     return _counts_of_paper(of_paper, seeds.tobytes())
 
 
@@ -62,7 +62,7 @@ def _counts_of_paper(of_paper: Cells, seeds: bytes) -> Counts:
 
 @cache
 def power(claim: TableClaim, seeds: int) -> float:
-    """How often the claim is supported with so many seeds, if the paper's table is exact."""
+    """How often the claim is supported with this number of seeds, if the paper's table is exact."""
     truth = claim.published()
     drawn = tables(truth, np.full_like(truth.seeds, seeds), np.random.default_rng(2), DRAWS)
     return float(claim.verdicts(drawn).supported.mean())
@@ -70,7 +70,7 @@ def power(claim: TableClaim, seeds: int) -> float:
 
 @cache
 def seeds_needed(claim: TableClaim) -> int | None:
-    """The least number of seeds, of those tried, with which the power is 80 %; None if the most are too few."""
+    """The least of the tried numbers of seeds with a power of 80 %; None if even the largest is too small."""
     low, high = 0, len(SEEDS)
     while low < high:  # power grows with seeds
         middle = (low + high) // 2
@@ -79,10 +79,10 @@ def seeds_needed(claim: TableClaim) -> int | None:
 
 
 def calibration(claims: Iterable[TableClaim], seeds: int, draws: int) -> pd.DataFrame:
-    """What each claim's verdict is where the truth is known, in shares of so many tables of so many runs a cell.
+    """The verdicts on each claim where the truth is known, as shares of `draws` tables with `seeds` runs a cell.
 
-    Two truths: the paper's table is exact, and every method has MACPF's mean and standard deviation. Runs are normal,
-    and win rates end at 0 and 1.
+    There are two truths: the paper's table is exact, or every method has MACPF's mean and standard deviation. Runs are
+    normal, and win rates are clipped to [0, 1].
 
     Returns:
         id; exact: supported, exact: contradicted; alike: supported, alike: contradicted; seeds for 80 %.
@@ -99,7 +99,7 @@ def calibration(claims: Iterable[TableClaim], seeds: int, draws: int) -> pd.Data
 
 
 def drawn(truth: Cells, seeds: int, random: np.random.Generator, draws: int) -> Cells:
-    """As `tables`, from runs, of which win rates end at 0 and 1."""
+    """Like `tables`, but each run is drawn, and win rates are clipped to [0, 1]."""
     runs = truth.mean[..., None] + truth.std[..., None] * random.standard_normal((draws, *truth.mean.shape[1:], seeds))
     if (truth.mean >= 0).all():
         runs = np.clip(runs, 0, 1)

@@ -1,8 +1,8 @@
 """Rules and tests of claims that the numbers of Tables 1 and 2 decide, the paper's as well as ours.
 
 Lines are those of `analysis.beside_paper.cells` with the method's label: map, method, seeds, mean, std, bold. A claim's
-rule reads the paper's own numbers as they stand; its test (`calibrated`) judges ours beside them. Of a claim's methods
-the first is ours, and the others are its rivals.
+rule judges the paper's own numbers as printed; its test (`calibrated`) compares ours with the paper's. The first of a
+claim's methods is ours, and the others are its rivals.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
@@ -31,7 +31,7 @@ from analysis.claims.calibrated import (
 from analysis.claims.claim import Claim, Judgement, Rule, more_seeds, two_way
 from macpf import names
 
-#: A test: of our cells beside the paper's.
+#: A test of our cells in comparison with the paper's.
 CellTest = Callable[[Cells, Cells], PValues]
 Ruled = tuple[Rule, CellTest]
 Methods = tuple[str, ...]
@@ -39,7 +39,7 @@ Methods = tuple[str, ...]
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TableClaim(Claim):
-    """A claim whose runs are cells of a table, for which the paper prints numbers to simulate from."""
+    """A claim whose runs are cells of a table, for which tables can be simulated from the paper's numbers."""
 
     judge: Rule
     cells: CellTest
@@ -85,7 +85,7 @@ def _positive(
     constant: float = 0.0,
     reached: bool = False,
 ) -> CellTest:
-    """That this sum of means and standard deviations is positive, beside the paper's."""
+    """The test of "this sum of means and standard deviations is positive", in comparison with the paper's."""
     means, stds = list(means), list(stds)
 
     def test(ours: Cells, theirs: Cells) -> PValues:
@@ -95,13 +95,13 @@ def _positive(
 
 
 def _all(tests: Iterable[CellTest]) -> CellTest:
-    """That every one of them holds."""
+    """The test of "all of these hold"."""
     parts = list(tests)
     return lambda ours, theirs: all_of(test(ours, theirs) for test in parts)
 
 
 def _one(tests: Iterable[CellTest]) -> CellTest:
-    """That one of them holds."""
+    """The test of "at least one of these holds"."""
     parts = list(tests)
     return lambda ours, theirs: at_least(1, [test(ours, theirs) for test in parts])
 
@@ -111,10 +111,11 @@ def _lead(map_: str, method: str, other: str, sign: float = 1.0) -> list[Term]:
 
 
 def bold_count(methods: Methods, maps: tuple[str, ...], method: str, count: int) -> Ruled:
-    """The method is bold on at least so many maps if it is ours, on at most so many if it is a rival.
+    """The method is bold on at least `count` maps if it is ours, on at most `count` if it is a rival.
 
-    The test: as often as in tables drawn from the paper's; and ours more often than any method would be that does not
-    differ from the others, or than this one.
+    The test: what speaks against the claim is a count that is rare in tables drawn from the paper's. What speaks for it
+    is that our method is bold more often than one would be that does not differ from the others or, in claims on a
+    rival, more often than the rival.
     """
     ours_is_asked = method == methods[0]
 
@@ -128,7 +129,7 @@ def bold_count(methods: Methods, maps: tuple[str, ...], method: str, count: int)
         counts = sign * bold[..., k].sum(axis=1)
         drawn = np.sort(sign * simulation.counts_of_paper(theirs, ours.seeds)[..., k], axis=1)
         true = np.max([np.searchsorted(row, counts, side="right") / len(row) for row in drawn], axis=0)
-        # If methods do not differ, any of them may be the bold ones of a map, whatever the scores are like.
+        # If methods do not differ, any of them may be the bold ones of a map, whatever their scores.
         share = bold.mean(axis=2)
         if ours_is_asked:
             up, down, lead = share, np.zeros_like(share), bold[..., 0].sum(axis=1)
@@ -141,7 +142,10 @@ def bold_count(methods: Methods, maps: tuple[str, ...], method: str, count: int)
 
 
 def _tail(up: Array, down: Array, least: NDArray[np.int64]) -> Array:
-    """[R]: the probability that M independent steps, +1 and -1 with these probabilities [R, M], sum to so much."""
+    """The probability [R] that M independent steps sum to at least `least`.
+
+    A step is +1 or -1 with the probabilities `up` and `down` [R, M], and else 0.
+    """
     draws, steps = up.shape
     chances = np.zeros((draws, 2 * steps + 1))
     chances[:, steps] = 1.0
@@ -154,7 +158,7 @@ def _tail(up: Array, down: Array, least: NDArray[np.int64]) -> Array:
 
 
 def best_mean(methods: Methods, maps: tuple[str, ...]) -> Ruled:
-    """No rival has a better mean on any map; the test: our mean is higher than each rival's on each map."""
+    """No rival has a better mean on any map. The test: our mean is higher than each rival's on each map."""
 
     def judge(cells: pd.DataFrame) -> Judgement:
         own = cells[cells["method"] == methods[0]]
@@ -167,7 +171,7 @@ def best_mean(methods: Methods, maps: tuple[str, ...]) -> Ruled:
 
 
 def among_the_best(methods: Methods, maps: tuple[str, ...]) -> Ruled:
-    """Bold on every map; the test: nowhere more than a rival's standard deviation below that rival's mean."""
+    """Bold on every map. The test: nowhere more than a rival's standard deviation below that rival's mean."""
 
     def judge(cells: pd.DataFrame) -> Judgement:
         own = cells[cells["method"] == methods[0]]
@@ -186,9 +190,9 @@ def _matches(methods: Methods, maps: tuple[str, ...]) -> CellTest:
 
 
 def never_clearly_below(methods: Methods, maps: tuple[str, ...]) -> Ruled:
-    """On every map at least the rival's mean less the rival's standard deviation.
+    """On every map, our mean is at least the rival's minus the rival's standard deviation.
 
-    The test: over all maps our mean is higher, and on none is it below the rival's by more than that deviation.
+    The test: our mean over all maps is higher, and on no map is it below the rival's by more than that deviation.
     """
     method, other = methods
 
@@ -213,7 +217,7 @@ def never_clearly_below(methods: Methods, maps: tuple[str, ...]) -> Ruled:
 
 
 def only_ours(methods: Methods, maps: tuple[str, ...], least: float, others_most: float) -> Ruled:
-    """Our win rate is at least so much, each rival's at most so much."""
+    """Our win rate is at least `least`, and each rival's at most `others_most`."""
     (map_,) = maps
 
     def judge(cells: pd.DataFrame) -> Judgement:
@@ -231,13 +235,13 @@ def only_ours(methods: Methods, maps: tuple[str, ...], least: float, others_most
 
 
 def _margin(cells: pd.DataFrame, method: str) -> "pd.Series[float]":
-    """By map: how far a method's mean is above the best of the others."""
+    """How far a method's mean is above the best of the others, by map."""
     means = cells.pivot(index=names.MAP, columns="method", values="mean")
     return means[method] - means.drop(columns=method).max(axis=1)
 
 
 def wider_when_myopic(methods: Methods, maps: tuple[str, ...], suffix: str) -> Ruled:
-    """On the maps whose names end so we lead every rival, and by more than the best of them on the plain map."""
+    """On the maps with this suffix we lead every rival, and by more than we lead the best of them on the plain map."""
     pairs = [(map_, f"{map_}{suffix}") for map_ in maps if not map_.endswith(suffix)]
     ours, rivals = methods[0], methods[1:]
 

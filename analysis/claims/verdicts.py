@@ -1,4 +1,4 @@
-"""All claims of the paper, what they look at, and their verdicts as a table."""
+"""All claims of the paper, the evidence for each, and the verdicts as a table."""
 
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
@@ -30,9 +30,9 @@ from analysis.style import MACPF
 from macpf import names
 from macpf.choices import sweep_params
 
-#: The budget that needs no mention.
+#: The budget that a verdict does not mention.
 _PAPER = "paper"
-#: The evidence where no run counts.
+#: The text of the evidence if no run counts.
 NOTHING = "no finished runs"
 _NUMBERS, _EVIDENCE, _OURS = "paper's numbers", "paper's evidence", "our verdict"
 #: The columns of a `ledger` that hold verdicts.
@@ -40,7 +40,7 @@ VERDICT_COLUMNS = (_NUMBERS, _OURS)
 
 
 def _claim(said: dict[str, Any]) -> Claim:
-    """A claim as data/claims.yaml has it."""
+    """Make a claim from its entry in data/claims.yaml."""
     ((name, arguments),) = said.pop("test").items()
     maps = said.pop("maps", [])
     said["maps"] = Experiment.read(maps).maps if isinstance(maps, str) else tuple(maps)
@@ -60,14 +60,14 @@ CLAIMS = [_claim(said) for said in yaml.safe_load((DATA / "claims.yaml").read_te
 
 @dataclass(frozen=True)
 class Findings:
-    """What the finished runs of an experiment came to.
+    """The evidence from those runs of an experiment that count.
 
     Attributes:
-        lines: what `Claim.judged` reads. Each line is a run, or stands for as many as its ``seeds`` says; it has the
-            method's label and, as a run, its ``seed``, and the map in experiments that have several.
-        budget, backend: of all these runs.
-        refused: why nothing could be read of the runs there are; empty if it could.
-        report: as of `Runs`, every run of this kind, those too that do not count.
+        lines: what `Claim.judged` reads. Each line is a run, or stands for as many as its ``seeds`` says. It has the
+            method's label, for a run its ``seed``, and the map in experiments that have several.
+        budget, backend: those of all these runs.
+        refused: why the runs could not be read; empty if they could.
+        report: lines of `Runs.report`: every run of this kind, including those that do not count.
     """
 
     lines: pd.DataFrame
@@ -78,7 +78,7 @@ class Findings:
 
 
 def published(experiment: str) -> pd.DataFrame | None:
-    """The paper's numbers as lines of evidence; None where it only has a figure."""
+    """The paper's numbers as lines of evidence; None if it only has a figure."""
     if _LINES.get(experiment) is _cells:
         return table_claims.published(experiment)
     return game_claims.published() if _LINES.get(experiment) is outcome_lines else None
@@ -89,15 +89,15 @@ def gather(
 ) -> dict[str, Findings]:
     """The evidence of every experiment that has runs of methods and maps that its claims name.
 
-    Only runs that count are evidence, smoke runs and runs of another length than their budget's never; the evidence
-    names the others of its kind, too. Where runs cannot be chosen, as they are of several budgets, backends or
-    configurations, it says so.
+    Only runs that count are evidence. Smoke runs and runs of another length than their budget's never are. The findings
+    also report the other runs of the same kind. If runs cannot be chosen because they are of several budgets, backends
+    or configurations, the findings say so.
 
     Args:
-        runs: all there are.
-        budget, backend: wanted value; None takes the only one there is of each experiment. The games have one backend,
-            which nobody chooses.
-        map: the payoff of the matrix game; None takes the one that its own settings name.
+        runs: all runs.
+        budget, backend: the wanted value; None takes the only one that each experiment has. The games have one backend,
+            which is not chosen.
+        map: the payoff of the matrix game; None takes the environment's default.
     """
     report = runs.report
     games = game_envs()
@@ -121,7 +121,7 @@ def gather(
 
 
 def game_envs() -> set[str]:
-    """The environments of experiments that have one map, which claims need not name."""
+    """The environments of experiments that have one map, which their claims do not name."""
     return {sweep_params(claim.experiment)["env"] for claim in CLAIMS if not claim.maps}
 
 
@@ -145,7 +145,7 @@ def _found(name: str, runs: Runs, report: pd.DataFrame) -> Findings:
 
 
 def _whole(report: pd.DataFrame) -> "pd.Series[bool]":
-    """Runs of their budget's length, or of a budget whose length nobody knows."""
+    """Which runs have the length of their budget, or a budget whose length is unknown."""
     lengths = zip(report[names.ENV], report[names.BUDGET], report["total"], strict=True)
     whole = [full_length(env, budget) in (None, total) for env, budget, total in lengths]
     return pd.Series(whole, index=report.index, dtype=bool)
@@ -166,7 +166,7 @@ def curve_lines(found: Evidence) -> pd.DataFrame:
     parts = []
     for place in product(found.experiment.maps, found.experiment.algos, (names.INDEPENDENT, names.DEPENDENT)):
         map_, algo, policy = place
-        scores = found.scores(*place)  # a lost evaluation is a hole, which a run's mean leaves out
+        scores = found.scores(*place)  # a lost evaluation is NaN, which a mean leaves out
         means = {"final": found.final(*place), "training": scores.mean()}
         thirds = np.array_split(np.arange(len(scores)), len(THIRDS))
         means |= {name: scores.iloc[rows].mean() for name, rows in zip(THIRDS, thirds, strict=True)}
@@ -178,7 +178,7 @@ def curve_lines(found: Evidence) -> pd.DataFrame:
 def outcome_lines(selection: Evidence) -> pd.DataFrame:
     """One line for each method: seeds, optimum, suboptimal, worse, nan, and both.
 
-    ``both`` counts the runs whose dependent policy keeps every optimum; of other methods it is 0.
+    ``both`` counts the runs whose dependent policy keeps every optimum; it is 0 for other methods.
     """
     payoff = payoff_of(selection)
     table = outcome_table(final_returns(selection), payoff.tolist()).assign(both=0)
@@ -190,7 +190,7 @@ def outcome_lines(selection: Evidence) -> pd.DataFrame:
     return table
 
 
-#: By experiment, how its runs become lines; those of all others are curves.
+#: How an experiment's runs become lines of evidence; all others use `curve_lines`.
 _LINES: dict[str, Callable[[Evidence], pd.DataFrame]] = {
     **{"table1": _cells, "table2": _cells},
     **{"figure1": _goal_lines, "figure4": outcome_lines},
@@ -198,17 +198,17 @@ _LINES: dict[str, Callable[[Evidence], pd.DataFrame]] = {
 
 
 def ledger(evidence: Mapping[str, Findings], claims: Sequence[Claim] = CLAIMS) -> pd.DataFrame:
-    """Every claim with the verdict of the paper's own numbers and of our runs.
+    """Every claim with the verdict on the paper's own numbers and on our runs.
 
     Args:
-        evidence: by experiment, as of `gather`; claims of an experiment that is missing stay undecided.
-        claims: to be judged.
+        evidence: by experiment, from `gather`; claims on a missing experiment stay undecided.
+        claims: the claims to judge.
 
     Returns:
         id, where, claim, rule, paper's numbers (a verdict, or that there is only a figure), paper's evidence, test, our
-        verdict (with the budget, where it is not the paper's), evidence (and which runs are not whole), p if no
+        verdict (with the budget if it is not the paper's), evidence (with the runs that are not finished), p if no
         difference and p if true (`analysis.claims.calibrated.PValues`; NaN without a verdict), runs missing, seeds (of
-        the cell that has fewest), power (with so many, or five where runs are missing; NaN where the paper prints no
+        the cell that has fewest), power (with that number of seeds, but at least five; NaN if the paper prints no
         number), seeds needed (for a power of 80 %).
     """
     lines = []
@@ -235,7 +235,7 @@ def _published(claim: Claim) -> Judgement:
 
 
 def _judged(claim: Claim, evidence: Findings | None) -> tuple[Judgement, int, int]:
-    """The verdict, the runs that are missing, and the seeds of the cell that has fewest."""
+    """The verdict, the number of missing runs, and the number of seeds of the cell that has fewest."""
     if evidence is None or evidence.refused:
         return Judgement(UNDECIDED, NOTHING if evidence is None else evidence.refused), claim.needed, 0
     seeds = min(claim.seeds(evidence.lines).values())

@@ -1,4 +1,4 @@
-"""``python -m analysis verify table1-best``: train what a claim still needs, and judge it."""
+"""``python -m analysis verify table1-best``: train the runs that a claim still needs, and judge it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from analysis.claims.verdicts import CLAIMS, gather, ledger, readable
 from analysis.runs import Runs
 from macpf.choices import sweep_params
 
-#: Of the command; 2 is for what cannot be asked.
+#: Exit codes of the command; 2 is for requests that cannot be answered.
 EXIT = {SUPPORTED: 0, CONTRADICTED: 1}
 UNDECIDED_EXIT = 3
 
@@ -23,7 +23,7 @@ def claim_of(id: str) -> Claim:
     """The claim with an id.
 
     Raises:
-        AnalysisError: there is none.
+        AnalysisError: there is no such claim.
     """
     by_id = {claim.id: claim for claim in CLAIMS}
     if id not in by_id:
@@ -34,7 +34,7 @@ def claim_of(id: str) -> Claim:
 
 
 def sweep(claim: Claim) -> list[str]:
-    """What the claim needs of its experiment, as changes of its sweep."""
+    """The overrides that restrict the experiment's sweep to what the claim needs."""
     params = sweep_params(claim.experiment)
     algos = [algo for algo in params["algo"].split(",") if style.label(algo) in claim.players]
     changes = {"algo": algos, "map": [map_ for map_ in params.get("map", "").split(",") if map_ in claim.maps]}
@@ -49,13 +49,13 @@ def verify(
     training: Sequence[str],
     load: Callable[[Path], Runs],
 ) -> int:
-    """Train and judge; returns 0 (supported), 1 (contradicted) or 3 (undecided).
+    """Train the missing runs and judge the claim; returns 0 (supported), 1 (contradicted) or 3 (undecided).
 
     Args:
-        claim: to be judged.
+        claim: the claim to judge.
         runs: folder of all runs.
-        budget, backend: of the runs.
-        training: more arguments of ``python -m macpf.runs.reproduce``, and of ``run.py``.
+        budget, backend: those of the runs.
+        training: more arguments for ``python -m macpf.runs.reproduce`` and for ``run.py``.
         load: `analysis.runs.load_runs`.
 
     Raises:

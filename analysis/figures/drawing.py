@@ -1,4 +1,4 @@
-"""How every figure gets its caption and reaches the disk, and how a matrix is drawn."""
+"""Captions, files and matrices, for all figures."""
 
 import textwrap
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from analysis import style
 from analysis.saving import save
 
-#: Inches of a caption's line, and characters in an inch of it.
+#: Height of a caption's line in inches, and characters per inch of its length.
 _LINE, _CHARACTERS = 0.12, 19.0
 #: Widths in inches: a column and a page of most papers.
 COLUMN, PAGE = 3.3, 6.9
@@ -27,7 +27,7 @@ def blank(width: float, height: float, caption: str) -> tuple[Figure, float]:
 
     Args:
         width, height: in inches, without the caption.
-        caption: what a reader has to know; "" leaves the room to the figure.
+        caption: the text; "" takes no room.
     """
     lines = textwrap.wrap(caption, int(_CHARACTERS * (width - 0.2)))
     below = _LINE * len(lines) + 0.12 * bool(lines)
@@ -42,10 +42,10 @@ def save_figure(stem: Path, draw: Callable[[str], Figure], caption: str, below: 
     """Write a figure as PDF and PNG.
 
     Args:
-        stem: of the files' names; their folder is made if need be.
-        draw: draws it with this caption below.
-        caption: what a reader has to know.
-        below: whether it stands below the figure, or in a text file beside it.
+        stem: path of the files without suffix; its folder is created if needed.
+        draw: draws the figure with this caption below.
+        caption: the text.
+        below: whether the caption is below the figure; otherwise it is in a text file beside it.
     """
     stem.parent.mkdir(parents=True, exist_ok=True)
     paths = [Path(f"{stem}.{suffix}") for suffix in ("pdf", "png")]
@@ -67,18 +67,18 @@ def draw_matrix(
     """Draw a table with the actions of agent 1 along the top and those of agent 0 down the side.
 
     Args:
-        axes: empty.
+        axes: empty axes.
         values: [rows, columns]; NaN cells stay white.
-        cmap, norm: from value to shade.
-        text: what to write into a cell.
-        emphasised: [rows, columns], the cells to set in bold and to frame.
+        cmap, norm: from value to colour.
+        text: from value to the text of its cell.
+        emphasised: [rows, columns], the cells that get bold text and a frame.
     """
     rows, columns = values.shape
     axes.imshow(values, cmap=cmap, norm=norm, aspect="equal")
     axes.set_anchor("N")  # matrices with few rows hang below their titles
     longest = max(len(text(value)) for value in values.flat)
-    wide = axes.bbox.width / axes.figure.dpi * 72 / max(rows, columns)  # points of a cell
-    size = float(np.clip(0.75 * wide / (0.7 * longest), style.SMALLEST, 11))  # a digit in bold is 0.7 of it wide
+    wide = axes.bbox.width / axes.figure.dpi * 72 / max(rows, columns)  # width of a cell in points
+    size = float(np.clip(0.75 * wide / (0.7 * longest), style.SMALLEST, 11))  # a bold digit's width is 0.7 of it
     for (i, j), value in np.ndenumerate(values):
         red, green, blue, _ = cmap(norm(value)) if np.isfinite(value) else (1.0, 1.0, 1.0, 1.0)
         dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.55  # perceived brightness, ITU-R BT.601

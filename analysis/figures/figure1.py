@@ -24,7 +24,7 @@ def write_figure1(selection: Evidence, out: Path, below: bool = True) -> tuple[l
     """Write Figure 1 as PDF and PNG, its episodes and the goals they reach as CSV; returns the paths and `reached`.
 
     Raises:
-        AnalysisError: no run has logged where it went, or see `Game.of`.
+        AnalysisError: no run has logged its sampled episodes, or see `Game.of`.
     """
     episodes = episodes_of(selection)
     if episodes.empty:
@@ -43,7 +43,7 @@ def write_figure1(selection: Evidence, out: Path, below: bool = True) -> tuple[l
 
 
 def caption(selection: Evidence, episodes: pd.DataFrame, table: pd.DataFrame) -> str:
-    """What a reader has to know besides."""
+    """The caption of the figure."""
     seeds = ", ".join(f"{method} {len(group)}" for method, group in table.groupby("method", sort=False))
     per_run = episodes.groupby([names.ALGO, names.SEED])["episode"].nunique().max()
     return selection.of(list(PANELS)).caption(

@@ -12,20 +12,20 @@ from macpf import names
 from macpf.choices import sweep_params
 
 ENV = sweep_params("figure1")["env"]
-#: In the order of the paper's panels; the policy is the one that plays while training.
+#: Title and method of each panel, in the paper's order; the policy is the one that acts in training.
 PANELS = {
     "central": ("(a) centralised control", "CENTRAL"),
     "fop": ("(b) FOP", "FOP"),
     "macpf": ("(c) MACPF, dependent", "MACPF_DEP"),
 }
-#: An episode reaches a goal if it ends at most so far from it, in steps of the point.
+#: An episode reaches a goal if it ends at most this far from it, in units of the point's step.
 REACH = 1.5
 _FOLDER = names.sampled(0, 0, "x").split("/")[0] + "/"
 
 
 @dataclass(frozen=True)
 class Game:
-    """The multi-goal game as runs say they played it (`conf/env/multigoal.yaml`)."""
+    """The multi-goal game with the settings that the runs logged (`conf/env/multigoal.yaml`)."""
 
     goals: NDArray[np.float64]  # [4, 2]
     step: float
@@ -35,10 +35,10 @@ class Game:
 
     @classmethod
     def of(cls, selection: Evidence) -> "Game":
-        """The game that all of these runs played; that it is one `select` has seen to.
+        """The game that all of these runs played; `select` has made sure that it is the same.
 
         Raises:
-            AnalysisError: they do not say which.
+            AnalysisError: the runs did not log it.
         """
         run, config = next(iter(selection.configs.items()))
         try:
@@ -49,14 +49,14 @@ class Game:
         return cls(distance * np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]]), *rest)
 
     def reward_at(self, place: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The mixture of Gaussians at places [..., 2]."""
+        """The reward, a mixture of Gaussians, at places [..., 2]."""
         squared = ((place[..., None, :] - self.goals) ** 2).sum(axis=-1)
         total: NDArray[np.float64] = self.peak * np.exp(-squared / (2 * self.width**2)).sum(axis=-1)
         return total
 
 
 def episodes_of(selection: Evidence) -> pd.DataFrame:
-    """Every place that the panels' runs logged last: algo, seed, episode, t, x, y, in this order."""
+    """Every place in the episodes that the panels' runs logged last: algo, seed, episode, t, x, y, in this order."""
     runs = selection.report["run"][selection.report[names.ALGO].isin(list(PANELS))]
     lines = selection.frame[selection.frame["metric"].str.startswith(_FOLDER) & selection.frame["run"].isin(runs)]
     lines = lines[lines[names.ENV_STEP] == lines.groupby("run")[names.ENV_STEP].transform("max")]

@@ -29,12 +29,12 @@ def write_figure2(selection: Evidence, out: Path, macpf: str = MACPF, caption: b
 
     Args:
         selection: runs of the coordination game.
-        out: folder for the files, made if need be.
+        out: folder for the files, created if needed.
         macpf: the variant of MACPF to show.
-        caption: whether it stands below the figure.
+        caption: whether the caption is below the figure; otherwise it is in a text file.
 
     Raises:
-        AnalysisError: no run of it has logged its joint policies.
+        AnalysisError: no run of this variant has logged its joint policies.
     """
     runs = selection.runs_of(macpf)
     shape = payoff_of(selection).shape

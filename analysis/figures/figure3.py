@@ -13,7 +13,7 @@ from analysis.runs import Runs
 from analysis.style import MACPF
 from macpf import names
 
-#: Where a network's modules stand (left, bottom, in a unit square each), by what their paths begin with.
+#: A network's modules by their paths in it: text, and left and bottom in the unit square of its panel.
 _MODULES = {
     "trunk.input": ("Linear, ReLU", 0.30, 0.16),
     "trunk.gru": ("GRU", 0.30, 0.36),
@@ -27,10 +27,10 @@ _CRITIC = ("independent local critic  $Q_i^{ind}$", "dependency critic correctio
 
 
 def write_figure3(runs: Runs, out: Path, macpf: str = MACPF, caption: bool = True) -> list[Path]:
-    """Write Figure 3 as PDF and PNG, with the parameter counts that the first run of `macpf` logged.
+    """Write Figure 3 as PDF and PNG, with the parameter counts of the first run of `macpf` that logged them.
 
     Raises:
-        AnalysisError: no run of it says its parameter counts.
+        AnalysisError: no run of it has logged its parameter counts.
     """
     for run in sorted(set(runs.configs) - set(runs.left_out)):
         config = runs.configs[run]
@@ -52,7 +52,7 @@ def _caption(counts: dict[str, int], task: str) -> str:
 
 def draw(counts: dict[str, int], caption: str) -> Figure:
     """Actor, critic and mixer; counts by the module's path in the algorithm."""
-    figure, below = blank(9.2, 4.3, caption)  # a page across
+    figure, below = blank(9.2, 4.3, caption)  # a page in landscape
     for left, title, owner, heads in (
         (0.0, "policy of agent i", "actor", _ACTOR),
         (0.4, "critic of agent i", "critic.agents", _CRITIC),

@@ -21,10 +21,10 @@ from analysis.style import MACPF
 from macpf import names
 from macpf.choices import family
 
-#: Seeds of a method that are drawn one by one.
+#: The most seeds of a method that are drawn one by one.
 SHOWN = 10
-_PANELS = 2.35  # inches
-# From low to high payoff: grey, white, blue; both ends dark enough to tell and light enough to read on.
+_PANELS = 2.35  # height in inches
+# From low to high payoff: grey, white, blue; both ends are dark enough to see and light enough for text.
 _PAYOFF_COLORS = LinearSegmentedColormap.from_list("payoff", ["#c9c9c9", "#f7f7f7", "#5b9bd0"])
 _POLICY_COLORS = LinearSegmentedColormap.from_list("policy", ["#f7f7f7", "#f3c27a", "#d55e00"])
 
@@ -35,12 +35,13 @@ class Figure4:
 
     Attributes:
         payoff: [rows, columns], rows are the actions of agent 0.
-        curves: per method, in the order of drawing, a row for each env step that all its runs have, a column for each.
+        curves: per method, in the order of the paper, a row for each env step that all its runs have, a column for
+            each.
         algos: the algorithm behind each method.
         macpf: label of the dependent policy of the chosen variant of MACPF.
-        joint: its joint policy; None if the variant has no runs.
-        not_whole: per algorithm, its runs that are not whole, counted or not.
-        caption: what a reader has to know besides.
+        joint: its joint policy; None if no run logged one.
+        not_whole: per algorithm, what is wrong with its runs, counted or not.
+        caption: the caption.
     """
 
     payoff: NDArray[np.float64]
@@ -60,7 +61,7 @@ def variants(selection: Evidence) -> list[str]:
 
 
 def _families(selection: Evidence) -> dict[str, str]:
-    """Of which algorithm each is a variant: as its runs say, or else its file."""
+    """The algorithm of which each algorithm is a variant: as its runs logged it, or else from its file."""
     said = {config[names.ALGO]: config[names.FAMILY] for config in selection.configs.values() if names.FAMILY in config}
     return {
         algo: said.get(algo) or family(algo) for algo in (*selection.experiment.algos, *selection.report[names.ALGO])
@@ -68,7 +69,7 @@ def _families(selection: Evidence) -> dict[str, str]:
 
 
 def collect(selection: Evidence, macpf: str) -> Figure4:
-    """Work out Figure 4 with one variant of MACPF, or without if it has no runs; other variants stay out.
+    """Compute Figure 4 with one variant of MACPF, if it has runs; other variants are left out.
 
     Raises:
         AnalysisError: no run has logged a return, payoffs differ between runs or are missing, or runs of one method
@@ -109,7 +110,7 @@ def collect(selection: Evidence, macpf: str) -> Figure4:
 
 
 def over_seeds(scores: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """The env steps that all runs have, and the runs that lack some.
+    """The scores at the env steps that all runs have, and the runs that lack some of the others.
 
     Raises:
         AnalysisError: no env step is shared by all runs; the message names the run with the fewest.
@@ -127,14 +128,14 @@ def over_seeds(scores: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
 def write_figure4(
     selection: Evidence, out: Path, macpf: str | None = None, caption: bool = True
 ) -> list[tuple[list[Path], pd.DataFrame]]:
-    """Write Figure 4 as PDF, PNG and CSV (the numbers behind its curves); returns files and how runs ended.
+    """Write Figure 4 as PDF, PNG and CSV (the numbers behind its curves); returns its files and how runs ended.
 
     Args:
         selection: runs of one map, budget and backend.
-        out: folder for the files, made if need be.
+        out: folder for the files, created if needed.
         macpf: the variant of MACPF to show; None makes one figure for each that has runs. The figure of ``macpf``
             itself is called ``figure4``, others ``figure4_<variant>``.
-        caption: whether it stands below the figure.
+        caption: whether the caption is below the figure; otherwise it is in a text file.
 
     Raises:
         AnalysisError: the variant has no runs, or see `collect`.
@@ -173,7 +174,7 @@ def draw(figure4: Figure4, caption: str) -> Figure:
     height = figure.get_size_inches()[1]
 
     def place(left: float, width: float, bottom: float, tall: float) -> Axes:
-        """Axes at a place in inches, counted from the caption up."""
+        """Axes at a place in inches, measured from the top of the caption."""
         return figure.add_axes((left / PAGE, below + bottom / height, width / PAGE, tall / height))
 
     _draw_payoff(place(0.36, 1.4, 0.35, 1.4), figure4)
@@ -211,7 +212,7 @@ def _draw_curves(axes: Axes, figure4: Figure4) -> None:
     # as they do at the optimum, both can be seen.
     for depth, method in enumerate(sorted(figure4.curves, key=style.depth)):
         curve, line = figure4.curves[method], lines[method]
-        if curve.shape[1] > SHOWN:  # no band leaves the payoffs
+        if curve.shape[1] > SHOWN:  # unlike a standard deviation, quartiles stay within the payoffs
             low, high = np.percentile(curve, [25, 75], axis=1)
             axes.fill_between(curve.index, low, high, color=line.color, alpha=0.12, linewidth=0, zorder=2)
         else:

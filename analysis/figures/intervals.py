@@ -17,7 +17,7 @@ from analysis.figures.drawing import COLUMN, PAGE, blank, save_figure
 from analysis.saving import save
 from macpf import names
 
-#: Scores at which performance profiles are worked out.
+#: Scores at which performance profiles are computed.
 LEVELS = np.linspace(0, 1, 101)
 _INTERVALS = ("IQM", "mean", "optimality gap")
 
@@ -28,10 +28,10 @@ def write_figures(
     """Write the four figures as PDF and PNG, and the numbers behind the two that are curves as CSV.
 
     Args:
-        table: as of `analysis.comparison.aggregates`.
-        comparison, found: what it was made of.
-        out: folder for the files, made if need be.
-        below: whether captions stand below the figures.
+        table: from `analysis.comparison.aggregates`.
+        comparison, found: what the table was made from.
+        out: folder for the files, created if needed.
+        below: whether captions are below the figures; otherwise they are in text files.
     """
     stem = out / f"statistics_{found.experiment.name}"
     profiles = {method: estimate(profile(LEVELS), sample) for method, sample in comparison.final.items()}
@@ -65,7 +65,7 @@ def _curve_table(curves: dict[str, Estimate], axis: str, x: np.ndarray) -> pd.Da
 
 
 def _intervals(table: pd.DataFrame, statistics: list[str], text: str, marks: dict[str, float]) -> Figure:
-    """A panel for each statistic, a line for each method: its interval as a bar, its value as a stroke."""
+    """A panel for each statistic and a row for each method: its interval as a bar, its value as a stroke."""
     shown = table[table["statistic"].isin(statistics)]
     methods = list(dict.fromkeys(shown["method"]))
     colours = style.lines(methods)
@@ -115,6 +115,6 @@ def _curves(curves: dict[str, Estimate], x: np.ndarray, text: str, xlabel: str, 
 
 
 def _limit(axes: Axes) -> None:
-    """Shares and scores end at 1, whatever the bands do; scores worse than a random team's are shown."""
+    """End the axis at 1, whatever the bands do, and below 0 only if scores are worse than a random team's."""
     low, high = axes.get_ylim()
     axes.set_ylim(max(low, -1.0) if low < -0.05 else -0.02, min(high, 1.02) if high > 0.9 else high)

@@ -1,7 +1,7 @@
 """Learning curves, one panel for each map: Figures 5 to 9 of the paper, and those of any other experiment.
 
-A mean is one of all seeds of its method, so a curve ends at the last evaluation that all of them have. What single
-seeds did beyond is drawn thin, with how many are left.
+A mean is taken over all seeds of its method, so a curve ends at the last evaluation that all of them have. Later
+evaluations of single seeds are drawn thin, with the number of seeds that are left.
 """
 
 from collections.abc import Sequence
@@ -24,11 +24,11 @@ from analysis.run_facts import interval
 from analysis.saving import save
 from macpf import names
 
-#: The moving average over evaluations (paper, section 5).
+#: Evaluations in a moving average (paper, section 5).
 SMOOTHING = 5
 #: Standard deviations on each side of a curve of win rates (paper, section 5: half of one in SMAC) and of returns.
 BAND = {"win_rate": 0.5, "return": 1.0}
-#: Share of a panel's height that a line of the smallest letters takes.
+#: Height of a line of the smallest text, as a share of a panel's.
 _ROW = 0.1
 _COLUMNS = ["map", "method", names.ENV_STEP, "mean", "std", "seeds", "of", "not_whole"]
 
@@ -47,7 +47,7 @@ class CellCurve:
 
     @property
     def points(self) -> pd.DataFrame:
-        """env_step, mean and std over seeds (population; NaN where not all have the step), seeds that have it."""
+        """env_step, mean and std over seeds (population; NaN where not all have the step), and seeds that have it."""
         shared = self.seeds.notna().all(axis=1)
         mean, std = (values.where(shared) for values in (self.seeds.mean(axis=1), self.seeds.std(axis=1, ddof=0)))
         table = pd.DataFrame({"mean": mean, "std": std, "seeds": self.seeds.notna().sum(axis=1)})
@@ -55,7 +55,7 @@ class CellCurve:
 
     @property
     def beyond(self) -> pd.DataFrame:
-        """What single seeds did from the last step on that all share; empty if they end together."""
+        """The curves of single seeds from the last step on that all share; empty if they end together."""
         shared = self.seeds.dropna()
         if shared.empty:
             return self.seeds
@@ -65,7 +65,7 @@ class CellCurve:
 
 @dataclass(frozen=True)
 class End:
-    """What is written where a curve ends, at x and y of the data."""
+    """Text at the end of a curve; x and y are in units of the data."""
 
     x: float
     y: float
@@ -83,7 +83,7 @@ def cell_curve(found: Evidence, map: str, algo: str, policy: str, smoothing: int
 
 
 def curve_table(found: Evidence, policies: tuple[str, ...], smoothing: int = SMOOTHING) -> pd.DataFrame:
-    """map, method, env_step, mean and std over seeds of smoothed scores, seeds that have that step, of how many.
+    """map, method, env_step, mean and std over seeds of smoothed scores, seeds (that have the step), of (how many).
 
     Mean and std are NaN where not all seeds have the step. The column not_whole says what is wrong with a cell's runs.
     """
@@ -106,13 +106,13 @@ def write_curves(
 
     Args:
         found: its runs.
-        out: folder for the files, made if need be.
-        policies: Figure 6 shows both policies of MACPF.
-        caption: whether it stands below the figure.
-        beside: whether published runs of the real game (`analysis.paper`) are drawn, too.
+        out: folder for the files, created if needed.
+        policies: the policies to draw; Figure 6 shows both of MACPF.
+        caption: whether the caption is below the figure; otherwise it is in a text file.
+        beside: whether published runs of the real game (`analysis.paper`) are drawn as well.
 
     Raises:
-        AnalysisError: `beside` where there are none of these maps and algorithms.
+        AnalysisError: `beside`, and there are no published runs of these maps and algorithms.
     """
     stem = out / found.experiment.name
     others = published(found) if beside else None
@@ -128,7 +128,7 @@ def write_curves(
 
 
 def published(found: Evidence) -> pd.DataFrame:
-    """The published runs of the real game on the maps of an experiment, of its algorithms.
+    """The published runs of the real game on an experiment's maps, with its algorithms.
 
     Raises:
         AnalysisError: there are none.
@@ -144,7 +144,7 @@ def published(found: Evidence) -> pd.DataFrame:
 
 
 def draw(found: Evidence, policies: tuple[str, ...], caption: str, others: pd.DataFrame | None = None) -> Figure:
-    """One panel for each map, those without runs empty; methods in the paper's order; `others` as of `published`."""
+    """One panel for each map (empty without runs), with methods in the paper's order; `others` is from `published`."""
     maps, methods = found.experiment.maps, _methods(found, policies)
     columns = min(len(maps), 3 if len(maps) != 4 else 2)
     rows = -(-len(maps) // columns)
@@ -187,7 +187,7 @@ def _band(found: Evidence) -> float:
 def _panel(
     axes: Axes, curves: dict[str, CellCurve], lines: dict[str, style.Line], found: Evidence, map_: str
 ) -> list[End]:
-    """Draw one map; what is to be written at the ends of its curves is returned."""
+    """Draw one map, and return the texts for the ends of its curves."""
     axes.set_title(map_)
     ends = []
     for method in sorted(curves, key=style.depth):
@@ -210,7 +210,7 @@ def _panel(
 
 
 def _beside(axes: Axes, others: pd.DataFrame, lines: dict[str, style.Line]) -> list[End]:
-    """The real game's medians, dotted, in the colours of our methods, as far as our axis goes."""
+    """Draw the real game's medians, dotted, in the colours of our methods, as far as our axis goes."""
     limit, ends = axes.get_xlim()[1], []
     for algo, cell in others.groupby(names.ALGO):
         label, part = style.label(str(algo)), cell[cell[names.ENV_STEP] <= limit]
@@ -224,7 +224,7 @@ def _beside(axes: Axes, others: pd.DataFrame, lines: dict[str, style.Line]) -> l
 
 
 def _beyond(axes: Axes, curve: CellCurve, line: style.Line) -> list[End]:
-    """Single seeds after the last step that all of them share."""
+    """Draw single seeds after the last step that all of them share."""
     rest = curve.beyond
     for _, seed in rest.items():
         axes.plot(rest.index, seed, color=line.color, linewidth=0.5, alpha=0.7)
@@ -236,7 +236,7 @@ def _beyond(axes: Axes, curve: CellCurve, line: style.Line) -> list[End]:
 
 
 def _write(axes: Axes, ends: list[End]) -> None:
-    """Write at the ends of curves, each text as near to its curve as the others leave room, within the panel."""
+    """Write the texts at the ends of curves, each as near to its curve as the others allow, within the panel."""
     low, high = axes.get_ylim()
     places = spread([end.y for end in ends], _ROW * (high - low), low, high - _ROW * (high - low))
     box = {"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 0.3}
@@ -246,8 +246,9 @@ def _write(axes: Axes, ends: list[End]) -> None:
 
 
 def spread(wanted: Sequence[float], apart: float, low: float, high: float) -> list[float]:
-    """Places at least `apart` from each other, in the order of those wanted, between `low` and `high` as far as they
-    fit: from the lowest up, then whatever is too high comes down again.
+    """Places at least `apart` from each other, in the order of those wanted, between `low` and `high` if they fit.
+
+    From the lowest up, each is moved up as needed; those that are then too high are moved down again.
     """
     order = sorted(range(len(wanted)), key=lambda k: wanted[k])
     places, least = list(wanted), low

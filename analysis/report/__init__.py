@@ -1,1 +1,1 @@
-"""One HTML page with all that the runs say; `page.gather` works it out and `page.render` makes the page."""
+"""One HTML page about all runs; `page.gather` computes its contents and `page.render` makes the page."""

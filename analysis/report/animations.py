@@ -1,4 +1,4 @@
-"""The animated pictures beside the runs, small enough to stand in a page."""
+"""The animations beside the runs, as far as they are small enough to embed in the page."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-#: Bytes of all pictures of a page together.
+#: The most bytes of all pictures of a page together.
 LIMIT = 4_000_000
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One animation: its path below the folder it was found in, what it shows, bytes, and it as a data URI."""
+    """One animation: its path below the folder it was found in, a description, its bytes, and it as a data URI."""
 
     name: str
     alt: str
@@ -22,9 +22,9 @@ class Picture:
 
 
 def pictures(folders: Iterable[Path], limit: int = LIMIT) -> tuple[list[Picture], list[str]]:
-    """All ``*.gif`` below some folders, in order of their paths, and the paths of what had no room.
+    """All ``*.gif`` below some folders, in order of their paths, and the paths of those that did not fit.
 
-    Small ones are taken first if there is no room for all.
+    If there is no room for all, small ones are taken first.
     """
     paths = ((folder, path) for folder in folders for path in sorted(folder.rglob("*.gif")))
     found = {path.resolve(): (folder, path) for folder, path in paths if path.is_file()}
@@ -44,7 +44,7 @@ def _picture(folder: Path, path: Path) -> Picture:
 
 
 def _alt(name: Path) -> str:
-    """What `mode=render` filmed, from where it puts it."""
+    """A description of what `mode=render` filmed, from the path."""
     parts = name.parts[:-1]
     if name.stem.startswith("random_"):
         return f"One episode on {name.stem.removeprefix('random_')}, played by a random team"

@@ -1,4 +1,4 @@
-"""Learning curves as numbers: one chart for each map of each group of runs, drawn as the paper draws them."""
+"""The learning curves of the page as numbers: one chart for each map of each group of runs, drawn like the paper's."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from analysis.report.groups import TRAINING, Group
 from analysis.selection import find
 from macpf import names
 
-#: Points of a curve that the page holds at most, and lines of the table behind it.
+#: The most points of a curve on the page, and the most rows of the table behind it.
 POINTS, ROWS = 200, 20
-#: Points of a loss, of which there are many.
+#: The most points of a loss curve, of which there are many.
 FEW = 60
 
 
@@ -27,10 +27,10 @@ class Line:
     """One method's curve; S env steps.
 
     Attributes:
-        method: what it is called in all figures.
-        algo, policy: what it is.
+        method: its name in all figures.
+        algo, policy: the algorithm and the policy.
         points: [S] lines of env_step, mean, std (over seeds, population) and seeds.
-        single: the same steps of every seed, a column for each.
+        single: the curve of every seed at the same env steps, a column for each.
     """
 
     method: str
@@ -40,7 +40,7 @@ class Line:
     single: pd.DataFrame
 
     def thinned(self) -> Line:
-        """The same with no more than about `POINTS` points."""
+        """The same curve with at most about `POINTS` points."""
         kept = _kept(len(self.points), POINTS)
         return replace(self, points=self.points.iloc[kept], single=self.single.iloc[kept])
 
@@ -50,14 +50,14 @@ class Chart:
     """The curves of one map.
 
     Attributes:
-        group, map: what was played.
+        group, map: the group of runs and the map.
         score: what is drawn, in words.
         band: standard deviations on each side of a curve.
-        smoothing: evaluations that a moving average spans, 1 for none.
+        smoothing: evaluations of the moving average, 1 for none.
         lines: in the order of all figures.
-        thinned: every how many evaluations are kept.
-        notes: what a reader has to know besides, one sentence each.
-        training: see `training`, thinned to some `FEW` points.
+        thinned: one of this many evaluations is kept.
+        notes: what else a reader has to know, one sentence each.
+        training: see `training`, thinned to about `FEW` points.
     """
 
     group: Group
@@ -71,7 +71,7 @@ class Chart:
     training: dict[str, dict[str, pd.DataFrame]]
 
     def table(self) -> pd.DataFrame:
-        """The numbers behind it, thinned to some twenty env steps: a column for each method, text cells."""
+        """The numbers behind the chart, thinned to about twenty env steps: a column for each method, text cells."""
         columns = {line.method: line.points.set_index(names.ENV_STEP).apply(_text, axis=1) for line in self.lines}
         table = pd.DataFrame(columns).fillna("")
         return table.iloc[_kept(len(table), ROWS)]
@@ -84,7 +84,7 @@ def _text(point: pd.Series[float]) -> str:
 
 
 def charts(parted: Sequence[Group]) -> list[Chart]:
-    """A chart for every map on which something was evaluated, without lines where no run counts."""
+    """A chart for every map on which something was evaluated; if no run counts, it has notes and no lines."""
     drawn = [_chart(group, map_) for group in parted for map_ in group.maps]
     return [chart for chart in drawn if chart.lines or chart.notes]
 
@@ -93,7 +93,7 @@ def _chart(group: Group, map_: str) -> Chart:
     runs = apart(group.on(map_))
     algos = tuple(sorted(runs.report[names.ALGO].unique()))
     score = score_of(runs.frame, runs.configs)
-    smoothing = SMOOTHING if score == "win_rate" else 1  # the paper smooths where it narrows the band: in SMAC
+    smoothing = SMOOTHING if score == "win_rate" else 1  # the paper smooths and narrows the band only in SMAC
     lines: list[Line] = []
     logged: dict[str, dict[str, pd.DataFrame]] = {}
     try:
@@ -131,9 +131,9 @@ def _lines(found: Evidence, smoothing: int) -> Iterable[Line]:
 
 
 def training(found: Evidence) -> dict[str, dict[str, pd.DataFrame]]:
-    """By metric in words (``loss td``) and by method, its lines: env_step, mean, std (over seeds, population), seeds.
+    """By metric in words (``loss td``) and by method: env_step, mean, std (over seeds, population), seeds.
 
-    Only steps that all runs of the method have logged are there, so that no line is a mean of survivors.
+    Only env steps that all runs of the method have logged are used, so that no mean is one of survivors.
     """
     lines = found.on_grid(found.frame[found.frame["metric"].str.startswith(TRAINING)])
     result: dict[str, dict[str, pd.DataFrame]] = {}
@@ -152,6 +152,6 @@ def _stride(count: int, at_most: int) -> int:
 
 
 def _kept(count: int, at_most: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Every so many of `count` points, always with the last, so that no more than about `at_most` stay."""
+    """The indices of evenly spaced points, at most about `at_most` of `count`, always with the last."""
     kept = np.arange(0, count, _stride(count, at_most))
     return kept if count == 0 or kept[-1] == count - 1 else np.append(kept, count - 1)

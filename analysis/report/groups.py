@@ -13,7 +13,7 @@ from macpf.choices import sweep_params
 #: Beginnings of the metrics of training that the page shows: losses, temperatures and gradient norms.
 TRAINING = ("train/loss/", "train/alpha", "train/gradient_norm/")
 _KEYS = [names.ENV, names.BUDGET, "total", names.BACKEND]
-#: What the page shows first.
+#: The environments and budgets that the page shows first.
 _ENVS = [sweep_params(experiment)["env"] for experiment in ("table2", "table1", "figure4")]
 _BUDGETS = ["paper", "laptop", SMOKE]
 
@@ -24,7 +24,7 @@ class Group:
 
     Attributes:
         total: env steps that each run is meant to have.
-        runs: the runs that have data; `frame` holds evaluations, sampled episodes and what `TRAINING` begins.
+        runs: the runs that have data; `frame` holds evaluations, sampled episodes and the metrics of `TRAINING`.
     """
 
     env: str
@@ -40,7 +40,7 @@ class Group:
 
     @property
     def changed_from(self) -> int | None:
-        """The env steps that its budget promises, None if it has them (or nobody knows the budget)."""
+        """The env steps of its budget if its runs are meant to have another number; else, or if it is unknown, None."""
         promised = full_length(self.env, self.budget)
         return None if promised in (None, self.total) else promised
 
@@ -65,7 +65,7 @@ class Group:
 
 
 def groups(runs: Runs) -> list[Group]:
-    """All runs with data, parted so that nothing is mixed."""
+    """All runs with data, split so that nothing is mixed."""
     shown = replace(runs, frame=runs.frame[runs.frame["metric"].str.startswith(("eval/", "sampled/", *TRAINING))])
     logged = runs.report[runs.report["state"] != NO_DATA]
     parted = [

@@ -1,4 +1,4 @@
-"""Every run with where it comes from and how it went."""
+"""A table of all runs: their origin and their state."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from macpf import names
 from macpf.records.numbering import SHOWN
 from macpf.records.standing import FAILED, INTERRUPTED, RUNNING, STALE, begun, key_of
 
-#: What every run says of itself, so that anything else in its configuration is a version of what it was played with.
+#: Config keys of every run; all other keys are versions of the software that its environment used.
 _OWN = {
     *(names.ALGO, names.ENV, names.MAP, names.BACKEND, names.BUDGET, names.SEED, names.RUN_KEY, names.ATTEMPT),
     *(names.TOTAL_ENV_STEPS, names.COMMIT, names.CONFIG, names.PARAMETERS, names.ORIGIN, names.EVALUATIONS),
@@ -23,14 +23,14 @@ _OWN = {
 
 
 def inventory(runs: Runs, root: Path | None) -> pd.DataFrame:
-    """One line for each run, those that need somebody's eye first.
+    """One line for each run, ordered by environment, map, algorithm, budget and seed.
 
     Args:
-        runs: all of them.
-        root: their folder, for how those stand that are not finished; None if they came from elsewhere.
+        runs: all runs.
+        root: their folder, to read the status of unfinished runs; None if they came from elsewhere.
 
     Returns:
-        state (as of `Runs`, or where it is known better: running, stale, failed, interrupted), algorithm, environment,
+        state (as in `Runs`, or if the status tells more: running, stale, failed, interrupted), algorithm, environment,
         map, seed, budget, backend, env steps, of (both int), evaluations, expected (-1 if unknown), wall seconds, env
         steps per second (NaN if unknown), attempts, damaged, NaN (counts), commit, versions, configuration (hash),
         parameters (NaN if unknown), origin (its first digits), run.
@@ -67,7 +67,7 @@ def inventory(runs: Runs, root: Path | None) -> pd.DataFrame:
 
 
 def states(runs: Runs, root: Path | None) -> list[str]:
-    """How each run stands: by its log, or if that cannot tell, by the status in its folder."""
+    """The state of each run: from its log or, if that cannot tell, from the status in its folder."""
     standings = {} if root is None else {key_of(run.folder): run.state for run in begun(root)}
     known = {RUNNING, STALE, FAILED, INTERRUPTED}
     result = []
@@ -78,7 +78,7 @@ def states(runs: Runs, root: Path | None) -> list[str]:
 
 
 def _last(frame: pd.DataFrame, metric: str) -> "pd.Series[float]":
-    """Of each run, its last value of one metric."""
+    """The last value of one metric in each run."""
     return frame[frame["metric"] == metric].groupby("run")["value"].last()
 
 

@@ -23,18 +23,18 @@ from macpf.suite import TRAIN
 
 
 def overview(runs: Runs, parted: Sequence[Group], states: Sequence[str], root: Path | None) -> dict[str, Any]:
-    """Count everything.
+    """Summarise all runs.
 
     Args:
-        runs: all of them.
-        parted: the same, as `groups` parts them.
-        states: of each run, as the inventory names it.
+        runs: all runs.
+        parted: the same runs, from `groups`.
+        states: the state of each run, as in the inventory.
         root: the runs' folder; None if they came from elsewhere.
 
     Returns:
-        count (of runs), states (how many are in each), groups (one line for each), smoke (number of smoke runs),
-        warnings (what to be careful about besides, one sentence each), plans (see `_plan`), and progress (how far the
-        runs in the folder are, planned ones among them, and when they will be done; empty if all are over).
+        count (of runs), states (the number of runs in each), groups (one line for each), smoke (number of smoke runs),
+        warnings (what else to be careful about, one sentence each), plans (see `_plan`), and progress (how far the runs
+        in the folder are, planned ones included, and when they will be done; empty if all are over).
     """
     return {
         "count": len(runs.report),
@@ -50,7 +50,7 @@ def overview(runs: Runs, parted: Sequence[Group], states: Sequence[str], root: P
 
 
 def _progress(root: Path) -> str:
-    """As `python -m analysis status` has it."""
+    """The progress, as `python -m analysis status` prints it; empty if all runs are over."""
     folders, _ = planned(root, None)
     there = {run.folder: run for run in begun(root)}
     runs = [*there.values(), *(standing(folder) for folder in folders if folder not in there)]
@@ -102,8 +102,8 @@ def _plan(name: str, parted: Sequence[Group]) -> dict[str, Any]:
     """How far one experiment of `conf/experiment` has come.
 
     Returns:
-        name, planned (runs that it needs), finished (how many of them are, by "budget, backend"), missing (how many the
-        paper's budget lacks, on the backend that has most) and command (what to type for them).
+        name, planned (number of its runs), finished (number of finished runs, by "budget, backend"), missing (runs that
+        the paper's budget lacks, on the backend that has most) and command (what to type for them).
     """
     params = sweep_params(name)
     env = params["env"]

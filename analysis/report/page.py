@@ -1,4 +1,4 @@
-"""From what was gathered to one HTML page that needs nothing else: no network, no file beside it."""
+"""Write one HTML page that needs nothing else: no network and no file beside it."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from analysis.saving import save
 from macpf.records.outlook import duration
 
 _HERE = Path(__file__).parent
-#: Scripts and styles in the order in which they stand in the page.
+#: Styles and scripts in the order of the page.
 _STYLES = ("uplot/uPlot.min.css", "page.css", "data.css")
 _SCRIPTS = ("uplot/uPlot.iife.min.js", "tables.js", "charts.js", "curves.js", "pictures.js")
-#: How far a colour goes towards white on a dark page.
+#: How far a colour is moved towards white on a dark page, 0 to 1.
 _LIGHTER = 0.35
-#: In the order of the filter; ours may go on with the budget.
+#: Verdicts in the order of the page's filter; the budget may follow in those on our runs.
 _VERDICTS = (SUPPORTED, CONTRADICTED, UNDECIDED, FIGURE_ONLY)
 
 
@@ -39,8 +39,8 @@ def write_report(runs: Runs, out: Path, root: Path | None = None, folders: Seque
     """Write the page and return its size in bytes.
 
     Args:
-        runs: all there are.
-        out: the file, its folder made if need be.
+        runs: all runs.
+        out: the file; its folder is created if needed.
         root: the runs' folder, for status files and pictures; None if they came from elsewhere.
         folders: more folders with pictures.
 
@@ -54,7 +54,7 @@ def write_report(runs: Runs, out: Path, root: Path | None = None, folders: Seque
 
 
 def gather(runs: Runs, root: Path | None, folders: Iterable[Path] = ()) -> dict[str, Any]:
-    """All that the page shows, see `write_report`; each entry is one section or part of one."""
+    """All contents of the page, see `write_report`; each entry is a section or a part of one."""
     parted = groups(runs)
     shown, left_out = pictures([*([root] if root else []), *folders])
     return {
@@ -78,7 +78,7 @@ def gather(runs: Runs, root: Path | None, folders: Iterable[Path] = ()) -> dict[
 
 
 def render(report: Mapping[str, Any]) -> str:
-    """The page, from what `gather` found."""
+    """The page, from what `gather` returned."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE / "templates"),
         autoescape=True,  # names of runs, maps and files are data
@@ -120,7 +120,7 @@ def _look(line: style.Line) -> dict[str, Any]:
 
 
 def _chart(chart: Chart) -> dict[str, Any]:
-    """A chart's curves for the script that draws it; those of MACPF last, on top."""
+    """A chart's curves for the script that draws it; MACPF's are last, so that they lie on top."""
     return {
         "score": chart.score,
         "fraction": "win rate" in chart.score,
@@ -147,12 +147,12 @@ def _curve(method: str, points: pd.DataFrame, band: float) -> dict[str, Any]:
 
 
 def _numbers(values: "pd.Series[float]", digits: int = 5) -> list[float | None]:
-    """Five digits are more than a screen shows; what is no number becomes null, a hole in the curve."""
+    """Values rounded to more digits than a screen shows; those that are not finite become null, a gap in the curve."""
     return [float(f"{value:.{digits}g}") if math.isfinite(value) else None for value in values]
 
 
 def _shares(values: "np.ndarray[Any, Any]") -> list[list[float]]:
-    """Where each value lies between the smallest and the largest, 0 to 1."""
+    """The position of each value between the smallest and the largest, 0 to 1."""
     low, spread = np.nanmin(values), np.ptp(values[np.isfinite(values)]) or 1.0
     shares: list[list[float]] = np.nan_to_num((values - low) / spread).round(3).tolist()
     return shares

@@ -1,6 +1,6 @@
-"""Sections of the page that are made of figures and tables: claims, Tables 1 and 2, and the two games.
+"""The page's sections that consist of figures and tables: claims, Tables 1 and 2, and the two games.
 
-Each part of a section is a dict, for a template, of what is shown and of which group of runs.
+Each part of a section is a dict for a template: what is shown, and the group of runs it is from.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ Part = dict[str, Any]
 
 
 def ledgers(runs: Runs, parted: Sequence[Group]) -> list[Part]:
-    """One ledger for each budget and backend with results: title (which runs judge) and lines; one without if none.
+    """One ledger for each budget and backend with results: title (both) and lines; if there is none, an empty one.
 
-    The games have a backend of their own, and join the others of their budget.
+    The games have backends of their own; their runs join the ledgers of their budget.
     """
     judges, games = [group for group in parted if group.is_result], game_envs()
     kinds = {(group.budget, group.backend) for group in judges if group.env not in games}
@@ -52,11 +52,11 @@ def ledgers(runs: Runs, parted: Sequence[Group]) -> list[Part]:
 
 
 def paper_tables(parted: Sequence[Group]) -> list[Part]:
-    """Tables 1 and 2 for every group that has runs of theirs; for none, the paper's numbers alone.
+    """Tables 1 and 2 for every group with runs on their maps; if there is none, the paper's numbers alone.
 
-    Each has name, title, group, cells (as of `analysis.beside_paper`), digits, caption (or why runs are not shown),
-    statistics over all maps (as of `analysis.comparison.page`, None without) and about (what a reader of them has to
-    know, or why there are none).
+    Each has name, title, group, cells (see `analysis.beside_paper`), digits, caption (or why runs are not shown),
+    statistics over all maps (see `analysis.comparison.page`; None if there are none) and about (the caption of the
+    statistics, or why there are none).
     """
     return [table for name in TABLES for table in _tables(Experiment.read(name), parted)]
 
@@ -102,9 +102,9 @@ def _nothing(experiment: Experiment) -> Evidence:
 
 
 def matrix_games(parted: Sequence[Group]) -> list[Part]:
-    """Every payoff that was played: group, map, payoff, outcomes, and joint policies of one seed by their names.
+    """Every payoff that was played: group, map, payoff, outcomes, and joint policies of one seed by name.
 
-    Where runs cannot be shown, problem says why and what to type.
+    If runs cannot be shown, problem says why and what to type.
     """
     return _of_games(parted, MATRIX_GAME, _matrix_game)
 

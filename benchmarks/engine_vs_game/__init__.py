@@ -1,1 +1,1 @@
-"""The embedded engine beside what others logged of the real game: `python -m benchmarks.engine_vs_game --help`."""
+"""The embedded engine compared with logs of the real game by others: `python -m benchmarks.engine_vs_game --help`."""

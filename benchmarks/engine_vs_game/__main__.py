@@ -1,4 +1,4 @@
-"""The engine beside the real game, as commands that print the tables of docs/environments/smac_believability.md."""
+"""Compare the engine with the real game, and print the tables of docs/environments/smac_believability.md."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _random(options: argparse.Namespace) -> None:
 
 
 def _policies(options: argparse.Namespace) -> None:
-    from benchmarks.engine_vs_game import policies  # torch, which random play need not wait for
+    from benchmarks.engine_vs_game import policies  # loads torch, which random play does not need
 
     settings = parameters(options.set)
     what = options.weights, tuple(options.maps), options.episodes, 0, settings, options.slots
@@ -43,7 +43,7 @@ def _scripted(options: argparse.Namespace) -> None:
 
 
 def _learning(options: argparse.Namespace) -> None:
-    from benchmarks.engine_vs_game import learning  # pandas, likewise
+    from benchmarks.engine_vs_game import learning  # loads pandas, likewise
 
     print(learning.main(options.runs))
 

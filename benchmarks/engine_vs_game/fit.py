@@ -1,9 +1,9 @@
-"""Guesses that the training maps prefer; the test maps are not looked at.
+"""Fit the engine's guessed parameters to the training maps; the test maps are not used.
 
-One guess after the other is moved to the value of its list with the smallest objective, the others staying where they
+One parameter after the other is set to the value of its list with the smallest objective, while the others stay as they
 are, until a whole round changes nothing. The objective is the mean Kolmogorov-Smirnov distance of lengths plus that of
 returns over the training maps of `real_game`, for engine seeds that the reported tables do not use. A value has to be
-better by `LEAST_GAIN` twice, the second time with seeds that did not choose it, or noise would choose.
+better by `LEAST_GAIN` twice, the second time with seeds that did not choose it, so that noise does not choose.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from benchmarks.engine_vs_game.random_play import compare, mean_distances
 from benchmarks.engine_vs_game.real_game import TRAINING
 from macpf.envs.smac.skirmish.parameters import Parameters
 
-#: Values that were thought possible before the first comparison; none is a map's own.
+#: Values that were considered possible before the first comparison; none is specific to a map.
 CHOICES: dict[str, tuple[Any, ...]] = {
     "march_spread": (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0),
     "yielding": (0.5, 0.7, 0.85, 1.0),
@@ -33,13 +33,13 @@ SEEDS, OTHER_SEEDS, LEAST_GAIN = (7, 8), (17, 18), 0.01
 
 
 def objective(parameters: dict[str, Any], episodes: int, seeds: Sequence[int]) -> float:
-    """What is made small."""
+    """The number to minimise."""
     rows = {name: compare(name, episodes, seeds, parameters) for name in TRAINING}
     return sum(mean_distances(rows, TRAINING))
 
 
 def fit(start: dict[str, Any], names: Sequence[str], episodes: int, tell: Callable[[str], None]) -> dict[str, Any]:
-    """Move the named guesses from `start`, telling each try; returns all that were moved or given."""
+    """Fit the named parameters from `start` on, reporting each try to `tell`; returns all that were moved or given."""
     best = dict(start)
     lowest, again = objective(best, episodes, SEEDS), objective(best, episodes, OTHER_SEEDS)
     tell(f"{lowest:.3f} at the start, {again:.3f} with other seeds")

@@ -1,7 +1,7 @@
-"""Learning on the engine beside learning in the real game: QMIX's win rates at the same env steps.
+"""Learning on the engine compared with learning in the real game: QMIX's win rates at the same env steps.
 
 Runs are made with `run.py algo=qmix env=smac env.backend=embedded map=MAP budget=archive seed=K`: PyMARL's network,
-optimiser and exploration as the SMAC paper has them, but eight battles side by side with eight updates after them.
+optimiser and exploration as in the SMAC paper, but with eight battles in parallel and eight updates after them.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Beside:
 
     Attributes:
         real: win rate of each real run.
-        ours: of each run here, by seed.
+        ours: win rate of each of our runs, by seed.
     """
 
     real: tuple[float, ...]
@@ -69,10 +69,10 @@ class Beside:
 
 
 def compare(runs: Runs) -> dict[str, dict[int, Beside]]:
-    """Our finished QMIX runs of this engine version beside the real ones, by map and env step.
+    """Our finished QMIX runs with this engine version and the real ones, by map and env step.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there are no such runs.
     """
     frame = runs.frame
     version = str(Parameters().version)
@@ -116,6 +116,6 @@ def main(folder: Path) -> str:
     """The report on the runs of a folder.
 
     Raises:
-        ValueError: nothing to compare there.
+        ValueError: there is nothing to compare.
     """
     return report(compare(load_runs(folder)))

@@ -24,7 +24,7 @@ ALGORITHMS = ("qmix", "vdn", "qtran_base", "qtran_alt", "coma")
 #: Names of the weights' file in that repository.
 FILES = ("rnn_net_params.pkl", "rnn_params.pkl")
 LAST_EVALUATIONS, BATCH = 5, 50
-#: In which order enemies fill the slots of observations and attacks; nobody here knows the game's. ``made``: as the map
+#: In which order enemies fill the slots of observations and attacks; the game's is unknown to us. ``made``: as the map
 #: makes them; ``reversed``: the last first; ``types``: the types the other way round; ``south``: by type and y.
 SLOTS: dict[str, Callable[[SmacMap], list[int]]] = {
     "made": lambda m: list(range(m.n_enemies)),
@@ -35,18 +35,18 @@ SLOTS: dict[str, Callable[[SmacMap], list[int]]] = {
 
 
 def _rank(smac_map: SmacMap, k: int) -> int:
-    """Which of the enemies' types, in the order in which they are made, the k-th is of."""
+    """The index of the k-th enemy's type among the enemies' types, in the order in which they are made."""
     return list(dict.fromkeys(name for name, _, _ in smac_map.enemies)).index(smac_map.enemies[k][0])
 
 
 @dataclass(frozen=True)
 class Trained:
-    """One policy and how it does.
+    """One policy and its win rates.
 
     Attributes:
-        algorithm, map_name: what trained it, and where.
-        real: mean win rate in the real game; the weights belong to one of the runs it is taken over.
-        engine: win rate here.
+        algorithm, map_name: the algorithm that trained it, and the map.
+        real: mean win rate in the real game, over runs of which one has these weights.
+        engine: win rate on the engine.
     """
 
     algorithm: str
@@ -76,7 +76,7 @@ class Recurrent:
 
     Args:
         parameters: as saved.
-        env: decides the inputs: the observation, the agent's last action and its number.
+        env: defines the inputs: the observation, the agent's last action and its number.
         slots: rule by which enemies fill their slots, see `SLOTS`.
     """
 

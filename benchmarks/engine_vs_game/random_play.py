@@ -1,4 +1,4 @@
-"""Uniformly random teams on the embedded engine, held against those of the real game."""
+"""Uniformly random teams on the embedded engine, compared with those of the real game."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def play(
 
 @dataclass(frozen=True)
 class Row:
-    """One map: the engine (last) beside the game.
+    """One map: the game and, second in each pair, the engine.
 
     Attributes:
         medians, lengths: median and mean length of both.
@@ -64,7 +64,7 @@ class Row:
 
 
 def compare(name: str, episodes: int, seeds: Sequence[int], parameters: Mapping[str, Any]) -> Row:
-    """Play one map and hold it against the real episodes."""
+    """Play one map and compare it with the real episodes."""
     real, (lengths, returns) = random_episodes(name), play(name, episodes, seeds, parameters)
     known = real.returns if len(real.returns) else np.array([np.nan])
     return Row(

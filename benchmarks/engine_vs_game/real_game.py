@@ -1,4 +1,4 @@
-"""What is known of the real game: episodes of random teams, and how to hold others against them."""
+"""Logged episodes of random teams in the real game, and how to compare others with them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 from jaxtyping import Float
 
 EPISODES = Path(__file__).parent / "data" / "random_episodes.json"
-#: Guesses may be fitted on these maps; the others only show how good they are.
+#: Parameters may be fitted to the training maps; the test maps only show how good the fit is.
 TRAINING = ("8m", "25m", "MMM2", "corridor", "3s5z", "2s_vs_1sc", "5m_vs_6m", "3s_vs_5z")
 TEST = ("3m", "27m_vs_30m", "2c_vs_64zg", "2s3z", "1c3s5z", "6h_vs_8z", "8m_vs_9m", "10m_vs_11m", "3s5z_vs_3s6z")
 
-#: Maps that `policies` has policies for.
+#: Maps for which `policies` has policies.
 POLICY_MAPS = ("3m", "8m", "5m_vs_6m", "2s3z", "3s5z", "3s_vs_5z", "2s_vs_1sc")
 
 
@@ -25,7 +25,7 @@ class Episodes:
 
     Attributes:
         lengths: env steps of each.
-        returns: of those whose return was logged on SMAC's scale.
+        returns: only of those whose return was logged on SMAC's scale.
     """
 
     lengths: Float[np.ndarray, "E"]
@@ -65,13 +65,13 @@ def standard_errors_apart(a: Float[np.ndarray, "A"], b: Float[np.ndarray, "B"]) 
 
 @dataclass(frozen=True)
 class Attackers:
-    """How to read off a battle's length how many enemies attack on average.
+    """What is needed to infer from a battle's length how many enemies attack on average.
 
     Attributes:
-        hits: attacks it takes to kill all agents.
+        hits: number of attacks that kill all agents.
         period: game loops between two attacks of one enemy, half a loop of mean delay included.
         contact: env step of the first attack.
-        enemies: how many there are.
+        enemies: number of enemies.
     """
 
     hits: int
@@ -80,7 +80,7 @@ class Attackers:
     enemies: int
 
     def mean(self, length: float) -> float:
-        """Attackers on average between contact and end, if a battle is that long."""
+        """The mean number of attackers between contact and the end of a battle of this length."""
         return self.hits * self.period / 8 / (length - self.contact)
 
 

@@ -1,4 +1,4 @@
-"""Scripted teams on the embedded engine, and how far their scores hang on guesses that nobody can check here."""
+"""Scripted teams on the embedded engine, and how much their scores depend on parameters that nobody can check here."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REAL_HEURISTIC = {
     "2s3z": 90, "1c3s5z": 81, "bane_vs_bane": 43, "3s5z": 42, "10m_vs_11m": 12, "2s_vs_1sc": 0, "5m_vs_6m": 0,
     "3s_vs_5z": 0, "2c_vs_64zg": 0, "MMM2": 0, "3s5z_vs_3s6z": 0, "27m_vs_30m": 0, "6h_vs_8z": 0, "corridor": 0,
 }  # fmt: skip
-#: Other guesses that are as possible as the defaults: what a score may not hang on.
+#: Other parameters, as possible as the defaults, on which a score should not depend.
 ENSEMBLE: tuple[dict[str, Any], ...] = (
     {"start_turn": 90}, {"start_turn": 180}, {"start_turn": 270}, {"start_spacing": 1.33}, {"march_spread": 1},
     {"yielding": 0.5}, {"horizon": 3}, {"nearest_at_each_shot": False}, {"spawn_jitter": 0.25},
@@ -30,7 +30,7 @@ ENSEMBLE: tuple[dict[str, Any], ...] = (
 
 @dataclass(frozen=True)
 class Score:
-    """What a policy got on a map.
+    """The results of a policy on a map.
 
     Attributes:
         wins: share of battles won.
@@ -44,7 +44,7 @@ class Score:
 
 
 def battles(env: Skirmish, policy: str, episodes: int, seed: int) -> Score:
-    """Play at least that many battles, in rounds of one for each environment of the batch."""
+    """Play at least `episodes` battles, in rounds of one for each environment of the batch."""
     rng = np.random.default_rng(seed)
     wins, returns, lengths = [], [], []
     for _ in range(-(-episodes // env.batch_size)):
@@ -83,7 +83,7 @@ def table_of_scores(scores: Mapping[str, Mapping[str, Score]], policies: Sequenc
 
 
 def table_of_ranges(members: Sequence[Mapping[str, Mapping[str, Score]]]) -> str:
-    """Win rates in %: the default (first) and the range over all members; then pairs whose ranking flips."""
+    """Win rates in %: the default (first) and the range over all members; then policies whose ranking changes."""
     rows = []
     for name, first in members[0].items():
         wins = {policy: [100 * member[name][policy].wins for member in members] for policy in first}
@@ -95,7 +95,7 @@ def table_of_ranges(members: Sequence[Mapping[str, Mapping[str, Score]]]) -> str
 
 
 def _flips(a: Sequence[float], b: Sequence[float]) -> bool:
-    """Whether one is clearly better in one member, the other in another."""
+    """Whether one policy is clearly better in one member, and the other in another."""
     apart = [x - y for x, y in zip(a, b, strict=True)]
     return max(apart) > CLEARLY and min(apart) < -CLEARLY
 

@@ -1,1 +1,1 @@
-"""Whole updates beside those of the algorithms' own code, from files that were made with it."""
+"""Compare whole updates with those of the authors' code, from files that were made with it."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.parity FOLDER`: a folder's golden cases as one table; exit code 1 if a row is not equal."""
+"""`python -m benchmarks.parity FOLDER`: compare a folder's golden cases, as one table; exit code 1 if a row differs."""
 
 from __future__ import annotations
 

@@ -25,9 +25,9 @@ from macpf.envs.base import EnvSpec
 from macpf.experience.batch import EpisodeBatch
 from macpf.learning.schedules import Clock
 
-#: What a case's author ran beyond the settings in its file.
+#: Settings of an author's run beyond those in the case's file, by case.
 AS_RELEASED = {
-    "qplex": ["profile=release", "algo.learner.target_interval=200"],  # one circle
+    "qplex": ["profile=release", "algo.learner.target_interval=200"],  # num_circle 1
     "qplex_weighted": ["profile=release", "algo.learner.target_interval=200"],
     "qplex_state": ["profile=release", "algo.learner.target_interval=200", "algo.learner.value_per_agent=true"],
     "fop": ["profile=release"],
@@ -39,9 +39,9 @@ class Case:
     """One golden case.
 
     Attributes:
-        path: of the JSON file.
+        path: the JSON file.
         changes: settings of the learner beyond the author's, `name=value` each.
-        old: which of the recorded updates is meant: that in which a gradient of zero still decays RMSprop's averages.
+        old: whether to use the updates with RMSprop before PyTorch 2.0, whose averages decay at a gradient of zero.
     """
 
     path: Path
@@ -57,7 +57,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        """Of the file, and what is changed."""
+        """The file's name, and what is changed."""
         return " ".join([self.path.stem, *self.changes])
 
     @property
@@ -78,7 +78,7 @@ class Case:
             return dict(found)
 
     def recorded(self, name: str) -> np.ndarray:
-        """An array of the ten updates, of the behaviour of RMSprop that is meant."""
+        """An array of the ten updates, for the version of RMSprop that `old` selects."""
         kind, _, rest = name.partition("/")
         old = f"{kind}/old/{rest}" if kind == "steps" else f"old/{name}"
         return self.arrays[old if self.old else name]
@@ -134,7 +134,7 @@ class Case:
 
     @contextlib.contextmanager
     def same_noise(self, learner: Any) -> Iterator[None]:
-        """Let the learner sample with the recorded noise: that of the halves in turn."""
+        """Let the learner sample with the recorded noise, of the two halves in turn."""
         noise = self.noise(learner)
         modules = {"macpf": "macpf.method.learner", "fop": "baselines.fop"}
         if self.algorithm not in modules:

@@ -1,4 +1,4 @@
-"""How far this suite is from an author's code in one golden case: values, losses, gradients, ten updates."""
+"""How far this suite is from an author's code in one golden case: values, losses, gradients and ten updates."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import macpf.method.learner as macpf
 from benchmarks.parity.cases import Case, precision
 from benchmarks.parity.quantities import OF, gradients_of, losses_of, mask
 
-#: Largest differences that rounding explains (tests/parity/README.md argues each).
+#: Largest differences that rounding explains (tests/parity/README.md says why).
 VALUES, GRADIENTS, WEIGHTS, LOSSES_LATER = 2e-5, 1e-4, 1e-3, 1e-3
-#: In float64, at the start and in the updates; and of those whose authors give unavailable actions a probability.
+#: In float64, at the start and in the updates; NEARLY for those whose authors give unavailable actions a probability.
 EXACT, EXACT_LATER, NEARLY, NEARLY_LATER = 1e-9, 1e-9, 1e-6, 1e-5
 LEAKY = ("macpf", "fop")
 
@@ -109,7 +109,7 @@ def _updates(case: Case, dtype: torch.dtype, bits: int) -> Iterator[tuple[str, f
 
 
 class Record:
-    """A learner's updates, and what happens in them.
+    """Makes a learner's updates and records what happens in them.
 
     Attributes:
         losses: by name, in the order of the gradient steps.
@@ -177,7 +177,10 @@ class Record:
 
 
 def _wrong_samples(case: Case, learner: Any, sampled: list[np.ndarray]) -> int:
-    """How many differ. MACPF's author samples for both actors and then for both critics, FOP's once an update."""
+    """How many sampled actions differ.
+
+    MACPF's author samples for both actors and then for both critics; FOP's samples once an update.
+    """
     order = [f"{half}_sampled_by_{who}" for who in ("actor", "critic") for half in ("independent", "dependent")]
     names = ["sampled"] if case.algorithm == "fop" else order
     theirs = np.stack([case.recorded(f"steps/{name}")[:, case.rows(learner)] for name in names], axis=1)
@@ -190,19 +193,19 @@ def _wrong_samples(case: Case, learner: Any, sampled: list[np.ndarray]) -> int:
 
 
 def _apart(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """The largest difference, in units of the largest number; as it is where all are 0."""
+    """The largest difference, in units of the authors' largest number, or absolute if all of theirs are 0."""
     return float(np.abs(ours - theirs).max() / (np.abs(theirs).max() or 1.0))
 
 
 def _losses_apart(case: Case, losses: dict[str, Tensor], where: str) -> float:
-    """Of every loss; one that the author does not have must be 0."""
+    """The largest difference of a loss; one that the author does not have must be 0."""
     theirs = {name: case.arrays.get(f"{where}/{name}") for name in losses}
     ours = {name: np.array(loss.item()) for name, loss in losses.items()}
     return max(abs(ours[n].item()) if them is None else _apart(ours[n], them) for n, them in theirs.items())
 
 
 def _gradients_apart(case: Case, found: dict[str, dict[str, Tensor]]) -> float:
-    """In units of each parameter's largest, but at least a thousandth of the largest of all."""
+    """The largest difference, in units of each parameter's largest, but at least a thousandth of the largest of all."""
     worst = 0.0
     for loss, ours in found.items():
         theirs = case.parameters(case.arrays[f"gradient/{loss}"])
@@ -215,5 +218,5 @@ def _gradients_apart(case: Case, found: dict[str, dict[str, Tensor]]) -> float:
 
 
 def _narrow(ours: Tensor, theirs: Tensor) -> Tensor:
-    """QPLEX's V with an output for each agent: the file has their sum."""
+    """The sum of QPLEX's V over agents, if it has an output for each: the file has only that."""
     return ours if ours.shape == theirs.shape else ours.sum(dim=0, keepdim=True)

@@ -1,4 +1,4 @@
-"""What every algorithm says of a case's batch at the case's first weights, under the names of the golden files."""
+"""What every algorithm computes from a case's batch with the case's first weights, under the golden files' names."""
 
 from __future__ import annotations
 
@@ -84,9 +84,9 @@ OF: dict[str, Callable[[Any, EpisodeBatch, Clock, dict[str, Tensor]], Quantities
 
 
 def mask(name: str, batch: EpisodeBatch, shape: tuple[int, ...]) -> np.ndarray:
-    """Where a quantity means something: in steps that were played; policies: and for available actions.
+    """Where a quantity is meaningful: in steps that were played, for policies also only for available actions.
 
-    MAPPO's advantages: and for agents that have a choice.
+    MAPPO's advantages are so only for agents that have a choice.
     """
     played = (batch.filled > 0).numpy().reshape(-1, *[1] * (len(shape) - 1))
     if name.endswith("policy"):
@@ -97,7 +97,7 @@ def mask(name: str, batch: EpisodeBatch, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def losses_of(learner: Any, batch: EpisodeBatch, clock: Clock) -> dict[str, Tensor]:
-    """All that an update minimises, at the weights of the moment."""
+    """All losses that an update minimises, at the current weights."""
     if hasattr(learner, "mixing"):
         return dict(learner.losses(batch, learner.alpha(clock), learner.mixing(clock)))
     return dict(learner.losses(batch, learner.alpha(clock)) if hasattr(learner, "alpha") else learner.losses(batch))
