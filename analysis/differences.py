@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 from collections import defaultdict
@@ -95,9 +96,11 @@ def chosen(
         budget, backend: see `find`.
 
     Raises:
-        AnalysisError: no run has these settings, the runs are of several environments, or see `find`.
+        AnalysisError: no run has these settings or logged one of that name, the runs are of several environments, or
+            see `find`.
     """
     params = sweep_params(name) if name else {}
+    _refuse_unknown(where, runs)
     wanted = {key.lstrip("+"): _values(text) for key, text in {**params, **where}.items()}
     report = runs.report[[_fits(run, runs, wanted) for run in runs.report.to_dict("records")]]
     if report.empty:
@@ -114,6 +117,16 @@ def chosen(
     algos = [*dict.fromkeys(found[names.ALGO]), *asked_for]
     experiment = Experiment(name or "curves", str(report[names.ENV].iloc[0]), tuple(maps), tuple(algos), tuple(seeds))
     return find(told, experiment, budget, backend)
+
+
+def _refuse_unknown(where: Mapping[str, str], runs: Runs) -> None:
+    """Refuse a setting that no run logged: it would select nothing and leave out nothing."""
+    known = set(_IDENTITY).union(*(settings(config) for config in runs.configs.values()))
+    for key in where:
+        if (name := key.lstrip("+")) not in known and len(known) > len(_IDENTITY):
+            close = difflib.get_close_matches(name, sorted(known), n=1)
+            meant = f"did you mean {close[0]}?" if close else "their config.yaml lists what they have"
+            raise AnalysisError(f"no run logged a setting {name}; {meant}")
 
 
 def _fits(run: Mapping[Any, Any], runs: Runs, wanted: Mapping[str, list[Any]]) -> bool:

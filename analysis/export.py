@@ -17,13 +17,11 @@ import numpy as np
 import pandas as pd
 
 from analysis import AnalysisError, style
-from analysis.evidence import LAST
+from analysis.evidence import LAST, evaluated
 from analysis.run_facts import of_budget
 from analysis.runs import Runs
 from analysis.saving import save
 from macpf import names
-
-_POLICIES = (names.INDEPENDENT, names.DEPENDENT)
 
 
 def export(runs: Runs, budget: str | None = None, backend: str | None = None) -> dict[str, Any]:
@@ -45,7 +43,7 @@ def export(runs: Runs, budget: str | None = None, backend: str | None = None) ->
     document: dict[str, Any] = defaultdict(lambda: defaultdict(lambda: defaultdict(dict)))
     rows = {str(run): lines for run, lines in runs.frame.groupby("run")}
     for line in report.sort_values([names.ENV, names.MAP, names.ALGO, names.SEED]).to_dict("records"):
-        for policy in _POLICIES:
+        for policy in evaluated(rows[line["run"]]):
             steps = _steps(rows[line["run"]], policy)
             if steps:
                 algorithm = style.label(line[names.ALGO], policy)

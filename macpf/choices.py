@@ -49,18 +49,20 @@ def family(algo: str, places: Iterable[Path] | None = None) -> str:
 
 
 def sweep_params(name: str) -> dict[str, str]:
-    """What the sweep of `conf/experiment/<name>.yaml` varies: values with commas, as one would type them.
+    """What the sweep of `conf/experiment/<name>.yaml` varies: lists with commas, as typed on the command line.
 
     Raises:
-        macpf.yaml_files.BrokenFile: the file cannot be read.
+        macpf.yaml_files.BrokenFile: the file cannot be read or sweeps nothing.
     """
     path = find("experiment", name) or CONF / "experiment" / f"{name}.yaml"
     try:
         params = read(path)["hydra"]["sweeper"]["params"]
         return {str(key): str(value) for key, value in params.items()}
-    except _NO_SETTINGS:
+    except _NO_SETTINGS as error:
         _explain(path)
-        raise
+        from macpf.yaml_files import BrokenFile  # imports Hydra
+
+        raise BrokenFile(f"{path} sweeps nothing; list what varies under hydra.sweeper.params") from error
 
 
 #: Errors of a file that cannot be read or does not hold what it should.

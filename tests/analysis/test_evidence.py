@@ -171,7 +171,10 @@ def test_any_experiment_is_drawn_with_its_missing_runs(monkeypatch, tmp_path, ca
     assert command.main(["curves", "release_gird", *arguments]) == 2
     assert command.main(["curves", "--where", "map", *arguments]) == 2
     assert command.main(["curves", "--where", "algo.learner.lr=3", *arguments]) == 2
-    assert len(capsys.readouterr().err.splitlines()) == 3
+    assert command.main(["curves", "--where", "algo.learner.lrr=0.001", *arguments]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 4
+    assert said[-1].endswith("no run logged a setting algo.learner.lrr; did you mean algo.learner.lr?")
 
 
 def test_a_run_says_itself_what_its_score_and_policies_are():

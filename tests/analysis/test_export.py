@@ -38,6 +38,14 @@ def test_joint_policies_are_no_metric():
     assert list(steps["step_1"]) == ["step_count", "win_rate"]
 
 
+def test_policies_of_any_name_are_exported():
+    frame, line = make_run([0.1, 0.9], "qmix")
+    frame["metric"] = frame["metric"].str.replace("independent", "greedy")
+    line["config"] |= {names.LABELS: {"greedy": "QMIX"}}
+    (steps,) = export(make_runs((frame, line)))["smac"]["8m"].values()
+    assert steps["seed_0"]["step_1"] == {"step_count": 100, "win_rate": [0.9]}
+
+
 def test_what_marl_eval_would_mix_is_refused():
     one, other = make_run([0.1], "qmix"), make_run([0.1], "qmix", "MMM", budget="laptop")
     with pytest.raises(AnalysisError, match="--budget laptop"):

@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from macpf.choices import sweep_params
 from macpf.records.standing import standing
 from macpf.runs import cluster, reproduce
 from macpf.runs.command_line import with_quoted_folder
@@ -19,6 +20,7 @@ from macpf.runs.errors import ConfigError
 from macpf.runs.folder import RunFolder
 from macpf.runs.identity import Identity
 from macpf.runs.plan import PACE, all_of, check_names, cost, expanded, runs_of, standings, sweep_of
+from macpf.yaml_files import BrokenFile
 
 
 def runs(*names, budget="smoke", seeds=None, more=()):
@@ -276,3 +278,16 @@ def test_a_figure_that_fails_does_not_stop_the_others(tmp_path, capfd):
     options = reproduce._parser().parse_args(["all", "--runs", str(tmp_path), "--out", str(tmp_path / "figures")])
     assert reproduce.draw(["table1", "figure1"], options) == 2
     assert capfd.readouterr().err.count("analysis: no runs in") == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("algo: qmix\n", "sweeps nothing; list what varies"), ("- a\n", "holds no settings")]
+)
+def test_an_experiment_without_a_sweep_is_named(tmp_path, monkeypatch, text, said):
+    path = tmp_path / "experiment" / "mine.yaml"
+    path.parent.mkdir()
+    path.write_text(text)
+    monkeypatch.setattr("macpf.choices.find", lambda group, name: path)
+    with pytest.raises(BrokenFile, match=said) as caught:
+        sweep_params("mine")
+    assert str(path) in str(caught.value)
