@@ -12,10 +12,10 @@ from collections.abc import Iterator
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
+from hydra.errors import HydraException, MissingConfigException
 from hydra.types import RunMode
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from macpf.configuration import CONF
 from macpf.envs.fault import EnvironmentFault
@@ -145,14 +145,14 @@ def in_one_line(error: Exception) -> str:
         return f"cannot write {error.filename}: {error.strerror}; choose another folder, or make room"
     error = _of_a_file(error) or error
     text = " ".join(str(error).split())
-    if found := re.search(r"Could not find '([^']+)' Available options in '([^']+)': (.*?) Config search", text):
-        wanted, group, options = found.groups()
-        choice = wanted.removeprefix(f"{group}/")
-        return f"{group}={choice} is not known; choose one of: {', '.join(options.split())}"
+    if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
+        group, _, choice = error.missing_cfg_file.rpartition("/")
+        return f"{group}={choice} is not known; choose one of: {', '.join(error.options)}"
+    # Only the text of this one says which key it is about.
     if found := re.search(r"Could not override '([^']+)'", text):
         return f"there is no key {found.group(1)}; {nearest(found.group(1))}"
-    if found := re.search(r"Key '[^']+' is not in struct full_key: (\S+)", text):
-        return f"{found.group(1)} is missing, which every run needs; set it"
+    if isinstance(error, ConfigKeyError | ConfigAttributeError) and error.full_key:
+        return f"{error.full_key} is missing, which every run needs; set it"
     text = (
         text.partition(" Config search path: ")[0]
         .removesuffix("See https://hydra.cc/docs/1.2/advanced/override_grammar/basic for details")
