@@ -41,10 +41,10 @@ class Experiment:
 
     @classmethod
     def read(cls, name: str) -> Experiment:
-        """Read the experiment's file."""
+        """Read the experiment's file; the methods come in the order of the paper."""
         params = sweep_params(name)
         maps, algos, seeds = (params[key].split(",") for key in ("map", "algo", "seed"))
-        return cls(name, params["env"], tuple(maps), tuple(algos), tuple(int(seed) for seed in seeds))
+        return cls(name, params["env"], tuple(maps), style.in_order(algos), tuple(int(seed) for seed in seeds))
 
     def planned(self, budget: str) -> tuple[int, ...]:
         """The seeds that `make reproduce-...` plans for a budget."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import AnalysisError
+from analysis import AnalysisError, style
 from analysis.evidence import Evidence, Experiment, describe
 from analysis.run_facts import canonical, setting
 from analysis.runs import DIVERGED, NO_DATA, UNTRAINED, Runs
@@ -62,7 +62,7 @@ def select(
     if plan is None:
         return chosen
     params = sweep_params(plan)
-    algos = tuple(dict.fromkeys([*there.algos, *params["algo"].split(",")]))
+    algos = style.in_order([*there.algos, *params["algo"].split(",")])
     seeds = tuple(sorted({*there.seeds, *(int(seed) for seed in params["seed"].split(","))}))
     return replace(chosen, experiment=replace(there, name=plan, algos=algos, seeds=seeds))
 

@@ -94,6 +94,11 @@ def order(labels: Iterable[str]) -> list[str]:
     return sorted(labels, key=rank)
 
 
+def in_order(algos: Iterable[str]) -> tuple[str, ...]:
+    """Algorithms, each once, in the order of their labels."""
+    return tuple(sorted(set(algos), key=lambda algo: (rank(label(algo)), algo)))
+
+
 def rank(text: str) -> tuple[int, str]:
     """The key by which `order` sorts."""
     known = list(_LINES)
