@@ -56,12 +56,7 @@ class Rule(ABC):
 
     @abstractmethod
     def _move(
-        self,
-        moving: list[Tensor],
-        gradients: list[Tensor],
-        averages: list[list[Tensor]],
-        steps: list[Tensor],
-        lr: float,
+        self, moving: Tensors, gradients: Tensors, averages: list[Tensors], steps: Tensors, lr: float
     ) -> None: ...
 
     def state_dict(self) -> dict[str, Any]:
@@ -92,14 +87,7 @@ class RMSprop(Rule):
 
     averages = ("square_avg",)
 
-    def _move(
-        self,
-        moving: list[Tensor],
-        gradients: list[Tensor],
-        averages: list[list[Tensor]],
-        steps: list[Tensor],
-        lr: float,
-    ) -> None:
+    def _move(self, moving: Tensors, gradients: Tensors, averages: list[Tensors], steps: Tensors, lr: float) -> None:
         (square,) = averages
         how: dict[str, Any] = {"foreach": False, "capturable": self.capturable}
         how |= {"weight_decay": 0.0, "momentum": 0.0, "centered": False}
@@ -111,14 +99,7 @@ class Adam(Rule):
 
     averages = ("exp_avg", "exp_avg_sq")
 
-    def _move(
-        self,
-        moving: list[Tensor],
-        gradients: list[Tensor],
-        averages: list[list[Tensor]],
-        steps: list[Tensor],
-        lr: float,
-    ) -> None:
+    def _move(self, moving: Tensors, gradients: Tensors, averages: list[Tensors], steps: Tensors, lr: float) -> None:
         mean, square = averages
         how: dict[str, Any] = {"foreach": False, "capturable": self.capturable}
         how |= {"weight_decay": 0.0, "amsgrad": False, "maximize": False}
