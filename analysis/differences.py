@@ -121,10 +121,11 @@ def chosen(
 
 def _refuse_unknown(where: Mapping[str, str], runs: Runs) -> None:
     """Refuse a setting that no run logged: it would select nothing and leave out nothing."""
-    known = set(_IDENTITY).union(*(settings(config) for config in runs.configs.values()))
-    for key in where:
-        if (name := key.lstrip("+")) not in known and len(known) > len(_IDENTITY):
-            close = difflib.get_close_matches(name, sorted(known), n=1)
+    named = [name for key in where if (name := key.lstrip("+")) not in _IDENTITY]
+    known = set().union(*(settings(config) for config in runs.configs.values())) if named else set()
+    for name in named:
+        if known and name not in known:
+            close = difflib.get_close_matches(name, sorted({*known, *_IDENTITY}), n=1)
             meant = f"did you mean {close[0]}?" if close else "their config.yaml lists what they have"
             raise AnalysisError(f"no run logged a setting {name}; {meant}")
 

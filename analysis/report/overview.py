@@ -67,7 +67,7 @@ def _line(group: Group) -> dict[str, object]:
         "env steps": f"{group.total:,}",
         "backend": group.backend,
         "maps": ", ".join(group.maps),
-        "algorithms": ", ".join(sorted(report[names.ALGO].unique(), key=lambda algo: style.rank(style.label(algo)))),
+        "algorithms": ", ".join(style.in_order(report[names.ALGO])),
         "finished": f"{int((report['state'] == FINISHED).sum())} of {len(report)}",
         "commits": ", ".join(short_commits(report["commit"])),
     }

@@ -88,7 +88,7 @@ def render(report: Mapping[str, Any]) -> str:
     )
     environment.filters |= {"number": _number, "plain": lambda text: str(text).replace("`", "")}
     environment.filters["duration"] = lambda seconds: duration(seconds) if _isfinite(seconds) else "–"
-    environment.filters["in_order"] = lambda algos: sorted(algos, key=lambda algo: style.rank(style.label(algo)))
+    environment.filters["in_order"] = style.in_order
     environment.globals |= {
         "label": style.label,
         "isfinite": _isfinite,
