@@ -68,8 +68,8 @@ def show(row, w, obs, state, available):
 
 @compiled
 def show_available(units, w, a, available):
-    """Compute the available actions of a living agent."""
-    N, E = w.shape[L.N_AGENTS], w.shape[L.N_ENEMIES]
+    """Compute the available actions of a living agent but for attacks, which `show_obs` measures; heals included."""
+    N = w.shape[L.N_AGENTS]
     available[STOP] = True
     x, y = np.float64(units[PX, a]), np.float64(units[PY, a])
     for m in range(4):
@@ -79,33 +79,41 @@ def show_available(units, w, a, available):
             int(y + half * LOOK_Y[m]),
         )  # int() rounds towards zero, at the south and west edge too
         available[NORTH + m] = 0 <= i < SIZE and 0 <= j < SIZE and w.pathing[i, j]
-    heals = w.stats[L.KIND, a] == L.MEDIVAC
-    for k in range(N if heals else E):
-        t = k if heals else N + k
-        if units[PHEALTH, t] > 0 and not (heals and w.stats[L.KIND, t] == L.MEDIVAC):
-            apart = math.hypot(np.float64(units[PX, t]) - x, np.float64(units[PY, t]) - y)
-            available[FIRST_ATTACK + k] = apart <= w.stats[L.SHOOTS, a]
+    if w.stats[L.KIND, a] == L.MEDIVAC:
+        for k in range(N):
+            if units[PHEALTH, k] > 0 and w.stats[L.KIND, k] != L.MEDIVAC:
+                available[FIRST_ATTACK + k] = distance(units, k, x, y, w.stats[L.SHOOTS, a]) <= w.stats[L.SHOOTS, a]
 
 
 @compiled
 def show_obs(units, w, a, obs, available):
-    """Compute the observation of a living agent: its moves, all enemies, all other agents, itself."""
+    """Compute the observation of a living agent: its moves, all enemies, all other agents, itself; and its attacks."""
     N, E = w.shape[L.N_AGENTS], w.shape[L.N_ENEMIES]
     at = 4
     for m in range(4):
         obs[m] = available[NORTH + m]
-    x, y, sight = np.float64(units[PX, a]), np.float64(units[PY, a]), w.stats[L.SEES, a]
+    x, y, sight, shoots = np.float64(units[PX, a]), np.float64(units[PY, a]), w.stats[L.SEES, a], w.stats[L.SHOOTS, a]
+    fights = w.stats[L.KIND, a] != L.MEDIVAC
+    far = max(sight, shoots)
     enemy_row = 5 + w.shape[L.ENEMY_SHIELD] + w.shape[L.ENEMY_BITS]
     for k in range(E):
-        if sees(units, w, N + k, x, y, sight, obs[at : at + enemy_row], L.ENEMY_SHIELD):
-            obs[at] = available[FIRST_ATTACK + k]  # as in SMAC, for a medivac this says whether ally k can be healed
+        if units[PHEALTH, N + k] > 0:
+            apart = distance(units, N + k, x, y, far)
+            if fights:
+                available[FIRST_ATTACK + k] = apart <= shoots
+            if apart < sight:
+                seen(units, w, N + k, x, y, sight, apart, obs[at : at + enemy_row], L.ENEMY_SHIELD)
+                obs[at] = available[FIRST_ATTACK + k]  # as in SMAC, for a medivac this says whether k can be healed
         at += enemy_row
     ally_row = 5 + w.shape[L.ALLY_SHIELD] + w.shape[L.ALLY_BITS]
     if w.shape[L.ALLY_BLOCK] != L.BLOCK_NONE:
+        shown = w.shape[L.ALLY_BLOCK] == L.BLOCK_SHOWN
         for k in range(N):
             if k != a:
-                if w.shape[L.ALLY_BLOCK] == L.BLOCK_SHOWN:
-                    sees(units, w, k, x, y, sight, obs[at : at + ally_row], L.ALLY_SHIELD)
+                if shown and units[PHEALTH, k] > 0:
+                    apart = distance(units, k, x, y, sight)
+                    if apart < sight:
+                        seen(units, w, k, x, y, sight, apart, obs[at : at + ally_row], L.ALLY_SHIELD)
                 at += ally_row
     place = 2 * w.shape[L.OWN_POSITION]
     health_and_type(units, w, a, obs[at:], L.ALLY_SHIELD, place)
@@ -115,20 +123,22 @@ def show_obs(units, w, a, obs, available):
 
 
 @compiled
-def sees(units, w, t, x, y, sight, out, shield):
-    """Write the features of another unit if it is alive and within sight; returns whether it is."""
-    if units[PHEALTH, t] <= 0:
-        return False
+def distance(units, t, x, y, far):
+    """Distance of a unit from a place, or infinity where one coordinate alone is further away than `far`."""
     dx, dy = np.float64(units[PX, t]) - x, np.float64(units[PY, t]) - y
-    apart = math.hypot(dx, dy)
-    if apart >= sight:
-        return False
+    if abs(dx) > far or abs(dy) > far:
+        return math.inf
+    return math.hypot(dx, dy)
+
+
+@compiled
+def seen(units, w, t, x, y, sight, apart, out, shield):
+    """Write the features of another unit that is alive and within sight."""
     out[0] = 1.0
     out[1] = apart / sight
-    out[2] = dx / sight
-    out[3] = dy / sight
+    out[2] = (np.float64(units[PX, t]) - x) / sight
+    out[3] = (np.float64(units[PY, t]) - y) / sight
     health_and_type(units, w, t, out[4:], shield, 0)
-    return True
 
 
 @compiled
