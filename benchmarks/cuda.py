@@ -84,8 +84,9 @@ def updates(device: str, algorithms: Sequence[str], shapes: Sequence[str], round
             yield f"| {algo} | {name} | " + " | ".join(f"{ms:.1f}" for ms in cells) + f" | {played} |"
 
 
-#: Settings of the table's runs, and of those of `--smoke`, which learn from the first episodes on.
+#: Settings of the table's runs, of those on the CPU, and of those of `--smoke`, which learn from the first episodes on.
 LONG = ("map=MMM2", "budget.env_steps=30000", "budget.eval_interval=10000", "budget.eval_episodes=32")
+ON_CPU = ("map=MMM2", "budget.env_steps=20000", *LONG[2:])
 SHORT = (
     *("map=3m", "budget.env_steps=600", "budget.eval_interval=200", "budget.eval_episodes=4", "env.eval_parallel=4"),
     *("algo.replay.batch=4", "algo.replay.burn_in=4"),
@@ -119,17 +120,23 @@ def _pace_of(ledger: Path) -> float:
     return (last[names.ENV_STEP] - first[names.ENV_STEP]) / (last[names.WALL_SECONDS] - first[names.WALL_SECONDS])
 
 
-def paces(device: str, many: int, task: Sequence[str]) -> Iterator[str]:
+def paces(device: str, many: int, smoke: bool) -> Iterator[str]:
     """Lines of the table of whole runs."""
-    yield f"| {task[0]} | one run | {many} runs together |"
-    yield "|---|---|---|"
-    kinds = [("macpf", device, "auto"), ("qmix", device, "auto"), ("macpf", "cpu", "auto")]
+    task, on_cpu = (SHORT, SHORT) if smoke else (LONG, ON_CPU)
+    kinds = [(algo, device, "auto", count, task) for algo in ("macpf", "qmix") for count in (1, many)]
     if device == "cuda":
-        kinds[1:1] = [("macpf", device, "eager")]
-    for algo, where, accelerate in dict.fromkeys(kinds):
-        cells = [pace(algo, where, accelerate, n, task) for n in (1, many)]
+        kinds += [("macpf", device, "eager", 1, task), ("macpf", "cpu", "auto", os.cpu_count() or 1, on_cpu)]
+    yield f"| {task[0]} | runs | env steps per second, together |"
+    yield "|---|---|---|"
+    for algo, where, accelerate, count, settings in kinds:
         what = f"{algo}, device={where}" + (", accelerate=eager" if accelerate == "eager" else "")
-        yield f"| {what} | " + " | ".join(f"{cell:,.0f}" for cell in cells) + " |"
+        yield f"| {what} | {count} | {pace(algo, where, accelerate, count, settings):,.0f} |"
+
+
+def shared_by() -> str:
+    """How processes share the GPU: at once, if NVIDIA's Multi-Process Service (MPS) runs, or in turns."""
+    pipes = Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY", "/tmp/nvidia-mps"))
+    return "with MPS" if (pipes / "control").exists() else "without MPS"
 
 
 def main() -> None:
@@ -141,7 +148,7 @@ def main() -> None:
     torch.set_num_threads(1)
     keep_freed_memory()
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    card = torch.cuda.get_device_name() if device == "cuda" else "no GPU"
+    card = f"{torch.cuda.get_device_name()} {shared_by()}" if device == "cuda" else "no GPU"
     print(f"{card}, {os.cpu_count()} cores ({platform.machine()}), torch {torch.__version__}, commit {commit()}\n")
     if chosen.only != "runs":
         size = (ALGORITHMS[:1], LARGE[:1], 2) if chosen.smoke else (ALGORITHMS, LARGE, 30)
@@ -150,7 +157,7 @@ def main() -> None:
     if chosen.only != "updates":
         many = chosen.many or (2 if chosen.smoke else 12)
         print()
-        for line in paces(device, many, SHORT if chosen.smoke else LONG):
+        for line in paces(device, many, chosen.smoke):
             print(line, flush=True)
 
 

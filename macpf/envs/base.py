@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -82,6 +82,8 @@ class Env(ABC):
     provenance: Mapping[str, str] = MappingProxyType({})
     #: Names of numbers in the record that are logged at each env step of sample episodes at the end of a run.
     tracked: tuple[str, ...] = ()
+    #: Makes the large arrays of `expand`, like `np.zeros`; a run replaces it if it learns on a GPU.
+    zeros: Callable[..., np.ndarray] = np.zeros
 
     @abstractmethod
     def reset(self) -> Step:

@@ -104,6 +104,7 @@ def build(cfg: DictConfig, trains: bool = True) -> Parts:
 
     placement = Placement(choose_device(cfg.device), make, cfg.accelerate)
     algorithm, plays_on = placement.learner, placement.place.plays_on
+    env.zeros = placement.zeros
     settings = _experience_settings(cfg, algorithm.on_policy)
     if trains:
         check_that_it_learns(settings, budget, env.batch_size, env.spec.episode_limit)

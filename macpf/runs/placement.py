@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -96,6 +97,11 @@ class Placement:
             tensor.record_stream(here)  # its memory is not reused before `here` has read it
         return sent
 
+    @property
+    def zeros(self) -> Callable[..., np.ndarray]:
+        """Makes arrays for `_sent`: in memory that the GPU reads by itself, if the learner is on one."""
+        return np.zeros if self.place.learns_on == "cpu" else page_locked
+
     def state_dict(self) -> dict[str, Any]:
         """The complete state of the learner, and the random stream of a separate player."""
         state: dict[str, Any] = {"algorithm": self.learner.state_dict()}
@@ -107,6 +113,12 @@ class Placement:
         if self.place.twice:
             self._player.generator.set_state(state["player"])
         self._stale = True
+
+
+def page_locked(shape: tuple[int, ...], dtype: type[np.generic]) -> np.ndarray:
+    """Zeros in memory that is never moved, so that a GPU can copy from it while the CPU goes on."""
+    kind = torch.from_numpy(np.empty(0, dtype=dtype)).dtype
+    return torch.zeros(shape, dtype=kind, pin_memory=True).numpy()
 
 
 @torch.no_grad()

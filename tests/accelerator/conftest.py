@@ -80,6 +80,11 @@ def episodes(ragged_batch: Callable[..., EpisodeBatch]) -> Callable[..., Episode
 
 @pytest.fixture
 def same_noise(monkeypatch: pytest.MonkeyPatch, fixed_noise: Callable[..., Tensor]) -> None:
-    """The same noise in the same rows, however many rows there are behind them."""
+    """The same noise in the same rows, however many rows there are behind them; sent to its device only once."""
+    sent = functools.cache(lambda shape, device: fixed_noise(shape).to(device))
+
+    def noise(shape: Sequence[int], generator: torch.Generator) -> Tensor:
+        return sent(tuple(shape), generator.device)
+
     for module in ("macpf.method.learner", "baselines.fop", "baselines.central", "baselines.mappo"):
-        monkeypatch.setattr(f"{module}.gumbel", lambda shape, generator: fixed_noise(shape).to(generator.device))
+        monkeypatch.setattr(f"{module}.gumbel", noise)

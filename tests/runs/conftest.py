@@ -24,10 +24,10 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def configured(tmp_path: Path) -> Callable[..., DictConfig]:
-    """Compose a configuration as the command line would, with a short budget and no W&B."""
+    """Compose a configuration as the command line would, with a short budget, on the CPU and without W&B."""
 
     def composed(*overrides: str) -> DictConfig:
-        return compose("budget=smoke", "tracking=disabled", f"outputs={tmp_path}", *overrides)
+        return compose("budget=smoke", "tracking=disabled", "device=cpu", f"outputs={tmp_path}", *overrides)
 
     return composed
 

@@ -55,6 +55,22 @@ def test_a_batch_reaches_the_gpu_whole(configured, device):
         assert torch.equal(there.cpu(), here)
 
 
+@pytest.mark.cuda
+def test_batches_sent_in_a_row_stay_apart(configured):
+    """The memory from which the GPU copies is only used again once it was read, however busy the GPU is."""
+    parts = build(configured("algo=macpf", "env=smac", "map=3m", "env.backend=embedded", "device=cuda"))
+    parts.replay.add(parts.rollout.play(parts.placement.player).episodes)
+    here, there = [], []
+    for _ in range(20):
+        torch.cuda._sleep(10_000_000)
+        batch = parts.replay.sample(4)
+        assert batch.obs.is_pinned()
+        here.append(batch.each(torch.clone))
+        there.append(parts.placement._sent(batch))
+    for one, other in zip(here, there, strict=True):
+        assert all(torch.equal(x, y.cpu()) for (_, x), (_, y) in zip(one.tensors(), other.tensors(), strict=True))
+
+
 def test_recording_is_refused_where_it_cannot_be(configured):
     cfg = configured(*SHORT)
     cfg.accelerate = "graph"

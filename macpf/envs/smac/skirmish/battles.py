@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -141,7 +141,7 @@ class Skirmish(Env):
         rows = record["units"]
         lead = rows.shape[:-1]
         flat = np.ascontiguousarray(rows.reshape(-1, self.record_width))
-        obs, state, available = self._views(len(flat))
+        obs, state, available = self._views(len(flat), self.zeros)
         show_all(flat, self.field, self.levy, obs, state, available)
         spec = self.spec
         return (
@@ -220,12 +220,14 @@ class Skirmish(Env):
         self.units = state["units"].numpy().copy()  # a new array, because the last step's record is the old one
         self.streams[...] = state["streams"].numpy().view(np.uint64)
 
-    def _views(self, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _views(
+        self, count: int, zeros: Callable[..., np.ndarray] = np.zeros
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         spec = self.spec
         return (
-            np.zeros((count, spec.n_agents, spec.obs_dim), dtype=np.float32),
-            np.zeros((count, spec.state_dim), dtype=np.float32),
-            np.zeros((count, spec.n_agents, spec.n_actions), dtype=np.bool_),
+            zeros((count, spec.n_agents, spec.obs_dim), dtype=np.float32),
+            zeros((count, spec.state_dim), dtype=np.float32),
+            zeros((count, spec.n_agents, spec.n_actions), dtype=np.bool_),
         )
 
     def _buffers(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
