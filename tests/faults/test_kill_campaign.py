@@ -170,7 +170,8 @@ def alter_its_last_episode(folder: Path) -> None:
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize("damage", [cut_in_half, pytest.param(alter_its_last_episode, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("damage", [cut_in_half, alter_its_last_episode])
 def test_a_damaged_checkpoint_is_said_and_costs_only_time(tmp_path, reference, damage):
     run = Run(tmp_path, "qmix", 2, 1500)
     process = run.start()
@@ -220,7 +221,8 @@ def test_a_stopped_sweep_saves_its_runs_and_starts_no_more(tmp_path, processes, 
     assert len(list(tmp_path.rglob("checkpoint.pt"))) == begun
 
 
-@pytest.mark.parametrize("patient", [pytest.param(True, marks=pytest.mark.long), False])
+@pytest.mark.long
+@pytest.mark.parametrize("patient", [True, False])
 def test_a_stopped_sweep_waits_for_a_slow_run_unless_asked_twice(tmp_path, patient):
     """A run that is stopped by SIGSTOP stands in for one whose round of episodes takes long."""
     command = sweep_command(tmp_path, "seed=0,1", "hydra.launcher.n_jobs=2")
@@ -261,6 +263,7 @@ def test_a_second_ctrl_c_ends_a_single_run_at_once():
     assert "Ctrl-C again ends at once" in done.stderr
 
 
+@pytest.mark.long
 def test_a_killed_sweep_leaves_no_orphans(tmp_path):
     command = sweep_command(tmp_path, "seed=0,1", "hydra.launcher.n_jobs=2")
     sweep = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path)

@@ -59,7 +59,7 @@ def test_a_sound_algorithm_passes_every_check(macpf, tmp_path):
 @pytest.mark.parametrize(
     ("algo", "failed", "said"),
     [
-        ("blind", {"masks"}, r"took action \d and had only"),
+        pytest.param("blind", {"masks"}, r"took action \d and had only", marks=pytest.mark.long),
         pytest.param("forgetful", {"resume"}, "state_dict has to hold all that changes", marks=pytest.mark.long),
         pytest.param(
             *("shared", {"determinism", "resume"}, "draw random numbers from self.generator only"),

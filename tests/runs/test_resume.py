@@ -81,7 +81,7 @@ def _train(ledger_at, cfg, path, safe_points=10**9):
 
 #: Algorithm, and whether its networks are recurrent; `make test-long` plays all.
 KINDS = [(algo, recurrent) for algo in ALGORITHMS if algo != "mappo" for recurrent in (False, True)]
-OFTEN = [("macpf", True), ("macpf_att", False), ("fop", False), ("qmix", True)]
+OFTEN = [("macpf", True), ("fop", False), ("qmix", True)]
 
 
 @pytest.mark.parametrize(
@@ -150,12 +150,12 @@ SPREAD = [
 @pytest.mark.parametrize(
     ("algo", "task"),
     [
-        *((algo, SMAC) for algo in ("macpf_att", "qplex", "macpf profile=release")),
+        *((algo, SMAC) for algo in ("qplex", "macpf profile=release")),
         ("qmix", SPREAD),
         *((algo, GOALS) for algo in ("central", "fop")),
         *(
             pytest.param(algo, SMAC, marks=pytest.mark.long)
-            for algo in ("macpf", "macpf_control", "fop", "qmix", "qtran")
+            for algo in ("macpf", "macpf_control", "macpf_att", "fop", "qmix", "qtran")
         ),
         *(pytest.param("macpf", task, marks=pytest.mark.long) for task in (SPREAD, GOALS)),
     ],
