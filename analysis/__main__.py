@@ -51,9 +51,18 @@ def _status(options: argparse.Namespace) -> None:
 
     if not isinstance(options.runs, Path):
         raise AnalysisError("status looks at the folders of runs: --runs DIR; `completeness` lists runs on a server")
+    _refuse_archive("status", options.runs)
 
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
     status(options.runs, options.plan, live=console.is_terminal and not options.once, console=console)
+
+
+def _refuse_archive(command: str, place: Path) -> None:
+    from analysis.sources import studies
+
+    if studies(place):
+        others = "`completeness` lists and `claims` judges published runs"
+        raise AnalysisError(f"{command} looks at the folders of runs, and {place} has none: --runs DIR; {others}")
 
 
 def _load(options: argparse.Namespace, metrics: str = "") -> Runs:
@@ -229,6 +238,7 @@ def _verify(options: argparse.Namespace) -> int:
 
     if not isinstance(options.runs, Path):
         raise AnalysisError("verify trains into a folder: --runs DIR; `claims` judges runs on a server")
+    _refuse_archive("verify", options.runs)
     claim = claim_of(options.claim)
     return verify(claim, options.runs, options.budget, options.backend, options.training, load_runs)
 

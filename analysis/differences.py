@@ -15,7 +15,7 @@ import yaml
 
 from analysis import AnalysisError
 from analysis.evidence import Evidence, Experiment
-from analysis.run_facts import setting
+from analysis.run_facts import of_budget, setting
 from analysis.runs import Runs
 from analysis.selection import find
 from macpf import names
@@ -24,7 +24,7 @@ from macpf.choices import sweep_params
 #: Separates an algorithm's name from the settings that distinguish it from others of that name.
 MARK = "|"
 #: Settings that do not belong to a method.
-_NO_METHOD = ("seed", "map", "env.make.task", "outputs", "tracking", "mode", "device", "threads", "hydra")
+_NO_METHOD = {*names.NOT_RESULTS, "map", "env.make.task", "hydra"}
 #: Settings that are compared with a run's identity, each with its column in `Runs.report`.
 _IDENTITY = {"env": names.ENV, "map": names.MAP, "algo": names.ALGO, "budget": names.BUDGET, "seed": names.SEED}
 
@@ -65,6 +65,10 @@ def apart(runs: Runs) -> Runs:
     return replace(runs, report=report, frame=runs.frame.assign(algo=renamed.fillna(runs.frame[names.ALGO])))
 
 
+def _is_no_method(key: str) -> bool:
+    return any(key == other or key.startswith(f"{other}.") for other in _NO_METHOD)
+
+
 def _differing(group: pd.DataFrame, of_run: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     """The settings in which runs on one map differ, with the shortest names that are unique."""
     differing: set[str] = set()
@@ -74,7 +78,7 @@ def _differing(group: pd.DataFrame, of_run: Mapping[str, Mapping[str, str]]) -> 
         for run in on_map["run"]:
             for key in keys:
                 values[key].add(of_run[run].get(key))
-        differing |= {key for key, found in values.items() if len(found) > 1 and not key.startswith(_NO_METHOD)}
+        differing |= {key for key, found in values.items() if len(found) > 1 and not _is_no_method(key)}
     ends = [key.rsplit(".", 1)[-1] for key in differing]
     short = {key: key.rsplit(".", 1)[-1] for key in sorted(differing)}
     return {key: end if ends.count(end) == 1 else key for key, end in short.items()}
@@ -103,6 +107,8 @@ def chosen(
     _refuse_unknown(where, runs)
     wanted = {key.lstrip("+"): _values(text) for key, text in {**params, **where}.items()}
     report = runs.report[[_fits(run, runs, wanted) for run in runs.report.to_dict("records")]]
+    if budget:  # a run without a row has not logged its budget
+        report = report[of_budget(report, budget) | (report[names.BUDGET] == "")]
     if report.empty:
         asked = ", ".join(f"{key}={','.join(map(str, values))}" for key, values in wanted.items())
         raise AnalysisError(f"no run with {asked or 'any settings'}; `python -m analysis completeness` lists them")
@@ -115,7 +121,8 @@ def chosen(
     maps = [str(map_) for map_ in wanted.get("map", [])] or sorted(found[names.MAP].unique())
     seeds = [int(seed) for seed in wanted.get("seed", [])] or sorted(found[names.SEED].unique().tolist())
     algos = [*dict.fromkeys(found[names.ALGO]), *asked_for]
-    experiment = Experiment(name or "curves", str(report[names.ENV].iloc[0]), tuple(maps), tuple(algos), tuple(seeds))
+    plan = tuple(maps), tuple(algos), tuple(seeds)
+    experiment = Experiment(name or "curves", str(report[names.ENV].iloc[0]), *plan, of_runs=name is None)
     return find(told, experiment, budget, backend)
 
 

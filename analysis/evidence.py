@@ -31,13 +31,14 @@ Place = tuple[str, str, int]
 
 @dataclass(frozen=True)
 class Experiment:
-    """The runs that `conf/experiment/<name>.yaml` asks for."""
+    """The runs that `conf/experiment/<name>.yaml` asks for, or with `of_runs` those that are there."""
 
     name: str
     env: str
     maps: tuple[str, ...]
     algos: tuple[str, ...]
     seeds: tuple[int, ...]
+    of_runs: bool = False
 
     @classmethod
     def read(cls, name: str) -> Experiment:
@@ -47,8 +48,8 @@ class Experiment:
         return cls(name, params["env"], tuple(maps), style.in_order(algos), tuple(int(seed) for seed in seeds))
 
     def planned(self, budget: str) -> tuple[int, ...]:
-        """The seeds that `make reproduce-...` plans for a budget."""
-        return self.seeds[:1] if budget == SMOKE else self.seeds
+        """The seeds that `make reproduce-...` plans for a budget, or all of the runs that are there."""
+        return self.seeds[:1] if budget == SMOKE and not self.of_runs else self.seeds
 
 
 @dataclass(frozen=True)

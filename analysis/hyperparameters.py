@@ -10,7 +10,7 @@ import hydra
 import pandas as pd
 from omegaconf import OmegaConf
 
-from macpf.choices import CONF, choices
+from macpf.choices import CONF, choices, family
 
 HEAD = """# Hyperparameters
 
@@ -44,7 +44,7 @@ def defaults() -> pd.DataFrame:
     columns = {}
     for algo in choices("algo"):
         own = _own(algo)
-        if own.family == algo:
+        if family(algo) == algo:
             columns[algo] = _settings(own)
     return pd.DataFrame(columns).fillna("").rename_axis("setting")
 
@@ -53,10 +53,9 @@ def variants() -> pd.DataFrame:
     """One row for each variant of an algorithm; names are in backticks, for Markdown."""
     rows = []
     for algo in choices("algo"):
-        family = _own(algo).family
-        if family != algo:
-            own, base = (_settings(_own(name)) for name in (algo, family))
-            rows.append([f"`{algo}`", _listed({k: v for k, v in own.items() if base.get(k) != v}), f"`{family}`"])
+        if (of := family(algo)) != algo:
+            own, base = (_settings(_own(name)) for name in (algo, of))
+            rows.append([f"`{algo}`", _listed({k: v for k, v in own.items() if base.get(k) != v}), f"`{of}`"])
     return pd.DataFrame(rows, columns=["`algo=`", "what is different", "from"])
 
 

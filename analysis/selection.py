@@ -13,7 +13,7 @@ from analysis.evidence import Evidence, Experiment, describe
 from analysis.run_facts import canonical, setting
 from analysis.runs import DIVERGED, NO_DATA, UNTRAINED, Runs
 from macpf import names
-from macpf.choices import sweep_params
+from macpf.choices import choices, sweep_params
 
 
 def find(runs: Runs, experiment: Experiment, budget: str | None = None, backend: str | None = None) -> Evidence:
@@ -64,7 +64,7 @@ def select(
     params = sweep_params(plan)
     algos = style.in_order([*there.algos, *params["algo"].split(",")])
     seeds = tuple(sorted({*there.seeds, *(int(seed) for seed in params["seed"].split(","))}))
-    return replace(chosen, experiment=replace(there, name=plan, algos=algos, seeds=seeds))
+    return replace(chosen, experiment=replace(there, name=plan, algos=algos, seeds=seeds, of_runs=False))
 
 
 def of_kind(runs: Runs, report: pd.DataFrame, called: tuple[str, str], **wanted: str | None) -> Evidence:
@@ -107,7 +107,7 @@ def of_kind(runs: Runs, report: pd.DataFrame, called: tuple[str, str], **wanted:
         others = others[others[key].isin([chosen[key].iloc[0], *([""] if key != names.MAP else [])])]
     kept, together = runs.only(chosen), pd.concat([chosen, others])
     maps, algos, seeds = (tuple(sorted(set(together[key]))) for key in (names.MAP, names.ALGO, names.SEED))
-    plan = Experiment(env, env, maps, algos, seeds)
+    plan = Experiment(env, env, maps, algos, seeds, of_runs=True)
     return Evidence(plan, chosen, others, kept.frame, kept.configs, runs.excluded)
 
 
@@ -127,9 +127,10 @@ def nothing_counts(report: pd.DataFrame, what: str, experiment: str) -> str:
         what: what the runs are of.
         experiment: the experiment that makes such runs.
     """
-    command = f"python run.py -m +experiment={experiment}"
     if report.empty or (report["state"] == NO_DATA).all():
-        return f"no run of {what} has data yet; type: {command}"
+        if experiment not in choices("experiment"):
+            return "none of these runs has data yet; the commands that began them go on with them"
+        return f"no run of {what} has data yet; type: python run.py -m +experiment={experiment}"
     hint = "" if report["state"].isin((DIVERGED, UNTRAINED, NO_DATA)).all() else "; --allow-incomplete shows it so far"
     return f"no run of {what} is whole: {describe(report)}{hint}"
 

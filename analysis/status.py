@@ -70,7 +70,8 @@ def look(outputs: Path, plan: str | None) -> list[Standing]:
     runs = {run.folder: run for run in ([] if plan else begun(outputs))}
     runs |= {folder: standing(folder) for folder in wanted if folder not in runs}
     if not runs:
-        raise AnalysisError(f"no runs in {outputs}: `make reproduce-table2` plans and launches some")
+        there = f"no runs in {outputs}" if outputs.is_dir() else f"no folder {outputs}"
+        raise AnalysisError(f"{there}: `make demo` makes some, and `make reproduce-table2` plans many")
     return [runs[folder] for folder in sorted(runs)]
 
 

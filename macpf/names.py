@@ -49,6 +49,12 @@ COMMIT = "commit"
 #: The kind of machine and PyTorch's version of the newest attempt.
 HOST, TORCH = "host", "torch"
 CONFIG = "config"
+#: Settings left out of a run's config hash: those that do not change results, and the seed, which has its own place in
+#: the run key.
+NOT_RESULTS = (
+    *("mode", "run", "policy", "seed", "device", "accelerate", "threads"),
+    *("outputs", "tracking", "checkpoint", "profile", "evaluate"),
+)
 #: The number of trainable parameters of each module that has any, by its path in the algorithm (``actor.trunk.gru``).
 PARAMETERS = "parameters"
 #: The beginning of W&B's ids of evaluations made after training (``mode=evaluate``), and a key of their config.

@@ -268,7 +268,9 @@ def readable(table: pd.DataFrame, width: int = 110) -> str:
         missing = f", {line['runs missing']} runs missing" if line["runs missing"] else ""
         published = f" ({line[_EVIDENCE]})" if line[_EVIDENCE] else ""
         power = "" if np.isnan(line["power"]) else f"; if the paper is right, {max(line['seeds'], paper.SEEDS)} seeds "
-        power += f"show it in {line['power']:.0%}, 80 % need {line['seeds needed']}" if power else ""
+        needed = str(line["seeds needed"])
+        enough = f"{needed} for 80 %" if needed.startswith("no ") else f"80 % need {needed}"
+        power += f"show it in {100 * line['power']:.0f} %, {enough}" if power else ""
         p = "" if np.isnan(line["p if true"]) else f"; p = {line['p if no difference']:.2g} if there is no difference, "
         p += f"{line['p if true']:.2g} if it is true" if p else ""
         rows = [

@@ -187,12 +187,22 @@ def _experience_settings(cfg: DictConfig, on_policy: bool) -> ReplaySettings | R
 
 def _instantiate(key: str, node: DictConfig, **arguments: Any) -> Any:
     """Call the target of a configuration node with the node's values and these arguments, which bypass Hydra."""
+    if "_target_" not in node:
+        raise ConfigError(f"{key} has no _target_, which names the class to make, e.g. _target_: baselines.qmix.QMIX")
     try:
         return hydra.utils.instantiate(node, _partial_=True, _convert_="all")(**arguments)
     except ValidationError as error:
         raise ConfigError(one_line(key, error)) from error
     except (InstantiationException, TypeError, ValueError) as error:
-        raise ConfigError(f"{key}: {' '.join(str(error).split())}") from error
+        cause: BaseException = error
+        while cause.__cause__ is not None:  # Hydra's own message hides why a class cannot be imported
+            cause = cause.__cause__
+        if cause is error:
+            raise ConfigError(f"{key}: {' '.join(str(error).split())}") from error
+        module, _, name = str(node._target_).rpartition(".")
+        missing = isinstance(cause, ModuleNotFoundError) and cause.name == node._target_
+        why = f"{module} has no {name}" if missing else described(cause)
+        raise ConfigError(f"{key}._target_={node._target_} cannot be used: {why}") from error
     except ConfigError:
         raise
     except Exception as error:  # any kind of error; the cause is what was typed: too large a network, a user's class

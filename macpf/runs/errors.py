@@ -36,8 +36,9 @@ class Interrupted(Exception):
         self.signum = signum
 
 
-def described(error: Exception) -> str:
+def described(error: BaseException) -> str:
     """An unexpected error, in one line with the place where it occurred."""
-    place = traceback.extract_tb(error.__traceback__)[-1]
     text = " ".join(str(error).split()).partition(" Exception raised from ")[0]
-    return f"{type(error).__name__}: {text} ({place.filename}, line {place.lineno})"
+    places = traceback.extract_tb(error.__traceback__)
+    shown = [f" ({place.filename}, line {place.lineno})" for place in places if not place.filename.startswith("<")]
+    return f"{type(error).__name__}: {text}{shown[-1] if shown else ''}"

@@ -14,27 +14,11 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
-from macpf import suite
+from macpf import names, suite
 from macpf.choices import canonical_budget
 from macpf.configuration import neutral_values
 from macpf.runs.errors import ConfigError
 
-#: Settings left out of the config hash: those that do not change results, and the seed, which has its own place in the
-#: run key.
-NOT_RESULTS = (
-    "mode",
-    "run",
-    "policy",
-    "seed",
-    "device",
-    "accelerate",
-    "threads",
-    "outputs",
-    "tracking",
-    "checkpoint",
-    "profile",
-    "evaluate",
-)
 #: Keys inside the other groups that do not change results either: names, labels, and lists of possible choices.
 LABELS = {
     "algo": ("name", "labels", "family"),
@@ -102,13 +86,13 @@ class Identity:
 def result_settings(cfg: DictConfig) -> dict[str, Any]:
     """The settings of a composed configuration that change results, as plain values; the run key follows from them.
 
-    Left out are `NOT_RESULTS`, `LABELS`, and every setting with the neutral value that conf/neutral.yaml declares for
-    it. These settings were added later, so earlier runs keep their keys. `init_from` is replaced by a checksum of the
-    weights, so their path does not matter.
+    Left out are `names.NOT_RESULTS`, `LABELS`, and every setting with the neutral value that conf/neutral.yaml declares
+    for it. These settings were added later, so earlier runs keep their keys. `init_from` is replaced by a checksum of
+    the weights, so their path does not matter.
     """
     plain = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(plain, dict)
-    settings = {str(key): value for key, value in plain.items() if key not in NOT_RESULTS}
+    settings = {str(key): value for key, value in plain.items() if key not in names.NOT_RESULTS}
     for group, labels in LABELS.items():
         settings[group] = {key: value for key, value in settings[group].items() if key not in labels}
     if settings.get("init_from") is not None:

@@ -297,10 +297,10 @@ def one_line(key: str, error: ValidationError) -> str:
         where = ".".join(str(part) for part in detail["loc"])
         full = f"{key}.{where}" if where else key
         message = detail["msg"].removeprefix("Value error, ")
-        if detail["type"] == "missing":
+        if detail["type"].startswith("missing"):
             lines.append(f"{full} is missing")
         elif detail["type"] in ("unexpected_keyword_argument", "unexpected_keyword"):
-            lines.append(f"{full} is not a setting of it")
+            lines.append(f"{full} is not a setting of {error.title.removesuffix('.__init__')}; leave it out")
         elif detail["type"] == "value_error":
             lines.append(f"{full}: {message}")
         else:

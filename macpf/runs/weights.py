@@ -170,9 +170,11 @@ def load(place: Path, name: str | int | None = None) -> Weights:
     try:
         manifest = Ledger.read(place / records.NAME).manifest
     except FileNotFoundError as error:
-        raise Unusable(
-            f"run={place} is not a run folder; type run=outputs/<env>/<map>/<algo>/<hash>/seed=<k>"
-        ) from error
+        if place.suffix == SUFFIX:
+            names = ", ".join(kept(place.parent.parent)) or "no weights"
+            raise Unusable(f"there is no file {place}; its run kept {names}") from error
+        form = "outputs/<env>/<map>/<algo>/<hash>/seed=<k>"
+        raise Unusable(f"{place} is not a run folder; name one of the form {form}") from error
     if name is not None:
         weights = read(path_of(place, name))
         owner = manifest.owner

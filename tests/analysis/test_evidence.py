@@ -143,7 +143,7 @@ def two_rates(**changes):
     runs = []
     for rate in (0.001, 0.0005):
         for seed in range(3):
-            settings = {"algo": {"learner": {"lr": rate, "gamma": 0.99}}, "seed": seed}
+            settings = {"algo": {"learner": {"lr": rate, "gamma": 0.99}}, "seed": seed, "checkpoint": {"keep": [seed]}}
             frame, line = make_run([0.1, rate * 500], "macpf", "3m", seed, settings=settings, **changes)
             run = f"macpf-smac-3m-{'aaaa' if rate == 0.001 else 'bbbb'}0000-s{seed}"
             runs.append((frame.assign(run=run), line | {"run": run}))
@@ -158,6 +158,26 @@ def test_two_learning_rates_of_one_algorithm_are_two_methods_named_by_the_key_th
     only = chosen(two_rates(), None, {"algo.learner.lr": "0.001"})
     assert set(only.report["algo"]) == {"macpf"}
     assert apart(only_one := make_runs(make_run([0.1], "qmix"))) is only_one
+
+
+def test_a_smoke_run_of_ones_own_is_planned_as_often_as_it_is_there():
+    found = chosen(two_rates(budget="smoke"), None, {"map": "3m"})
+    assert found.caption().startswith("6 of 6 planned runs are finished")
+
+
+def test_runs_of_another_budget_neither_name_nor_miss_anything():
+    long = make_run([0.1], "macpf", "3m", 9, state="short", settings={"budget": {"name": "laptop"}}, budget="laptop")
+    smoke = two_rates(budget="smoke")
+    both = make_runs(
+        *(
+            (smoke.frame[smoke.frame["run"] == line["run"]], line | {"config": smoke.configs[line["run"]]})
+            for line in smoke.report.to_dict("records")
+        ),
+        long,
+    )
+    found = chosen(both, None, {"map": "3m"}, budget="smoke")
+    assert set(found.experiment.algos) == {"macpf|lr=0.001", "macpf|lr=0.0005"}
+    assert found.not_whole == ""
 
 
 def test_any_experiment_is_drawn_with_its_missing_runs(monkeypatch, tmp_path, capsys):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from omegaconf import OmegaConf
 
 from analysis import hyperparameters
 
@@ -116,6 +117,13 @@ def test_what_variants_tasks_and_profiles_change_is_listed(line, changed):
         return " ".join(text.split())
 
     assert any(squeezed(line) in squeezed(row) and changed in row for row in page().splitlines())
+
+
+def test_an_algorithm_needs_no_family(monkeypatch):
+    monkeypatch.setattr(hyperparameters, "choices", lambda group: ["of_mine"])
+    monkeypatch.setattr(hyperparameters, "_own", lambda algo: OmegaConf.create({"learner": {"lr": 0.1}}))
+    assert list(hyperparameters.defaults()) == ["of_mine"]
+    assert hyperparameters.variants().empty
 
 
 @pytest.mark.parametrize(

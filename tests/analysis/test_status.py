@@ -8,6 +8,8 @@ import pytest
 from rich.console import Console
 
 from analysis import AnalysisError
+from analysis.__main__ import main
+from analysis.sources import INDEX
 from analysis.status import status
 from macpf.records.standing import write_plan
 from tests.analysis.synthetic import write_end
@@ -50,5 +52,17 @@ def test_every_state_is_counted_and_every_trouble_named(tmp_path):
 def test_nothing_there_is_said(tmp_path):
     with pytest.raises(AnalysisError, match="no runs in"):
         shown(tmp_path)
+    with pytest.raises(AnalysisError, match="no folder"):
+        shown(tmp_path / "nowhere")
     with pytest.raises(AnalysisError, match="no plan called table9-paper"):
         shown(tmp_path, "table9-paper")
+
+
+@pytest.mark.parametrize("command", [["status"], ["verify", "figure4-macpf"]])
+def test_published_runs_have_no_folders(tmp_path, capsys, command):
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / INDEX).write_text("{}")
+    assert main([*command, "--runs", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.startswith(
+        f"analysis: {command[0]} looks at the folders of runs, and {tmp_path} has"
+    )

@@ -83,6 +83,11 @@ RULES = [
     (["tracking.mode=on"], "tracking.mode='on'", "'offline', 'online' or 'disabled'"),
     (["map.name=a/b"], "map.name='a/b'", "pattern"),
     (["device=tpu"], "device=tpu", "use auto, cpu or cuda"),
+    (["~algo.learner.gamma"], "algo.learner.gamma", "is missing"),
+    (["+algo.learner.beta=1"], "algo.learner.beta is not a setting of ", "leave it out"),
+    (["~algo.learner._target_"], "algo.learner has no _target_", "e.g. _target_: baselines.qmix.QMIX"),
+    (["algo.learner._target_=baselines.qmix.Q"], "algo.learner._target_=baselines.qmix.Q", "baselines.qmix has no Q"),
+    (["algo.learner._target_=no.Q"], "algo.learner._target_=no.Q cannot be used: ", "No module named 'no'"),
 ]
 
 
@@ -94,6 +99,17 @@ def test_a_bad_value_is_named_with_its_rule(configured, overrides, what, rule):
     assert what in message
     assert rule in message
     assert "\n" not in message
+
+
+def test_why_a_class_of_ones_own_cannot_be_imported_is_said(configured, tmp_path, monkeypatch):
+    (tmp_path / "of_mine.py").write_text("\nimport nothing_of_the_kind\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        build(configured("algo.learner._target_=of_mine.Mine"))
+    assert str(caught.value) == (
+        "algo.learner._target_=of_mine.Mine cannot be used: ModuleNotFoundError: "
+        f"No module named 'nothing_of_the_kind' ({tmp_path / 'of_mine.py'}, line 2)"
+    )
 
 
 def test_a_map_that_belongs_to_another_environment_is_refused(configured):

@@ -158,7 +158,7 @@ def test_what_does_not_fit_is_said_in_one_line(untrained, tmp_path):
         policy.reset(parallel_env("3m"))
     with pytest.raises(ValueError, match="policy=dependent is none of this algorithm; choose one of: independent"):
         macpf.load_policy(path, "dependent")
-    with pytest.raises(Unusable, match="is not a run folder; type run="):
+    with pytest.raises(Unusable, match="is not a run folder; name one of the form outputs/"):
         macpf.load_policy(tmp_path)
 
 
