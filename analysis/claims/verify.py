@@ -65,7 +65,7 @@ def verify(
     command += ["--backend", backend] if backend else []
     done = subprocess.run([*command, *sweep(claim), *training], check=False).returncode
     if done not in (0, 1):  # 1: some runs failed, and were named
-        raise AnalysisError(f"the runs of {claim.id} could not be planned (exit code {done}); see the lines above")
+        raise AnalysisError(f"the runs of {claim.id} were not trained (exit code {done}); see the lines above")
     table = ledger(gather(load(runs), budget, backend), [claim])
     print(readable(table))
     return EXIT.get(table["our verdict"].iloc[0].split(" ")[0], UNDECIDED_EXIT)

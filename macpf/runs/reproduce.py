@@ -182,7 +182,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seeds", type=_count, help="seeds of each configuration (default: the experiment's; 1 for budget=smoke)"
     )
-    parser.add_argument("--backend", help="of SMAC: embedded, starcraft or auto")
+    parser.add_argument("--backend", choices=["embedded", "starcraft", "auto"], help="of SMAC")
     parser.add_argument("--runs", type=folder, default=Path("outputs"), metavar="DIR", help="folder of all runs")
     parser.add_argument("--out", type=folder, default=Path("figures"), metavar="DIR", help="folder of all figures")
     parser.add_argument("--yes", action="store_true", help="do not ask before launching")

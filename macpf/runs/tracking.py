@@ -121,7 +121,8 @@ class Tracker:
                 self._run = self._init(mode)
                 return
             except Exception as error:  # see `_work`
-                log.warning("W&B cannot be opened %s (%s)", mode, " ".join(str(error).split()))
+                instead = "; the run is logged offline" if mode == "online" else ""
+                log.warning("W&B cannot be opened %s (%s)%s", mode, " ".join(str(error).split()), instead)
                 _tear_down()
 
     def _init(self, mode: Literal["online", "offline"]) -> Any:

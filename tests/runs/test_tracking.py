@@ -156,6 +156,7 @@ def test_online_without_a_server_is_offline(ledger, tmp_path, caplog, monkeypatc
         tracker.log([ledger.rows[0].values])
         tracker.finish(0)
     assert "cannot be opened online" in caplog.text
+    assert "; the run is logged offline" in caplog.text
     assert history(tmp_path) == {0: 0.0}
 
 
