@@ -27,7 +27,9 @@ def team_of(cfg: DictConfig, device: str) -> tuple[About, Algorithm]:
     except Unusable as error:
         raise ConfigError(str(error)) from error
     except (checkpoint.Unreadable, Damaged) as error:
-        raise RunRefused(str(error)) from error
+        kept = weights.kept(Path(cfg.run))
+        names = f"name weights that it kept (checkpoint={kept[-1]}), or " if kept else ""
+        raise RunRefused(f"{error}; {names}delete {cfg.run} and train it again") from error
 
 
 def known_policy(algorithm: Algorithm, policy: str) -> str:
