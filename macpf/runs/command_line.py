@@ -145,7 +145,15 @@ def check_choices(arguments: Sequence[str]) -> None:
             text = choice.text if isinstance(choice, QuotedString) else choice
             if not isinstance(text, str) or not re.match(NAME, text):
                 shown = "null" if text is None else text
-                raise ConfigError(f"{group}={shown} is not known; choose one of: {', '.join(choices(group))}")
+                raise ConfigError(not_known(group, shown, choices(group)))
+
+
+def not_known(group: str, choice: Any, there_are: Sequence[str]) -> str:
+    """The message about a choice that a group does not have: those most like it, whatever their case, and all."""
+    by_name = {name.lower(): name for name in there_are}
+    near = [by_name[name] for name in difflib.get_close_matches(str(choice).lower(), by_name, n=2)]
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    return f"{group}={choice} is not known; {hint}choose one of: {', '.join(there_are)}"
 
 
 def _check_extra(override: Override, beginning: str, extra: str) -> None:
@@ -244,6 +252,9 @@ def nearest(key: str) -> str:
     last = key.rpartition(".")[2]
     same_end = [name for name in known if name.endswith(f".{last}") and name.split(".")[0] == key.split(".")[0]]
     close = min(same_end, key=len) if same_end and key not in known else None
+    if not close and "." not in key and key not in known:
+        ends = [name for name in known if name.endswith(f".{key}")]
+        close = ends[0] if len(ends) == 1 else None
     close = close or next(iter(difflib.get_close_matches(key, known, n=1)), None)
     hint = f"did you mean {'+' * (close == key)}{close}? " if close else ""
     return f"{hint}`{suite.TRAIN} --cfg job` shows all keys"

@@ -19,7 +19,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 
 from macpf.configuration import CONF
 from macpf.envs.fault import EnvironmentFault
-from macpf.runs.command_line import check_additions, nearest, typed
+from macpf.runs.command_line import check_additions, nearest, not_known, typed
 from macpf.runs.errors import NO_ROOM, NOT_WRITABLE, ConfigError, Interrupted, RunRefused, described
 from macpf.runs.trained import with_choices_of_the_run
 from macpf.yaml_files import BrokenFile
@@ -147,7 +147,7 @@ def in_one_line(error: Exception) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
         group, _, choice = error.missing_cfg_file.rpartition("/")
-        return f"{group}={choice} is not known; choose one of: {', '.join(error.options)}"
+        return not_known(group, choice, error.options)
     # Only the text of this one says which key it is about.
     if found := re.search(r"Could not override '([^']+)'", text):
         return f"there is no key {found.group(1)}; {nearest(found.group(1))}"

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PositiveInt, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked
 
+from macpf.learning.schedules import Schedule
 from macpf.runs.command_line import NAME
 from macpf.runs.errors import ConfigError
 from macpf.runs.placement import PLACES, Acceleration
@@ -32,6 +33,12 @@ Parallel = Annotated[int, Field(gt=0, le=10_000, strict=True)]
 
 #: W&B does not accept longer tags.
 Tag = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+def _steps(keep: Any) -> Any:
+    if isinstance(keep, int | str):
+        raise ValueError(f"env steps are a list; type checkpoint.keep=[{keep}]")
+    return keep
 
 
 def _several(tags: Any) -> Any:
@@ -105,7 +112,7 @@ class CheckpointSettings:
     """
 
     every_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
-    keep: tuple[Annotated[int, Field(ge=0, lt=BEYOND)], ...]
+    keep: Annotated[tuple[Annotated[int, Field(ge=0, lt=BEYOND)], ...], BeforeValidator(_steps)]
     keep_every: PositiveInt | None
     keep_replay: bool
     name: str | int | None
@@ -303,6 +310,10 @@ def one_line(key: str, error: ValidationError) -> str:
             lines.append(f"{full} is not a setting of {error.title.removesuffix('.__init__')}; leave it out")
         elif detail["type"] == "value_error":
             lines.append(f"{full}: {message}")
+        elif detail.get("ctx", {}).get("class_name") == Schedule.__name__:
+            number = detail["input"] if isinstance(detail["input"], int | float) else 0.1
+            both = f"{full}.start={number} {full}.end={number}"
+            lines.append(f"{full}={detail['input']!r}: it goes from a start to an end; type {both}")
         else:
             lines.append(f"{full}={detail['input']!r}: {message[0].lower()}{message[1:]}")
     return "; ".join(lines)

@@ -81,6 +81,9 @@ RULES = [
     (["threads=0"], "threads=0", "greater than 0"),
     (["checkpoint.every_seconds=-1"], "checkpoint.every_seconds=-1", "greater than or equal to 0"),
     (["tracking.mode=on"], "tracking.mode='on'", "'offline', 'online' or 'disabled'"),
+    (["checkpoint.keep=5"], "checkpoint.keep: env steps are a list", "type checkpoint.keep=[5]"),
+    (["algo.learner.alpha=0.1"], "alpha=0.1", "type algo.learner.alpha.start=0.1 algo.learner.alpha.end=0.1"),
+    (["algo.learner.alpha=low"], "alpha='low'", "type algo.learner.alpha.start=0.1 algo.learner.alpha.end=0.1"),
     (["map.name=a/b"], "map.name='a/b'", "pattern"),
     (["device=tpu"], "device=tpu", "use auto, cpu or cuda"),
     (["~algo.learner.gamma"], "algo.learner.gamma", "is missing"),
@@ -139,9 +142,16 @@ def test_every_algorithm_fits_every_map(configured, algo, map_):
 
 
 COMMANDS = [
-    (["algo=foo"], f"algo=foo is not known; choose one of: {', '.join(ALGOS)}"),
+    (["algo=foo"], f"algo=foo is not known; did you mean fop? choose one of: {', '.join(ALGOS)}"),
+    (["env=smac", "map=MMM3"], "map=MMM3 is not known; did you mean MMM or MMM2? choose one of: 10m_vs_11m"),
+    (
+        ["env=mpe", "map=lin_control"],
+        "map=lin_control is not known; did you mean line_control or formation_control? choose one of",
+    ),
+    (["algo=QMIX"], "algo=QMIX is not known; did you mean qmix? choose one of"),
     (["map=nope"], f"map=nope is not known; choose one of: {', '.join(MAPS)}"),
     (["seeed=3"], "there is no key seeed; did you mean seed?"),
+    (["algo=qmix", "lr=0.01"], "there is no key lr; did you mean algo.learner.lr?"),
     (["algo.learner.lrr=3"], "did you mean algo.learner.lr?"),
     (["seed"], "missing EQUAL"),
     (["algo.learner.lr=-1"], "algo.learner.lr=-1: input should be greater than 0"),
@@ -149,7 +159,7 @@ COMMANDS = [
     (["seed=1.0"], "seed=1.0: input should be a valid integer"),
     (["+sede=3"], "there is no key sede, so +sede would change nothing; did you mean seed?"),
     (["outputs="], "outputs= names no folder; type e.g. outputs=outputs"),
-    (["map=3"], "map=3 is not known; choose one of: 10m_vs_11m"),
+    (["map=3"], "map=3 is not known; did you mean 3m? choose one of: 10m_vs_11m"),
     (["--nope"], "unrecognized arguments: --nope; `python run.py --help` shows what can be typed"),
     (["experiment=figure4"], "did you mean +experiment?"),
     (["map=8m"], "map=8m belongs to env=smac; type env=smac, or a map of matrix_game"),
