@@ -78,7 +78,7 @@ def reopened(cfg: DictConfig, typed: Iterable[str] = ()) -> DictConfig:
         if top not in (*HOW, *WHERE):
             raise ConfigError(
                 f"{key} is part of the identity of run={folder}, which is already trained; leave it out. "
-                "You may change: seed, map, env.<setting>, device"
+                "You may change: policy, checkpoint, evaluate.<setting>, seed, map, env.<setting>, device"
             )
     now = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=False))
     again: dict[str, Any] = {**now, **{name: copy.deepcopy(trained[name]) for name in ("algo", "budget", *WHERE)}}
