@@ -63,7 +63,8 @@ def render(cfg: DictConfig, typed: Iterable[str] = ()) -> None:
         raise ConfigError(f"no picture: {error}; choose what does, e.g. env=smac env.backend=embedded") from error
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, gif)
-    print(f"{path}: {env.spec.score} {episode.score:.2f}, return {episode.total:.2f}, {episode.length} env steps")
+    score = "" if env.spec.score == "return" else f"{env.spec.score} {episode.score:.2f}, "
+    print(f"{path}: {score}return {episode.total:.2f}, {episode.length} env steps")
 
 
 @dataclass

@@ -37,6 +37,11 @@ def test_a_random_team_is_drawn_until_its_battle_is_over(configured, tmp_path, c
     assert (tmp_path / "random_3m.gif").read_bytes() != first
 
 
+def test_a_score_that_is_the_return_is_said_once(configured, capsys):
+    render(configured("env=mpe", "mode=render"))
+    assert capsys.readouterr().out.count("return ") == 1
+
+
 @pytest.fixture
 def trained(configured):
     """A run's folder, and a command that draws it."""
