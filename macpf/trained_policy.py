@@ -39,7 +39,7 @@ def load_policy(
         device: the device it computes on.
 
     Raises:
-        ValueError: there is no such run, checkpoint or policy, or this code cannot use it; one line says why.
+        ValueError: there is no such run, checkpoint, policy or device, or this code cannot use it; one line says why.
         macpf.runs.checkpoint.Unreadable, macpf.records.files.Damaged: the files are there, but damaged.
     """
     return Policy(weights.load(Path(folder).expanduser(), checkpoint), policy, device)
@@ -59,11 +59,12 @@ class Policy:
         algorithm: the networks.
 
     Raises:
-        ValueError: there is no such policy, or this code cannot use the weights.
+        ValueError: there is no such policy or device, or this code cannot use the weights.
     """
 
     def __init__(self, trained: Weights, policy: str, device: str = "cpu") -> None:
         self.about, self.policy, self.device = trained.about, policy, device
+        _refuse_absent(device)
         self.algorithm = trained.make(device)
         self.policies = self.algorithm.policies
         if policy not in self.policies:
@@ -235,3 +236,13 @@ class Policy:
             return np.asarray(seen, dtype=np.float32).ravel()
         except (TypeError, ValueError) as error:
             raise ValueError(f"{name} observes no numbers; call reset(env), which knows the environment") from error
+
+
+def _refuse_absent(device: str) -> None:
+    """Refuse a device that this machine lacks; PyTorch's own message has many lines."""
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        if str(device).startswith("cuda") and not torch.cuda.is_available():
+            raise ValueError(f"device={device}, but this machine shows no CUDA device; use device=cpu") from error
+        raise ValueError(f"device={device} is not known or not in this machine; use cpu or cuda") from error

@@ -162,6 +162,15 @@ def test_what_does_not_fit_is_said_in_one_line(untrained, tmp_path):
         macpf.load_policy(tmp_path)
 
 
+@pytest.mark.parametrize(("device", "what_to_use"), [("cuda", "use device=cpu"), ("tpu", "use cpu or cuda")])
+def test_a_device_that_is_not_there_is_said_in_one_line(untrained, device, what_to_use):
+    if device == "cuda" and torch.cuda.is_available():
+        pytest.skip("this machine has a CUDA device")
+    path, _ = untrained("algo=qmix", *MPE)
+    with pytest.raises(ValueError, match=f"^device={device}.*; {what_to_use}$"):
+        macpf.load_policy(path, device=device)
+
+
 def test_a_file_of_weights_is_whole_or_refused(untrained, tmp_path):
     path, parts = untrained("algo=macpf", *MPE)
     obs = parts.rollout.env.reset().obs
