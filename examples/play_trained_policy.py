@@ -26,4 +26,7 @@ def play(folder: str, policy_name: str = "independent", seed: int = 0) -> float:
 
 
 if __name__ == "__main__":
+    if not 2 <= len(sys.argv) <= 3:
+        print("type the folder of a run on simple_spread, e.g. one that examples/evaluate.sh makes", file=sys.stderr)
+        sys.exit(2)
     play(*sys.argv[1:])

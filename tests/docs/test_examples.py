@@ -30,6 +30,12 @@ def test_a_run_is_evaluated_and_played(tmp_path, capsys):
     assert capsys.readouterr().out.startswith("<dependent policy of macpf on mpe/simple_spread seed=0 after")
 
 
+def test_without_a_run_one_line_says_what_to_type():
+    result = subprocess.run([sys.executable, EXAMPLES / "play_trained_policy.py"], capture_output=True, text=True)
+    assert result.returncode == 2
+    assert result.stderr == "type the folder of a run on simple_spread, e.g. one that examples/evaluate.sh makes\n"
+
+
 @pytest.mark.parametrize(
     ("example", "run"),
     [("add_an_algorithm", "matrix_game/p0_12/vdn_with_value"), ("add_an_environment", "meeting/nine_cells/qmix")],
