@@ -84,7 +84,7 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
         "mapping: docs/analysis.md.",
     ),
     "metrics": (
-        "runs excluding",
+        "runs exclude",
         "every number that each run logged, as CSV or for TensorBoard",
         "Write one CSV for each run, whole or not: a line for each evaluation, a column for each metric, "
         "training's losses among them.",
@@ -160,10 +160,10 @@ def parser_of_all() -> argparse.ArgumentParser:
 
 def _shared() -> dict[str, Parser]:
     """Options that several commands have."""
-    runs, excluding, drawing, out = (Parser(add_help=False) for _ in range(4))
+    runs, exclude, drawing, out = (Parser(add_help=False) for _ in range(4))
     where = "folder, or wandb:entity/project on a W&B server (default: %(default)s)"
     runs.add_argument("--runs", type=_runs, default=Path("outputs"), metavar="WHERE", help=where)
-    excluding.add_argument(
+    exclude.add_argument(
         "--exclude",
         action="append",
         type=filled,
@@ -171,6 +171,8 @@ def _shared() -> dict[str, Parser]:
         metavar="TEXT",
         help="leave out runs with this in their key; repeatable",
     )
+    exclude.set_defaults(allow_incomplete=False)
+    excluding = Parser(add_help=False, parents=[exclude])
     excluding.add_argument(
         "--allow-incomplete",
         action="store_true",
@@ -181,7 +183,8 @@ def _shared() -> dict[str, Parser]:
     chosen.add_argument("--backend", help="the backend of the runs to look at")
     drawing.add_argument("--no-caption", action="store_true", help="write captions beside the figures, as text files")
     out.add_argument("--out", **_path("figures", "DIR"))
-    return {"runs": runs, "excluding": excluding, "chosen": chosen, "drawing": drawing, "out": out}
+    shared = {"runs": runs, "exclude": exclude, "excluding": excluding, "chosen": chosen}
+    return shared | {"drawing": drawing, "out": out}
 
 
 def _path(default: str, metavar: str) -> dict[str, Any]:

@@ -62,3 +62,11 @@ def test_the_command(runs, tmp_path, capsys):
     publish(runs, study)
     assert main(["metrics", "--runs", str(study), "--to", str(tmp_path / "out"), "--exclude", "macpf"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == len(list((tmp_path / "out").glob("*.csv"))) == 2
+
+
+def test_the_command_offers_no_choice_of_runs_that_it_writes_anyway(capsys):
+    with pytest.raises(SystemExit):
+        main(["metrics", "--help"])
+    said = capsys.readouterr().out
+    assert "--exclude" in said
+    assert "--allow-incomplete" not in said
