@@ -139,6 +139,8 @@ def _of_maps(options: argparse.Namespace) -> None:
 
 
 def _own(options: argparse.Namespace) -> None:
+    from dataclasses import replace
+
     import pandas as pd
 
     from analysis.beside_paper import write_table
@@ -154,6 +156,8 @@ def _own(options: argparse.Namespace) -> None:
         raise AnalysisError(f"--where {wrong[0]} has no value: SETTING=VALUES")
     where = {key: value for key, _, value in pairs}
     found = chosen(_load(options, "eval/"), options.experiment, where, options.budget, options.backend)
+    stem = f"{options.name}_{options.experiment}" if options.experiment else options.name
+    found = replace(found, experiment=replace(found.experiment, name=stem))  # figure4 writes figure4.pdf itself
     if options.name == "curves":
         _print_curves(options, found, evaluated(found.frame))
         return

@@ -114,7 +114,7 @@ def chosen(
         raise AnalysisError(f"no run with {asked or 'any settings'}; `python -m analysis completeness` lists them")
     if report[names.ENV].nunique() > 1:
         envs = sorted(report[names.ENV].unique())
-        raise AnalysisError(f"runs of several environments, {', '.join(envs)}: choose one, e.g. env={envs[0]}")
+        raise AnalysisError(f"runs of several environments, {', '.join(envs)}: type --where env={envs[0]}")
     told = apart(runs.only(report))
     found = told.report
     asked_for = [str(algo) for algo in wanted.get("algo", []) if not (report[names.ALGO] == algo).any()]

@@ -184,10 +184,12 @@ def test_any_experiment_is_drawn_with_its_missing_runs(monkeypatch, tmp_path, ca
     monkeypatch.setattr(command, "load_runs", lambda *_: two_rates(budget="laptop"))
     arguments = ["--out", str(tmp_path), "--no-caption"]
     assert command.main(["curves", "release_grid", *arguments]) == 0
-    assert "Missing: " in (tmp_path / "release_grid.txt").read_text()
-    assert set(pd.read_csv(tmp_path / "release_grid.csv")["method"]) >= {"MACPF (lr=0.001)"}
+    assert "Missing: " in (tmp_path / "curves_release_grid.txt").read_text()
+    assert set(pd.read_csv(tmp_path / "curves_release_grid.csv")["method"]) >= {"MACPF (lr=0.001)"}
     assert command.main(["table", "--where", "map=3m", "--out", str(tmp_path)]) == 0
-    assert "MACPF (lr=0.0005)" in (tmp_path / "curves.md").read_text()
+    assert "MACPF (lr=0.0005)" in (tmp_path / "table.md").read_text()
+    assert command.main(["table", "release_grid", "--out", str(tmp_path)]) == 0
+    assert {path.stem for path in tmp_path.iterdir()} == {"curves_release_grid", "table", "table_release_grid"}
     assert command.main(["curves", "release_gird", *arguments]) == 2
     assert command.main(["curves", "--where", "map", *arguments]) == 2
     assert command.main(["curves", "--where", "algo.learner.lr=3", *arguments]) == 2
@@ -195,6 +197,15 @@ def test_any_experiment_is_drawn_with_its_missing_runs(monkeypatch, tmp_path, ca
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 4
     assert said[-1].endswith("no run logged a setting algo.learner.lrr; did you mean algo.learner.lr?")
+
+
+def test_runs_of_several_environments_are_told_apart_by_what_is_typed(monkeypatch, tmp_path, capsys):
+    runs = make_runs(make_run([0.1], "qmix"), make_run([0.1], "qmix", "p0_12", env="matrix_game", score="return"))
+    monkeypatch.setattr(command, "load_runs", lambda *_: runs)
+    arguments = ["table", "--out", str(tmp_path)]
+    assert command.main(arguments) == 2
+    assert capsys.readouterr().err.endswith("matrix_game, smac: type --where env=matrix_game\n")
+    assert command.main([*arguments, "--where", "env=matrix_game"]) == 0
 
 
 def test_a_run_says_itself_what_its_score_and_policies_are():
