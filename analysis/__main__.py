@@ -33,8 +33,20 @@ def main(arguments: list[str] | None = None) -> int:
 
         if not isinstance(error, AnalysisError | BrokenFile | OSError):  # files that cannot be read or written
             raise
-        print(f"analysis: {as_typed(str(error))}", file=sys.stderr)
+        print(f"analysis: {as_typed(str(error) + _wanted(error, options))}", file=sys.stderr)
         return 2
+
+
+def _wanted(error: Exception, options: argparse.Namespace) -> str:
+    """What --out or --to wants, after the message of a file that could not be written."""
+    from analysis.saving import NotWritten
+
+    if not isinstance(error, NotWritten):
+        return ""
+    flag = "--to" if "to" in options else "--out"
+    files = {"report": "report.html", "export": "runs.json", "hyperparameters": "hyperparameters.md"}
+    file = files.get(options.command)
+    return f"; {flag} wants a file, e.g. {flag} {file}" if file else f"; {flag} wants a folder, e.g. {flag} figures"
 
 
 def load_runs(where: Path | str, metrics: str = "") -> Runs:
@@ -286,9 +298,9 @@ def _figures(options: argparse.Namespace) -> None:
 
 def _hyperparameters(options: argparse.Namespace) -> None:
     from analysis.hyperparameters import page  # loads Hydra, which is slow
+    from analysis.saving import save
 
-    options.out.write_text(page())
-    print(options.out)
+    print(*save({options.out: page()}))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from analysis import AnalysisError, style
 from analysis.evidence import LAST, evaluated
 from analysis.run_facts import of_budget
 from analysis.runs import Runs
-from analysis.saving import save
+from analysis.saving import save, writing
 from macpf import names
 
 
@@ -131,7 +131,8 @@ def write_tensorboard(runs: Runs, folder: Path) -> list[Path]:
         place = folder / run
         for old in place.glob("events.out.tfevents.*"):
             old.unlink()
-        writer = EventFileWriter(str(place))
+        with writing(place / "events"):
+            writer = EventFileWriter(str(place))
         times = table.get(names.WALL_SECONDS, pd.Series(0.0, table.index)).fillna(0.0)
         for (_, row), seconds in zip(table.iterrows(), times, strict=True):
             values = [Summary.Value(tag=str(metric), simple_value=value) for metric, value in row.dropna().items()]

@@ -1,19 +1,47 @@
 """Write tables, texts and their captions to files."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pandas as pd
 
+from analysis import AnalysisError
 from macpf.records.files import write_atomically
 
 
+class NotWritten(AnalysisError):
+    """A file cannot be written where it should be; the message does not say yet what to type instead."""
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Create the folder of a file that is written in this context.
+
+    Raises:
+        NotWritten: the folder or the file cannot be written.
+    """
+    place = path.parent
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        place = path
+        if path.is_dir():
+            raise NotWritten(f"cannot write {path}: it is a folder")
+        yield
+    except OSError as error:
+        raise NotWritten(f"cannot write {place}: {error.strerror or error}") from error
+
+
 def save(files: Mapping[Path, pd.DataFrame | str], float_format: str | None = None) -> list[Path]:
-    """Write tables as CSV and texts as they are; missing folders are created."""
+    """Write tables as CSV and texts as they are; missing folders are created.
+
+    Raises:
+        NotWritten: a file cannot be written.
+    """
     for path, content in files.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
         text = content if isinstance(content, str) else content.to_csv(index=False, float_format=float_format)
-        write_atomically(path, text.encode())
+        with writing(path):
+            write_atomically(path, text.encode())
     return list(files)
 
 

@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from analysis import style
-from analysis.saving import save
+from analysis.saving import save, writing
 
 #: Height of a caption's line in inches, and characters per inch of its length.
 _LINE, _CHARACTERS = 0.12, 19.0
@@ -47,12 +47,13 @@ def save_figure(stem: Path, draw: Callable[[str], Figure], caption: str, below: 
         caption: the text.
         below: whether the caption is below the figure; otherwise it is in a text file beside it.
     """
-    stem.parent.mkdir(parents=True, exist_ok=True)
     paths = [Path(f"{stem}.{suffix}") for suffix in ("pdf", "png")]
     with mpl.rc_context(style.RC):
         figure = draw(caption if below else "")
-        figure.savefig(paths[0], metadata={"CreationDate": None})  # the same runs give the same bytes
-        figure.savefig(paths[1], dpi=style.PNG_DPI)
+        with writing(paths[0]):
+            figure.savefig(paths[0], metadata={"CreationDate": None})  # the same runs give the same bytes
+        with writing(paths[1]):
+            figure.savefig(paths[1], dpi=style.PNG_DPI)
     return paths if below else [*paths, *save({Path(f"{stem}.txt"): f"{caption}\n"})]
 
 

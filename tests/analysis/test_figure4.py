@@ -109,6 +109,16 @@ def test_requests_that_cannot_be_answered(outputs: Path, tmp_path: Path, capsys:
         assert words in capsys.readouterr().err
 
 
+def test_a_folder_that_cannot_be_written_is_said_in_one_line(
+    outputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    for out, why in (("/proc/x", "No such file or directory"), (f"{tmp_path}/file", "File exists")):
+        assert main(["figure4", "--runs", str(outputs), "--out", out]) == 2
+        line = f"analysis: cannot write {out}: {why}; --out wants a folder, e.g. --out figures\n"
+        assert capsys.readouterr().err == line
+
+
 def test_ragged_runs_are_named_and_only_shared_steps_are_averaged() -> None:
     shared, ragged = over_seeds(pd.DataFrame({"a": {0: 1.0, 10: 2.0, 20: 3.0}, "b": {0: 3.0, 10: 5.0}}))
     assert list(shared.index) == [0, 10]

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from analysis.__main__ import main
+from analysis.report import page as page_of_runs
 from analysis.report.animations import pictures
 from analysis.report.charts import charts
 from analysis.report.groups import groups
@@ -216,6 +217,18 @@ def test_what_cannot_be_done_is_said_in_one_line(write_evaluations, tmp_path, ca
         assert main(["report", "--runs", str(tmp_path), *arguments]) == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert says in line
+
+
+def test_a_file_that_cannot_be_written_is_said_in_one_line(write_evaluations, tmp_path, capsys, monkeypatch):
+    write_evaluations(tmp_path / "runs", [0.1, 0.2])
+    monkeypatch.setattr(page_of_runs, "gather", lambda *_: {})
+    monkeypatch.setattr(page_of_runs, "render", lambda _: "")
+    (tmp_path / "folder").mkdir()
+    for out, why in ((f"{tmp_path}/folder", "it is a folder"), ("/proc/r.html", "No such file or directory")):
+        assert main(["report", "--runs", str(tmp_path / "runs"), "--out", out]) == 2
+        line = f"analysis: cannot write {out}: {why}; --out wants a file, e.g. --out report.html\n"
+        assert capsys.readouterr().err == line
+    assert {path.name for path in tmp_path.iterdir()} == {"runs", "folder"}
 
 
 def test_the_page_does_not_need_a_folder(write_evaluations, tmp_path):
