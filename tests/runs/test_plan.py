@@ -221,7 +221,6 @@ def test_the_command_plans_asks_and_refuses(tmp_path, capsys):
         (["table3"], "table3 needs no runs or is not known"),
         (["figure4", "algo.learner.nonsense=1"], "no key algo.learner.nonsense"),
         (["figure4", "algo.learner.lr=-1"], "algo.learner.lr=-1: input should be greater than 0"),
-        (["table2", "--backend=foo", "map=8m", "algo=qmix"], "foo"),
         (["figure4", "seed=abc"], "seed='abc': input should be a valid integer"),
         (["figure4", "budget.env_steps=abc", "algo=qmix"], "budget.env_steps='abc'"),
         (["figure4", "outputs=elsewhere"], "--runs"),
