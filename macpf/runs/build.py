@@ -187,7 +187,7 @@ def _experience_settings(cfg: DictConfig, on_policy: bool) -> ReplaySettings | R
 
 def _instantiate(key: str, node: DictConfig, **arguments: Any) -> Any:
     """Call the target of a configuration node with the node's values and these arguments, which bypass Hydra."""
-    if "_target_" not in node:
+    if isinstance(node, DictConfig) and "_target_" not in node:
         raise ConfigError(f"{key} has no _target_, which names the class to make, e.g. _target_: baselines.qmix.QMIX")
     try:
         return hydra.utils.instantiate(node, _partial_=True, _convert_="all")(**arguments)
