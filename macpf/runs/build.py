@@ -193,7 +193,7 @@ def _instantiate(key: str, node: DictConfig, **arguments: Any) -> Any:
         return hydra.utils.instantiate(node, _partial_=True, _convert_="all")(**arguments)
     except ValidationError as error:
         raise ConfigError(one_line(key, error)) from error
-    except (InstantiationException, TypeError, ValueError) as error:
+    except InstantiationException as error:
         cause: BaseException = error
         while cause.__cause__ is not None:  # Hydra's own message hides why a class cannot be imported
             cause = cause.__cause__
@@ -203,6 +203,8 @@ def _instantiate(key: str, node: DictConfig, **arguments: Any) -> Any:
         missing = isinstance(cause, ModuleNotFoundError) and cause.name == node._target_
         why = f"{module} has no {name}" if missing else described(cause)
         raise ConfigError(f"{key}._target_={node._target_} cannot be used: {why}") from error
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{key}: {' '.join(str(error).split())}") from error
     except ConfigError:
         raise
     except Exception as error:  # any kind of error; the cause is what was typed: too large a network, a user's class
