@@ -117,7 +117,9 @@ def test_why_a_class_of_ones_own_cannot_be_imported_is_said(configured, tmp_path
 
 def test_a_class_of_ones_own_speaks_for_itself(configured, tmp_path, monkeypatch):
     lines = ["def Mine(**settings):", "    try:", "        1 / 0", "    except ZeroDivisionError as error:"]
-    (tmp_path / "of_mine_too.py").write_text("\n".join([*lines, "        raise ValueError('take more') from error", ""]))
+    (tmp_path / "of_mine_too.py").write_text(
+        "\n".join([*lines, "        raise ValueError('take more') from error", ""])
+    )
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ConfigError, match=r"^algo\.learner: take more$"):
         build(configured("algo.learner._target_=of_mine_too.Mine"))
