@@ -43,9 +43,8 @@ def defaults() -> pd.DataFrame:
     """One column for each algorithm, one row for each setting."""
     columns = {}
     for algo in choices("algo"):
-        own = _own(algo)
         if family(algo) == algo:
-            columns[algo] = _settings(own)
+            columns[algo] = _settings(_own(algo))
     return pd.DataFrame(columns).fillna("").rename_axis("setting")
 
 

@@ -10,6 +10,7 @@ The W&B log can be rebuilt from this file.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -221,6 +222,8 @@ def entries_of(path: Path) -> Iterable[Manifest | Attempt | Evaluation | End]:
         content = path.read_bytes()
     except FileNotFoundError:
         raise
+    except NotADirectoryError as error:  # a file where its folder should be
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from error
     except OSError as error:
         raise Damaged(f"{path} cannot be read ({error.strerror})") from error
     owner: Owner | None = None

@@ -35,16 +35,15 @@ Parallel = Annotated[int, Field(gt=0, le=10_000, strict=True)]
 Tag = Annotated[str, Field(min_length=1, max_length=64)]
 
 
-def _steps(keep: Any) -> Any:
-    if isinstance(keep, int | str):
-        raise ValueError(f"env steps are a list; type checkpoint.keep=[{keep}]")
-    return keep
+def _list_of(what: str, key: str) -> BeforeValidator:
+    """Refuse a single number or word where a list of them is wanted."""
 
+    def checked(value: Any) -> Any:
+        if isinstance(value, int | str):
+            raise ValueError(f"{what} are a list; type {key}=[{value}]")
+        return value
 
-def _several(tags: Any) -> Any:
-    if isinstance(tags, str):
-        raise ValueError(f"tags are a list; type tracking.tags=[{tags}]")
-    return tags
+    return BeforeValidator(checked)
 
 
 def _accepted_by_wandb(project: str) -> str:
@@ -112,7 +111,7 @@ class CheckpointSettings:
     """
 
     every_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
-    keep: Annotated[tuple[Annotated[int, Field(ge=0, lt=BEYOND)], ...], BeforeValidator(_steps)]
+    keep: Annotated[tuple[Annotated[int, Field(ge=0, lt=BEYOND)], ...], _list_of("env steps", "checkpoint.keep")]
     keep_every: PositiveInt | None
     keep_replay: bool
     name: str | int | None
@@ -143,7 +142,7 @@ class TrackingSettings:
     entity: str | None = None
     name: Annotated[str, Field(min_length=1, max_length=128)] | None = None
     group: Annotated[str, Field(min_length=1, max_length=128)] | None = None
-    tags: Annotated[tuple[Tag, ...], BeforeValidator(_several)] = ()
+    tags: Annotated[tuple[Tag, ...], _list_of("tags", "tracking.tags")] = ()
     notes: str | None = None
     media: bool = False
     model: bool = False

@@ -28,10 +28,12 @@ def manifest_of(folder: Path) -> Manifest:
         ConfigError: there is no run in this folder.
         RunRefused: its ledger is damaged.
     """
-    if not (folder / NAME).exists():
-        raise ConfigError(f"run={folder} is not a run folder; type run=outputs/<env>/<map>/<algo>/<hash>/seed=<k>")
     try:
         return Ledger.read(folder / NAME).manifest
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"run={folder} is not a run folder; type run=outputs/<env>/<map>/<algo>/<hash>/seed=<k>"
+        ) from error
     except Damaged as error:
         raise RunRefused(f"{error}; the command that trained it writes it again") from error
 

@@ -82,6 +82,7 @@ RULES = [
     (["checkpoint.every_seconds=-1"], "checkpoint.every_seconds=-1", "greater than or equal to 0"),
     (["tracking.mode=on"], "tracking.mode='on'", "'offline', 'online' or 'disabled'"),
     (["checkpoint.keep=5"], "checkpoint.keep: env steps are a list", "type checkpoint.keep=[5]"),
+    (["tracking.tags=5"], "tracking.tags: tags are a list", "type tracking.tags=[5]"),
     (["algo.learner.alpha=0.1"], "alpha=0.1", "type algo.learner.alpha.start=0.1 algo.learner.alpha.end=0.1"),
     (["algo.learner.alpha=low"], "alpha='low'", "type algo.learner.alpha.start=0.1 algo.learner.alpha.end=0.1"),
     (["map.name=a/b"], "map.name='a/b'", "pattern"),

@@ -141,7 +141,9 @@ def test_what_is_typed_wins_over_references_and_the_rest_follows(runs):
 def test_what_says_what_a_run_is_may_not_be_typed(runs, evaluating):
     folder = runs("algo=macpf", *SMAC)
     for change in ("algo=qmix", "algo.learner.lr=0.1", "budget=smoke", "profile=release"):
-        with pytest.raises(ConfigError, match="You may change: policy, checkpoint, evaluate"):
+        with pytest.raises(
+            ConfigError, match=r"is already trained; leave it out\. You may change: policy, checkpoint, evaluate"
+        ):
             evaluating(folder, change)
     with pytest.raises(ConfigError, match="policy=foo is none of this algorithm"):
         evaluating(folder, "policy=foo")

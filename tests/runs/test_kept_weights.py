@@ -99,6 +99,8 @@ def test_which_weights_these_are_is_part_of_what_a_run_is(small, tmp_path):
     for place, why in (
         (copied, "damaged"),
         (tmp_path / "none", "is not a run folder"),
+        (copied / "none", "is not a run folder"),  # below a file
+        (kept.with_stem("step=5"), f"its run kept .*{kept.stem}"),
     ):
         with pytest.raises(ConfigError, match=f"init_from: .*{why}"):
             Identity.of(small(with_quoted_folder(f"init_from={place}")))

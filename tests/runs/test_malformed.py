@@ -28,7 +28,7 @@ spec.loader.exec_module(inputs)
 
 ALL = list(inputs.malformed())
 #: What `make test` tries of them; `make test-faults` tries all.
-SHORT = 40
+SHORT = 60
 
 
 def campaign(attempt, tmp_path, chosen):

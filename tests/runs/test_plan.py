@@ -225,7 +225,7 @@ def test_the_command_plans_asks_and_refuses(tmp_path, capsys):
         (["figure4", "budget.env_steps=abc", "algo=qmix"], "budget.env_steps='abc'"),
         (["figure4", "outputs=elsewhere"], "--runs"),
         (["figure4", "mode=render", "algo=qmix"], "leave -m out"),
-        (["figure4", "--launcher=slrum"], "hydra/launcher=slrum is not known; did you mean"),
+        (["figure4", "--launcher=slrum"], "hydra/launcher=slrum is not known; did you mean slurm? choose one of"),
         (["figure4", "hydra.launcher.nonsense=3"], "no key hydra.launcher.nonsense"),
     ],
     ids=" ".join,

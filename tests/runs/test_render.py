@@ -90,9 +90,10 @@ def test_what_cannot_be_drawn_is_said_in_one_line(configured, trained, tmp_path)
     with pytest.raises(ConfigError, match="MatrixGame does not draw; choose what does"):
         render(configured("mode=render"))
     elsewhere = command()
-    elsewhere.run = str(tmp_path)
-    with pytest.raises(ConfigError, match="is not a run folder; type run=outputs/"):
-        render(elsewhere)
+    for place in (tmp_path, folder / "config.yaml"):
+        elsewhere.run = str(place)
+        with pytest.raises(ConfigError, match="is not a run folder; type run=outputs/"):
+            render(elsewhere)
     damaged = (folder / "checkpoint.pt").read_bytes()
     for path in folder.glob("checkpoint*.pt"):
         path.write_bytes(damaged[:-1])
