@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import sys
+import traceback
 from collections.abc import Iterator
 
 import hydra
@@ -17,6 +18,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
+from macpf.choices import choices
 from macpf.configuration import CONF
 from macpf.envs.fault import EnvironmentFault
 from macpf.runs.command_line import check_additions, nearest, not_known, typed
@@ -119,7 +121,7 @@ def _play(cfg: DictConfig) -> float | None:
 
 @contextlib.contextmanager
 def errors_in_one_line() -> Iterator[None]:
-    """Print errors that a user can fix as one line, and end the process with the exit code that `main` names."""
+    """End the process with the exit code that `main` names; errors that a user can fix are printed as one line."""
     try:
         yield
     except KNOWN as error:
@@ -128,13 +130,15 @@ def errors_in_one_line() -> Iterator[None]:
     except (RunRefused, EnvironmentFault) as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(1) from error
-    except OSError as error:  # raised outside of runs; a run reports its own errors
-        if error.errno not in (*NO_ROOM, *NOT_WRITABLE):
-            raise
-        print(f"error: {in_one_line(error)}", file=sys.stderr)
-        raise SystemExit(1) from error
     except Interrupted as error:
         raise SystemExit(128 + error.signum) from error
+    except Exception as error:
+        # A run reports its own full disk; this is one outside of runs.
+        if isinstance(error, OSError) and error.errno in (*NO_ROOM, *NOT_WRITABLE):
+            print(f"error: {in_one_line(error)}", file=sys.stderr)
+        else:  # an error in the code, shown from here on and not from Hydra's first frame on
+            traceback.print_exception(error)
+        raise SystemExit(1) from error
     except KeyboardInterrupt:  # only outside of training, which handles its own signals
         raise SystemExit(128 + signal.SIGINT) from None
 
@@ -147,7 +151,7 @@ def in_one_line(error: Exception) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
         group, _, choice = error.missing_cfg_file.rpartition("/")
-        return not_known(group, choice, error.options)
+        return not_known(group, choice, choices(group) or error.options)
     # Only the text of this one says which key it is about.
     if found := re.search(r"Could not override '([^']+)'", text):
         return f"there is no key {found.group(1)}; {nearest(found.group(1))}"

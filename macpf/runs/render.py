@@ -33,6 +33,8 @@ def render(cfg: DictConfig, typed: Iterable[str] = ()) -> None:
     """Play one episode, write it as a GIF and print its result.
 
     The team is that of the run folder `cfg.run`, acting greedily with `cfg.policy`; or a random one if no run is given.
+    The file is ``battle.gif`` in the run's folder, or ``random_<map>.gif`` in `cfg.outputs`. Another policy, map,
+    checkpoint or seed than the usual becomes part of its name, as in ``battle_dependent_8m_200000_seed3.gif``.
 
     Args:
         cfg: as Hydra composed it.
@@ -48,6 +50,7 @@ def render(cfg: DictConfig, typed: Iterable[str] = ()) -> None:
     if chosen := settle(one):
         print(chosen)
     env = make_env(one, "env.eval_parallel", 1, Seeds.of(cfg.seed).eval_env)
+    changed = [] if cfg.seed == 0 else [f"seed{cfg.seed}"]
     if folder is None:
         team = random_team(cfg.seed)
     else:
@@ -55,7 +58,10 @@ def render(cfg: DictConfig, typed: Iterable[str] = ()) -> None:
         refuse_other_sizes(about, env.spec)
         policy = algorithm.policies[0] if cfg.policy is None else known_policy(algorithm, cfg.policy)
         team = _greedy_team(algorithm, Rollout(env, True, algorithm.device), policy)
-    path = Path(cfg.outputs) / f"random_{cfg.map.name}.gif" if folder is None else folder / "battle.gif"
+        named = {policy: algorithm.policies[0], str(one.map.name): about.map, str(cfg.checkpoint.name): "None"}
+        changed = [name for name, usual in named.items() if name != usual] + changed
+    place, name = (Path(cfg.outputs), f"random_{cfg.map.name}") if folder is None else (folder, "battle")
+    path = place / f"{'_'.join([name, *changed])}.gif"
     episode = Episode(env, team)
     try:
         gif = as_gif(episode)

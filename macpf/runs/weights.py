@@ -109,8 +109,11 @@ class Weights:
         """
         own = {name: value for name, value in algorithm.state_dict().items() if isinstance(value, Tensor)}
         for name in sorted(own.keys() ^ self.tensors.keys()):
-            where, other = ("here", "there") if name in own else ("there", "here")
-            raise Unusable(f"the weights of {self.about} do not fit: {name} is {where} and not {other}")
+            what = f"lack its parameter {name}" if name in own else f"have a parameter {name} that it lacks"
+            raise Unusable(
+                f"the weights of {self.about} do not fit this algorithm: they {what}; "
+                "take weights of the same algorithm with the same networks"
+            )
         for name, there in self.tensors.items():
             if there.shape != own[name].shape:
                 shapes = f"{list(there.shape)} there and {list(own[name].shape)} here"

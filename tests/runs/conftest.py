@@ -77,7 +77,7 @@ def command(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     return called
 
 
-class Accepted(Exception):
+class Accepted(BaseException):
     """A run was about to begin."""
 
 

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf, open_dict
 
 from macpf.arguments import folder
 from macpf.configuration import CONF, compose
-from macpf.runs import reproduce
+from macpf.runs import job, reproduce
 from macpf.runs.build import build, settle
 from macpf.runs.command_line import Options, check_additions, with_quoted_folder
 from macpf.runs.errors import ConfigError
@@ -143,7 +143,7 @@ def pairs():
             yield pytest.param(algo, map_, marks=[] if often else pytest.mark.long)
 
 
-@pytest.mark.parametrize(("algo", "map_"), pairs())
+@pytest.mark.parametrize(("algo", "map_"), list(pairs()))
 def test_every_algorithm_fits_every_map(configured, algo, map_):
     env = OmegaConf.load(CONF / "map" / f"{map_}.yaml").env
     cfg = configured(f"algo={algo}", f"env={env}", f"map={map_}")
@@ -174,6 +174,7 @@ COMMANDS = [
     (["--nope"], "unrecognized arguments: --nope; `python run.py --help` shows what can be typed"),
     (["experiment=figure4"], "did you mean +experiment?"),
     (["map=8m"], "map=8m belongs to env=smac; type env=smac, or a map of matrix_game"),
+    (["hydra/launcher=slrm"], "did you mean slurm or slurm_gpu? choose one of: local, slurm, slurm_gpu, slurm_preemptible"),
     (["-m", "algo=qmix,typo"], "algo=typo is not known; choose one of"),
     (["-m", "seed=0,x"], "seed='x'"),
     (["-m", "map=p0_12,8m"], "map=8m belongs to env=smac"),
@@ -193,6 +194,18 @@ def test_the_command_line_says_it_in_one_line_and_ends_with_2(attempt, arguments
     assert message in line
     assert not said
     assert not left
+
+
+def test_an_error_in_the_code_is_shown_without_hydras_frames(attempt, monkeypatch):
+    def broken(*_):
+        raise ZeroDivisionError("of one's own")
+
+    monkeypatch.setattr(job, "run", broken)
+    code, _, lines, _ = attempt(["algo=qmix"])
+    assert code == 1
+    assert lines[-1] == "ZeroDivisionError: of one's own"
+    assert "macpf/runs/launch.py" in lines[1]
+    assert not any("/hydra/" in line for line in lines)
 
 
 @pytest.mark.parametrize("arguments", [["algo=foo"], ["-m", "seed=0,x"]], ids=" ".join)

@@ -25,15 +25,15 @@ SHORT += ["env.parallel=1", "env.eval_parallel=2", "algo.replay.burn_in=1", "alg
 
 def test_a_random_team_is_drawn_until_its_battle_is_over(configured, tmp_path, capsys):
     render(configured(*SMAC, "mode=render", "seed=3"))
-    picture = Image.open(tmp_path / "random_3m.gif")
+    picture = Image.open(tmp_path / "random_3m_seed3.gif")
     said = capsys.readouterr().out
-    assert said.startswith(f"{tmp_path}/random_3m.gif: win_rate ")
+    assert said.startswith(f"{tmp_path}/random_3m_seed3.gif: win_rate ")
     length = int(said.split(", ")[-1].split()[0])
     assert 3 < picture.n_frames <= length + 1  # equal frames are one
-    first = (tmp_path / "random_3m.gif").read_bytes()
+    first = (tmp_path / "random_3m_seed3.gif").read_bytes()
     render(configured(*SMAC, "mode=render", "seed=3"))
-    assert (tmp_path / "random_3m.gif").read_bytes() == first
-    render(configured(*SMAC, "mode=render", "seed=4"))
+    assert (tmp_path / "random_3m_seed3.gif").read_bytes() == first
+    render(configured(*SMAC, "mode=render"))
     assert (tmp_path / "random_3m.gif").read_bytes() != first
 
 
@@ -45,7 +45,7 @@ def test_a_score_that_is_the_return_is_said_once(configured, capsys):
 @pytest.fixture
 def trained(configured):
     """A run's folder, and a command that draws it."""
-    cfg = configured("algo=macpf", *SMAC, *SHORT)
+    cfg = configured("algo=macpf", *SMAC, *SHORT, "checkpoint.keep=[70]")
     run(cfg)
     folder = Identity.of(cfg).folder
 
@@ -61,12 +61,20 @@ def test_a_trained_team_is_drawn_with_each_of_its_policies(trained):
     folder, command = trained
     for policy in ("independent", "dependent"):
         render(command(f"policy={policy}"))
-        assert Image.open(folder / "battle.gif").n_frames > 3
-        (folder / "battle.gif").unlink()
+    for name in ("battle.gif", "battle_dependent.gif"):
+        assert Image.open(folder / name).n_frames > 3
     with pytest.raises(
         ConfigError, match="policy=foo is none of this algorithm; choose one of: independent, dependent"
     ):
         render(command("policy=foo"))
+
+
+def test_pictures_of_other_battles_have_other_names(trained):
+    folder, command = trained
+    for changes in ([], ["seed=1"], ["policy=dependent", "checkpoint.name=70", "seed=2"]):
+        render(command(*changes))
+    names = {path.name for path in folder.glob("battle*.gif")}
+    assert names == {"battle.gif", "battle_seed1.gif", "battle_dependent_70_seed2.gif"}
 
 
 def test_a_random_team_is_asked_for_no_policy_that_is_not_there(configured):
