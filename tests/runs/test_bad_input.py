@@ -174,7 +174,10 @@ COMMANDS = [
     (["--nope"], "unrecognized arguments: --nope; `python run.py --help` shows what can be typed"),
     (["experiment=figure4"], "did you mean +experiment?"),
     (["map=8m"], "map=8m belongs to env=smac; type env=smac, or a map of matrix_game"),
-    (["hydra/launcher=slrm"], "did you mean slurm or slurm_gpu? choose one of: local, slurm, slurm_gpu, slurm_preemptible"),
+    (
+        ["hydra/launcher=slrm"],
+        "did you mean slurm or slurm_gpu? choose one of: local, slurm, slurm_gpu, slurm_preemptible",
+    ),
     (["-m", "algo=qmix,typo"], "algo=typo is not known; choose one of"),
     (["-m", "seed=0,x"], "seed='x'"),
     (["-m", "map=p0_12,8m"], "map=8m belongs to env=smac"),

@@ -106,7 +106,9 @@ def test_which_weights_these_are_is_part_of_what_a_run_is(small, tmp_path):
             Identity.of(small(with_quoted_folder(f"init_from={place}")))
     with pytest.raises(ConfigError, match=r"do not fit: actor\.trunk\.input\.weight is \[64, 7\] there and"):
         build(small(with_quoted_folder(f"init_from={folder}"), "algo.learner.hidden_dim=32"))
-    with pytest.raises(ConfigError, match="do not fit this algorithm: they have a parameter .*; take weights of the same"):
+    with pytest.raises(
+        ConfigError, match=r"do not fit this algorithm: they have a parameter .*; take weights of the same"
+    ):
         build(small(with_quoted_folder(f"init_from={folder}"), "algo=qmix"))
     (folder / "status.json").write_text((folder / "status.json").read_text().replace("finished", "interrupted"))
     with pytest.raises(ConfigError, match="is interrupted, and its weights may still change; name weights that it"):
