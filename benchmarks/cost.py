@@ -22,7 +22,7 @@ from macpf.experience.batch import EpisodeBatch
 from macpf.experience.recording import Episode, as_batch
 from macpf.learning.schedules import Clock
 from macpf.runs.allocation import keep_freed_memory
-from macpf.runs.build import Parts, ReplaySettings, build, settle
+from macpf.runs.build import Parts, ReplaySettings, build, choose_backend
 from macpf.runs.identity import commit
 from macpf.runs.plan import BEYOND, PACE, Needed, all_of, experiments, runs_of, sweep_of
 
@@ -68,7 +68,7 @@ def rounds(parts: Parts, clock: Clock) -> Iterator[None]:
 def measured(run: Needed, seconds: float) -> dict[str, object]:
     """One configuration: env steps per CPU second of training, CPU seconds of an evaluation, core hours of a run."""
     cfg = compose(*run.overrides)
-    settle(cfg)
+    choose_backend(cfg)
     parts, clock = build(cfg), Clock()
     training = rounds(parts, clock)
     while not clock.updates:

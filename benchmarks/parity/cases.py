@@ -127,21 +127,21 @@ class Case:
         return [Clock(*times) for times in zip(clock["env_steps"], clock["episodes"], range(10), strict=True)]
 
     def noise(self, learner: Any) -> dict[str, Tensor]:
-        """The recorded Gumbel noise of each half's samples, for the rows of the learner's batches."""
+        """The recorded Gumbel noise of each policy's samples, for the rows of the learner's batches."""
         kept, dtype = self.rows(learner), torch.get_default_dtype()
         named = ((name[6:], array) for name, array in self.arrays.items() if name.startswith("noise/"))
-        return {half: torch.from_numpy(array[kept]).to(dtype) for half, array in named}
+        return {policy: torch.from_numpy(array[kept]).to(dtype) for policy, array in named}
 
     @contextlib.contextmanager
     def same_noise(self, learner: Any) -> Iterator[None]:
-        """Let the learner sample with the recorded noise, of the two halves in turn."""
+        """Let the learner sample with the recorded noise, of the two policies in turn."""
         noise = self.noise(learner)
         modules = {"macpf": "macpf.method.learner", "fop": "baselines.fop"}
         if self.algorithm not in modules:
             yield
             return
-        halves = cycle([noise[half] for half in ("independent", "dependent") if half in noise])
-        with mock.patch(f"{modules[self.algorithm]}.gumbel", side_effect=halves):
+        in_turn = cycle([noise[policy] for policy in ("independent", "dependent") if policy in noise])
+        with mock.patch(f"{modules[self.algorithm]}.gumbel", side_effect=in_turn):
             yield
 
 

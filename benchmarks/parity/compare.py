@@ -181,7 +181,7 @@ def _wrong_samples(case: Case, learner: Any, sampled: list[np.ndarray]) -> int:
 
     MACPF's author samples for both actors and then for both critics; FOP's samples once an update.
     """
-    order = [f"{half}_sampled_by_{who}" for who in ("actor", "critic") for half in ("independent", "dependent")]
+    order = [f"{policy}_sampled_by_{who}" for who in ("actor", "critic") for policy in ("independent", "dependent")]
     names = ["sampled"] if case.algorithm == "fop" else order
     theirs = np.stack([case.recorded(f"steps/{name}")[:, case.rows(learner)] for name in names], axis=1)
     ours = np.stack(sampled).reshape(-1, *theirs.shape[2:])

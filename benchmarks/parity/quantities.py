@@ -23,17 +23,17 @@ def of_macpf(learner: Any, batch: EpisodeBatch, clock: Clock, noise: dict[str, T
     alpha, mixing, passes = learner.alpha(clock), learner.mixing(clock), learner.passes(batch)
     logits, values, targets = passes.logits(False), passes.values(False), passes.target_values()
     found = {}
-    for half in learner.policies:
-        sampled = choose(half, logits, batch.available, noise[half], mixing=mixing)
-        log_pi = log_policy(half, logits, sampled, batch.available, mixing)
+    for policy in learner.policies:
+        sampled = choose(policy, logits, batch.available, noise[policy], mixing=mixing)
+        log_pi = log_policy(policy, logits, sampled, batch.available, mixing)
         q, mix = values
         found |= {
-            f"{half}_sampled_by_actor": sampled,
-            f"{half}_sampled_by_critic": sampled,
-            f"{half}_policy": log_pi.exp(),
-            f"{half}_q": q.half(half, sampled),
-            f"{half}_joint": mix(q.half(half, batch.actions), batch.actions, alpha)[0],
-            f"{half}_target": learner.goals(half, batch, targets, sampled, log_pi, alpha),
+            f"{policy}_sampled_by_actor": sampled,
+            f"{policy}_sampled_by_critic": sampled,
+            f"{policy}_policy": log_pi.exp(),
+            f"{policy}_q": q.of(policy, sampled),
+            f"{policy}_joint": mix(q.of(policy, batch.actions), batch.actions, alpha)[0],
+            f"{policy}_target": learner.goals(policy, batch, targets, sampled, log_pi, alpha),
         }
     return found
 

@@ -26,7 +26,7 @@ from macpf.learning.networks import Trunk
 if TYPE_CHECKING:
     from macpf.experience.packing import Packing
 
-#: Names of the two halves of actor and critic, and of the two greedy policies.
+#: Names of the two policies, also of their parts of the actor and the critic.
 INDEPENDENT, DEPENDENT = "independent", "dependent"
 
 
@@ -69,9 +69,9 @@ class Factors:
         """Dependent outputs dep_i(. | tau_i, a_<i) given the joint actions."""
         return self.base + self.others(actions)
 
-    def half(self, name: str, actions: Int[Tensor, "R N"]) -> Float[Tensor, "R N A"]:
-        """The outputs of the half with this name; only the dependent one uses `actions`."""
-        return self.dependent(actions) if name == DEPENDENT else self.independent
+    def of(self, policy: str, actions: Int[Tensor, "R N"]) -> Float[Tensor, "R N A"]:
+        """The outputs for the policy with this name; only the dependent one uses `actions`."""
+        return self.dependent(actions) if policy == DEPENDENT else self.independent
 
 
 class ConditionalNetwork(nn.Module):

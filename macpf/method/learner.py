@@ -1,9 +1,9 @@
 """MACPF (paper, section 3.3): one update computes the losses of equations 16 to 19 from the same batch.
 
-The independent and the dependent half share one forward pass each through the actor, the critic and the target critic.
-Gradients are detached where the paper says so. The four losses can therefore be added and minimised by one backward
-pass and one optimiser step. The authors' code takes four steps in turn instead. Which losses change which parameters,
-and in which order, is a setting (`plans` in conf/algo/macpf.yaml).
+The independent and the dependent policy share one forward pass each through the actor, the critic and the target
+critic. Gradients are detached where the paper says so. The four losses can therefore be added and minimised by one
+backward pass and one optimiser step. The authors' code takes four steps in turn instead. Which losses change which
+parameters, and in which order, is a setting (`plans` in conf/algo/macpf.yaml).
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class MACPF(OffPolicyAlgorithm):
         mixer: `linear`; `nonlinear` and `attention` are the ablations of appendix E.
         embed_dim, hypernet_dim: sizes of the mixer.
         target_interval: episodes between hard target updates.
-        conditional: False leaves out the dependent half (MACPF_CONTROL); the independent policy then acts.
+        conditional: False leaves out the dependent policy (MACPF_CONTROL); the independent policy then acts.
         dependency_set: on whose actions an agent depends. `predecessors`: a_<i, as in the paper. `visible`, as in the
             authors' code: the visible predecessors in the actor. In the critic, all visible agents, and none for the
             first agent.
@@ -86,7 +86,7 @@ class MACPF(OffPolicyAlgorithm):
             a `padded` batch (the authors' code).
         plan: name of the plan to follow, one of `plans`.
         plans: by name, which losses change which parameters, and in which order (see `UpdateStep`). The losses are
-            `<half>_policy` and `<half>_critic`, the groups of parameters `actor` and `critic`.
+            `<policy>_policy` and `<policy>_critic`, the groups of parameters `actor` and `critic`.
         independent_target: what the independent policy follows. `independent`: its own critic (eq. 19);
             `dependent`: the greedy joint action of Q_dep, as the proof of Theorem 2 constructs it.
 
@@ -143,7 +143,7 @@ class MACPF(OffPolicyAlgorithm):
             attention_mean,
         )
         self.reads_after_end = terminal_entropy or (mixer == "attention" and attention_mean == "padded")
-        self.loss_names = [f"{half}_{what}" for half in self.policies for what in ("critic", "policy")]
+        self.loss_names = [f"{policy}_{what}" for policy in self.policies for what in ("critic", "policy")]
         self.plan = chosen_plan(plan, plans, self.loss_names)
 
         def network() -> ConditionalNetwork:
@@ -190,7 +190,7 @@ class MACPF(OffPolicyAlgorithm):
     def joint_policies(self, observation: Observation) -> dict[str, Float[Tensor, "B *A"]]:
         """The joint policies in the first state (Figures 2 and 4c)."""
         logits, _ = self._logits(observation, self.start(len(observation.obs)))
-        return {half: joint_policy(half, logits, observation.available) for half in self.policies}
+        return {policy: joint_policy(policy, logits, observation.available) for policy in self.policies}
 
     def _logits(self, observation: Observation, memory: Memory) -> tuple[Factors, Tensor | None]:
         inputs = self.inputs_now(observation, memory)
@@ -259,7 +259,7 @@ class MACPF(OffPolicyAlgorithm):
     ) -> dict[str, Float[Tensor, ""]]:
         """Losses of eq. 16 and 18 (dependent), 17 and 19 (independent) on one batch, detached as in the paper.
 
-        Only the mixer and, with `trunk_gradient`, the trunks get gradients from both halves.
+        Only the mixer and, with `trunk_gradient`, the trunks get gradients from the losses of both policies.
 
         Args:
             batch: the batch of episodes.
@@ -275,25 +275,25 @@ class MACPF(OffPolicyAlgorithm):
         values = passes.values(gradient=evaluates)
         targets = passes.target_values() if evaluates else None
         losses = {}
-        for half in self.policies:
-            of_critic, of_policy = f"{half}_critic", f"{half}_policy"
+        for policy in self.policies:
+            of_critic, of_policy = f"{policy}_critic", f"{policy}_policy"
             if not {of_critic, of_policy} & set(wanted):
                 continue
             # One sampled joint action in every row: the predecessors' actions in eq. 18, and a' in eq. 16 and 17.
             noise = gumbel(batch.available.shape, self.generator)
-            sampled = choose(half, logits, batch.available, noise, mixing=mixing)
-            log_pi = log_policy(half, logits, sampled, batch.available, mixing)
+            sampled = choose(policy, logits, batch.available, noise, mixing=mixing)
+            log_pi = log_policy(policy, logits, sampled, batch.available, mixing)
             if targets is not None and of_critic in wanted:
-                goal = self.goals(half, batch, targets, sampled, log_pi, alpha)
-                losses[of_critic] = self._critic_loss(half, batch, values, goal, alpha)
+                goal = self.goals(policy, batch, targets, sampled, log_pi, alpha)
+                losses[of_critic] = self._critic_loss(policy, batch, values, goal, alpha)
             if of_policy in wanted:
-                losses[of_policy] = self._policy_loss(half, batch, values, sampled, log_pi, alpha)
+                losses[of_policy] = self._policy_loss(policy, batch, values, sampled, log_pi, alpha)
         return losses
 
     @torch.no_grad()
     def goals(
         self,
-        half: str,
+        policy: str,
         batch: EpisodeBatch,
         targets: tuple[Factors, Mix],
         sampled: Int[Tensor, "R N"],
@@ -302,7 +302,7 @@ class MACPF(OffPolicyAlgorithm):
     ) -> Float[Tensor, "R"]:
         """TD targets of eq. 16 or 17, from the target critic's values and sampled a' with their log-probabilities."""
         q, mix = targets
-        value, _ = mix(q.half(half, sampled), sampled, alpha)
+        value, _ = mix(q.of(policy, sampled), sampled, alpha)
         log_prob = pick(log_pi, sampled)
         if self.entropy == "joint":
             value = soft_value(value, log_prob.sum(dim=-1), alpha)
@@ -311,33 +311,33 @@ class MACPF(OffPolicyAlgorithm):
         return td_lambda(batch, batch.next(value), self.gamma, self.td_lambda) + bonus
 
     def _critic_loss(
-        self, half: str, batch: EpisodeBatch, values: tuple[Factors, Mix], goal: Float[Tensor, "R"], alpha: Number
+        self, policy: str, batch: EpisodeBatch, values: tuple[Factors, Mix], goal: Float[Tensor, "R"], alpha: Number
     ) -> Float[Tensor, ""]:
         """TD error of the critic at the actions taken (eq. 13 to 15), plus the mixer's regulariser if it has one."""
         q, mix = values
-        joint, regulariser = mix(q.half(half, batch.actions), batch.actions, alpha)
+        joint, regulariser = mix(q.of(policy, batch.actions), batch.actions, alpha)
         loss = td_error(joint, goal, batch.filled)
         return loss if regulariser is None else loss + mean_regulariser(regulariser, batch, self.attention_mean)
 
     def _policy_loss(
         self,
-        half: str,
+        policy: str,
         batch: EpisodeBatch,
         values: tuple[Factors, Any],
         sampled: Int[Tensor, "R N"],
         log_pi: Float[Tensor, "R N A"],
         alpha: Number,
     ) -> Float[Tensor, ""]:
-        """The policy loss of one half (eq. 18 or 19), or imitation with `independent_target=dependent`.
+        """The loss of one policy (eq. 18 or 19), or imitation with `independent_target=dependent`.
 
         With alpha_i = alpha / k_i, the loss is multiplied by k_i.
         """
         q, mix = values
-        if half == INDEPENDENT and self.independent_target == DEPENDENT:
+        if policy == INDEPENDENT and self.independent_target == DEPENDENT:
             tie = alpha / mix.gains.detach().unsqueeze(-1).clamp_min(LEAST_GAIN)
             best = greedy_joint_action(q, log_pi, batch.available, tie)
             return imitation_loss(log_pi, best, batch.available, batch.filled)
-        followed = q.half(half, sampled).detach()
+        followed = q.of(policy, sampled).detach()
         if self.alpha_rule == "by_gain":
             followed = mix.gains.detach().unsqueeze(-1) * followed
         return policy_loss(log_pi, followed, alpha, batch.filled)

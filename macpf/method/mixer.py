@@ -1,6 +1,6 @@
 """Mixer(.; Theta), which makes one joint value from the agents' values (paper, appendix E), and its ablations.
 
-A mixer first processes the states, once for both halves. The result (`Mix`) then mixes the values of joint actions.
+A mixer first processes the states, once for both policies. The result (`Mix`) then mixes the values of joint actions.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class LinearMixer(nn.Module):
         self.weights = MixingWeights(sizes.state_dim, sizes.n_agents, embed_dim, hypernet_dim)
 
     def forward(self, state: Float[Tensor, "R S"], obs: Float[Tensor, "R N O"]) -> LinearMix:
-        """Collapse the two linear layers into one; both halves share a single pass through the hypernetworks."""
+        """Collapse the two linear layers into one; both policies share a single pass through the hypernetworks."""
         w1, b1, w2, v = self.weights(state)
         return LinearMix(gains=(w1 @ w2.unsqueeze(-1)).squeeze(-1), constant=(b1 * w2).sum(dim=-1) + v)
 

@@ -56,7 +56,7 @@ UNMIXED = Mixing()
 
 
 def log_policy(
-    half: str,
+    policy: str,
     logits: Factors,
     actions: Int[Tensor, "R N"],
     available: Bool[Tensor, "R N A"],
@@ -67,34 +67,34 @@ def log_policy(
     The joint policy is the product of these. Logits are added (footnote 1) before the softmax.
 
     Args:
-        half: `dependent` or `independent`.
+        policy: `dependent` or `independent`.
         logits: outputs of the actor.
         actions: joint actions, of which agents see their predecessors'; the independent policy ignores them.
         available: available actions; the others have probability 0.
         mixing: uniform policy to mix in.
     """
-    return mixing.log_policy(logits.half(half, actions), available)
+    return mixing.log_policy(logits.of(policy, actions), available)
 
 
 def choose(
-    half: str,
+    policy: str,
     factors: Factors,
     available: Bool[Tensor, "R N A"],
     noise: Float[Tensor, "R N A"] | None,
     forced: Int[Tensor, "R N"] | None = None,
     mixing: Mixing = UNMIXED,
 ) -> Int[Tensor, "R N"]:
-    """Actions of one half's policy: sampled if there is Gumbel noise, else greedy. No gradient flows through them.
+    """Actions of one policy: sampled if there is Gumbel noise, else greedy. No gradient flows through them.
 
     Args:
-        half: `independent`: all agents choose at once. `dependent`: see `choose_in_order`.
+        policy: `independent`: all agents choose at once. `dependent`: see `choose_in_order`.
         factors: logits or values.
         available: available actions; the others are never chosen.
         noise: Gumbel noise; None: greedy actions.
         forced: actions that replace the chosen ones where they are not -1; later agents see them.
         mixing: uniform policy to mix in; only with noise.
     """
-    if half == DEPENDENT:
+    if policy == DEPENDENT:
         return choose_in_order(factors, available, noise, forced, mixing)
     scores = _scores(factors.independent.detach(), available, noise, mixing)
     chosen = scores.argmax(dim=-1)
@@ -172,8 +172,8 @@ def greedy_joint_action(
     return choose_in_order(q, available, noise=tie * present)
 
 
-def joint_policy(half: str, logits: Factors, available: Bool[Tensor, "B N A"]) -> Float[Tensor, "B *A"]:
-    """Probability of every joint action under one half's policy, one axis for each agent (small action spaces only)."""
+def joint_policy(policy: str, logits: Factors, available: Bool[Tensor, "B N A"]) -> Float[Tensor, "B *A"]:
+    """Probability of every joint action under one policy, one axis for each agent (small action spaces only)."""
     B, N, A = available.shape
     every = torch.cartesian_prod(*[torch.arange(A, device=available.device)] * N).view(-1, N)
     J = len(every)
@@ -181,5 +181,5 @@ def joint_policy(half: str, logits: Factors, available: Bool[Tensor, "B N A"]) -
     independent, own = logits.independent.repeat_interleave(J, 0), logits.own.repeat_interleave(J, 0)
     rows = Factors(independent, own, logits.table, depends)
     actions = every.repeat(B, 1)
-    log_pi = log_policy(half, rows, actions, available.repeat_interleave(J, 0))
+    log_pi = log_policy(policy, rows, actions, available.repeat_interleave(J, 0))
     return pick(log_pi, actions).sum(dim=-1).exp().view(B, *[A] * N)

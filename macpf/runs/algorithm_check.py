@@ -23,7 +23,7 @@ from macpf.learning.algorithm import Memory
 from macpf.learning.schedules import Clock
 from macpf.records.ledger import Ledger
 from macpf.runs.attempt import Attempt
-from macpf.runs.build import Parts, build, settle
+from macpf.runs.build import Parts, build, choose_backend
 from macpf.runs.command_line import typed
 from macpf.runs.console import RunConsole
 from macpf.runs.errors import described
@@ -105,7 +105,7 @@ def configured(algo: str, overrides: Sequence[str] = ()) -> DictConfig:
     mine = typed([f"algo={algo}", *overrides])
     kinds = [kind for kind in LEARNING if kind in compose(*mine, *GAME).algo]
     cfg = compose(*GAME, *(override for kind in kinds for override in LEARNING[kind]), *mine)
-    settle(cfg)
+    choose_backend(cfg)
     return cfg
 
 

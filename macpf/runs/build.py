@@ -54,7 +54,7 @@ class Parts:
     budget: Budget
 
 
-def settle(cfg: DictConfig) -> str | None:
+def choose_backend(cfg: DictConfig) -> str | None:
     """Replace `env.backend=auto` by the backend available here; if there was a choice, returns a line that explains it.
 
     Raises:

@@ -58,7 +58,7 @@ def shorter_run(cfg: DictConfig, identity: Identity, device: str) -> Shorter | N
     A run that can be continued is preferred to a longer one that cannot.
 
     Args:
-        cfg: configuration of this run, settled, with its references to other settings.
+        cfg: configuration of this run, its backend chosen, with its references to other settings.
         identity: identity of this run.
         device: device of this run.
     """

@@ -27,7 +27,7 @@ from macpf import names
 from macpf.experience.rollout import NotFinite, Played, Rollout
 from macpf.learning.algorithm import Algorithm
 from macpf.records.files import write_atomically
-from macpf.runs.build import make_env, settle
+from macpf.runs.build import choose_backend, make_env
 from macpf.runs.errors import ConfigError, RunRefused
 from macpf.runs.identity import Seeds, commit
 from macpf.runs.placement import PLACES
@@ -88,7 +88,7 @@ class Evaluation:
         if cfg.run is None:
             raise ConfigError("mode=evaluate needs a trained run; type run=outputs/<env>/<map>/<algo>/<hash>/seed=<k>")
         run = reopened(cfg, typed)
-        if chosen := settle(run):
+        if chosen := choose_backend(run):
             print(chosen)
         device = PLACES[choose_device(cfg.device)].plays_on
         about, algorithm = team_of(run, device)

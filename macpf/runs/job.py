@@ -14,7 +14,7 @@ from macpf.records.ledger import Ledger
 from macpf.records.standing import OVER, standing
 from macpf.runs.allocation import keep_freed_memory
 from macpf.runs.attempt import Attempt, finish_log, say_how_it_ended
-from macpf.runs.build import build, check_run_settings, settle
+from macpf.runs.build import build, check_run_settings, choose_backend
 from macpf.runs.console import RunConsole
 from macpf.runs.folder import RunFolder
 from macpf.runs.identity import Identity, commit
@@ -33,7 +33,7 @@ def run(cfg: DictConfig) -> float | None:
         Interrupted: a signal stopped the run; it is saved, and the same command resumes it.
     """
     check_run_settings(cfg)
-    choice = settle(cfg)
+    choice = choose_backend(cfg)
     in_sweep = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
     identity = Identity.of(cfg)
     folder = RunFolder(identity.folder)

@@ -139,7 +139,7 @@ def _without_seed(run: Sequence[str]) -> tuple[Overrides, str]:
 def _composed_in_parallel(configurations: int, *arguments: Iterable[Any]) -> Iterable[list[Needed]]:
     if configurations <= FEW:
         return list(map(_composed, *arguments))
-    from macpf.runs.build import settle  # noqa: F401  torch is loaded once here, not once in each process
+    from macpf.runs.build import choose_backend  # noqa: F401  torch is loaded once here, not once in each process
 
     with ProcessPoolExecutor(min(os.cpu_count() or 1, 16), mp_context=get_context("fork")) as pool:
         return list(pool.map(_composed, *arguments, chunksize=4))
@@ -147,11 +147,11 @@ def _composed_in_parallel(configurations: int, *arguments: Iterable[Any]) -> Ite
 
 def _composed(config_name: str, overrides: Overrides, seeds: Iterable[str], elsewhere: bool) -> list[Needed]:
     """Compose and check one configuration; returns its run for each seed."""
-    from macpf.runs.build import check_planned, settle
+    from macpf.runs.build import check_planned, choose_backend
 
     cfg = compose(*overrides, config_name=config_name)
     check_additions(cfg, overrides)
-    settle(cfg)
+    choose_backend(cfg)
     runs: list[Needed] = []
     for seed in seeds:
         if seed:

@@ -17,7 +17,7 @@ from macpf.envs.base import Env, Step
 from macpf.experience.rollout import Rollout
 from macpf.learning.algorithm import Algorithm
 from macpf.records.files import write_atomically
-from macpf.runs.build import make_env, settle
+from macpf.runs.build import choose_backend, make_env
 from macpf.runs.errors import ConfigError
 from macpf.runs.identity import Seeds
 from macpf.runs.placement import PLACES
@@ -47,7 +47,7 @@ def render(cfg: DictConfig, typed: Iterable[str] = ()) -> None:
     check_run_settings(cfg)
     folder = None if cfg.run is None else Path(cfg.run)
     one = copy.deepcopy(cfg) if folder is None else reopened(cfg, typed)
-    if chosen := settle(one):
+    if chosen := choose_backend(one):
         print(chosen)
     env = make_env(one, "env.eval_parallel", 1, Seeds.of(cfg.seed).eval_env)
     changed = [] if cfg.seed == 0 else [f"seed{cfg.seed}"]

@@ -160,10 +160,10 @@ def test_a_terminal_target_is_just_the_reward(make_macpf, sizes, ragged_batch):
             at0, at5 = critics(0.0), critics(5.0)
             q, _ = learner.critic["agents"](learner.inputs_of(batch), batch.sizes)
             mix = learner.critic["mixer"](batch.state, batch.obs)
-            for half in learner.policies:
-                joint = (mix.gains * pick(q.half(half, batch.actions), batch.actions)).sum(dim=-1) + mix.constant
-                torch.testing.assert_close(at0[f"{half}_critic"], joint.square().mean())
-                torch.testing.assert_close(at5[f"{half}_critic"], (joint - 5).square().mean())
+            for policy in learner.policies:
+                joint = (mix.gains * pick(q.of(policy, batch.actions), batch.actions)).sum(dim=-1) + mix.constant
+                torch.testing.assert_close(at0[f"{policy}_critic"], joint.square().mean())
+                torch.testing.assert_close(at5[f"{policy}_critic"], (joint - 5).square().mean())
 
 
 @pytest.mark.parametrize("changes", [{}, {"independent_target": "dependent"}, {"mixer": "attention"}], ids=str)

@@ -144,10 +144,10 @@ def test_a_hundred_thousand_random_masks_are_never_broken(random_available):
     for mixing in (*mixings[1:], Mixing(none), Mixing(none, "all")):
         mixed = choose_in_order(logits, available, gumbel(shape, generator), mixing=mixing)
         assert available.gather(-1, mixed.unsqueeze(-1)).all()
-    for half, mixing in itertools.product((INDEPENDENT, DEPENDENT), mixings):
-        policy = log_policy(half, logits, sampled, available, mixing).exp()
-        assert (policy[~available] == 0).all()
-        torch.testing.assert_close(policy.sum(dim=-1), torch.ones(shape[:-1]))
+    for policy, mixing in itertools.product((INDEPENDENT, DEPENDENT), mixings):
+        probabilities = log_policy(policy, logits, sampled, available, mixing).exp()
+        assert (probabilities[~available] == 0).all()
+        torch.testing.assert_close(probabilities.sum(dim=-1), torch.ones(shape[:-1]))
 
 
 def test_choosing_takes_no_gradient(network, inputs, available):
@@ -187,9 +187,9 @@ def test_epsilon_mixes_in_a_uniform_policy_over_the_available_actions(network, i
     """(1 - eps) pi + eps / number of available actions."""
     logits, _ = network(inputs, (2,))
     actions = torch.tensor([[0, 1, 2], [2, 1, 0]])
-    for half in (INDEPENDENT, DEPENDENT):
-        plain = log_policy(half, logits, actions, available).exp().detach().numpy()
-        mixed = log_policy(half, logits, actions, available, Mixing(0.25)).exp().detach().numpy()
+    for policy in (INDEPENDENT, DEPENDENT):
+        plain = log_policy(policy, logits, actions, available).exp().detach().numpy()
+        mixed = log_policy(policy, logits, actions, available, Mixing(0.25)).exp().detach().numpy()
         mask = available.numpy()
         uniform = mask / mask.sum(axis=-1, keepdims=True)
         np.testing.assert_allclose(mixed, 0.75 * plain + 0.25 * uniform, atol=1e-6)
@@ -226,16 +226,16 @@ def test_the_gradient_of_a_mixed_policy_is_that_of_its_formula(over):
     assert (scores.grad[2] != 0) == (over == "all")
 
 
-@pytest.mark.parametrize("half", [INDEPENDENT, DEPENDENT])
+@pytest.mark.parametrize("policy", [INDEPENDENT, DEPENDENT])
 @pytest.mark.parametrize("over", ["available", "all"])
-def test_samples_of_a_mixed_policy_follow_its_probabilities(network, inputs, available, half, over):
+def test_samples_of_a_mixed_policy_follow_its_probabilities(network, inputs, available, policy, over):
     draws, mixing = 40_000, Mixing(0.4, over)
     logits, _ = network(inputs, (2,))
     many = Factors(*(t[:1].repeat_interleave(draws, 0) for t in (3 * logits.independent, 3 * logits.own)), logits.table)
     allowed = available[:1].repeat_interleave(draws, 0)
     noise = gumbel(allowed.shape, torch.Generator().manual_seed(0))
-    sampled = choose(half, many, allowed, noise, mixing=mixing)
-    expected = log_policy(half, many, sampled, allowed, mixing).exp()
+    sampled = choose(policy, many, allowed, noise, mixing=mixing)
+    expected = log_policy(policy, many, sampled, allowed, mixing).exp()
     for i in range(N):  # every agent's frequencies are the mean of its probabilities given what was before it
         counts = torch.bincount(sampled[:, i], minlength=allowed.shape[-1]) / draws
         torch.testing.assert_close(counts, expected[:, i].mean(dim=0).detach(), atol=4.5 * 0.5 / draws**0.5, rtol=0)

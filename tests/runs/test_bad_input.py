@@ -12,7 +12,7 @@ from omegaconf import OmegaConf, open_dict
 from macpf.arguments import folder
 from macpf.configuration import CONF, compose
 from macpf.runs import job, reproduce
-from macpf.runs.build import build, settle
+from macpf.runs.build import build, choose_backend
 from macpf.runs.command_line import Options, check_additions, with_quoted_folder
 from macpf.runs.errors import ConfigError
 from macpf.runs.identity import Identity
@@ -128,7 +128,7 @@ def test_a_class_of_ones_own_speaks_for_itself(configured, tmp_path, monkeypatch
 
 def test_a_map_that_belongs_to_another_environment_is_refused(configured):
     with pytest.raises(ConfigError, match="map=p0_12 belongs to env=smac; type env=smac"):
-        settle(configured("map.env=smac"))
+        choose_backend(configured("map.env=smac"))
 
 
 ALGOS, MAPS = choices("algo"), choices("map")
@@ -147,7 +147,7 @@ def pairs():
 def test_every_algorithm_fits_every_map(configured, algo, map_):
     env = OmegaConf.load(CONF / "map" / f"{map_}.yaml").env
     cfg = configured(f"algo={algo}", f"env={env}", f"map={map_}")
-    settle(cfg)
+    choose_backend(cfg)
     parts = build(cfg)
     assert parts.algorithm.policies[0] == "independent"
 

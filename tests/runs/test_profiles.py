@@ -7,7 +7,7 @@ from omegaconf import OmegaConf
 
 from macpf.choices import sweep_params
 from macpf.configuration import CONF, compose
-from macpf.runs.build import build, settle
+from macpf.runs.build import build, choose_backend
 from macpf.runs.errors import ConfigError
 
 MAPS = sorted(
@@ -91,7 +91,7 @@ def test_the_papers_profile_keeps_what_is_tuned():
 @pytest.mark.parametrize("algo", ["macpf", "macpf_control", "macpf_nonlinear", "macpf_att", "fop", "qplex", "mappo"])
 def test_the_release_can_be_built(algo):
     cfg = compose(f"algo={algo}", "env=smac", "map=3m", "env.backend=embedded", "profile=release", "device=cpu")
-    settle(cfg)
+    choose_backend(cfg)
     assert build(cfg).algorithm.reads_after_end is (algo != "mappo")
 
 
@@ -107,7 +107,7 @@ def test_the_release_can_be_built(algo):
 )
 def test_it_is_refused_where_nothing_was_released(overrides, says):
     cfg = compose(*overrides, "profile=release", "device=cpu")
-    settle(cfg)
+    choose_backend(cfg)
     with pytest.raises(ConfigError, match=says):
         build(cfg)
 

@@ -13,7 +13,7 @@ from macpf.envs.smac.scenarios import find_map, read_scenario, smacv2_names
 from macpf.envs.smac.scripted import Focus, Heuristic
 from macpf.envs.smac.skirmish import layout as L
 from macpf.envs.smac.skirmish.battles import Skirmish
-from macpf.runs.build import build, settle
+from macpf.runs.build import build, choose_backend
 from macpf.runs.errors import ConfigError
 from macpf.runs.identity import Identity
 
@@ -235,7 +235,7 @@ def test_a_bad_file_is_refused_in_one_line(tmp_path, content, complaint):
 def test_a_run_takes_a_map_with_a_scenario_and_refuses_a_bad_one():
     fine = "+map.scenario={episode_limit: 20, teams: {allies: 2, enemies: 2, units: {stalker: 1, zealot: 1}}}"
     cfg = compose("env=smac", "env.backend=embedded", "map=3m", "map.name=mine", fine, "algo=qmix", "budget=smoke")
-    settle(cfg)
+    choose_backend(cfg)
     parts = build(cfg, trains=False)
     assert parts.rollout.env.spec.n_agents == 2
     bad = compose("env=smac", "env.backend=embedded", "map=3m", "+map.scenario={episode_limit: 20}", "algo=qmix")

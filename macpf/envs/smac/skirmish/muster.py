@@ -17,7 +17,7 @@ from macpf.envs.smac.skirmish import layout as L
 from macpf.envs.smac.skirmish.compiled import compiled
 from macpf.envs.smac.skirmish.parameters import Parameters
 from macpf.envs.smac.skirmish.random import uniform
-from macpf.envs.smac.skirmish.start_places import settle
+from macpf.envs.smac.skirmish.start_places import find_place
 from macpf.envs.smac.units import UNIT_SETS
 
 #: Least distances of start positions, in x of mirrored agents to the middle, in x and y of surrounding groups to the
@@ -170,7 +170,7 @@ def surround(w, levy, kinds, streams, b):
 @compiled
 def put(w, levy, kinds, u, x, y):
     """Store the start position of unit u: (x, y), or the nearest place that is free of the units before it."""
-    settle(w.walls, levy.stats, levy.contact, kinds, levy.places, u, x, y)
+    find_place(w.walls, levy.stats, levy.contact, kinds, levy.places, u, x, y)
 
 
 @compiled

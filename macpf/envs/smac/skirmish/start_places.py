@@ -17,7 +17,7 @@ RING, RINGS, PER_RING = 0.25, 64, 24
 
 
 @compiled
-def settle(walls, stats, contact, kinds, places, u, x, y):  # type: ignore[no-untyped-def]
+def find_place(walls, stats, contact, kinds, places, u, x, y):  # type: ignore[no-untyped-def]
     """Store in places[u] a place near (x, y) that is free of units 0 to u - 1; (x, y) itself if there is none."""
     places[u, 0], places[u, 1] = x, y
     for ring in range(RINGS):
@@ -55,5 +55,5 @@ def place(terrain: str, units: Sequence[tuple[str, float, float]]) -> list[tuple
     contact, kinds = L.contact_of(types), np.array([names.index(name) for name, _, _ in units])
     places, walls = np.zeros((len(units), 2)), L.walls_of(terrain)
     for u, (_, x, y) in enumerate(units):
-        settle(walls, stats, contact, kinds, places, u, x, y)
+        find_place(walls, stats, contact, kinds, places, u, x, y)
     return [(name, float(x), float(y)) for (name, _, _), (x, y) in zip(units, places, strict=True)]
