@@ -62,6 +62,7 @@ class Evidence:
         others: lines of `Runs.report`: the runs that do not count.
         frame, configs: see `Runs`; only of the runs that are shown.
         excluded: see `Runs`.
+        refused: why none of its runs is shown, if they cannot be shown together; else empty.
     """
 
     experiment: Experiment
@@ -70,6 +71,7 @@ class Evidence:
     frame: pd.DataFrame
     configs: Mapping[str, dict[str, Any]]
     excluded: tuple[str, ...] = ()
+    refused: str = ""
 
     @cached_property
     def all(self) -> pd.DataFrame:
