@@ -27,9 +27,7 @@ from macpf import names
 def export(runs: Runs, budget: str | None = None, backend: str | None = None) -> dict[str, Any]:
     """All runs that count as marl-eval's JSON, with MACPF's dependent policy as an algorithm of its own.
 
-    Args:
-        runs: all runs.
-        budget, backend: the wanted value; None takes the only one that each environment has.
+    `budget` and `backend` of None take the only one that each environment has.
 
     Raises:
         AnalysisError: no run counts; an environment has runs of several budgets or backends; or two runs would have the
@@ -98,11 +96,7 @@ def _steps(lines: pd.DataFrame, policy: str) -> dict[str, Any]:
 
 
 def write_csv(runs: Runs, folder: Path) -> list[Path]:
-    """Write one file for each run: a line for each evaluation, a column for each metric, `env_step` first.
-
-    Args:
-        runs: the runs to write; unfinished ones are included.
-        folder: where to write; the files are named after the runs' keys.
+    """Write ``<run key>.csv`` for each run, unfinished or not: a line for each evaluation, a column for each metric.
 
     Raises:
         AnalysisError: no run has logged anything.
@@ -111,11 +105,7 @@ def write_csv(runs: Runs, folder: Path) -> list[Path]:
 
 
 def write_tensorboard(runs: Runs, folder: Path) -> list[Path]:
-    """Write one folder of events for each run, which `tensorboard --logdir <folder>` shows.
-
-    Args:
-        runs: the runs to write.
-        folder: where to write; event files of an earlier call are replaced.
+    """Write one folder of events for each run, which `tensorboard --logdir <folder>` shows; earlier ones are replaced.
 
     Raises:
         AnalysisError: no run has logged anything, or the package tensorboard is not installed.
