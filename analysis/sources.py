@@ -51,12 +51,12 @@ class Segment:
         origin: drawn at random when the run first began, or at least its first digits; empty if unknown, as for runs
             made before there were origins.
         attempt: number of the attempt, from 1 on; 0 if unknown.
-        start_time: seconds since 1970; 0 if unknown.
         config: W&B's config of the run, see ``macpf.names``; empty if nothing was written yet.
         end: how the run ended by its own log: ``finished``, ``untrained`` or ``diverged``; empty if that is missing.
         why: why it diverged; empty otherwise.
         values: one line per number, in the order of logging, with the columns of ``VALUES``; ``row`` is the index of
             the segment's row.
+        start_time: seconds since 1970; 0 if unknown.
         gaps: damaged parts that were skipped; rows may be missing there.
         trouble: why it could not be read; empty if it could.
     """
@@ -67,11 +67,11 @@ class Segment:
     run_key: str
     origin: str
     attempt: int
-    start_time: float
     config: dict[str, Any]
     end: str
     why: str
     values: pa.Table
+    start_time: float = 0.0
     gaps: tuple[Gap, ...] = ()
     trouble: str = ""
 
@@ -98,20 +98,7 @@ class Segment:
         # Older runs only set `DONE`, when they reached their budget.
         end = str(said(names.END) or ("finished" if said(names.DONE) == 1 else ""))
         attempt, why = whole(config.get(names.ATTEMPT)) or 0, str(said(names.WHY) or "")
-        more = {"start_time": 0.0, **more}
-        return cls(
-            path,
-            state,
-            run_id,
-            run_key,
-            origin,
-            attempt,
-            config=config,
-            end=end,
-            why=why,
-            values=tidy_rows(rows),
-            **more,
-        )
+        return cls(path, state, run_id, run_key, origin, attempt, config, end, why, tidy_rows(rows), **more)
 
 
 @dataclass(frozen=True)
