@@ -1,5 +1,6 @@
 """Tables 1 and 2 from our runs, beside the paper's."""
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -35,23 +36,20 @@ def cells(found: Evidence, published: pd.DataFrame) -> pd.DataFrame:
     runs.
     """
     lines = []
-    report = found.report
-    unfinished = set(report["run"][report["state"] != FINISHED])
-    planned = len(found.experiment.planned(str(report[names.BUDGET].iloc[0]))) if len(report) else 0
-    for map_ in found.experiment.maps:
-        for algo in found.experiment.algos:
-            final = found.final(map_, algo)
-            lines.append({names.MAP: map_, names.ALGO: algo, "seeds": len(final), "mean": final.mean()})
-            lines[-1]["std"] = final.std(ddof=0) if len(final) else np.nan
-            lines[-1]["unfinished"] = len(unfinished & set(final.index))
-            lines[-1]["whole"] = len(final) >= planned and not lines[-1]["unfinished"]
-    frame = pd.DataFrame(lines).merge(
-        published.rename(columns={"mean": "paper_mean", "std": "paper_std"}), on=[names.MAP, names.ALGO], how="left"
-    )
+    unfinished = set(found.report["run"][found.report["state"] != FINISHED])
+    planned = len(found.experiment.planned(found.budget)) if len(found.report) else 0
+    for map_, algo in product(found.experiment.maps, found.experiment.algos):
+        final = found.final(map_, algo)
+        lines.append({names.MAP: map_, names.ALGO: algo, "seeds": len(final), "mean": final.mean()})
+        lines[-1]["std"] = final.std(ddof=0)
+        lines[-1]["unfinished"] = len(unfinished & set(final.index))
+        lines[-1]["whole"] = len(final) >= planned and not lines[-1]["unfinished"]
+    theirs = published.rename(columns={"mean": "paper_mean", "std": "paper_std"})
+    frame = pd.DataFrame(lines).merge(theirs, on=[names.MAP, names.ALGO], how="left")
     parts = [part for _, part in frame.groupby(names.MAP, sort=False)]
     frame["bold"] = pd.concat([paper.bold(part["mean"].where(part["whole"]), part["std"]) for part in parts])
     frame["paper_bold"] = pd.concat([paper.bold(part["paper_mean"], part["paper_std"]) for part in parts])
-    if (found.report[names.BUDGET] == SMOKE).any():
+    if found.budget == SMOKE:
         frame["bold"] = False  # a smoke run says nothing about a method
     frame["not_whole"] = [found.flaws.get(place, "") for place in zip(frame[names.MAP], frame[names.ALGO], strict=True)]
     frame["gap"] = frame["mean"] - frame["paper_mean"]
