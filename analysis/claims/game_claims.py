@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import special
 
 from analysis import paper
-from analysis.claims.calibrated import ERROR, PValues, all_of, exact_interval, fewer, share_above
+from analysis.claims.calibrated import ERROR, PValues, all_of, exact_interval, fewer, more_than_half
 from analysis.claims.claim import SUPPORTED, Claim, Comparison, Judgement, more_seeds, two_way
 from analysis.claims.simulation import POWER
 
@@ -118,7 +118,7 @@ def _every(count: int, nan: int, seeds: int, of_paper: tuple[int, int] | None) -
     It is supported only if all do. A share speaks against it if it is below one half or, where the paper has a count,
     below the paper's.
     """
-    share = share_above(count, nan, seeds)
+    share = more_than_half(count, nan, seeds)
     true = share.true if of_paper is None else np.array([fewer(count + nan, seeds, *of_paper)])
     return PValues(share.none if count == seeds else np.ones(1), true)
 
@@ -157,7 +157,7 @@ def mostly_miss(methods: Sequence[str]) -> Counted:
         tests = []
         for method, (count, nan, seeds) in counts.items():
             missed = (paper.SEEDS - _count(of_paper, method, "optimum").ending, paper.SEEDS)
-            tests.append(share_above(seeds - count - nan, nan, seeds, paper=missed))
+            tests.append(more_than_half(seeds - count - nan, nan, seeds, paper=missed))
         few = all(2 * (count + nan) < seeds for count, nan, seeds in counts.values())
         return two_way(few, _each(counts)), all_of(tests), _each(counts)
 
