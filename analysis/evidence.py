@@ -121,12 +121,10 @@ class Evidence:
     # --- numbers ---------------------------------------------------------------------------------------------------
 
     @cached_property
-    def _cells(self) -> dict[tuple[str, str], list[str]]:
+    def _cells(self) -> dict[tuple[str, str], pd.Series[str]]:
         """The runs of each map and algorithm."""
-        found: dict[tuple[str, str], list[str]] = defaultdict(list)
-        for run, map_, algo in zip(*(self.report[key] for key in ("run", names.MAP, names.ALGO)), strict=True):
-            found[map_, algo].append(run)
-        return found
+        cells = self.report.groupby([names.MAP, names.ALGO])["run"]
+        return {(str(map_), str(algo)): runs for (map_, algo), runs in cells}
 
     @cached_property
     def _of_metric(self) -> dict[str, dict[str, pd.DataFrame]]:
@@ -197,12 +195,12 @@ class Evidence:
     def flaws(self) -> dict[tuple[str, str], str]:
         """For files: what is wrong with the runs of each cell, by map and algorithm; planned runs may be missing."""
         told: dict[tuple[str, str], list[str]] = defaultdict(list)
+        absent: dict[tuple[str, str], list[int]] = defaultdict(list)
         runs = self.all.sort_values(names.SEED).to_dict("records")
         for run in runs:
             if words := flaw(run):
                 on_request = " (counted)" if run["counts"] else ""
                 told[run[names.MAP], run[names.ALGO]].append(f"seed {run[names.SEED]}: {words}{on_request}")
-        absent: dict[tuple[str, str], list[int]] = defaultdict(list)
         for map_, algo, seed in sorted(self.planned - set(places(self.all))):
             absent[map_, algo].append(seed)
         for cell, seeds in absent.items():
@@ -255,11 +253,9 @@ def flaw(run: Mapping[Hashable, Any]) -> str:
 
 
 def describe(report: pd.DataFrame, maps: int | None = None) -> str:
-    """List all runs that are not finished, by method and seed; empty if all are.
+    """List all runs of a report that are not finished, by method and seed; empty if all are.
 
-    Args:
-        report: lines of `Runs.report`.
-        maps: the number of maps that are shown (None: those of the report); if there is only one, it is not named.
+    If only one map is shown (`maps`: how many; None: those of the report), it is not named.
     """
     several = (report[names.MAP].nunique() if maps is None else maps) > 1
     named = []

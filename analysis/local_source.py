@@ -16,10 +16,7 @@ _STOPPED_IN_ORDER = (0, 128 + 2, 128 + 15)
 
 
 class LocalSource:
-    """Every offline or online W&B run below a folder.
-
-    Args:
-        root: any folder above the runs, such as ``outputs``.
+    """Every offline or online W&B run below a folder, such as ``outputs``.
 
     Raises:
         AnalysisError: the folder does not exist or cannot be read.

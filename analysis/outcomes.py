@@ -79,11 +79,7 @@ def joint_policy(
 
 
 def outcome_table(final: Mapping[str, Sequence[float]], payoff: Sequence[Sequence[float]]) -> pd.DataFrame:
-    """Count the runs of each method by the final greedy return.
-
-    Args:
-        final: per method, the final return of each run in units of the payoff.
-        payoff: rows (agent 0) by columns (agent 1).
+    """Count the runs of each method by the final greedy return, in units of the payoff [rows, columns].
 
     Returns:
         One line per method: method, seeds, then how many of them ended at the largest payoff (optimum), at the

@@ -50,12 +50,9 @@ def real_game(maps: Iterable[str], algos: Iterable[str], smoothing: int) -> pd.D
     github.com/oxwhirl/smac, release v1, smac_run_data.json, MIT licence): map, algo, run, env_step (every other
     evaluation, at the multiple of 20,000 that it passed) and won (of 32 episodes).
 
-    Args:
-        maps, algos: those of the figure.
-        smoothing: env steps of the moving average.
-
     Returns:
-        map, algo, env_step, median (of win rates, with each run smoothed like ours), low, high (quartiles), runs.
+        map, algo, env_step, median (of win rates, each run smoothed by a moving average of `smoothing` env steps),
+        low, high (quartiles), runs.
     """
     table = pd.read_csv(DATA / "real_game.csv.gz")
     table = table[table["map"].isin(list(maps)) & table["algo"].isin(list(algos))]

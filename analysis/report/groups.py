@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from analysis.evidence import SMOKE
 from analysis.run_facts import full_length
 from analysis.runs import NO_DATA, Runs
+from analysis.style import place
 from macpf import names
 from macpf.choices import sweep_params
 
@@ -76,8 +77,4 @@ def groups(runs: Runs) -> list[Group]:
         )
         for _, report in logged.groupby(_KEYS)
     ]
-    return sorted(parted, key=lambda g: (_place(g.env, _ENVS), _place(g.budget, _BUDGETS), -g.total, g.backend))
-
-
-def _place(name: str, order: list[str]) -> tuple[int, str]:
-    return (order.index(name) if name in order else len(order), name)
+    return sorted(parted, key=lambda g: (place(g.env, _ENVS), place(g.budget, _BUDGETS), -g.total, g.backend))

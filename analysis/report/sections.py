@@ -64,13 +64,8 @@ def paper_tables(parted: Sequence[Group]) -> list[Part]:
 def _tables(experiment: Experiment, parted: Sequence[Group]) -> Iterable[Part]:
     published, shown = paper.table(experiment.name), False
     part = {"name": experiment.name, "title": TABLES[experiment.name], "digits": paper.digits(published["mean"])}
-    part |= {
-        "group": None,
-        "caption": "",
-        "statistics": None,
-        "about": "",
-        "cells": cells(_nothing(experiment), published),
-    }
+    part |= {"group": None, "caption": "", "statistics": None, "about": ""}
+    part["cells"] = cells(_nothing(experiment), published)
     for group in parted:
         report = group.runs.report
         wanted = report[names.MAP].isin(experiment.maps) & report[names.ALGO].isin(experiment.algos)
