@@ -1,7 +1,5 @@
 """Users' own experiments: any file of conf/experiment, or any runs, with methods named by the settings that differ."""
 
-from __future__ import annotations
-
 import difflib
 import json
 import re

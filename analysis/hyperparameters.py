@@ -1,7 +1,5 @@
 """The hyperparameter tables of the docs, generated from `conf/` so that they agree with it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

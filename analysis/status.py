@@ -1,7 +1,5 @@
 """The status of all runs: which are finished, running (and how fast), failed (and why) or missing."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections import Counter, defaultdict

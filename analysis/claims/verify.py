@@ -1,7 +1,5 @@
 """``python -m analysis verify table1-best``: train the runs that a claim still needs, and judge it."""
 
-from __future__ import annotations
-
 import difflib
 import subprocess
 import sys

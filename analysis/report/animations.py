@@ -1,7 +1,5 @@
 """The animations beside the runs, as far as they are small enough to embed in the page."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Iterable
 from dataclasses import dataclass

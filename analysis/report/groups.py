@@ -1,7 +1,5 @@
 """Runs that may share a curve or a table: one environment, budget, length and backend."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 from analysis.evidence import SMOKE

@@ -1,7 +1,5 @@
 """A table of all runs: their origin and their state."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The head of the page: what runs there are, what to be careful about, and what is missing."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from itertools import product

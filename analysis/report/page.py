@@ -1,7 +1,5 @@
 """Write one HTML page that needs nothing else: no network and no file beside it."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Iterable, Mapping, Sequence

@@ -3,8 +3,6 @@
 Each part of a section is a dict for a template: what is shown, and the group of runs it is from.
 """
 
-from __future__ import annotations
-
 import base64
 import io
 from collections.abc import Callable, Iterable, Sequence
