@@ -34,6 +34,8 @@ _PARTIAL = (INCOMPLETE, SHORT, CRASHED)
 _COUNTS = (names.EVALUATION, names.EVALUATION_AFTER, names.UPDATES)
 #: What is alike in runs that differ only in their seeds, and in settings that no name tells.
 _KIND = [key for key in IDENTITY if key != names.SEED]
+#: Columns of the frame with few values, which are stored once.
+_FEW = (names.ENV, names.BACKEND, names.BUDGET)
 FRAME_COLUMNS = ["run", *IDENTITY, names.ENV_STEP, "metric", "value"]
 REPORT_COLUMNS = [
     *("run", *IDENTITY, names.ENV_STEP, "total", "found", "expected", "attempts", "gaps", "lost_bytes", "nan"),
@@ -46,8 +48,8 @@ class Runs:
     """All runs of a source.
 
     Attributes:
-        frame: one line per logged number, ordered by run and env_step: run, algo, env, map, backend, budget (str),
-            seed (int), env_step (int), metric (str), value (float; NaN and infinities are kept).
+        frame: one line per logged number, ordered by run and env_step: run, algo, map (str), env, backend, budget
+            (categories), seed (int), env_step (int), metric (str), value (float; NaN and infinities are kept).
         report: one line per run, also for runs without a single row: run, algo, env, map, backend, budget, seed (-1 if
             unknown), env_step (of the last row, -1 without rows), total (env steps of the budget, -1 if unknown),
             found and expected (evaluations; expected is -1 for runs made before rows were numbered), attempts, gaps
@@ -242,7 +244,7 @@ def _frame(parts: Sequence[pa.Table], report: pd.DataFrame) -> pd.DataFrame:
     columns = {}
     for key in ("run", *IDENTITY):
         of_runs = pa.array(report[key].to_numpy(), pa.int64() if key == names.SEED else pa.large_string())
-        columns[key] = of_runs.take(run)
+        columns[key] = (of_runs.dictionary_encode() if key in _FEW else of_runs).take(run)
     columns |= {key: values[key] for key in (names.ENV_STEP, "value")}
     columns["metric"] = values["metric"].cast(pa.large_string())
     return pa.table(columns).select(FRAME_COLUMNS).to_pandas().astype({"metric": "str"})

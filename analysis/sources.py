@@ -145,8 +145,7 @@ def tidy_rows(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     NaN and infinities are kept. W&B's own columns, parts of media (a picture's width), values that are not numbers, and
     rows without ``env_step``, which have no place on any axis, are left out.
     """
-    columns: tuple[list[int], list[int], list[str], list[float]] = ([], [], [], [])
-    indices, steps, metrics, values = columns
+    lines = []
     for index, row in enumerate(rows):
         step = number(row.get(names.ENV_STEP))
         if step is None or not abs(step) < _LARGEST:  # also excludes NaN
@@ -155,13 +154,10 @@ def tidy_rows(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
         for metric in sorted(row):
             value = number(row[metric])
             if value is not None and metric != names.ENV_STEP and not metric.startswith(left_out):
-                indices.append(index)
-                steps.append(int(step))
-                metrics.append(metric)
-                values.append(value)
-    return pa.table(
-        [pa.array(indices), pa.array(steps), pa.array(metrics, pa.string()), pa.array(values)], VALUES.names
-    ).cast(VALUES)
+                lines.append((index, int(step), metric, value))
+    if not lines:
+        return VALUES.empty_table()
+    return pa.table([pa.array(column) for column in zip(*lines, strict=True)], VALUES.names).cast(VALUES)
 
 
 def number(value: Any) -> float | None:
