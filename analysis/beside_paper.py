@@ -46,11 +46,9 @@ def cells(found: Evidence, published: pd.DataFrame) -> pd.DataFrame:
         lines[-1]["whole"] = len(final) >= planned and not lines[-1]["unfinished"]
     theirs = published.rename(columns={"mean": "paper_mean", "std": "paper_std"})
     frame = pd.DataFrame(lines).merge(theirs, on=[names.MAP, names.ALGO], how="left")
-    parts = [part for _, part in frame.groupby(names.MAP, sort=False)]
-    frame["bold"] = pd.concat([paper.bold(part["mean"].where(part["whole"]), part["std"]) for part in parts])
-    frame["paper_bold"] = pd.concat([paper.bold(part["paper_mean"], part["paper_std"]) for part in parts])
-    if found.budget == SMOKE:
-        frame["bold"] = False  # a smoke run says nothing about a method
+    marks = paper.marks(frame.assign(mean=frame["mean"].where(frame["whole"])))
+    frame["bold"] = marks & (found.budget != SMOKE)  # a smoke run says nothing about a method
+    frame["paper_bold"] = paper.marks(frame, "paper_mean", "paper_std")
     frame["not_whole"] = [found.flaws.get(place, "") for place in zip(frame[names.MAP], frame[names.ALGO], strict=True)]
     frame["gap"] = frame["mean"] - frame["paper_mean"]
     variances = frame["std"] ** 2 / (frame["seeds"] - 1).clip(lower=0), frame["paper_std"] ** 2 / (paper.SEEDS - 1)

@@ -39,7 +39,8 @@ class LocalSource:
         """One reference per ``.wandb`` file, whose fingerprint changes when it does; and one per unreadable folder."""
         closed: list[OSError] = []
         found = [self._reference(path) for path in self._files(closed)]
-        return sorted([*found, *map(self._closed, closed)], key=lambda reference: reference.name)
+        found += [self._reference(Path(error.filename), error) for error in closed]
+        return sorted(found, key=lambda reference: reference.name)
 
     def _files(self, closed: list[OSError]) -> Iterator[Path]:
         """Find all logs; errors of unreadable folders are added to `closed`.
@@ -53,18 +54,17 @@ class LocalSource:
                     folders.clear()  # a W&B run's other folders are not searched
                 yield from (Path(folder, name) for name in logs)
 
-    def _reference(self, path: Path) -> Reference:
+    def _reference(self, path: Path, closed: OSError | None = None) -> Reference:
+        name = path.relative_to(self.root).as_posix()
+        if closed is not None:
+            return Reference(name, None, lambda: _unreadable(path, closed))
         try:
             stat = path.stat()
             # ctime is the time of the last change of any kind, and nobody can set it.
             fingerprint = f"{stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
         except OSError:  # reading it will say why
             fingerprint = None
-        return Reference(path.relative_to(self.root).as_posix(), fingerprint, lambda: _read_segment(path))
-
-    def _closed(self, error: OSError) -> Reference:
-        path = Path(error.filename)
-        return Reference(path.relative_to(self.root).as_posix(), None, lambda: _unreadable(path, error))
+        return Reference(name, fingerprint, lambda: _read_segment(path))
 
 
 def _read_segment(path: Path) -> Segment:

@@ -3,13 +3,15 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 DATA = Path(__file__).parent / "data"
 #: Seeds behind every number of the paper.
 SEEDS = 5
 #: Printed numbers (three digits) that differ by less are equal.
-_TOLERANCE = 1e-9
+TOLERANCE = 1e-9
 #: Published runs of the real game that ended before this env step were cut short and are left out.
 _LEAST_STEPS = 1_900_000
 #: The sentence of a caption on those runs.
@@ -30,12 +32,20 @@ def outcomes() -> pd.DataFrame:
     return pd.read_csv(DATA / "figure4.csv").set_index("method")
 
 
-def bold(mean: "pd.Series[float]", std: "pd.Series[float]") -> "pd.Series[bool]":
-    """Which means are bold: at least the best mean minus its standard deviation (caption of Table 2); NaN never is."""
-    if mean.isna().all():
-        return mean.notna()
-    best = int(mean.fillna(-float("inf")).to_numpy().argmax())
-    return mean >= mean.iloc[best] - std.iloc[best] - _TOLERANCE
+def bold(mean: NDArray[np.float64], std: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which means [..., K methods] are bold: at least the best mean minus its standard deviation (caption of Table 2).
+
+    NaN never is.
+    """
+    best = np.nan_to_num(mean, nan=-np.inf).argmax(axis=-1)[..., None]
+    least = np.take_along_axis(mean, best, -1) - np.take_along_axis(std, best, -1)
+    return np.asarray(mean >= least - TOLERANCE)
+
+
+def marks(lines: pd.DataFrame, mean: str = "mean", std: str = "std") -> "pd.Series[bool]":
+    """Which lines of a table are bold on their map."""
+    parts = [part for _, part in lines.groupby("map")]
+    return pd.concat([pd.Series(bold(part[mean].to_numpy(), part[std].to_numpy()), part.index) for part in parts])
 
 
 def digits(means: "pd.Series[float]") -> int:

@@ -21,14 +21,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import special
 
+from analysis.paper import TOLERANCE, bold
 from macpf import names
 
 Array = NDArray[np.float64]
 
 #: The most probability that each of a verdict's two errors may have.
 ERROR = 0.05
-#: Printed numbers (three digits) that differ by less are equal.
-TOLERANCE = 1e-9
 #: A factor, and the map and method whose mean or standard deviation it multiplies.
 Term = tuple[float, str, str]
 
@@ -108,10 +107,8 @@ class Cells:
         return self.mean[:, m, k], self.std[:, m, k], int(self.seeds[m, k])
 
     def bold(self) -> NDArray[np.bool_]:
-        """[R, M, K]: at least the best mean minus its standard deviation (caption of Table 2)."""
-        best = self.mean.argmax(axis=2)[..., None]
-        least = np.take_along_axis(self.mean, best, 2) - np.take_along_axis(self.std, best, 2)
-        return self.mean >= least - TOLERANCE
+        """[R, M, K], see `analysis.paper.bold`."""
+        return bold(self.mean, self.std)
 
 
 @dataclass(frozen=True)

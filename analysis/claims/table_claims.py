@@ -69,9 +69,8 @@ class TableClaim(Claim):
 
 def published(table: str) -> pd.DataFrame:
     """The paper's numbers as lines of evidence."""
-    lines = paper.table(table).assign(seeds=paper.SEEDS)
-    marks = [paper.bold(part["mean"], part["std"]) for _, part in lines.groupby(names.MAP, sort=False)]
-    return lines.assign(method=lines[names.ALGO].map(style.label), bold=pd.concat(marks))
+    lines = paper.table(table)
+    return lines.assign(method=lines[names.ALGO].map(style.label), seeds=paper.SEEDS, bold=paper.marks(lines))
 
 
 @cache

@@ -1,5 +1,6 @@
 """A table of all runs: their origin and their state."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ def inventory(runs: Runs, root: Path | None) -> pd.DataFrame:
             "commit": [" ".join(short_commits(report["commit"].iloc[[k]])) for k in range(len(report))],
             "versions": report["run"].map(lambda run: _versions(runs.configs[run])),
             "configuration": report["run"].str.rsplit("-", n=2).str[-2].fillna(""),
-            "parameters": report["run"].map(lambda run: _parameters(runs.configs[run])),
+            "parameters": [float(sum(parameters(runs.configs[run]).values())) or math.nan for run in report["run"]],
             "origin": report["origin"].str[:SHOWN],
             "run": report["run"],
         }
@@ -76,7 +77,3 @@ def states(runs: Runs, root: Path | None) -> list[str]:
 def _versions(config: Mapping[str, Any]) -> str:
     found = {key: value for key, value in config.items() if key not in _OWN and not key.startswith("_")}
     return ", ".join(f"{key} {value}" for key, value in found.items())
-
-
-def _parameters(config: Mapping[str, Any]) -> float:
-    return float(sum(parameters(config).values())) or float("nan")

@@ -34,8 +34,7 @@ def table(name, seeds=5, spread=1.0, **means):
     for key, mean in means.items():
         method, _, map_ = key.partition("__")
         lines.loc[(lines["method"] == method) & (lines["map"] == map_), "mean"] = mean
-    lines["bold"] = pd.concat([paper.bold(part["mean"], part["std"]) for _, part in lines.groupby("map")])
-    return lines
+    return lines.assign(bold=paper.marks(lines))
 
 
 def surely(name, **means):

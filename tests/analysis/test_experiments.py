@@ -1,7 +1,6 @@
 """Tables and curves over many maps: final values, bold numbers, ragged steps, and what may not be mixed."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from analysis import paper, style
@@ -37,8 +36,7 @@ def test_the_papers_rule_gives_the_papers_counts():
     """16, 7, 8, 9 and 5 of the 18 maps (section 5.2)."""
     table = paper.table("table2")
     assert table["map"].nunique() == 18
-    marked = pd.concat([paper.bold(part["mean"], part["std"]) for _, part in table.groupby("map")])
-    counts = table[marked.sort_index()].groupby("algo").size().to_dict()
+    counts = table[paper.marks(table)].groupby("algo").size().to_dict()
     assert counts == {"macpf": 16, "qmix": 7, "qplex": 8, "mappo": 9, "fop": 5}
 
 
