@@ -156,8 +156,6 @@ def _of_maps(options: argparse.Namespace) -> None:
 def _own(options: argparse.Namespace) -> None:
     from dataclasses import replace
 
-    import pandas as pd
-
     from analysis.beside_paper import write_table
     from analysis.differences import chosen
     from analysis.evidence import evaluated
@@ -176,8 +174,7 @@ def _own(options: argparse.Namespace) -> None:
     if options.name == "curves":
         _print_curves(options, found, evaluated(found.frame))
         return
-    nothing = pd.DataFrame(columns=[names.MAP, "difficulty", names.ALGO, "mean", "std"], dtype=float)
-    paths = write_table(found, options.out, nothing)
+    paths = write_table(found, options.out)
     print(*paths, paths[1].read_text(), sep="\n")
 
 

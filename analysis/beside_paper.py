@@ -13,13 +13,9 @@ from analysis.saving import save, with_caption
 from macpf import names
 
 
-def write_table(found: Evidence, out: Path, published: pd.DataFrame | None = None) -> list[Path]:
-    """Write an experiment's table as CSV, Markdown and LaTeX.
-
-    `published` holds the numbers of the paper; None takes the paper's table of the experiment's name.
-    """
-    name = found.experiment.name
-    frame = cells(found, paper.table(name) if published is None else published)
+def write_table(found: Evidence, out: Path) -> list[Path]:
+    """Write an experiment's table as CSV, Markdown and LaTeX."""
+    name, frame = found.experiment.name, cells(found)
     caption = found.caption(f"Mean ± standard deviation over seeds of the mean of the last {LAST} evaluations")
     latex = _latex(_page(frame, found, r"\textbf{{{}}}"), caption)
     markdown = with_caption(_page(frame, found, "**{}**").to_markdown(), caption)
@@ -27,7 +23,7 @@ def write_table(found: Evidence, out: Path, published: pd.DataFrame | None = Non
     return save({out / f"{name}.{suffix}": content for suffix, content in contents.items()})
 
 
-def cells(found: Evidence, published: pd.DataFrame) -> pd.DataFrame:
+def cells(found: Evidence) -> pd.DataFrame:
     """One line for each map and method: mean and std, ours and the paper's, whether they are bold, and their gap.
 
     Only a cell with all planned seeds, each finished (`whole`), can be bold, because a single lucky run has no
@@ -44,7 +40,7 @@ def cells(found: Evidence, published: pd.DataFrame) -> pd.DataFrame:
         lines[-1]["std"] = final.std(ddof=0)
         lines[-1]["unfinished"] = len(unfinished & set(final.index))
         lines[-1]["whole"] = len(final) >= planned and not lines[-1]["unfinished"]
-    theirs = published.rename(columns={"mean": "paper_mean", "std": "paper_std"})
+    theirs = paper.table(found.experiment.name).rename(columns={"mean": "paper_mean", "std": "paper_std"})
     frame = pd.DataFrame(lines).merge(theirs, on=[names.MAP, names.ALGO], how="left")
     marks = paper.marks(frame.assign(mean=frame["mean"].where(frame["whole"])))
     frame["bold"] = marks & (found.budget != SMOKE)  # a smoke run says nothing about a method

@@ -52,12 +52,10 @@ def export(runs: Runs, budget: str | None = None, backend: str | None = None) ->
 
 def of_kind(runs: Runs, budget: str | None, backend: str | None) -> pd.DataFrame:
     """The report lines of the runs of a budget and a backend, whether they count or not; None takes all."""
-    wanted = pd.Series(True, index=runs.report.index)
+    report = runs.report
     if budget is not None:
-        wanted &= of_budget(runs.report, budget)
-    if backend is not None:
-        wanted &= runs.report[names.BACKEND] == backend
-    return runs.report[wanted]
+        report = report[of_budget(report, budget)]
+    return report if backend is None else report[report[names.BACKEND] == backend]
 
 
 def _refuse_two_in_one_place(report: pd.DataFrame) -> None:

@@ -22,9 +22,15 @@ REAL_GAME = (
 
 
 def table(name: str) -> pd.DataFrame:
-    """Table 1 or 2 (Wang, Ye and Lu, ICLR 2023): map, difficulty, algo (as in `conf/algo`), mean, std, in its order."""
+    """Table 1 or 2 (Wang, Ye and Lu, ICLR 2023): map, difficulty, algo (as in `conf/algo`), mean, std, in its order.
+
+    There are no lines for any other name.
+    """
+    columns = ["map", "difficulty", "algo", "mean", "std"]
+    if name not in ("table1", "table2"):
+        return pd.DataFrame(columns=columns, dtype=float)
     frame = pd.read_csv(DATA / f"{name}.csv").rename(columns={"task": "map"})
-    return frame.assign(algo=frame["algo"].str.lower())[["map", "difficulty", "algo", "mean", "std"]]
+    return frame.assign(algo=frame["algo"].str.lower())[columns]
 
 
 def outcomes() -> pd.DataFrame:
@@ -46,11 +52,6 @@ def marks(lines: pd.DataFrame, mean: str = "mean", std: str = "std") -> "pd.Seri
     """Which lines of a table are bold on their map."""
     parts = [part for _, part in lines.groupby("map")]
     return pd.concat([pd.Series(bold(part[mean].to_numpy(), part[std].to_numpy()), part.index) for part in parts])
-
-
-def digits(means: "pd.Series[float]") -> int:
-    """Decimal places of a table: three for win rates, two for returns."""
-    return 3 if means.between(0, 1).all() else 2
 
 
 def real_game(maps: Iterable[str], algos: Iterable[str], smoothing: int) -> pd.DataFrame:

@@ -135,7 +135,7 @@ def _goal_lines(selection: Evidence) -> pd.DataFrame:
 
 
 def _cells(found: Evidence) -> pd.DataFrame:
-    table = cells(found, paper.table(found.experiment.name))
+    table = cells(found)
     return table.assign(method=table[names.ALGO].map(style.label))
 
 

@@ -36,15 +36,9 @@ _COLUMNS = ["map", "method", names.ENV_STEP, "mean", "std", "seeds", "of", "not_
 
 @dataclass(frozen=True)
 class CellCurve:
-    """One method on one map.
-
-    Attributes:
-        seeds: smoothed scores, a column for each seed, a row for each env step.
-        not_whole: what is wrong with its runs.
-    """
+    """One method on one map: its smoothed scores, a column for each seed, a row for each env step."""
 
     seeds: pd.DataFrame
-    not_whole: str
 
     @property
     def points(self) -> pd.DataFrame:
@@ -79,7 +73,7 @@ def cell_curve(found: Evidence, map: str, algo: str, policy: str, smoothing: int
     smooth = scores.rolling(smoothing, min_periods=1).mean().where(scores.notna())
     seeds = found.report.set_index("run")[names.SEED]
     smooth.columns = pd.Index(seeds.reindex(smooth.columns), name="seed")
-    return CellCurve(smooth.sort_index(axis=1), found.flaws.get((map, algo), ""))
+    return CellCurve(smooth.sort_index(axis=1))
 
 
 def curve_table(found: Evidence, policies: tuple[str, ...]) -> pd.DataFrame:
@@ -91,7 +85,7 @@ def curve_table(found: Evidence, policies: tuple[str, ...]) -> pd.DataFrame:
     for map_, algo, policy in product(found.experiment.maps, found.experiment.algos, policies):
         curve = cell_curve(found, map_, algo, policy)
         cell = curve.points.assign(map=map_, method=style.label(algo, policy), of=curve.seeds.shape[1])
-        parts.append(cell.assign(not_whole=curve.not_whole))
+        parts.append(cell.assign(not_whole=found.flaws.get((map_, algo), "")))
     return pd.concat(parts, ignore_index=True)[_COLUMNS]
 
 
