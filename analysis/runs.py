@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -76,7 +76,7 @@ class Runs:
         """The same runs, but incomplete, short and crashed ones count as well; diverged and untrained ones never do."""
         return replace(self, report=self.report.assign(counts=self.report["state"].isin((FINISHED, *_PARTIAL))))
 
-    def only(self, report: pd.DataFrame) -> "Runs":
+    def only(self, report: pd.DataFrame) -> Self:
         """Only the runs in these lines of the report."""
         kept = set(report["run"])
         whole = len(kept) == len(self.report)

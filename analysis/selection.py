@@ -95,10 +95,10 @@ def of_kind(runs: Runs, report: pd.DataFrame, called: tuple[str, str], **wanted:
     for key in wanted:
         # A run without a row has not logged its budget or backend; its map is known from its folder.
         others = others[others[key].isin([chosen[key].iloc[0], *([""] if key != names.MAP else [])])]
-    kept, together = runs.only(chosen), pd.concat([chosen, others])
+    together = pd.concat([chosen, others])
     maps, algos, seeds = (tuple(sorted(set(together[key]))) for key in (names.MAP, names.ALGO, names.SEED))
     plan = Experiment(env, env, maps, algos, seeds, of_runs=True)
-    return Evidence(plan, chosen, others, kept.frame, kept.configs, runs.excluded)
+    return Evidence(**vars(runs.only(chosen)), experiment=plan, others=others)
 
 
 @cache

@@ -117,9 +117,9 @@ def _found(name: str, runs: Runs, report: pd.DataFrame) -> Evidence:
         judged = replace(runs, report=report)
         found = find(judged, Experiment.read(name)) if several else select(judged, env)
     except AnalysisError as error:
-        return Evidence(
-            Experiment(name, env, (), (), ()), report.iloc[:0], report, runs.frame.iloc[:0], {}, (), str(error)
-        )
+        nothing = Experiment(name, env, (), (), ())
+        shown = vars(runs.only(report.iloc[:0]))
+        return Evidence(**shown, experiment=nothing, others=report, refused=str(error))
     return replace(found, experiment=replace(found.experiment, name=name))
 
 

@@ -80,7 +80,7 @@ def charts(parted: Sequence[Group]) -> list[Chart]:
 def _chart(group: Group, map_: str) -> Chart:
     runs = apart(group.on(map_))
     algos = tuple(sorted(runs.report[names.ALGO].unique()))
-    score = score_of(runs.frame, runs.configs)
+    score = score_of(runs)
     smoothing = SMOOTHING if score == "win_rate" else 1  # the paper smooths and narrows the band only in SMAC
     lines, losses = [], {}
     try:

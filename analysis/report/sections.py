@@ -91,7 +91,7 @@ def _nothing(experiment: Experiment) -> Evidence:
     columns = [names.MAP, names.ALGO, names.BUDGET, names.BACKEND, names.SEED, "run", "state", "counts", "gaps"]
     report = pd.DataFrame(columns=columns)
     frame = pd.DataFrame(columns=["run", "metric", names.ENV_STEP, "value"])
-    return Evidence(experiment, report, report, frame, {})
+    return Evidence(frame, report, {}, experiment=experiment, others=report)
 
 
 def matrix_games(parted: Sequence[Group]) -> list[Part]:
