@@ -145,11 +145,9 @@ def refuse_mixtures(report: pd.DataFrame, configs: Mapping[str, Mapping[str, Any
             f"e.g. --exclude @{other.partition('@')[2]}"
         )
     for map_, on_map in report.groupby(names.MAP):
-        games: dict[str, str] = {}  # a game's settings -> a run that played it
-        for run in on_map["run"]:
-            games.setdefault(_game(configs[run]), run)
+        games = on_map["run"][~on_map["run"].map(lambda run: _game(configs[run])).duplicated()]
         if len(games) > 1:
-            one, other, *_ = map(names.configuration, games.values())
+            one, other, *_ = map(names.configuration, games)
             raise AnalysisError(
                 f"on {map_}, {one} and {other} played different games (config.env.make): leave one kind out, "
                 f"e.g. --exclude {one}"

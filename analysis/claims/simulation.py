@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
@@ -12,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.claims.calibrated import Cells
+from analysis.claims.claim import more_seeds
 
 if TYPE_CHECKING:
     from analysis.claims.table_claims import TableClaim
@@ -67,13 +69,12 @@ def power(claim: TableClaim, seeds: int) -> float:
 
 
 @cache
-def seeds_needed(claim: TableClaim) -> int | None:
-    """The least of the tried numbers of seeds with a power of 80 %; None if even the largest is too small."""
-    low, high = 0, len(SEEDS)
-    while low < high:  # power grows with seeds
-        middle = (low + high) // 2
-        low, high = (low, middle) if power(claim, SEEDS[middle]) >= POWER else (middle + 1, high)
-    return SEEDS[low] if low < len(SEEDS) else None
+def seeds_needed(claim: TableClaim) -> str:
+    """The least of the tried numbers of seeds with a power of 80 %, in words."""
+    if power(claim, SEEDS[-1]) == 0:
+        return "no number is enough"
+    least = bisect_left(SEEDS, POWER, key=lambda seeds: power(claim, seeds))  # power grows with seeds
+    return more_seeds(SEEDS[least] if least < len(SEEDS) else None, SEEDS[-1])
 
 
 def calibration(claims: Iterable[TableClaim], seeds: int, draws: int) -> pd.DataFrame:

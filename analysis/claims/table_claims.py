@@ -28,7 +28,7 @@ from analysis.claims.calibrated import (
     combined,
     positive,
 )
-from analysis.claims.claim import Claim, Judgement, Rule, more_seeds, two_way
+from analysis.claims.claim import Claim, Judgement, Rule, two_way
 from macpf import names
 
 #: A test of our cells in comparison with the paper's.
@@ -58,9 +58,7 @@ class TableClaim(Claim):
 
     def seeds_needed(self) -> str:
         """See `Claim`."""
-        if simulation.power(self, simulation.SEEDS[-1]) == 0:
-            return "no number is enough"
-        return more_seeds(simulation.seeds_needed(self), simulation.SEEDS[-1])
+        return simulation.seeds_needed(self)
 
     def verdicts(self, cells: Cells) -> PValues:
         """The test of R tables at once."""
