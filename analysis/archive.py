@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from analysis import AnalysisError
 from analysis.run_facts import IDENTITY
-from analysis.runs import CRASHED, DIVERGED, FINISHED, INCOMPLETE, SHORT, UNTRAINED, Runs
+from analysis.runs import CRASHED, DIVERGED, FINISHED, INCOMPLETE, UNTRAINED, Runs
 from analysis.sources import INDEX, VALUES, Reference, Segment, studies
 from macpf import names
 from macpf.records.files import Damaged, complaint, read_record, write_atomically
@@ -36,7 +36,6 @@ MOST_BYTES = 20_000_000
 _VALUES = VALUES.append(pa.field("run", pa.string()))
 #: States of runs that are over.
 _OVER = (FINISHED, DIVERGED, UNTRAINED)
-_STATES = {SHORT: "stopped", CRASHED: "open"}
 
 
 class Manifest(BaseModel):
@@ -249,7 +248,7 @@ def _reference(study: Path, line: dict[Any, Any], values: pa.Table) -> Reference
     state = line["state"]
     segment = Segment(
         path=f"{study}/{line['run']}",
-        state=_STATES.get(state, "ended"),
+        in_order=state != CRASHED,
         run_id=line["run"],
         run_key=line["run"],
         origin=line["origin"],

@@ -18,7 +18,7 @@ from analysis.sources import Reference, Segment
 from macpf.records.framing import Gap
 
 #: Increase it whenever reading the same bytes gives another result.
-LOADER_VERSION = 5
+LOADER_VERSION = 6
 _KEY, _SEGMENT = b"analysis.key", b"analysis.segment"
 #: Values look like random digits, for which zstd takes ten times as long to unpack as lz4 and saves no space.
 _WRITE, _READ = pa.ipc.IpcWriteOptions(compression="lz4"), pa.ipc.IpcReadOptions(use_threads=False)

@@ -9,10 +9,10 @@ from typing import Any
 from analysis import AnalysisError
 from analysis.sources import Reference, Segment
 from macpf import names
-from macpf.records.wandb_file import WandbFile, read_wandb_file
+from macpf.records.wandb_file import read_wandb_file
 
-#: Exit codes of a process that was asked to stop (SIGINT, SIGTERM) and saved its state first.
-_STOPPED_IN_ORDER = (0, 128 + 2, 128 + 15)
+#: Exit codes of a process that ended, or was asked to stop (SIGINT, SIGTERM) and saved its state first.
+_IN_ORDER = (0, 128 + 2, 128 + 15)
 
 
 class LocalSource:
@@ -74,23 +74,16 @@ def _read_segment(path: Path) -> Segment:
         return _unreadable(path, error)
     # A new file may still be empty; its name and its folder then identify the run.
     run_id, config = file.run_id or path.stem.removeprefix("run-"), file.config or _config_from_folder(path)
+    in_order = file.preempting or file.exit_code in _IN_ORDER
     more = {"start_time": file.start_time, "gaps": tuple(file.gaps)}
-    return Segment.of(str(path), _state(file), run_id, config, file.rows, file.final, **more)
+    return Segment.of(str(path), in_order, run_id, config, file.rows, file.final, **more)
 
 
 def _unreadable(path: Path, error: Exception) -> Segment:
     """The segment of a log, or of a folder of logs, that cannot be read: its path identifies the run."""
     run_id = path.stem.removeprefix("run-") if path.suffix == ".wandb" else str(path)
     trouble = f"{path} cannot be read: {getattr(error, 'strerror', None) or error}"
-    return Segment.of(str(path), "open", run_id, _config_from_folder(path), trouble=trouble)
-
-
-def _state(file: WandbFile) -> str:
-    if file.exit_code == 0:
-        return "ended"
-    if file.preempting or file.exit_code in _STOPPED_IN_ORDER:
-        return "stopped"
-    return "open" if file.exit_code is None else "failed"
+    return Segment.of(str(path), False, run_id, _config_from_folder(path), trouble=trouble)
 
 
 def _config_from_folder(path: Path) -> dict[str, Any]:

@@ -291,7 +291,7 @@ def _completeness(attempts: list[Segment], values: pa.Table, config: dict[str, A
     elif reached:
         state = INCOMPLETE if lost or (expected < 0 and gaps) else FINISHED
     else:
-        state = SHORT if attempts[-1].state in ("ended", "stopped") else CRASHED
+        state = SHORT if attempts[-1].in_order else CRASHED
     commits = dict.fromkeys(str(s.config[names.COMMIT]) for s in attempts if s.config.get(names.COMMIT))
     return {
         names.ENV_STEP: last,

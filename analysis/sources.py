@@ -44,8 +44,8 @@ class Segment:
 
     Attributes:
         path: the file it was read from, or the run on the server.
-        state: ``ended`` (exit code 0), ``stopped`` (asked to stop, or preempted), ``failed`` (any other exit code) or
-            ``open`` (no exit code: killed, or still active).
+        in_order: whether it ended with exit code 0, was asked to stop, or was preempted; otherwise it failed, was
+            killed, or is still active.
         run_id: W&B's id.
         run_key: the run's key, the same for all attempts.
         origin: drawn at random when the run first began, or at least its first digits; empty if unknown, as for runs
@@ -62,7 +62,7 @@ class Segment:
     """
 
     path: str
-    state: str
+    in_order: bool
     run_id: str
     run_key: str
     origin: str
@@ -79,7 +79,7 @@ class Segment:
     def of(
         cls,
         path: str,
-        state: str,
+        in_order: bool,
         run_id: str,
         config: dict[str, Any],
         rows: Iterable[Mapping[str, Any]] = (),
@@ -98,7 +98,7 @@ class Segment:
         # Older runs only set `DONE`, when they reached their budget.
         end = str(said(names.END) or ("finished" if said(names.DONE) == 1 else ""))
         attempt, why = whole(config.get(names.ATTEMPT)) or 0, str(said(names.WHY) or "")
-        return cls(path, state, run_id, run_key, origin, attempt, config, end, why, tidy_rows(rows), **more)
+        return cls(path, in_order, run_id, run_key, origin, attempt, config, end, why, tidy_rows(rows), **more)
 
 
 @dataclass(frozen=True)
