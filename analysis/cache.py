@@ -9,13 +9,11 @@ import hashlib
 import json
 import os
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
 
 import pyarrow as pa
 
 from analysis.sources import Reference, Segment
-from macpf.records.framing import Gap
 
 #: Increase it whenever reading the same bytes gives another result.
 LOADER_VERSION = 6
@@ -51,16 +49,13 @@ def _load(path: Path, key: bytes) -> Segment | None:
         metadata = table.schema.metadata
         if metadata[_KEY] != key:
             return None
-        fields = json.loads(metadata[_SEGMENT])
+        return Segment(values=table.replace_schema_metadata(None), **json.loads(metadata[_SEGMENT]))
     except (OSError, KeyError, TypeError, ValueError):  # pyarrow's own errors are ValueErrors
         return None
-    fields["gaps"] = tuple(Gap(**gap) for gap in fields["gaps"])
-    return Segment(values=table.replace_schema_metadata(None), **fields)
 
 
 def _store(path: Path, key: bytes, segment: Segment) -> None:
     fields = {name: value for name, value in vars(segment).items() if name != "values"}
-    fields["gaps"] = [asdict(gap) for gap in segment.gaps]
     table = segment.values.replace_schema_metadata({_KEY: key, _SEGMENT: json.dumps(fields)})
     buffer = pa.BufferOutputStream()
     with pa.ipc.new_file(buffer, table.schema, options=_WRITE) as writer:

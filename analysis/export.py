@@ -7,7 +7,6 @@ with every logged number as CSV or TensorBoard's event files. docs/analysis.md e
                                                  -> absolute_metrics -> {<metric>: [value]}
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,8 +45,7 @@ def export(runs: Runs, budget: str | None = None, backend: str | None = None) ->
             if steps:
                 algorithm = style.label(line[names.ALGO], policy)
                 document[line[names.ENV]][line[names.MAP]][algorithm][f"seed_{line[names.SEED]}"] = steps
-    plain: dict[str, Any] = json.loads(json.dumps(document))
-    return plain
+    return document
 
 
 def of_kind(runs: Runs, budget: str | None, backend: str | None) -> pd.DataFrame:

@@ -75,7 +75,7 @@ def _read_segment(path: Path) -> Segment:
     # A new file may still be empty; its name and its folder then identify the run.
     run_id, config = file.run_id or path.stem.removeprefix("run-"), file.config or _config_from_folder(path)
     in_order = file.preempting or file.exit_code in _IN_ORDER
-    more = {"start_time": file.start_time, "gaps": tuple(file.gaps)}
+    more = {"start_time": file.start_time, "gaps": [gap.size for gap in file.gaps]}
     return Segment.of(str(path), in_order, run_id, config, file.rows, file.final, **more)
 
 

@@ -300,7 +300,7 @@ def _completeness(attempts: list[Segment], values: pa.Table, config: dict[str, A
         "expected": found + lost if expected > 0 else -1,
         "attempts": max(len(attempts), attempts[-1].attempt),  # a server joins them
         "gaps": len(gaps),
-        "lost_bytes": sum(gap.size for gap in gaps),
+        "lost_bytes": sum(gaps),
         "nan": nan,
         "state": state,
         "counts": state == FINISHED,

@@ -10,7 +10,7 @@ There are three sources: ``analysis.local_source`` (a folder), ``analysis.server
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,7 +18,6 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from macpf import names
-from macpf.records.framing import Gap
 from macpf.records.numbering import SHOWN
 
 #: The file that marks a folder of published runs (`analysis.archive`).
@@ -57,7 +56,7 @@ class Segment:
         values: one line per number, in the order of logging, with the columns of ``VALUES``; ``row`` is the index of
             the segment's row.
         start_time: seconds since 1970; 0 if unknown.
-        gaps: damaged parts that were skipped; rows may be missing there.
+        gaps: bytes of each damaged part that was skipped; rows may be missing there.
         trouble: why it could not be read; empty if it could.
     """
 
@@ -72,7 +71,7 @@ class Segment:
     why: str
     values: pa.Table
     start_time: float = 0.0
-    gaps: tuple[Gap, ...] = ()
+    gaps: Sequence[int] = ()
     trouble: str = ""
 
     @classmethod
