@@ -110,10 +110,6 @@ class Claim:
                 there[run] = min(there.get(run, seeds), seeds)
         return there
 
-    def fewest(self, lines: pd.DataFrame) -> int:
-        """The number of seeds of the cell that has fewest."""
-        return min(self.seeds(lines).values())
-
     def missing(self, lines: pd.DataFrame) -> int:
         """How many runs are missing; a surplus seed of one method does not replace another method's."""
         return self.needed - sum(min(seeds, paper.SEEDS) for seeds in self.seeds(lines).values())

@@ -219,11 +219,11 @@ def entry(claim: Claim, lines: pd.DataFrame | str, found: Evidence | None = None
     told = [] if found is None else _trouble(claim, found.all)
     if isinstance(lines, str):
         ours, missing, seeds = Judgement(UNDECIDED, lines), claim.needed, 0
-    elif missing := claim.missing(lines):
-        ours, seeds = Judgement(UNDECIDED, f"{claim.needed - missing} of {claim.needed} runs"), claim.fewest(lines)
     else:
-        ours, seeds = claim.judged(lines), claim.fewest(lines)
-        if found is not None:
+        missing, seeds = claim.missing(lines), min(claim.seeds(lines).values())
+        short = Judgement(UNDECIDED, f"{claim.needed - missing} of {claim.needed} runs")
+        ours = short if missing else claim.judged(lines)
+        if found is not None and not missing:
             budget = "" if found.budget == _PAPER else f" ({found.budget})"
             ours = ours._replace(verdict=ours.verdict + budget, numbers=f"{ours.numbers} (backend {found.backend})")
     of_paper = _published(claim)
