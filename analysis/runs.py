@@ -157,9 +157,9 @@ def load_runs(source: Source | Path | str, metrics: str = "") -> Runs:
         line = {**identity(configs[run]), **_completeness(ordered, values, configs[run])}
         ends = [segment.why for segment in ordered if segment.why]
         lines.append({"run": run, **line, "note": "; ".join(filter(None, (why, *ends[-1:])))})
-        parts.append(
-            values.filter(pa.array(_lines(values, lambda name: name.startswith(metrics)))) if metrics else values
-        )
+        if metrics:
+            values = values.filter(pa.array(_lines(values, lambda metric: metric.startswith(metrics))))
+        parts.append(values)
     report = pd.DataFrame(lines, columns=REPORT_COLUMNS)
     report["note"] = _remarks(report)
     return Runs(_frame(parts, report), report, configs, left_out)
