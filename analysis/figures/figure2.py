@@ -31,7 +31,7 @@ def write_figure2(selection: Evidence, out: Path, macpf: str = MACPF, caption: b
         AnalysisError: no run of this variant has logged its joint policies.
     """
     runs, shape, map_ = selection.runs_of(macpf), payoff_of(selection).shape, selection.map
-    policies = (names.DEPENDENT, names.INDEPENDENT) if len(runs) else ()
+    policies = (names.DEPENDENT, names.INDEPENDENT)
     found = [joint for policy in policies if (joint := joint_policy(selection, runs, shape, policy))]
     if len(found) < 2:
         raise AnalysisError(

@@ -91,8 +91,7 @@ def collect(selection: Evidence, macpf: str) -> Figure4:
     if not curves:
         raise AnalysisError(f"no run has logged {names.score(names.INDEPENDENT, 'return')} yet: wait for an evaluation")
     curves = {method: curves[method] for method in style.order(curves)}
-    own = selection.runs_of(macpf)
-    joint = joint_policy(selection, own, payoff.shape) if len(own) else None
+    joint = joint_policy(selection, selection.runs_of(macpf), payoff.shape)
     seeds: dict[str, int] = {}
     for method, curve in curves.items():
         seeds.setdefault(style.label(algos[method]), curve.shape[1])
