@@ -5,6 +5,7 @@ the segment as JSON. The file is named after the segment and stores the fingerpr
 changed log is replaced. A damaged entry is ignored.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -61,17 +62,13 @@ def _store(path: Path, key: bytes, segment: Segment) -> None:
     with pa.ipc.new_file(buffer, table.schema, options=_WRITE) as writer:
         writer.write_table(table)
     payload = buffer.getvalue().to_pybytes()
-    temporary = None
-    try:
+    with contextlib.suppress(OSError):  # the folder of runs is read-only: slower, but with the same result
         path.parent.mkdir(exist_ok=True, parents=True)
-        # Written to another file and renamed, so that a parallel analysis never sees half an entry.
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        with os.fdopen(handle, "wb") as file:
-            file.write(_checksum(payload) + payload)
-        os.replace(temporary, path)
-    except OSError:  # the folder of runs is read-only: slower, but with the same result
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+        # Written elsewhere and moved, so that a parallel analysis never sees half an entry.
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            new = Path(folder, path.name)
+            new.write_bytes(_checksum(payload) + payload)
+            os.replace(new, path)
 
 
 def _checksum(payload: bytes) -> bytes:
