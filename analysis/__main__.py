@@ -51,9 +51,9 @@ def _wanted(error: Exception, options: argparse.Namespace) -> str:
 
 def load_runs(where: Path | str, metrics: str = "") -> Runs:
     """See `analysis.runs.load_runs`."""
-    from analysis.runs import load_runs as load
+    from analysis import runs
 
-    return load(where, metrics)
+    return runs.load_runs(where, metrics)
 
 
 def _status(options: argparse.Namespace) -> None:
@@ -61,20 +61,24 @@ def _status(options: argparse.Namespace) -> None:
 
     from analysis.status import status
 
-    if not isinstance(options.runs, Path):
-        raise AnalysisError("status looks at the folders of runs: --runs DIR; `completeness` lists runs on a server")
-    _refuse_archive("status", options.runs)
-
+    folder = _folder(options, "status looks at the folders of runs", "`completeness` lists runs on a server")
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
-    status(options.runs, options.plan, live=console.is_terminal and not options.once, console=console)
+    status(folder, options.plan, live=console.is_terminal and not options.once, console=console)
 
 
-def _refuse_archive(command: str, place: Path) -> None:
+def _folder(options: argparse.Namespace, what: str, instead: str) -> Path:
+    """The folder of runs for a command that can use neither a server nor published runs."""
     from analysis.sources import studies
 
-    if studies(place):
+    if not isinstance(options.runs, Path):
+        raise AnalysisError(f"{what}: --runs DIR; {instead}")
+    if studies(options.runs):
         others = "`completeness` lists and `claims` judges published runs"
-        raise AnalysisError(f"{command} looks at the folders of runs, and {place} has none: --runs DIR; {others}")
+        command = options.command
+        raise AnalysisError(
+            f"{command} looks at the folders of runs, and {options.runs} has none: --runs DIR; {others}"
+        )
+    return options.runs
 
 
 def _load(options: argparse.Namespace, metrics: str = "") -> Runs:
@@ -142,8 +146,7 @@ def _of_maps(options: argparse.Namespace) -> None:
     from analysis.evidence import Experiment
     from analysis.selection import find
 
-    experiment = Experiment.read(options.name)
-    found = find(_load(options, "eval/"), experiment, options.budget, options.backend)
+    found = find(_load(options, "eval/"), Experiment.read(options.name), options.budget, options.backend)
     if options.name.startswith("table"):
         print(*write_table(found, options.out), sep="\n")
         return
@@ -152,8 +155,6 @@ def _of_maps(options: argparse.Namespace) -> None:
 
 def _own(options: argparse.Namespace) -> None:
     from dataclasses import replace
-
-    import pandas as pd
 
     from analysis.beside_paper import write_table
     from analysis.differences import chosen
@@ -173,8 +174,7 @@ def _own(options: argparse.Namespace) -> None:
     if options.name == "curves":
         _print_curves(options, found, evaluated(found.frame))
         return
-    nothing = pd.DataFrame(columns=[names.MAP, "difficulty", names.ALGO, "mean", "std"], dtype=float)
-    paths = write_table(found, options.out, nothing)
+    paths = write_table(found, options.out)
     print(*paths, paths[1].read_text(), sep="\n")
 
 
@@ -198,12 +198,8 @@ def _statistics(options: argparse.Namespace) -> None:
     comparison = compare(found, _policies(options.experiment))
     table = aggregates(comparison)
     paths = write_aggregates(table, comparison, found, options.out)
-    print(
-        *paths,
-        *write_figures(table, comparison, found, options.out, not options.no_caption),
-        paths[-1].read_text(),
-        sep="\n",
-    )
+    figures = write_figures(table, comparison, found, options.out, not options.no_caption)
+    print(*paths, *figures, paths[-1].read_text(), sep="\n")
 
 
 def _export(options: argparse.Namespace) -> None:
@@ -250,13 +246,12 @@ def _calibration(options: argparse.Namespace) -> None:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from analysis.claims.verify import claim_of, verify
+    from analysis.claims.verify import claim_of, train, verdict
 
-    if not isinstance(options.runs, Path):
-        raise AnalysisError("verify trains into a folder: --runs DIR; `claims` judges runs on a server")
-    _refuse_archive("verify", options.runs)
+    folder = _folder(options, "verify trains into a folder", "`claims` judges runs on a server")
     claim = claim_of(options.claim)
-    return verify(claim, options.runs, options.budget, options.backend, options.training, load_runs)
+    train(claim, folder, options.budget, options.backend, options.training)
+    return verdict(claim, load_runs(folder), options.budget, options.backend)
 
 
 def _report(options: argparse.Namespace) -> None:

@@ -10,9 +10,9 @@ An unfinished run can be published and updated later. Once a run is over, it nev
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,8 @@ from pyarrow import parquet
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from analysis import AnalysisError
-from analysis.runs import CRASHED, DIVERGED, FINISHED, INCOMPLETE, SHORT, UNTRAINED, Runs
+from analysis.run_facts import IDENTITY
+from analysis.runs import CRASHED, DIVERGED, FINISHED, INCOMPLETE, UNTRAINED, Runs
 from analysis.sources import INDEX, VALUES, Reference, Segment, studies
 from macpf import names
 from macpf.records.files import Damaged, complaint, read_record, write_atomically
@@ -35,7 +36,6 @@ MOST_BYTES = 20_000_000
 _VALUES = VALUES.append(pa.field("run", pa.string()))
 #: States of runs that are over.
 _OVER = (FINISHED, DIVERGED, UNTRAINED)
-_STATES = {SHORT: "stopped", CRASHED: "open"}
 
 
 class Manifest(BaseModel):
@@ -102,8 +102,7 @@ class _Index(BaseModel):
     files: dict[str, str]
 
 
-@dataclass(frozen=True)
-class Published:
+class Published(NamedTuple):
     """What `publish` did: the numbers of new, updated and unchanged runs, and all runs that the archive now has."""
 
     new: int
@@ -117,18 +116,17 @@ def publish(runs: Runs, study: Path) -> Published:
 
     Raises:
         AnalysisError: there is no manifest; the archive has another version of a run that is over, e.g. of another
-            origin; or the archive would grow too large.
+            origin; or it would grow too large.
     """
     manifest = Manifest.read(study)
     old, old_values = _read(study) if (study / INDEX).exists() else (pd.DataFrame(), _VALUES.empty_table())
     chosen = runs.report[manifest.names(runs.report) & (runs.report["found"] > 0)]
-    lines, tables, counts = [], [], {"new": 0, "grew": 0, "known": 0}
-    before = {line["run"]: line for line in old.to_dict("records")}
-    kept = dict.fromkeys(before)
+    lines, tables, counts = [], [], Counter[str]()
+    kept = {line["run"]: line for line in old.to_dict("records")}
     for line in chosen.to_dict("records"):
         values = runs.frame[runs.frame["run"] == line["run"]][[names.ENV_STEP, "metric", "value"]]
         entry = _entry(line, runs.configs[line["run"]], values)
-        there = before.get(entry["run"])
+        there = kept.get(entry["run"])
         if there is not None and (there["digest"], there["state"]) == (entry["digest"], entry["state"]):
             counts["known"] += 1
             continue
@@ -141,54 +139,43 @@ def publish(runs: Runs, study: Path) -> Published:
         kept.pop(entry["run"], None)
         lines.append(entry)
         tables.append(_table(entry["run"], values))
-    table = pd.DataFrame([*(before[run] for run in kept), *lines])
+    table = pd.DataFrame([*kept.values(), *lines])
     if lines:
         stays = old_values.filter(pc.is_in(old_values["run"], pa.array(list(kept), pa.string())))
         _write(study, table.sort_values("run"), pa.concat_tables([stays, *tables]))
-    return Published(**counts, report=table)
+    return Published(counts["new"], counts["grew"], counts["known"], table)
 
 
 def _entry(line: dict[Any, Any], config: dict[str, Any], values: pd.DataFrame) -> dict[str, Any]:
     seconds = values[values["metric"] == names.WALL_SECONDS]["value"]
-    told = {key: str(config.get(key, "")) for key in (names.HOST, names.TORCH)}
+    text = values.sort_values([names.ENV_STEP, "metric"]).to_csv(index=False, float_format="%.17g")
+    kept = (*IDENTITY, "origin", "state", "found", "expected", "attempts", "commit", "note")
     return {
         "run": str(line["run"]).partition("@")[0],
-        **{key: line[key] for key in (names.ALGO, names.ENV, names.MAP, names.BACKEND, names.BUDGET, names.SEED)},
-        **{key: line[key] for key in ("origin", "state", "found", "expected", "attempts", "commit", "note")},
-        **told,
-        "seconds": float(seconds.max()) if len(seconds) else float("nan"),
+        **{key: line[key] for key in kept},
+        **{key: str(config.get(key, "")) for key in (names.HOST, names.TORCH)},
+        "seconds": float(seconds.max()),
         "config": json.dumps(config, sort_keys=True, default=str),
-        "digest": hashlib.blake2b(
-            values.sort_values([names.ENV_STEP, "metric"]).to_csv(index=False, float_format="%.17g").encode(),
-            digest_size=16,
-        ).hexdigest(),
+        "digest": hashlib.blake2b(text.encode(), digest_size=16).hexdigest(),
     }
 
 
 def _table(run: str, values: pd.DataFrame) -> pa.Table:
-    values = values.sort_values(names.ENV_STEP, kind="stable")
+    values = values.sort_values(names.ENV_STEP, kind="stable").astype({"metric": object})
     rows = values[names.ENV_STEP].ne(values[names.ENV_STEP].shift()).cumsum() - 1
-    table = pa.table(
-        {
-            "row": rows.to_numpy(),
-            names.ENV_STEP: values[names.ENV_STEP].to_numpy(),
-            "metric": values["metric"].astype(str).to_numpy(),
-            "value": values["value"].to_numpy(),
-        }
-    ).cast(VALUES)
-    return table.append_column("run", pa.array([run] * len(table), pa.string())).cast(_VALUES)
+    return pa.Table.from_pandas(values.assign(row=rows, run=run), _VALUES, preserve_index=False)
 
 
 def _write(study: Path, runs: pd.DataFrame, values: pa.Table) -> None:
     # Sorting by metric and splitting the bytes of numbers makes the file a third smaller.
-    values = _sorted(values, ["metric", "run", "row"])
     packed = {"use_dictionary": ["run", "metric"], "use_byte_stream_split": ["value"]}
+    tables = {
+        RUNS: pa.Table.from_pandas(runs, preserve_index=False),
+        EVALUATIONS: _sorted(values, ["metric", "run", "row"]),
+    }
     files = {}
-    for name, table, how in (
-        (RUNS, pa.Table.from_pandas(runs, preserve_index=False), {}),
-        (EVALUATIONS, values, packed),
-    ):
-        buffer = pa.BufferOutputStream()
+    for name, table in tables.items():
+        buffer, how = pa.BufferOutputStream(), packed if name == EVALUATIONS else {}
         parquet.write_table(table.combine_chunks(), buffer, compression="zstd", compression_level=19, **how)
         files[name] = buffer.getvalue().to_pybytes()
     size = sum(map(len, files.values()))
@@ -233,11 +220,7 @@ def has_whole_runs(study: Path) -> bool:
 
 
 class ArchiveSource:
-    """Published runs, one segment each.
-
-    Args:
-        root: a study's folder, or a folder of several studies.
-    """
+    """Published runs of a study's folder, or of a folder of several studies; one segment each."""
 
     readers = 1
     cache_dir: Path | None = None
@@ -265,12 +248,11 @@ def _reference(study: Path, line: dict[Any, Any], values: pa.Table) -> Reference
     state = line["state"]
     segment = Segment(
         path=f"{study}/{line['run']}",
-        state=_STATES.get(state, "ended"),
+        in_order=state != CRASHED,
         run_id=line["run"],
         run_key=line["run"],
         origin=line["origin"],
         attempt=int(line["attempts"]),
-        start_time=0.0,
         config=json.loads(line["config"]),
         end=FINISHED if state == INCOMPLETE else state if state in _OVER else "",
         why=line["note"] if state == DIVERGED else "",

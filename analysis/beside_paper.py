@@ -1,5 +1,6 @@
 """Tables 1 and 2 from our runs, beside the paper's."""
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,9 @@ from analysis.saving import save, with_caption
 from macpf import names
 
 
-def write_table(found: Evidence, out: Path, published: pd.DataFrame | None = None) -> list[Path]:
-    """Write an experiment's table as CSV, Markdown and LaTeX.
-
-    `published` holds the numbers of the paper; None takes the paper's table of the experiment's name.
-    """
-    name = found.experiment.name
-    frame = cells(found, paper.table(name) if published is None else published)
+def write_table(found: Evidence, out: Path) -> list[Path]:
+    """Write an experiment's table as CSV, Markdown and LaTeX."""
+    name, frame = found.experiment.name, cells(found)
     caption = found.caption(f"Mean ± standard deviation over seeds of the mean of the last {LAST} evaluations")
     latex = _latex(_page(frame, found, r"\textbf{{{}}}"), caption)
     markdown = with_caption(_page(frame, found, "**{}**").to_markdown(), caption)
@@ -26,7 +23,7 @@ def write_table(found: Evidence, out: Path, published: pd.DataFrame | None = Non
     return save({out / f"{name}.{suffix}": content for suffix, content in contents.items()})
 
 
-def cells(found: Evidence, published: pd.DataFrame) -> pd.DataFrame:
+def cells(found: Evidence) -> pd.DataFrame:
     """One line for each map and method: mean and std, ours and the paper's, whether they are bold, and their gap.
 
     Only a cell with all planned seeds, each finished (`whole`), can be bold, because a single lucky run has no
@@ -35,24 +32,19 @@ def cells(found: Evidence, published: pd.DataFrame) -> pd.DataFrame:
     runs.
     """
     lines = []
-    report = found.report
-    unfinished = set(report["run"][report["state"] != FINISHED])
-    planned = len(found.experiment.planned(str(report[names.BUDGET].iloc[0]))) if len(report) else 0
-    for map_ in found.experiment.maps:
-        for algo in found.experiment.algos:
-            final = found.final(map_, algo)
-            lines.append({names.MAP: map_, names.ALGO: algo, "seeds": len(final), "mean": final.mean()})
-            lines[-1]["std"] = final.std(ddof=0) if len(final) else np.nan
-            lines[-1]["unfinished"] = len(unfinished & set(final.index))
-            lines[-1]["whole"] = len(final) >= planned and not lines[-1]["unfinished"]
-    frame = pd.DataFrame(lines).merge(
-        published.rename(columns={"mean": "paper_mean", "std": "paper_std"}), on=[names.MAP, names.ALGO], how="left"
-    )
-    parts = [part for _, part in frame.groupby(names.MAP, sort=False)]
-    frame["bold"] = pd.concat([paper.bold(part["mean"].where(part["whole"]), part["std"]) for part in parts])
-    frame["paper_bold"] = pd.concat([paper.bold(part["paper_mean"], part["paper_std"]) for part in parts])
-    if (found.report[names.BUDGET] == SMOKE).any():
-        frame["bold"] = False  # a smoke run says nothing about a method
+    unfinished = set(found.report["run"][found.report["state"] != FINISHED])
+    planned = len(found.experiment.planned(found.budget)) if len(found.report) else 0
+    for map_, algo in product(found.experiment.maps, found.experiment.algos):
+        final = found.final(map_, algo)
+        lines.append({names.MAP: map_, names.ALGO: algo, "seeds": len(final), "mean": final.mean()})
+        lines[-1]["std"] = final.std(ddof=0)
+        lines[-1]["unfinished"] = len(unfinished & set(final.index))
+        lines[-1]["whole"] = len(final) >= planned and not lines[-1]["unfinished"]
+    theirs = paper.table(found.experiment.name).rename(columns={"mean": "paper_mean", "std": "paper_std"})
+    frame = pd.DataFrame(lines).merge(theirs, on=[names.MAP, names.ALGO], how="left")
+    marks = paper.marks(frame.assign(mean=frame["mean"].where(frame["whole"])))
+    frame["bold"] = marks & (found.budget != SMOKE)  # a smoke run says nothing about a method
+    frame["paper_bold"] = paper.marks(frame, "paper_mean", "paper_std")
     frame["not_whole"] = [found.flaws.get(place, "") for place in zip(frame[names.MAP], frame[names.ALGO], strict=True)]
     frame["gap"] = frame["mean"] - frame["paper_mean"]
     variances = frame["std"] ** 2 / (frame["seeds"] - 1).clip(lower=0), frame["paper_std"] ** 2 / (paper.SEEDS - 1)

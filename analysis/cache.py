@@ -5,20 +5,19 @@ the segment as JSON. The file is named after the segment and stores the fingerpr
 changed log is replaced. A damaged entry is ignored.
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
 
 import pyarrow as pa
 
 from analysis.sources import Reference, Segment
-from macpf.records.framing import Gap
 
 #: Increase it whenever reading the same bytes gives another result.
-LOADER_VERSION = 5
+LOADER_VERSION = 6
 _KEY, _SEGMENT = b"analysis.key", b"analysis.segment"
 #: Values look like random digits, for which zstd takes ten times as long to unpack as lz4 and saves no space.
 _WRITE, _READ = pa.ipc.IpcWriteOptions(compression="lz4"), pa.ipc.IpcReadOptions(use_threads=False)
@@ -51,32 +50,25 @@ def _load(path: Path, key: bytes) -> Segment | None:
         metadata = table.schema.metadata
         if metadata[_KEY] != key:
             return None
-        fields = json.loads(metadata[_SEGMENT])
+        return Segment(values=table.replace_schema_metadata(None), **json.loads(metadata[_SEGMENT]))
     except (OSError, KeyError, TypeError, ValueError):  # pyarrow's own errors are ValueErrors
         return None
-    fields["gaps"] = tuple(Gap(**gap) for gap in fields["gaps"])
-    return Segment(values=table.replace_schema_metadata(None), **fields)
 
 
 def _store(path: Path, key: bytes, segment: Segment) -> None:
     fields = {name: value for name, value in vars(segment).items() if name != "values"}
-    fields["gaps"] = [asdict(gap) for gap in segment.gaps]
     table = segment.values.replace_schema_metadata({_KEY: key, _SEGMENT: json.dumps(fields)})
     buffer = pa.BufferOutputStream()
     with pa.ipc.new_file(buffer, table.schema, options=_WRITE) as writer:
         writer.write_table(table)
     payload = buffer.getvalue().to_pybytes()
-    temporary = None
-    try:
+    with contextlib.suppress(OSError):  # the folder of runs is read-only: slower, but with the same result
         path.parent.mkdir(exist_ok=True, parents=True)
-        # Written to another file and renamed, so that a parallel analysis never sees half an entry.
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        with os.fdopen(handle, "wb") as file:
-            file.write(_checksum(payload) + payload)
-        os.replace(temporary, path)
-    except OSError:  # the folder of runs is read-only: slower, but with the same result
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+        # Written elsewhere and moved, so that a parallel analysis never sees half an entry.
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            new = Path(folder, path.name)
+            new.write_bytes(_checksum(payload) + payload)
+            os.replace(new, path)
 
 
 def _checksum(payload: bytes) -> bytes:

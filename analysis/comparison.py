@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import pandas as pd
 
 from analysis import AnalysisError, style
@@ -69,49 +68,37 @@ class Comparison:
 
 
 def compare(found: Evidence, policies: tuple[str, ...] = (names.INDEPENDENT,)) -> Comparison:
-    """Normalise the scores of an experiment's runs, method by method.
-
-    Args:
-        found: the runs.
-        policies: the policies to compare; Figure 6 compares both of MACPF.
+    """Normalise the scores of an experiment's runs, method by method; Figure 6 compares both policies of MACPF.
 
     Raises:
         AnalysisError: there is no map on which all methods have runs; or their scores have no common scale, because a
             task's constants were not measured or the runs used rules for which the constants do not hold.
     """
     refuse_other_rules(found.configs)
+    every = found.experiment.maps
     pairs = {style.label(algo, policy): (algo, policy) for algo in found.experiment.algos for policy in policies}
-    has = {
-        method: {map_ for map_ in found.experiment.maps if len(found.final(map_, *pair))}
-        for method, pair in pairs.items()
-    }
-    present = [method for method in pairs if has[method]]
-    shared = set.intersection(*(has[method] for method in present)) if present else set()
-    maps = tuple(map_ for map_ in found.experiment.maps if map_ in shared)
+    has = {method: [map_ for map_ in every if len(found.final(map_, *pair))] for method, pair in pairs.items()}
+    present = [method for method in style.order(pairs) if has[method]]
+    maps = tuple(map_ for map_ in every if present and all(map_ in has[method] for method in present))
     if not maps:
+        last = [method for method in pairs if has[method] or not present][-1]
         raise AnalysisError(
             f"no map of {found.experiment.name} on which all methods have scores: leave one out, e.g. --exclude "
-            f"{pairs[(present or list(pairs))[-1]][0]}-"
+            f"{pairs[last][0]}-"
         )
     final, curves = {}, {}
-    for method in style.order(present):
+    for method in present:
         pair = pairs[method]
-        final[method] = Sample.of(
-            *(_scaled(found.final(map_, *pair), found, map_).to_numpy(dtype=np.float64) for map_ in maps)
-        )
+        final[method] = Sample.of(*(_scaled(found.final(map_, *pair), found, map_).to_numpy() for map_ in maps))
         curves[method] = pd.concat([_scaled(found.scores(map_, *pair), found, map_) for map_ in maps], axis=1)
     steps = pd.Index(sorted(set().union(*(curve.index for curve in curves.values()))))
+    of_runs = {method: Sample(curves[method].reindex(steps).to_numpy().T, final[method].sizes) for method in final}
     lost = {
-        "Methods without runs": [method for method in pairs if method not in present],
-        "Maps left out, which not all methods have": [map_ for map_ in found.experiment.maps if map_ not in maps],
+        "Methods without runs": [method for method in pairs if not has[method]],
+        "Maps left out, which not all methods have": [map_ for map_ in every if map_ not in maps],
     }
-    return Comparison(
-        maps,
-        final,
-        steps,
-        {method: Sample(curves[method].reindex(steps).to_numpy().T, final[method].sizes) for method in final},
-        " ".join(f"{what}: {', '.join(those)}." for what, those in lost.items() if those),
-    )
+    left_out = " ".join(f"{what}: {', '.join(those)}." for what, those in lost.items() if those)
+    return Comparison(maps, final, steps, of_runs, left_out)
 
 
 def _scaled(scores: _Scores, found: Evidence, map: str) -> _Scores:

@@ -1,11 +1,8 @@
 """Users' own experiments: any file of conf/experiment, or any runs, with methods named by the settings that differ."""
 
-from __future__ import annotations
-
 import difflib
 import json
 import re
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -65,39 +62,23 @@ def apart(runs: Runs) -> Runs:
     return replace(runs, report=report, frame=runs.frame.assign(algo=renamed.fillna(runs.frame[names.ALGO])))
 
 
-def _is_no_method(key: str) -> bool:
-    return any(key == other or key.startswith(f"{other}.") for other in _NO_METHOD)
-
-
 def _differing(group: pd.DataFrame, of_run: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     """The settings in which runs on one map differ, with the shortest names that are unique."""
     differing: set[str] = set()
     for _, on_map in group.groupby(names.MAP):
-        values: dict[str, set[str | None]] = defaultdict(set)
-        keys = {key for run in on_map["run"] for key in of_run[run]}
-        for run in on_map["run"]:
-            for key in keys:
-                values[key].add(of_run[run].get(key))
-        differing |= {key for key, found in values.items() if len(found) > 1 and not _is_no_method(key)}
-    ends = [key.rsplit(".", 1)[-1] for key in differing]
-    short = {key: key.rsplit(".", 1)[-1] for key in sorted(differing)}
-    return {key: end if ends.count(end) == 1 else key for key, end in short.items()}
+        table = pd.DataFrame([of_run[run] for run in on_map["run"]])
+        differing |= {str(key) for key in table if table[key].nunique(dropna=False) > 1}
+    of_method = sorted(key for key in differing if not f"{key}.".startswith(tuple(f"{no}." for no in _NO_METHOD)))
+    ends = [key.rsplit(".", 1)[-1] for key in of_method]
+    return {key: end if ends.count(end) == 1 else key for key, end in zip(of_method, ends, strict=True)}
 
 
 def chosen(
-    runs: Runs,
-    name: str | None,
-    where: Mapping[str, str],
-    budget: str | None = None,
-    backend: str | None = None,
+    runs: Runs, name: str | None, where: Mapping[str, str], budget: str | None = None, backend: str | None = None
 ) -> Evidence:
-    """The runs of an experiment of conf/experiment, or of all runs, that have the given settings.
+    """The runs of an experiment of conf/experiment (None: of all runs) that have the given settings.
 
-    Args:
-        runs: all runs.
-        name: name of the experiment; None for all runs.
-        where: the wanted values by setting (``map``, ``algo.learner.lr``), several separated by commas.
-        budget, backend: see `find`.
+    `where` has the wanted values by setting (``map``, ``algo.learner.lr``), several separated by commas.
 
     Raises:
         AnalysisError: no run has these settings or logged one of that name, the runs are of several environments, or
@@ -138,15 +119,13 @@ def _refuse_unknown(where: Mapping[str, str], runs: Runs) -> None:
 
 
 def _fits(run: Mapping[Any, Any], runs: Runs, wanted: Mapping[str, list[Any]]) -> bool:
-    own = None
+    """Whether a line of the report has one of the wanted values of each setting; one that it did not log may be any."""
+    own = settings(runs.configs.get(run["run"], {})) if set(wanted) - set(_IDENTITY) else {}
     for key, values in wanted.items():
         if key in _IDENTITY:
             if str(run[_IDENTITY[key]]) not in map(str, values):
                 return False
-            continue
-        own = own if own is not None else settings(runs.configs.get(run["run"], {}))
-        told = own.get(key)
-        if told is not None and told not in (_text(value) for value in values):
+        elif key in own and own[key] not in map(_text, values):
             return False
     return True
 

@@ -15,7 +15,7 @@ import pandas as pd
 
 from analysis import style
 from analysis.run_facts import interval, protocol
-from analysis.runs import DIVERGED, FINISHED, INCOMPLETE, NO_DATA, UNTRAINED, short_commits
+from analysis.runs import DIVERGED, FINISHED, INCOMPLETE, NO_DATA, UNTRAINED, Runs, short_commits
 from macpf import names
 from macpf.choices import sweep_params
 
@@ -52,24 +52,21 @@ class Experiment:
         return self.seeds[:1] if budget == SMOKE and not self.of_runs else self.seeds
 
 
-@dataclass(frozen=True)
-class Evidence:
+@dataclass(frozen=True, kw_only=True)
+class Evidence(Runs):
     """An experiment's runs, of one budget and one backend, beside what was planned.
+
+    `report` has the runs that are shown, which are those that count; `frame` and `configs` are of them alone.
 
     Attributes:
         experiment: the planned runs.
-        report: lines of `Runs.report`: the runs that are shown, which are those that count.
         others: lines of `Runs.report`: the runs that do not count.
-        frame, configs: see `Runs`; only of the runs that are shown.
-        excluded: see `Runs`.
+        refused: why none of its runs is shown, if they cannot be shown together; else empty.
     """
 
     experiment: Experiment
-    report: pd.DataFrame
     others: pd.DataFrame
-    frame: pd.DataFrame
-    configs: Mapping[str, dict[str, Any]]
-    excluded: tuple[str, ...] = ()
+    refused: str = ""
 
     @cached_property
     def all(self) -> pd.DataFrame:
@@ -87,10 +84,7 @@ class Evidence:
 
     def _part(self, key: str, values: Sequence[str], experiment: Experiment) -> Evidence:
         report, others = (lines[lines[key].isin(values)] for lines in (self.report, self.others))
-        kept = set(report["run"])
-        frame = self.frame[self.frame["run"].isin(kept)]
-        configs = {run: config for run, config in self.configs.items() if run in kept}
-        return Evidence(experiment, report, others, frame, configs, self.excluded)
+        return replace(self.only(report), experiment=experiment, others=others)
 
     def runs_of(self, algo: str) -> pd.DataFrame:
         """The report lines of an algorithm's runs that are shown, ordered by seed."""
@@ -114,17 +108,15 @@ class Evidence:
     @cached_property
     def score(self) -> str:
         """The environment's name of its score."""
-        return score_of(self.frame, self.configs)
+        return score_of(self)
 
     # --- numbers ---------------------------------------------------------------------------------------------------
 
     @cached_property
-    def _cells(self) -> dict[tuple[str, str], list[str]]:
+    def _cells(self) -> dict[tuple[str, str], pd.Series[str]]:
         """The runs of each map and algorithm."""
-        found: dict[tuple[str, str], list[str]] = defaultdict(list)
-        for run, map_, algo in zip(*(self.report[key] for key in ("run", names.MAP, names.ALGO)), strict=True):
-            found[map_, algo].append(run)
-        return found
+        cells = self.report.groupby([names.MAP, names.ALGO])["run"]
+        return {(str(map_), str(algo)): runs for (map_, algo), runs in cells}
 
     @cached_property
     def _of_metric(self) -> dict[str, dict[str, pd.DataFrame]]:
@@ -195,12 +187,12 @@ class Evidence:
     def flaws(self) -> dict[tuple[str, str], str]:
         """For files: what is wrong with the runs of each cell, by map and algorithm; planned runs may be missing."""
         told: dict[tuple[str, str], list[str]] = defaultdict(list)
+        absent: dict[tuple[str, str], list[int]] = defaultdict(list)
         runs = self.all.sort_values(names.SEED).to_dict("records")
         for run in runs:
             if words := flaw(run):
                 on_request = " (counted)" if run["counts"] else ""
                 told[run[names.MAP], run[names.ALGO]].append(f"seed {run[names.SEED]}: {words}{on_request}")
-        absent: dict[tuple[str, str], list[int]] = defaultdict(list)
         for map_, algo, seed in sorted(self.planned - set(places(self.all))):
             absent[map_, algo].append(seed)
         for cell, seeds in absent.items():
@@ -253,11 +245,9 @@ def flaw(run: Mapping[Hashable, Any]) -> str:
 
 
 def describe(report: pd.DataFrame, maps: int | None = None) -> str:
-    """List all runs that are not finished, by method and seed; empty if all are.
+    """List all runs of a report that are not finished, by method and seed; empty if all are.
 
-    Args:
-        report: lines of `Runs.report`.
-        maps: the number of maps that are shown (None: those of the report); if there is only one, it is not named.
+    If only one map is shown (`maps`: how many; None: those of the report), it is not named.
     """
     several = (report[names.MAP].nunique() if maps is None else maps) > 1
     named = []
@@ -308,13 +298,13 @@ def grouped(runs: Iterable[Place], maps: Sequence[str], algos: Sequence[str], se
     return "; ".join([*parts, *texts[:NAMED_CELLS], *more])
 
 
-def score_of(frame: pd.DataFrame, configs: Mapping[str, Mapping[str, Any]]) -> str:
+def score_of(runs: Runs) -> str:
     """The environment's name of its score: as the runs logged it, or derived from the metrics of older runs."""
-    told = {str(config[names.SCORE]) for config in configs.values() if config.get(names.SCORE)}
+    told = {str(config[names.SCORE]) for config in runs.configs.values() if config.get(names.SCORE)}
     if len(told) == 1:
         return told.pop()
     won = names.score(names.INDEPENDENT, "win_rate")
-    return "win_rate" if (frame["metric"] == won).any() else "return"
+    return "win_rate" if (runs.frame["metric"] == won).any() else "return"
 
 
 def evaluated(frame: pd.DataFrame) -> tuple[str, ...]:

@@ -7,7 +7,6 @@ with every logged number as CSV or TensorBoard's event files. docs/analysis.md e
                                                  -> absolute_metrics -> {<metric>: [value]}
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,9 +26,7 @@ from macpf import names
 def export(runs: Runs, budget: str | None = None, backend: str | None = None) -> dict[str, Any]:
     """All runs that count as marl-eval's JSON, with MACPF's dependent policy as an algorithm of its own.
 
-    Args:
-        runs: all runs.
-        budget, backend: the wanted value; None takes the only one that each environment has.
+    `budget` and `backend` of None take the only one that each environment has.
 
     Raises:
         AnalysisError: no run counts; an environment has runs of several budgets or backends; or two runs would have the
@@ -48,18 +45,15 @@ def export(runs: Runs, budget: str | None = None, backend: str | None = None) ->
             if steps:
                 algorithm = style.label(line[names.ALGO], policy)
                 document[line[names.ENV]][line[names.MAP]][algorithm][f"seed_{line[names.SEED]}"] = steps
-    plain: dict[str, Any] = json.loads(json.dumps(document))
-    return plain
+    return document
 
 
 def of_kind(runs: Runs, budget: str | None, backend: str | None) -> pd.DataFrame:
     """The report lines of the runs of a budget and a backend, whether they count or not; None takes all."""
-    wanted = pd.Series(True, index=runs.report.index)
+    report = runs.report
     if budget is not None:
-        wanted &= of_budget(runs.report, budget)
-    if backend is not None:
-        wanted &= runs.report[names.BACKEND] == backend
-    return runs.report[wanted]
+        report = report[of_budget(report, budget)]
+    return report if backend is None else report[report[names.BACKEND] == backend]
 
 
 def _refuse_two_in_one_place(report: pd.DataFrame) -> None:
@@ -98,11 +92,7 @@ def _steps(lines: pd.DataFrame, policy: str) -> dict[str, Any]:
 
 
 def write_csv(runs: Runs, folder: Path) -> list[Path]:
-    """Write one file for each run: a line for each evaluation, a column for each metric, `env_step` first.
-
-    Args:
-        runs: the runs to write; unfinished ones are included.
-        folder: where to write; the files are named after the runs' keys.
+    """Write ``<run key>.csv`` for each run, unfinished or not: a line for each evaluation, a column for each metric.
 
     Raises:
         AnalysisError: no run has logged anything.
@@ -111,11 +101,7 @@ def write_csv(runs: Runs, folder: Path) -> list[Path]:
 
 
 def write_tensorboard(runs: Runs, folder: Path) -> list[Path]:
-    """Write one folder of events for each run, which `tensorboard --logdir <folder>` shows.
-
-    Args:
-        runs: the runs to write.
-        folder: where to write; event files of an earlier call are replaced.
+    """Write one folder of events for each run, which `tensorboard --logdir <folder>` shows; earlier ones are replaced.
 
     Raises:
         AnalysisError: no run has logged anything, or the package tensorboard is not installed.

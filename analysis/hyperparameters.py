@@ -1,7 +1,5 @@
 """The hyperparameter tables of the docs, generated from `conf/` so that they agree with it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,26 +23,17 @@ _LABELS = ("name", "labels", "family", "_target_")
 
 def page() -> str:
     """The page, in Markdown."""
-    return "\n".join(
-        [
-            HEAD,
-            "## Defaults\n",
-            defaults().to_markdown(),
-            "\n## Variants\n",
-            variants().to_markdown(index=False),
-            "\n## What tasks and profiles change\n",
-            overrides().to_markdown(index=False),
-            "",
-        ]
-    )
+    parts = {
+        "## Defaults\n": defaults().to_markdown(),
+        "\n## Variants\n": variants().to_markdown(index=False),
+        "\n## What tasks and profiles change\n": overrides().to_markdown(index=False),
+    }
+    return "\n".join([HEAD, *(text for part in parts.items() for text in part), ""])
 
 
 def defaults() -> pd.DataFrame:
     """One column for each algorithm, one row for each setting."""
-    columns = {}
-    for algo in choices("algo"):
-        if family(algo) == algo:
-            columns[algo] = _settings(_own(algo))
+    columns = {algo: _settings(_own(algo)) for algo in choices("algo") if family(algo) == algo}
     return pd.DataFrame(columns).fillna("").rename_axis("setting")
 
 
@@ -89,22 +78,21 @@ def _settings(node: Any, prefix: str = "") -> dict[str, str]:
     """Settings as flat names and values; a schedule is one value, and `_LABELS` are left out."""
     if OmegaConf.is_config(node):
         node = OmegaConf.to_container(node, resolve=True)
-    found = {}
+    found: dict[str, str] = {}
     for key, value in node.items():
         name = f"{prefix}{key}"
         if key in _LABELS:
             continue
+        if isinstance(value, Mapping) and not set(value) <= SCHEDULE:
+            found |= _settings(value, f"{name}.")
+            continue
         if isinstance(value, Mapping):
-            if set(value) <= SCHEDULE:
-                found[name.removeprefix("learner.")] = _schedule(value)
-            else:
-                found |= _settings(value, f"{name}.")
+            text = _schedule(value)
         elif isinstance(value, list):
-            found[name.removeprefix("learner.")] = ", then ".join(
-                f"{' + '.join(step['losses'])} moves {' + '.join(step['moves'])}" for step in value
-            )
+            text = ", then ".join(f"{' + '.join(step['losses'])} moves {' + '.join(step['moves'])}" for step in value)
         else:
-            found[name.removeprefix("learner.")] = _shown(value)
+            text = _shown(value)
+        found[name.removeprefix("learner.")] = text
     return found
 
 

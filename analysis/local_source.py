@@ -9,17 +9,14 @@ from typing import Any
 from analysis import AnalysisError
 from analysis.sources import Reference, Segment
 from macpf import names
-from macpf.records.wandb_file import WandbFile, read_wandb_file
+from macpf.records.wandb_file import read_wandb_file
 
-#: Exit codes of a process that was asked to stop (SIGINT, SIGTERM) and saved its state first.
-_STOPPED_IN_ORDER = (0, 128 + 2, 128 + 15)
+#: Exit codes of a process that ended, or was asked to stop (SIGINT, SIGTERM) and saved its state first.
+_IN_ORDER = (0, 128 + 2, 128 + 15)
 
 
 class LocalSource:
-    """Every offline or online W&B run below a folder.
-
-    Args:
-        root: any folder above the runs, such as ``outputs``.
+    """Every offline or online W&B run below a folder, such as ``outputs``.
 
     Raises:
         AnalysisError: the folder does not exist or cannot be read.
@@ -42,7 +39,8 @@ class LocalSource:
         """One reference per ``.wandb`` file, whose fingerprint changes when it does; and one per unreadable folder."""
         closed: list[OSError] = []
         found = [self._reference(path) for path in self._files(closed)]
-        return sorted([*found, *map(self._closed, closed)], key=lambda reference: reference.name)
+        found += [self._reference(Path(error.filename), error) for error in closed]
+        return sorted(found, key=lambda reference: reference.name)
 
     def _files(self, closed: list[OSError]) -> Iterator[Path]:
         """Find all logs; errors of unreadable folders are added to `closed`.
@@ -56,18 +54,17 @@ class LocalSource:
                     folders.clear()  # a W&B run's other folders are not searched
                 yield from (Path(folder, name) for name in logs)
 
-    def _reference(self, path: Path) -> Reference:
+    def _reference(self, path: Path, closed: OSError | None = None) -> Reference:
+        name = path.relative_to(self.root).as_posix()
+        if closed is not None:
+            return Reference(name, None, lambda: _unreadable(path, closed))
         try:
             stat = path.stat()
             # ctime is the time of the last change of any kind, and nobody can set it.
             fingerprint = f"{stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
         except OSError:  # reading it will say why
             fingerprint = None
-        return Reference(path.relative_to(self.root).as_posix(), fingerprint, lambda: _read_segment(path))
-
-    def _closed(self, error: OSError) -> Reference:
-        path = Path(error.filename)
-        return Reference(path.relative_to(self.root).as_posix(), None, lambda: _unreadable(path, error))
+        return Reference(name, fingerprint, lambda: _read_segment(path))
 
 
 def _read_segment(path: Path) -> Segment:
@@ -77,23 +74,16 @@ def _read_segment(path: Path) -> Segment:
         return _unreadable(path, error)
     # A new file may still be empty; its name and its folder then identify the run.
     run_id, config = file.run_id or path.stem.removeprefix("run-"), file.config or _config_from_folder(path)
-    more = {"start_time": file.start_time, "gaps": tuple(file.gaps)}
-    return Segment.of(str(path), _state(file), run_id, config, file.rows, file.final, **more)
+    in_order = file.preempting or file.exit_code in _IN_ORDER
+    more = {"start_time": file.start_time, "gaps": [gap.size for gap in file.gaps]}
+    return Segment.of(str(path), in_order, run_id, config, file.rows, file.final, **more)
 
 
 def _unreadable(path: Path, error: Exception) -> Segment:
     """The segment of a log, or of a folder of logs, that cannot be read: its path identifies the run."""
     run_id = path.stem.removeprefix("run-") if path.suffix == ".wandb" else str(path)
     trouble = f"{path} cannot be read: {getattr(error, 'strerror', None) or error}"
-    return Segment.of(str(path), "open", run_id, _config_from_folder(path), trouble=trouble)
-
-
-def _state(file: WandbFile) -> str:
-    if file.exit_code == 0:
-        return "ended"
-    if file.preempting or file.exit_code in _STOPPED_IN_ORDER:
-        return "stopped"
-    return "open" if file.exit_code is None else "failed"
+    return Segment.of(str(path), False, run_id, _config_from_folder(path), trouble=trouble)
 
 
 def _config_from_folder(path: Path) -> dict[str, Any]:

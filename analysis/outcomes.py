@@ -66,24 +66,22 @@ def payoff_of(selection: Evidence) -> NDArray[np.float64]:
 def joint_policy(
     selection: Evidence, runs: pd.DataFrame, shape: tuple[int, ...], policy: str = names.DEPENDENT
 ) -> JointPolicy | None:
-    """The joint policy of the first of these runs (report lines) at its last row; None if that row holds none."""
+    """The joint policy of the first of these runs (report lines) at its last row; None if there is none."""
+    if runs.empty:
+        return None
     first = runs.iloc[0]
     lines = selection.frame[(selection.frame["run"] == first["run"])]
     last = lines[lines[names.ENV_STEP] == first[names.ENV_STEP]].set_index("metric")["value"]
     # Actions that only pad the smaller action space are never available, so the payoff has a cell for every other one.
-    cells = [[names.joint(policy, (i, j)) for j in range(shape[1])] for i in range(shape[0])]
-    if not any(cell in last.index for row in cells for cell in row):
+    cells = [names.joint(policy, place) for place in np.ndindex(*shape)]
+    if not last.index.isin(cells).any():
         return None
-    probabilities = np.array([[last.get(cell, math.nan) for cell in row] for row in cells], dtype=float)
+    probabilities = last.reindex(cells).to_numpy(dtype=float).reshape(shape)
     return JointPolicy(probabilities, int(first[names.SEED]), int(first[names.ENV_STEP]))
 
 
 def outcome_table(final: Mapping[str, Sequence[float]], payoff: Sequence[Sequence[float]]) -> pd.DataFrame:
-    """Count the runs of each method by the final greedy return.
-
-    Args:
-        final: per method, the final return of each run in units of the payoff.
-        payoff: rows (agent 0) by columns (agent 1).
+    """Count the runs of each method by the final greedy return, in units of the payoff [rows, columns].
 
     Returns:
         One line per method: method, seeds, then how many of them ended at the largest payoff (optimum), at the

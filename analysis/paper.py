@@ -3,13 +3,15 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 DATA = Path(__file__).parent / "data"
 #: Seeds behind every number of the paper.
 SEEDS = 5
 #: Printed numbers (three digits) that differ by less are equal.
-_TOLERANCE = 1e-9
+TOLERANCE = 1e-9
 #: Published runs of the real game that ended before this env step were cut short and are left out.
 _LEAST_STEPS = 1_900_000
 #: The sentence of a caption on those runs.
@@ -20,9 +22,15 @@ REAL_GAME = (
 
 
 def table(name: str) -> pd.DataFrame:
-    """Table 1 or 2 (Wang, Ye and Lu, ICLR 2023): map, difficulty, algo (as in `conf/algo`), mean, std, in its order."""
+    """Table 1 or 2 (Wang, Ye and Lu, ICLR 2023): map, difficulty, algo (as in `conf/algo`), mean, std, in its order.
+
+    There are no lines for any other name.
+    """
+    columns = ["map", "difficulty", "algo", "mean", "std"]
+    if name not in ("table1", "table2"):
+        return pd.DataFrame(columns=columns, dtype=float)
     frame = pd.read_csv(DATA / f"{name}.csv").rename(columns={"task": "map"})
-    return frame.assign(algo=frame["algo"].str.lower())[["map", "difficulty", "algo", "mean", "std"]]
+    return frame.assign(algo=frame["algo"].str.lower())[columns]
 
 
 def outcomes() -> pd.DataFrame:
@@ -30,17 +38,20 @@ def outcomes() -> pd.DataFrame:
     return pd.read_csv(DATA / "figure4.csv").set_index("method")
 
 
-def bold(mean: "pd.Series[float]", std: "pd.Series[float]") -> "pd.Series[bool]":
-    """Which means are bold: at least the best mean minus its standard deviation (caption of Table 2); NaN never is."""
-    if mean.isna().all():
-        return mean.notna()
-    best = int(mean.fillna(-float("inf")).to_numpy().argmax())
-    return mean >= mean.iloc[best] - std.iloc[best] - _TOLERANCE
+def bold(mean: NDArray[np.float64], std: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which means [..., K methods] are bold: at least the best mean minus its standard deviation (caption of Table 2).
+
+    NaN never is.
+    """
+    best = np.nan_to_num(mean, nan=-np.inf).argmax(axis=-1)[..., None]
+    least = np.take_along_axis(mean, best, -1) - np.take_along_axis(std, best, -1)
+    return np.asarray(mean >= least - TOLERANCE)
 
 
-def digits(means: "pd.Series[float]") -> int:
-    """Decimal places of a table: three for win rates, two for returns."""
-    return 3 if means.between(0, 1).all() else 2
+def marks(lines: pd.DataFrame, mean: str = "mean", std: str = "std") -> "pd.Series[bool]":
+    """Which lines of a table are bold on their map."""
+    parts = [part for _, part in lines.groupby("map")]
+    return pd.concat([pd.Series(bold(part[mean].to_numpy(), part[std].to_numpy()), part.index) for part in parts])
 
 
 def real_game(maps: Iterable[str], algos: Iterable[str], smoothing: int) -> pd.DataFrame:
@@ -50,12 +61,9 @@ def real_game(maps: Iterable[str], algos: Iterable[str], smoothing: int) -> pd.D
     github.com/oxwhirl/smac, release v1, smac_run_data.json, MIT licence): map, algo, run, env_step (every other
     evaluation, at the multiple of 20,000 that it passed) and won (of 32 episodes).
 
-    Args:
-        maps, algos: those of the figure.
-        smoothing: env steps of the moving average.
-
     Returns:
-        map, algo, env_step, median (of win rates, with each run smoothed like ours), low, high (quartiles), runs.
+        map, algo, env_step, median (of win rates, each run smoothed by a moving average of `smoothing` env steps),
+        low, high (quartiles), runs.
     """
     table = pd.read_csv(DATA / "real_game.csv.gz")
     table = table[table["map"].isin(list(maps)) & table["algo"].isin(list(algos))]

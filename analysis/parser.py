@@ -1,7 +1,5 @@
 """The command line of ``python -m analysis``."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 from typing import Any

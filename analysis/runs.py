@@ -2,11 +2,11 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -32,6 +32,10 @@ _PARTIAL = (INCOMPLETE, SHORT, CRASHED)
 
 #: Metrics that say how complete a run is.
 _COUNTS = (names.EVALUATION, names.EVALUATION_AFTER, names.UPDATES)
+#: What is alike in runs that differ only in their seeds, and in settings that no name tells.
+_KIND = [key for key in IDENTITY if key != names.SEED]
+#: Columns of the frame with few values, which are stored once.
+_FEW = (names.ENV, names.BACKEND, names.BUDGET)
 FRAME_COLUMNS = ["run", *IDENTITY, names.ENV_STEP, "metric", "value"]
 REPORT_COLUMNS = [
     *("run", *IDENTITY, names.ENV_STEP, "total", "found", "expected", "attempts", "gaps", "lost_bytes", "nan"),
@@ -44,8 +48,8 @@ class Runs:
     """All runs of a source.
 
     Attributes:
-        frame: one line per logged number, ordered by run and env_step: run, algo, env, map, backend, budget (str),
-            seed (int), env_step (int), metric (str), value (float; NaN and infinities are kept).
+        frame: one line per logged number, ordered by run and env_step: run, algo, map (str), env, backend, budget
+            (categories), seed (int), env_step (int), metric (str), value (float; NaN and infinities are kept).
         report: one line per run, also for runs without a single row: run, algo, env, map, backend, budget, seed (-1 if
             unknown), env_step (of the last row, -1 without rows), total (env steps of the budget, -1 if unknown),
             found and expected (evaluations; expected is -1 for runs made before rows were numbered), attempts, gaps
@@ -72,7 +76,7 @@ class Runs:
         """The same runs, but incomplete, short and crashed ones count as well; diverged and untrained ones never do."""
         return replace(self, report=self.report.assign(counts=self.report["state"].isin((FINISHED, *_PARTIAL))))
 
-    def only(self, report: pd.DataFrame) -> "Runs":
+    def only(self, report: pd.DataFrame) -> Self:
         """Only the runs in these lines of the report."""
         kept = set(report["run"])
         whole = len(kept) == len(self.report)
@@ -118,9 +122,7 @@ def short_commits(commits: "pd.Series[Any]") -> list[str]:
 def load_runs(source: Source | Path | str, metrics: str = "") -> Runs:
     """Load every run of a source, of the folder at a path, or of ``wandb:entity/project``.
 
-    Args:
-        source: where the runs are.
-        metrics: the frame holds only metrics that begin with this; the report takes all into account.
+    The frame holds only metrics that begin with `metrics`; the report takes all into account.
 
     Raises:
         AnalysisError: there is no such folder or project, it holds no run, or the server does not return all of it.
@@ -155,31 +157,26 @@ def load_runs(source: Source | Path | str, metrics: str = "") -> Runs:
         line = {**identity(configs[run]), **_completeness(ordered, values, configs[run])}
         ends = [segment.why for segment in ordered if segment.why]
         lines.append({"run": run, **line, "note": "; ".join(filter(None, (why, *ends[-1:])))})
-        parts.append(_starting(values, metrics))
+        if metrics:
+            values = values.filter(pa.array(_lines(values, lambda metric: metric.startswith(metrics))))
+        parts.append(values)
     report = pd.DataFrame(lines, columns=REPORT_COLUMNS)
     report["note"] = _remarks(report)
     return Runs(_frame(parts, report), report, configs, left_out)
 
 
-def _metrics(values: pa.Table) -> tuple[NDArray[np.int32], list[str]]:
-    """The index of each line's metric, and the names of the metrics."""
+def _lines(values: pa.Table, wanted: Callable[[str], bool]) -> NDArray[np.bool_]:
+    """Which lines are of a metric that is wanted."""
     column = values["metric"].unify_dictionaries().combine_chunks()
-    return column.indices.to_numpy(), column.dictionary.to_pylist()
+    known = np.array([wanted(metric) for metric in column.dictionary.to_pylist()], dtype=bool)
+    return known[column.indices.to_numpy()]
 
 
 def _needed(values: pa.Table, metrics: str) -> pa.Table:
     """Only the lines of metrics that begin so, and those that decide how complete a run is."""
-    codes, known = _metrics(values)
-    wanted = np.array([metric.startswith(metrics) or metric in _COUNTS for metric in known], dtype=bool)
+    kept = _lines(values, lambda metric: metric.startswith(metrics) or metric in _COUNTS)
     first = np.diff(values["row"].to_numpy(), prepend=-1) != 0
-    return values.filter(pa.array(wanted[codes] | first | ~np.isfinite(values["value"].to_numpy())))
-
-
-def _starting(values: pa.Table, metrics: str) -> pa.Table:
-    """Only the lines of metrics that begin with `metrics`."""
-    codes, known = _metrics(values)
-    wanted = np.array([metric.startswith(metrics) for metric in known], dtype=bool)
-    return values if wanted.all() else values.filter(pa.array(wanted[codes]))
+    return values.filter(pa.array(kept | first | ~np.isfinite(values["value"].to_numpy())))
 
 
 def _on_disk(path: Path) -> Source:
@@ -222,17 +219,11 @@ def _joined(attempts: list[Segment]) -> tuple[dict[str, Any], pa.Table, str]:
 
 
 def stitch(attempts: Sequence[pa.Table]) -> pa.Table:
-    """Join the values of a run's attempts, oldest first, so that every env_step occurs once.
+    """Join the values (`Segment.values`) of a run's attempts, oldest first: env_step (increasing), metric, value.
 
     An attempt resumes from a checkpoint and logs the rows after it again. Whenever env_step does not increase, the
     newer row therefore replaces all earlier rows with that env_step or a later one. Whole rows are replaced, never
     single metrics, so that no row mixes two attempts.
-
-    Args:
-        attempts: tables like ``Segment.values``.
-
-    Returns:
-        The remaining lines, env_step increasing: env_step, metric, value.
     """
     values = pa.concat_tables(attempts)
     steps, rows = values[names.ENV_STEP].to_numpy(), values["row"].to_numpy()
@@ -253,7 +244,7 @@ def _frame(parts: Sequence[pa.Table], report: pd.DataFrame) -> pd.DataFrame:
     columns = {}
     for key in ("run", *IDENTITY):
         of_runs = pa.array(report[key].to_numpy(), pa.int64() if key == names.SEED else pa.large_string())
-        columns[key] = of_runs.take(run)
+        columns[key] = (of_runs.dictionary_encode() if key in _FEW else of_runs).take(run)
     columns |= {key: values[key] for key in (names.ENV_STEP, "value")}
     columns["metric"] = values["metric"].cast(pa.large_string())
     return pa.table(columns).select(FRAME_COLUMNS).to_pandas().astype({"metric": "str"})
@@ -261,31 +252,29 @@ def _frame(parts: Sequence[pa.Table], report: pd.DataFrame) -> pd.DataFrame:
 
 def _remarks(report: pd.DataFrame) -> list[str]:
     """The notes of the report, with problems that only show in comparison with other runs or with conf/."""
-    notes = [[note] if note else [] for note in report["note"]]
-    known = choices("algo")
-    logged = report[report["state"] != NO_DATA]
-    for line, (algo, state) in enumerate(zip(report[names.ALGO], report["state"], strict=True)):
-        if algo not in known and state != NO_DATA:
-            notes[line].append(f"unknown algorithm: there is no conf/algo/{algo}.yaml")
-        if "@" in report["run"].iloc[line]:
-            notes[line].append(f"one of several origins of {report['run'].iloc[line].partition('@')[0]}")
-    alike = [key for key in IDENTITY if key != names.SEED]
-    for _, group in logged.groupby(alike):
-        configurations = group["run"].map(names.configuration)
-        if configurations.nunique() > 1:
-            for line in group.index:
-                notes[line].append(
-                    f"one of {configurations.nunique()} configurations of {group[names.ALGO].iloc[0]} here"
-                )
-    return ["; ".join(parts) for parts in notes]
+    known, logged = choices("algo"), report["state"] != NO_DATA
+    alike = report[logged].assign(kind=report["run"].map(names.configuration)).groupby(_KIND)["kind"]
+    kinds = alike.transform("nunique").reindex(report.index, fill_value=1)
+    notes = []
+    for run, algo, has_data, count, note in zip(
+        report["run"], report[names.ALGO], logged, kinds, report["note"], strict=True
+    ):
+        key, at, _ = run.partition("@")
+        told = [
+            note,
+            f"unknown algorithm: there is no conf/algo/{algo}.yaml" if has_data and algo not in known else "",
+            f"one of several origins of {key}" if at else "",
+            f"one of {count} configurations of {algo} here" if count > 1 else "",
+        ]
+        notes.append("; ".join(filter(None, told)))
+    return notes
 
 
 def _completeness(attempts: list[Segment], values: pa.Table, config: dict[str, Any]) -> dict[str, Any]:
     last = int(values[names.ENV_STEP][-1].as_py()) if len(values) else -1
     total, expected = integer(config, names.TOTAL_ENV_STEPS), integer(config, names.EVALUATIONS)
-    codes, known = _metrics(values)
     logged = values["value"].to_numpy()
-    counted = (logged[codes == known.index(metric)] if metric in known else logged[:0] for metric in _COUNTS)
+    counted = (logged[_lines(values, count.__eq__)] for count in _COUNTS)
     numbers, before, updates = (counts[np.isfinite(counts)].astype(np.int64).tolist() for counts in counted)
     found = len(numbers) if expected > 0 else len(pc.unique(values[names.ENV_STEP]))
     lost = missing(zip(numbers, before, strict=False), expected) if expected > 0 else 0
@@ -302,7 +291,7 @@ def _completeness(attempts: list[Segment], values: pa.Table, config: dict[str, A
     elif reached:
         state = INCOMPLETE if lost or (expected < 0 and gaps) else FINISHED
     else:
-        state = SHORT if attempts[-1].state in ("ended", "stopped") else CRASHED
+        state = SHORT if attempts[-1].in_order else CRASHED
     commits = dict.fromkeys(str(s.config[names.COMMIT]) for s in attempts if s.config.get(names.COMMIT))
     return {
         names.ENV_STEP: last,
@@ -311,7 +300,7 @@ def _completeness(attempts: list[Segment], values: pa.Table, config: dict[str, A
         "expected": found + lost if expected > 0 else -1,
         "attempts": max(len(attempts), attempts[-1].attempt),  # a server joins them
         "gaps": len(gaps),
-        "lost_bytes": sum(gap.size for gap in gaps),
+        "lost_bytes": sum(gaps),
         "nan": nan,
         "state": state,
         "counts": state == FINISHED,

@@ -1,6 +1,7 @@
 """Choose the runs that may share a figure: one budget, one backend, one length, one configuration per algorithm."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
@@ -17,12 +18,7 @@ from macpf.choices import choices, sweep_params
 
 
 def find(runs: Runs, experiment: Experiment, budget: str | None = None, backend: str | None = None) -> Evidence:
-    """The runs of an experiment.
-
-    Args:
-        runs: all runs.
-        experiment: the planned runs.
-        budget, backend: the wanted value; None takes the only one there is.
+    """The runs of an experiment; `budget` and `backend` of None take the only one there is.
 
     Raises:
         AnalysisError: there are none, or they cannot share a figure: they are of several budgets, backends, lengths or
@@ -45,13 +41,8 @@ def select(
 ) -> Evidence:
     """The runs of one environment, map, budget and backend.
 
-    Args:
-        runs: all runs.
-        env: name of the environment.
-        map, budget, backend: the wanted value; None takes the only one there is, or of several maps the environment's
-            default.
-        plan: the experiment whose algorithms and seeds are planned in addition to those of the runs; None for no
-            addition.
+    None takes the only one there is, or of several maps the environment's default. With `plan`, the algorithms and
+    seeds of that experiment are planned in addition to those of the runs.
 
     Raises:
         AnalysisError: there are none, or several maps to choose from, or see `find`.
@@ -74,8 +65,7 @@ def of_kind(runs: Runs, report: pd.DataFrame, called: tuple[str, str], **wanted:
         runs: all runs.
         report: the lines, of one environment.
         called: for messages, what the runs are of, and the experiment that makes such runs.
-        wanted: by `map` (if it is missing: all maps), `budget` and `backend`, the wanted value; None takes the only one
-            there is.
+        wanted: see `select`; without `map`, all maps are taken.
 
     Raises:
         AnalysisError: see `find`.
@@ -105,10 +95,10 @@ def of_kind(runs: Runs, report: pd.DataFrame, called: tuple[str, str], **wanted:
     for key in wanted:
         # A run without a row has not logged its budget or backend; its map is known from its folder.
         others = others[others[key].isin([chosen[key].iloc[0], *([""] if key != names.MAP else [])])]
-    kept, together = runs.only(chosen), pd.concat([chosen, others])
+    together = pd.concat([chosen, others])
     maps, algos, seeds = (tuple(sorted(set(together[key]))) for key in (names.MAP, names.ALGO, names.SEED))
     plan = Experiment(env, env, maps, algos, seeds, of_runs=True)
-    return Evidence(plan, chosen, others, kept.frame, kept.configs, runs.excluded)
+    return Evidence(**vars(runs.only(chosen)), experiment=plan, others=others)
 
 
 @cache
@@ -120,13 +110,7 @@ def usual_map(env: str) -> str:
 
 
 def nothing_counts(report: pd.DataFrame, what: str, experiment: str) -> str:
-    """Why there is nothing to show, and what to type.
-
-    Args:
-        report: lines of `Runs.report`: the runs that might have been shown.
-        what: what the runs are of.
-        experiment: the experiment that makes such runs.
-    """
+    """Why none of these lines of `Runs.report` is shown, and what to type; see `of_kind` for the others."""
     if report.empty or (report["state"] == NO_DATA).all():
         if experiment not in choices("experiment"):
             return "none of these runs has data yet; the commands that began them go on with them"
@@ -137,18 +121,14 @@ def nothing_counts(report: pd.DataFrame, what: str, experiment: str) -> str:
 
 def _listing(report: pd.DataFrame, keys: list[str]) -> str:
     """``--map x --budget y --backend z (5 runs)`` for every combination, ready to be typed."""
-    words = [" ".join(f"--{key} {line[key]}" for key in keys if line[key]) for line in report.to_dict("records")]
-    counts = pd.Series(words).value_counts(sort=False).sort_index().items()
-    return "; ".join(f"{kind} ({count} run{'s' if count > 1 else ''})" for kind, count in counts)
+    words = (" ".join(f"--{key} {line[key]}" for key in keys if line[key]) for line in report.to_dict("records"))
+    return "; ".join(
+        f"{kind} ({count} run{'s' if count > 1 else ''})" for kind, count in sorted(Counter(words).items())
+    )
 
 
 def refuse_mixtures(report: pd.DataFrame, configs: Mapping[str, Mapping[str, Any]]) -> None:
-    """Require one length of a figure's runs, on each map one game, and there one configuration of each method.
-
-    Configurations may differ in the seed.
-
-    Args:
-        report, configs: see `Runs`.
+    """Require one length of a figure's runs, on each map one game, and there one configuration (but for the seed).
 
     Raises:
         AnalysisError: the runs differ in one of these, or two of them are one run with two origins.
@@ -165,11 +145,9 @@ def refuse_mixtures(report: pd.DataFrame, configs: Mapping[str, Mapping[str, Any
             f"e.g. --exclude @{other.partition('@')[2]}"
         )
     for map_, on_map in report.groupby(names.MAP):
-        games: dict[str, str] = {}  # a game's settings -> a run that played it
-        for run in on_map["run"]:
-            games.setdefault(_game(configs[run]), run)
+        games = on_map["run"][~on_map["run"].map(lambda run: _game(configs[run])).duplicated()]
         if len(games) > 1:
-            one, other, *_ = map(names.configuration, games.values())
+            one, other, *_ = map(names.configuration, games)
             raise AnalysisError(
                 f"on {map_}, {one} and {other} played different games (config.env.make): leave one kind out, "
                 f"e.g. --exclude {one}"

@@ -27,11 +27,9 @@ TIMEOUT = 20
 RUNS_A_PAGE = 100
 #: Counted in W&B's steps, not rows. This is the client's default, so every server accepts it.
 STEPS_A_PAGE = 1000
-#: The server's states of ended runs, and ours (see `Segment`); in any other state, a run may still be active.
-_ENDED = {
-    **{"finished": "ended", "preempted": "stopped", "failed": "failed"},
-    **{"killed": "failed", "crashed": "open"},  # its heartbeat stopped
-}
+#: The server's states of runs that ended in order, and of all that ended; in any other, a run may still be active.
+_IN_ORDER = ("finished", "preempted")
+_ENDED = (*_IN_ORDER, "failed", "killed", "crashed")  # the last: its heartbeat stopped
 
 
 class ServerSource:
@@ -85,12 +83,12 @@ class ServerSource:
         return Reference(f"{where}/{run.id}", fingerprint if run.state in _ENDED else None, lambda: self._read(run))
 
     def _read(self, run: "Run") -> Segment:
-        config: dict[str, Any] = run.config
+        config, said = run.config, run.summary_metrics.get
+        place, in_order = f"{self.place}/{run.id}", run.state in _IN_ORDER
         # Runs of other software are named, but not read: they may have millions of steps.
         rows = self._rows(run) if config.get(names.RUN_KEY) else []
-        state, said = _ENDED.get(run.state, "open"), run.summary_metrics.get
         begun = datetime.fromisoformat(run.created_at).timestamp()
-        return Segment.of(f"{self.place}/{run.id}", state, run.id, config, rows, said, start_time=begun)
+        return Segment.of(place, in_order, run.id, config, rows, said, start_time=begun)
 
     def _rows(self, run: "Run") -> list[dict[str, Any]]:
         """All rows, without W&B's own cache, which only compares the run's name and so may be stale."""

@@ -10,7 +10,7 @@ There are three sources: ``analysis.local_source`` (a folder), ``analysis.server
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,7 +18,6 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from macpf import names
-from macpf.records.framing import Gap
 from macpf.records.numbering import SHOWN
 
 #: The file that marks a folder of published runs (`analysis.archive`).
@@ -44,42 +43,42 @@ class Segment:
 
     Attributes:
         path: the file it was read from, or the run on the server.
-        state: ``ended`` (exit code 0), ``stopped`` (asked to stop, or preempted), ``failed`` (any other exit code) or
-            ``open`` (no exit code: killed, or still active).
+        in_order: whether it ended with exit code 0, was asked to stop, or was preempted; otherwise it failed, was
+            killed, or is still active.
         run_id: W&B's id.
         run_key: the run's key, the same for all attempts.
         origin: drawn at random when the run first began, or at least its first digits; empty if unknown, as for runs
             made before there were origins.
         attempt: number of the attempt, from 1 on; 0 if unknown.
-        start_time: seconds since 1970; 0 if unknown.
         config: W&B's config of the run, see ``macpf.names``; empty if nothing was written yet.
         end: how the run ended by its own log: ``finished``, ``untrained`` or ``diverged``; empty if that is missing.
         why: why it diverged; empty otherwise.
         values: one line per number, in the order of logging, with the columns of ``VALUES``; ``row`` is the index of
             the segment's row.
-        gaps: damaged parts that were skipped; rows may be missing there.
+        start_time: seconds since 1970; 0 if unknown.
+        gaps: bytes of each damaged part that was skipped; rows may be missing there.
         trouble: why it could not be read; empty if it could.
     """
 
     path: str
-    state: str
+    in_order: bool
     run_id: str
     run_key: str
     origin: str
     attempt: int
-    start_time: float
     config: dict[str, Any]
     end: str
     why: str
     values: pa.Table
-    gaps: tuple[Gap, ...] = ()
+    start_time: float = 0.0
+    gaps: Sequence[int] = ()
     trouble: str = ""
 
     @classmethod
     def of(
         cls,
         path: str,
-        state: str,
+        in_order: bool,
         run_id: str,
         config: dict[str, Any],
         rows: Iterable[Mapping[str, Any]] = (),
@@ -98,20 +97,7 @@ class Segment:
         # Older runs only set `DONE`, when they reached their budget.
         end = str(said(names.END) or ("finished" if said(names.DONE) == 1 else ""))
         attempt, why = whole(config.get(names.ATTEMPT)) or 0, str(said(names.WHY) or "")
-        more = {"start_time": 0.0, **more}
-        return cls(
-            path,
-            state,
-            run_id,
-            run_key,
-            origin,
-            attempt,
-            config=config,
-            end=end,
-            why=why,
-            values=tidy_rows(rows),
-            **more,
-        )
+        return cls(path, in_order, run_id, run_key, origin, attempt, config, end, why, tidy_rows(rows), **more)
 
 
 @dataclass(frozen=True)
@@ -158,8 +144,7 @@ def tidy_rows(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     NaN and infinities are kept. W&B's own columns, parts of media (a picture's width), values that are not numbers, and
     rows without ``env_step``, which have no place on any axis, are left out.
     """
-    columns: tuple[list[int], list[int], list[str], list[float]] = ([], [], [], [])
-    indices, steps, metrics, values = columns
+    lines = []
     for index, row in enumerate(rows):
         step = number(row.get(names.ENV_STEP))
         if step is None or not abs(step) < _LARGEST:  # also excludes NaN
@@ -168,13 +153,10 @@ def tidy_rows(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
         for metric in sorted(row):
             value = number(row[metric])
             if value is not None and metric != names.ENV_STEP and not metric.startswith(left_out):
-                indices.append(index)
-                steps.append(int(step))
-                metrics.append(metric)
-                values.append(value)
-    return pa.table(
-        [pa.array(indices), pa.array(steps), pa.array(metrics, pa.string()), pa.array(values)], VALUES.names
-    ).cast(VALUES)
+                lines.append((index, int(step), metric, value))
+    if not lines:
+        return VALUES.empty_table()
+    return pa.table([pa.array(column) for column in zip(*lines, strict=True)], VALUES.names).cast(VALUES)
 
 
 def number(value: Any) -> float | None:

@@ -1,10 +1,8 @@
 """The status of all runs: which are finished, running (and how fast), failed (and why) or missing."""
 
-from __future__ import annotations
-
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,17 +12,7 @@ from rich.table import Table
 
 from analysis import AnalysisError
 from macpf.records.outlook import duration, outlook
-from macpf.records.standing import (
-    FINISHED,
-    PLANS,
-    RUNNING,
-    STATES,
-    TROUBLED,
-    Standing,
-    begun,
-    planned,
-    standing,
-)
+from macpf.records.standing import FINISHED, PLANS, RUNNING, STATES, TROUBLED, Standing, begun, planned, standing
 
 #: Seconds between two updates.
 EVERY = 5.0
@@ -33,13 +21,9 @@ SHOWN = 30
 
 
 def status(outputs: Path, plan: str | None, live: bool, console: Console) -> None:
-    """Print the status of the runs; with `live`, repeatedly until all are over or the user interrupts it.
+    """Print the status of the runs; with `live` (on a terminal), until all are over or the user interrupts it.
 
-    Args:
-        outputs: the root of all run folders.
-        plan: name of a plan, e.g. ``table2-paper``, to show only its runs; None for every run and every plan.
-        live: whether to update the display, which needs a terminal.
-        console: where to print.
+    `plan` is the name of a plan, e.g. ``table2-paper``, to show only its runs.
 
     Raises:
         AnalysisError: there are no runs.
@@ -61,18 +45,24 @@ def look(outputs: Path, plan: str | None) -> list[Standing]:
     Raises:
         AnalysisError: there is no run, or no such plan.
     """
-    wanted, troubles = planned(outputs, plan)
+    runs, troubles = known(outputs, plan)
     for trouble in troubles:
         print(f"analysis: {trouble}", file=sys.stderr)
-    if plan and not wanted:
-        known = ", ".join(sorted(path.stem for path in (outputs / PLANS).glob("*.json"))) or "none yet"
-        raise AnalysisError(f"no plan called {plan} in {outputs}; plans: {known}")
-    runs = {run.folder: run for run in ([] if plan else begun(outputs))}
-    runs |= {folder: standing(folder) for folder in wanted if folder not in runs}
+    if plan and not runs:
+        plans = ", ".join(sorted(path.stem for path in (outputs / PLANS).glob("*.json"))) or "none yet"
+        raise AnalysisError(f"no plan called {plan} in {outputs}; plans: {plans}")
     if not runs:
         there = f"no runs in {outputs}" if outputs.is_dir() else f"no folder {outputs}"
         raise AnalysisError(f"{there}: `make demo` makes some, and `make reproduce-table2` plans many")
-    return [runs[folder] for folder in sorted(runs)]
+    return runs
+
+
+def known(outputs: Path, plan: str | None = None) -> tuple[list[Standing], list[str]]:
+    """Every run that was begun or planned, or those of one plan; and what is wrong with the files of plans."""
+    wanted, troubles = planned(outputs, plan)
+    runs = {run.folder: run for run in ([] if plan else begun(outputs))}
+    runs |= {folder: standing(folder) for folder in wanted if folder not in runs}
+    return [runs[folder] for folder in sorted(runs)], troubles
 
 
 def page(runs: list[Standing]) -> Group:
@@ -93,31 +83,33 @@ def page(runs: list[Standing]) -> Group:
 
 def _tasks(runs: Iterable[Standing]) -> Table:
     """Finished runs out of all, with tasks down the side and algorithms across."""
-    cells: dict[tuple[str, str], list[Standing]] = {}
+    cells: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for run in runs:
         env, map_, algo = run.folder.parts[-5:-2]
-        cells.setdefault((f"{env}/{map_}", algo), []).append(run)
+        cells[f"{env}/{map_}", algo][run.state] += 1
     algos = list(dict.fromkeys(algo for _, algo in cells))
-    table = Table(box=None, title="finished of all", title_justify="left")
-    for column in ("task", *algos):
-        table.add_column(column, no_wrap=True)
+    table = _table("finished of all", "task", *algos)
     for task in dict.fromkeys(task for task, _ in cells):
-        table.add_row(task, *(_cell(cells.get((task, algo), [])) for algo in algos))
+        table.add_row(task, *(_cell(cells.get((task, algo), Counter())) for algo in algos))
     return table
 
 
-def _cell(runs: list[Standing]) -> str:
-    counts = Counter(run.state for run in runs)
-    if not runs:
+def _table(title: str, *columns: str) -> Table:
+    table = Table(box=None, title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    return table
+
+
+def _cell(counts: Counter[str]) -> str:
+    if not counts:
         return ""
     notes = [f"{counts[state]} {state}" for state in TROUBLED if counts[state]]
-    return f"{counts[FINISHED]}/{len(runs)}" + (f" ({', '.join(notes)})" if notes else "")
+    return f"{counts[FINISHED]}/{counts.total()}" + (f" ({', '.join(notes)})" if notes else "")
 
 
 def _running(runs: list[Standing]) -> Table:
-    table = Table(box=None, title="running", title_justify="left")
-    for column in ("run", "progress", "score", "steps/s", "left", "host"):
-        table.add_column(column, no_wrap=True)
+    table = _table("running", "run", "progress", "score", "steps/s", "left", "host")
     for run in runs[:SHOWN]:
         score = run.status.get("score") or {}
         table.add_row(

@@ -1,6 +1,6 @@
 """Names, colours and order of methods, the same in every figure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import cycle
@@ -101,14 +101,17 @@ def in_order(algos: Iterable[str]) -> tuple[str, ...]:
 
 def rank(text: str) -> tuple[int, str]:
     """The key by which `order` sorts."""
-    known = list(_LINES)
-    return known.index(_base(text)) if _base(text) in known else len(known), text
+    return place(_base(text), list(_LINES))[0], text
+
+
+def place(name: str, known: Sequence[str]) -> tuple[int, str]:
+    """The key for a given order in which others come last, by name."""
+    return known.index(name) if name in known else len(known), name
 
 
 def depth(text: str) -> tuple[bool, int]:
     """The key for the order of drawing, lowest first: the baselines, then MACPF's, each in the order of the paper."""
-    known, base = list(_LINES), _base(text)
-    return base.startswith("MACPF"), known.index(base) if base in known else len(known)
+    return _base(text).startswith("MACPF"), rank(text)[0]
 
 
 def lines(labels: Iterable[str]) -> dict[str, Line]:

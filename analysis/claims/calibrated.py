@@ -21,14 +21,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import special
 
+from analysis.paper import TOLERANCE, bold
 from macpf import names
 
 Array = NDArray[np.float64]
 
 #: The most probability that each of a verdict's two errors may have.
 ERROR = 0.05
-#: Printed numbers (three digits) that differ by less are equal.
-TOLERANCE = 1e-9
 #: A factor, and the map and method whose mean or standard deviation it multiplies.
 Term = tuple[float, str, str]
 
@@ -108,10 +107,8 @@ class Cells:
         return self.mean[:, m, k], self.std[:, m, k], int(self.seeds[m, k])
 
     def bold(self) -> NDArray[np.bool_]:
-        """[R, M, K]: at least the best mean minus its standard deviation (caption of Table 2)."""
-        best = self.mean.argmax(axis=2)[..., None]
-        least = np.take_along_axis(self.mean, best, 2) - np.take_along_axis(self.std, best, 2)
-        return self.mean >= least - TOLERANCE
+        """[R, M, K], see `analysis.paper.bold`."""
+        return bold(self.mean, self.std)
 
 
 @dataclass(frozen=True)
@@ -192,21 +189,16 @@ def _below(estimate: Estimate, level: float) -> Array:
     return np.asarray(special.stdtr(estimate.freedom, t))
 
 
-def share_above(
-    count: int, unknown: int, runs: int, level: float = 0.5, paper: tuple[int, int] | None = None
-) -> PValues:
-    """The p-values of "more than the share `level` of the runs ends so", where the end of some runs is unknown.
+def more_than_half(count: int, unknown: int, runs: int, paper: tuple[int, int] | None = None) -> PValues:
+    """The p-values of "more than half of the runs end so": `count` of all `runs` do, and `unknown` of them may.
 
-    Args:
-        count, unknown, runs: how many runs end so, how many ends are unknown, and how many runs there are.
-        level: the share.
-        paper: the paper's count and its number of runs. If given, a share speaks against the claim only if it is also
-            smaller than the paper's, as in `positive`.
+    With the paper's count and its number of runs, a share speaks against the claim only if it is also smaller than the
+    paper's, as in `positive`.
     """
-    true = float(special.bdtr(count + unknown, runs, level))
+    true = float(special.bdtr(count + unknown, runs, 0.5))
     if paper is not None:
         true = max(true, fewer(count + unknown, runs, *paper))
-    return PValues(np.array([1 - float(special.bdtr(count - 1, runs, level)) if count else 1.0]), np.array([true]))
+    return PValues(np.array([1 - float(special.bdtr(count - 1, runs, 0.5)) if count else 1.0]), np.array([true]))
 
 
 def fewer(count: int, runs: int, other_count: int, other_runs: int) -> float:

@@ -5,7 +5,7 @@ Each line is a run: map, method, seed and scores. The scores are final (mean of 
 early, middle, late (means of each third).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 
@@ -49,12 +49,7 @@ def apart(methods: Methods, by: float) -> Comparison:
 
 def close(methods: Methods, within: float) -> Comparison:
     """On each map, two methods' mean win rates in training differ by less than `within`."""
-
-    def compare(runs: pd.DataFrame) -> tuple[PValues, str]:
-        gaps = _gaps(runs, methods)
-        return _within(gaps.values(), within), _list(gaps)
-
-    return compare
+    return lambda runs: _within(_gaps(runs, methods), within)
 
 
 def same_level(methods: Methods, within: float) -> Comparison:
@@ -66,7 +61,7 @@ def same_level(methods: Methods, within: float) -> Comparison:
             for third in THIRDS:
                 wide = part.pivot(index=names.SEED, columns="method", values=third)
                 gaps[f"{map_} {third}"] = paired((wide[methods[1]] - wide[methods[0]]).to_numpy())
-        return _within(gaps.values(), within), _list(gaps)
+        return _within(gaps, within)
 
     return compare
 
@@ -76,9 +71,9 @@ TESTS: dict[str, Callable[..., Comparison]] = {
 }
 
 
-def _within(gaps: Iterable[Estimate], limit: float) -> PValues:
-    """The p-values of "every difference is within the limit", from two one-sided tests for each."""
-    return all_of(positive(end.shifted(limit)) for gap in gaps for end in (gap, -gap))
+def _within(gaps: dict[str, Estimate], limit: float) -> tuple[PValues, str]:
+    """The test of "every difference is within the limit", from two one-sided tests for each."""
+    return all_of(positive(end.shifted(limit)) for gap in gaps.values() for end in (gap, -gap)), _list(gaps)
 
 
 def _gaps(runs: pd.DataFrame, methods: Methods) -> dict[str, Estimate]:

@@ -6,13 +6,14 @@ It is unknown how a seed ended whose return is NaN. It speaks neither for the pa
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy import special
 
 from analysis import paper
-from analysis.claims.calibrated import ERROR, PValues, all_of, exact_interval, fewer, share_above
+from analysis.claims.calibrated import ERROR, PValues, all_of, exact_interval, fewer, more_than_half
 from analysis.claims.claim import SUPPORTED, Claim, Comparison, Judgement, more_seeds, two_way
 from analysis.claims.simulation import POWER
 
@@ -35,21 +36,30 @@ def published() -> pd.DataFrame:
 
 #: By method, numbers of seeds: optimum, suboptimal, worse, nan, seeds (all), and both where that was counted.
 Ends = Mapping[str, Mapping[str, int]]
-#: A rule and a test of these counts.
-Counted = tuple[Callable[[Ends], Judgement], Callable[[Ends], tuple[PValues, str]]]
-#: The number of seeds that end in some way, of those that end with NaN, and of all.
-Count = tuple[int, int, int]
+#: What a rule and a test say of these counts: the rule's judgement, the test's p-values, and its numbers in words.
+Counted = Callable[[Ends], tuple[Judgement, PValues, str]]
+
+
+class Count(NamedTuple):
+    """The number of seeds that end in some way, of those that end with NaN, and of all."""
+
+    ending: int
+    nan: int
+    seeds: int
+
+    def __str__(self) -> str:
+        return f"{self.ending} of {self.seeds} seeds{f', {self.nan} NaN' if self.nan else ''}"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class CountClaim(Claim):
     """A claim on the matrix game, for which the paper says how its seeds ended."""
 
-    counts: Callable[[Ends], tuple[PValues, str]]
+    counts: Counted
 
     def test(self, lines: pd.DataFrame) -> tuple[PValues, str]:
         """See `Claim`."""
-        return self.counts(ends_of(lines))
+        return self.counts(ends_of(lines))[1:]
 
     def power(self, seeds: int) -> float:
         """See `Claim`."""
@@ -79,35 +89,27 @@ def _power(claim: CountClaim, seeds: int) -> float:
         for method, line in truth.items():
             ways = random.multinomial(seeds, [line[end] / paper.SEEDS for end in _WAYS])
             drawn[method] = dict(zip(_WAYS, ways.tolist(), strict=True)) | {"nan": 0, "seeds": seeds}
-        supported += bool(claim.counts(drawn)[0].supported[0])
+        supported += bool(claim.counts(drawn)[1].supported[0])
     return supported / _DRAWS
 
 
 def _count(ends: Ends, method: str, *ways: str) -> Count:
     line = ends[method]
-    return sum(line[way] for way in ways), line["nan"], line["seeds"]
-
-
-def _shown(count: int, nan: int, seeds: int) -> str:
-    return f"{count} of {seeds} seeds{f', {nan} NaN' if nan else ''}"
+    return Count(sum(line[way] for way in ways), line["nan"], line["seeds"])
 
 
 def _each(counts: Mapping[str, Count]) -> str:
-    return "; ".join(f"{method} {_shown(*found)}" for method, found in counts.items())
+    return "; ".join(f"{method} {found}" for method, found in counts.items())
 
 
 def every(methods: Sequence[str], ways: Sequence[str]) -> Counted:
-    """Every seed of the method ends in one of these ways; returns the rule and the test."""
+    """Every seed of the method ends in one of these ways."""
 
-    def judge(ends: Ends) -> Judgement:
-        count, nan, seeds = _count(ends, methods[0], *ways)
-        return two_way(count == seeds, _shown(count, nan, seeds))
-
-    def test(ends: Ends) -> tuple[PValues, str]:
+    def judge(ends: Ends) -> tuple[Judgement, PValues, str]:
         found = _count(ends, methods[0], *ways)
-        return _every(*found, _ALL), _shown(*found)
+        return two_way(found.ending == found.seeds, str(found)), _every(*found, _ALL), str(found)
 
-    return judge, test
+    return judge
 
 
 def _every(count: int, nan: int, seeds: int, of_paper: tuple[int, int] | None) -> PValues:
@@ -116,7 +118,7 @@ def _every(count: int, nan: int, seeds: int, of_paper: tuple[int, int] | None) -
     It is supported only if all do. A share speaks against it if it is below one half or, where the paper has a count,
     below the paper's.
     """
-    share = share_above(count, nan, seeds)
+    share = more_than_half(count, nan, seeds)
     true = share.true if of_paper is None else np.array([fewer(count + nan, seeds, *of_paper)])
     return PValues(share.none if count == seeds else np.ones(1), true)
 
@@ -125,21 +127,18 @@ def by_chance(methods: Sequence[str], way: str, of_five: int) -> Counted:
     """Some but not all seeds end so, and their share agrees with the paper's `of_five` of five seeds."""
     region = exact_interval(of_five, paper.SEEDS, 1 - ERROR)
 
-    def judge(ends: Ends) -> Judgement:
-        count, nan, seeds = _count(ends, methods[0], way)
-        return two_way(count * paper.SEEDS == of_five * seeds, _shown(count, nan, seeds))
-
-    def test(ends: Ends) -> tuple[PValues, str]:
-        count, nan, seeds = _count(ends, methods[0], way)
+    def judge(ends: Ends) -> tuple[Judgement, PValues, str]:
+        count, nan, seeds = found = _count(ends, methods[0], way)
         low, high = exact_interval(count, seeds, 1 - 2 * ERROR)
         # Two one-sided tests: the share is above the low and below the high end of the interval of the paper's count.
         ends_of_region = special.bdtrc(count - 1, seeds, region[0]), special.bdtr(count, seeds, region[1])
         none = max(map(float, ends_of_region)) if 0 < count < seeds and not nan else 1.0
         true = max(_differ(k, seeds, of_five) for k in range(count, count + nan + 1))
-        words = f"{_shown(count, nan, seeds)} ({low:.0%} to {high:.0%}) against {of_five} of {paper.SEEDS}"
-        return PValues(np.array([none]), np.array([true])), words
+        words = f"{found} ({low:.0%} to {high:.0%}) against {of_five} of {paper.SEEDS}"
+        rule = two_way(count * paper.SEEDS == of_five * seeds, str(found))
+        return rule, PValues(np.array([none]), np.array([true])), words
 
-    return judge, test
+    return judge
 
 
 def _differ(count: int, seeds: int, of_five: int) -> float:
@@ -151,40 +150,32 @@ def _differ(count: int, seeds: int, of_five: int) -> float:
 
 def mostly_miss(methods: Sequence[str]) -> Counted:
     """Fewer than half of each method's seeds end at the optimum."""
-    published_ends = ends_of(published())
+    of_paper = ends_of(published())
 
-    def judge(ends: Ends) -> Judgement:
-        counts = {method: _count(ends, method, "optimum") for method in ends}
-        return two_way(all(2 * (count + nan) < seeds for count, nan, seeds in counts.values()), _each(counts))
-
-    def test(ends: Ends) -> tuple[PValues, str]:
+    def judge(ends: Ends) -> tuple[Judgement, PValues, str]:
         counts = {method: _count(ends, method, "optimum") for method in ends}
         tests = []
         for method, (count, nan, seeds) in counts.items():
-            missed = (paper.SEEDS - _count(published_ends, method, "optimum")[0], paper.SEEDS)
-            tests.append(share_above(seeds - count - nan, nan, seeds, paper=missed))
-        return all_of(tests), _each(counts)
+            missed = (paper.SEEDS - _count(of_paper, method, "optimum").ending, paper.SEEDS)
+            tests.append(more_than_half(seeds - count - nan, nan, seeds, paper=missed))
+        few = all(2 * (count + nan) < seeds for count, nan, seeds in counts.values())
+        return two_way(few, _each(counts)), all_of(tests), _each(counts)
 
-    return judge, test
+    return judge
 
 
 def more_at_the_optimum(methods: Sequence[str]) -> Counted:
     """A larger share of the first method's seeds than of the second's ends at the optimum."""
 
-    def both(ends: Ends) -> dict[str, Count]:
-        return {method: _count(ends, method, "optimum") for method in methods}
-
-    def judge(ends: Ends) -> Judgement:
-        (ours, _, our_seeds), (theirs, their_nan, their_seeds) = both(ends).values()
-        return two_way(ours / our_seeds > (theirs + their_nan) / their_seeds, _each(both(ends)))
-
-    def test(ends: Ends) -> tuple[PValues, str]:
-        (ours, our_nan, our_seeds), (theirs, their_nan, their_seeds) = both(ends).values()
+    def judge(ends: Ends) -> tuple[Judgement, PValues, str]:
+        counts = {method: _count(ends, method, "optimum") for method in methods}
+        (ours, our_nan, our_seeds), (theirs, their_nan, their_seeds) = counts.values()
         none = fewer(theirs + their_nan, their_seeds, ours, our_seeds)
         true = fewer(ours + our_nan, our_seeds, theirs, their_seeds)
-        return PValues(np.array([none]), np.array([true])), _each(both(ends))
+        rule = two_way(ours / our_seeds > (theirs + their_nan) / their_seeds, _each(counts))
+        return rule, PValues(np.array([none]), np.array([true])), _each(counts)
 
-    return judge, test
+    return judge
 
 
 def goals(methods: Sequence[str], least: int, most: int) -> Comparison:

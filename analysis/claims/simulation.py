@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -11,11 +13,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.claims.calibrated import Cells
+from analysis.claims.claim import more_seeds
 
 if TYPE_CHECKING:
     from analysis.claims.table_claims import TableClaim
-
-Counts = NDArray[np.int64]
 
 #: Simulated tables for a distribution of counts, and for a power.
 TABLES, DRAWS = 4_000, 500
@@ -30,7 +31,7 @@ def tables(truth: Cells, seeds: NDArray[np.int64], random: np.random.Generator, 
     shape = (draws, *truth.mean.shape[1:])
     mean = truth.mean + truth.std / np.sqrt(seeds) * random.standard_normal(shape)
     std = truth.std * np.sqrt(random.chisquare(seeds - 1, size=shape) / seeds)
-    return Cells(truth.maps, truth.methods, mean, std, seeds)
+    return replace(truth, mean=mean, std=std, seeds=seeds)
 
 
 def possible(of_paper: Cells, random: np.random.Generator, draws: int) -> Cells:
@@ -38,23 +39,22 @@ def possible(of_paper: Cells, random: np.random.Generator, draws: int) -> Cells:
     shape = (draws, *of_paper.mean.shape[1:])
     std = of_paper.std * np.sqrt(of_paper.seeds / random.chisquare(of_paper.seeds - 1, size=shape))
     mean = of_paper.mean + std / np.sqrt(of_paper.seeds) * random.standard_normal(shape)
-    return Cells(of_paper.maps, of_paper.methods, mean, std, of_paper.seeds)
+    return replace(of_paper, mean=mean, std=std)
 
 
-def alike(of_paper: Cells, method: str | None = None) -> Cells:
-    """The same table, but all methods are as good as `method`; None takes the first, which is ours."""
-    k = of_paper.methods.index(method) if method else 0
+def alike(of_paper: Cells, method: str) -> Cells:
+    """The same table, but all methods are as good as this one."""
+    k = of_paper.methods.index(method)
     mean, std = (np.repeat(part[..., k : k + 1], len(of_paper.methods), -1) for part in (of_paper.mean, of_paper.std))
-    return Cells(of_paper.maps, of_paper.methods, mean, std, of_paper.seeds)
-
-
-def counts_of_paper(of_paper: Cells, seeds: NDArray[np.int64]) -> Counts:
-    """[2, R, K], on how many maps a method is bold: if the paper's table is exact, and if it is a sample of five."""
-    return _counts_of_paper(of_paper, seeds.tobytes())
+    return replace(of_paper, mean=mean, std=std)
 
 
 @cache
-def _counts_of_paper(of_paper: Cells, seeds: bytes) -> Counts:
+def counts_of_paper(of_paper: Cells, seeds: bytes) -> NDArray[np.int64]:
+    """[2, R, K], on how many maps a method is bold: if the paper's table is exact, and if it is a sample of five.
+
+    `seeds` are the bytes of the numbers of runs [M, K].
+    """
     random, sizes = np.random.default_rng(0), np.frombuffer(seeds, np.int64).reshape(of_paper.seeds.shape)
     truths = (of_paper, possible(of_paper, random, TABLES))
     return np.stack([tables(truth, sizes, random, TABLES).bold().sum(axis=1) for truth in truths])
@@ -69,13 +69,12 @@ def power(claim: TableClaim, seeds: int) -> float:
 
 
 @cache
-def seeds_needed(claim: TableClaim) -> int | None:
-    """The least of the tried numbers of seeds with a power of 80 %; None if even the largest is too small."""
-    low, high = 0, len(SEEDS)
-    while low < high:  # power grows with seeds
-        middle = (low + high) // 2
-        low, high = (low, middle) if power(claim, SEEDS[middle]) >= POWER else (middle + 1, high)
-    return SEEDS[low] if low < len(SEEDS) else None
+def seeds_needed(claim: TableClaim) -> str:
+    """The least of the tried numbers of seeds with a power of 80 %, in words."""
+    if power(claim, SEEDS[-1]) == 0:
+        return "no number is enough"
+    least = bisect_left(SEEDS, POWER, key=lambda seeds: power(claim, seeds))  # power grows with seeds
+    return more_seeds(SEEDS[least] if least < len(SEEDS) else None, SEEDS[-1])
 
 
 def calibration(claims: Iterable[TableClaim], seeds: int, draws: int) -> pd.DataFrame:
@@ -90,7 +89,7 @@ def calibration(claims: Iterable[TableClaim], seeds: int, draws: int) -> pd.Data
     lines = []
     for claim in claims:
         line: dict[str, object] = {"id": claim.id}
-        for world, truth in (("exact", claim.published()), ("alike", alike(claim.published()))):
+        for world, truth in (("exact", claim.published()), ("alike", alike(claim.published(), claim.methods[0]))):
             test = claim.verdicts(drawn(truth, seeds, np.random.default_rng(3), draws))
             line[f"{world}: supported"] = float(test.supported.mean())
             line[f"{world}: contradicted"] = float(test.contradicted.mean())
@@ -103,4 +102,4 @@ def drawn(truth: Cells, seeds: int, random: np.random.Generator, draws: int) -> 
     runs = truth.mean[..., None] + truth.std[..., None] * random.standard_normal((draws, *truth.mean.shape[1:], seeds))
     if (truth.mean >= 0).all():
         runs = np.clip(runs, 0, 1)
-    return Cells(truth.maps, truth.methods, runs.mean(-1), runs.std(-1), np.full(truth.seeds.shape, seeds))
+    return replace(truth, mean=runs.mean(-1), std=runs.std(-1), seeds=np.full_like(truth.seeds, seeds))

@@ -5,7 +5,7 @@ rule judges the paper's own numbers as printed; its test (`calibrated`) compares
 claim's methods is ours, and the others are its rivals.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -28,7 +28,7 @@ from analysis.claims.calibrated import (
     combined,
     positive,
 )
-from analysis.claims.claim import Claim, Judgement, Rule, more_seeds, two_way
+from analysis.claims.claim import Claim, Judgement, Rule, two_way
 from macpf import names
 
 #: A test of our cells in comparison with the paper's.
@@ -58,9 +58,7 @@ class TableClaim(Claim):
 
     def seeds_needed(self) -> str:
         """See `Claim`."""
-        if simulation.power(self, simulation.SEEDS[-1]) == 0:
-            return "no number is enough"
-        return more_seeds(simulation.seeds_needed(self), simulation.SEEDS[-1])
+        return simulation.seeds_needed(self)
 
     def verdicts(self, cells: Cells) -> PValues:
         """The test of R tables at once."""
@@ -69,9 +67,8 @@ class TableClaim(Claim):
 
 def published(table: str) -> pd.DataFrame:
     """The paper's numbers as lines of evidence."""
-    lines = paper.table(table).assign(seeds=paper.SEEDS)
-    marks = [paper.bold(part["mean"], part["std"]) for _, part in lines.groupby(names.MAP, sort=False)]
-    return lines.assign(method=lines[names.ALGO].map(style.label), bold=pd.concat(marks))
+    lines = paper.table(table)
+    return lines.assign(method=lines[names.ALGO].map(style.label), seeds=paper.SEEDS, bold=paper.marks(lines))
 
 
 @cache
@@ -80,13 +77,9 @@ def _published(table: str, maps: tuple[str, ...], methods: Methods) -> Cells:
 
 
 def _positive(
-    means: Iterable[Term],
-    stds: Iterable[Term] = (),
-    constant: float = 0.0,
-    reached: bool = False,
+    means: Sequence[Term], stds: Sequence[Term] = (), constant: float = 0.0, reached: bool = False
 ) -> CellTest:
     """The test of "this sum of means and standard deviations is positive", in comparison with the paper's."""
-    means, stds = list(means), list(stds)
 
     def test(ours: Cells, theirs: Cells) -> PValues:
         return positive(combined(ours, means, stds, constant), combined(theirs, means, stds, constant), reached)
@@ -127,7 +120,7 @@ def bold_count(methods: Methods, maps: tuple[str, ...], method: str, count: int)
         k, sign = methods.index(method), 1 if ours_is_asked else -1
         bold = ours.bold()
         counts = sign * bold[..., k].sum(axis=1)
-        drawn = np.sort(sign * simulation.counts_of_paper(theirs, ours.seeds)[..., k], axis=1)
+        drawn = np.sort(sign * simulation.counts_of_paper(theirs, ours.seeds.tobytes())[..., k], axis=1)
         true = np.max([np.searchsorted(row, counts, side="right") / len(row) for row in drawn], axis=0)
         # If methods do not differ, any of them may be the bold ones of a map, whatever their scores.
         share = bold.mean(axis=2)
@@ -222,16 +215,12 @@ def only_ours(methods: Methods, maps: tuple[str, ...], least: float, others_most
 
     def judge(cells: pd.DataFrame) -> Judgement:
         means = cells.set_index("method")["mean"]
-        others = means.drop(methods[0])
-        return two_way(
-            bool(means[methods[0]] >= least and (others <= others_most).all()),
-            ", ".join(f"{method} {mean:.3f}" for method, mean in means.items()),
-        )
+        holds = bool(means[methods[0]] >= least and (means.drop(methods[0]) <= others_most).all())
+        return two_way(holds, ", ".join(f"{method} {mean:.3f}" for method, mean in means.items()))
 
-    ours = _positive([(1, map_, methods[0])], constant=-least, reached=True)
-    return judge, _all(
-        [ours, *(_positive([(-1, map_, other)], constant=others_most, reached=True) for other in methods[1:])]
-    )
+    tests = [_positive([(1, map_, methods[0])], constant=-least, reached=True)]
+    tests += [_positive([(-1, map_, other)], constant=others_most, reached=True) for other in methods[1:]]
+    return judge, _all(tests)
 
 
 def _margin(cells: pd.DataFrame, method: str) -> "pd.Series[float]":

@@ -2,7 +2,7 @@
 
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -49,32 +49,13 @@ def _claim(said: dict[str, Any]) -> Claim:
         judge, test = table_claims.TESTS[name](methods, said["maps"], **arguments)
         return TableClaim(**said, judge=judge, cells=test)
     if name in game_claims.COUNTS:
-        rule, counts = game_claims.COUNTS[name](methods, **arguments)
-        return CountClaim(**said, judge=lambda lines: rule(ends_of(lines)), counts=counts)
+        counts = game_claims.COUNTS[name](methods, **arguments)
+        return CountClaim(**said, judge=lambda lines: counts(ends_of(lines))[0], counts=counts)
     return Claim(**said, compare={**game_claims.GOALS, **curve_claims.TESTS}[name](methods, **arguments))
 
 
 #: Every claim, in the order of the paper.
 CLAIMS = [_claim(said) for said in yaml.safe_load((DATA / "claims.yaml").read_text())]
-
-
-@dataclass(frozen=True)
-class Findings:
-    """The evidence from those runs of an experiment that count.
-
-    Attributes:
-        lines: what `Claim.judged` reads. Each line is a run, or stands for as many as its ``seeds`` says. It has the
-            method's label, for a run its ``seed``, and the map in experiments that have several.
-        budget, backend: those of all these runs.
-        refused: why the runs could not be read; empty if they could.
-        report: lines of `Runs.report`: every run of this kind, including those that do not count.
-    """
-
-    lines: pd.DataFrame
-    budget: str = _PAPER
-    backend: str = ""
-    refused: str = ""
-    report: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def published(experiment: str) -> pd.DataFrame | None:
@@ -86,12 +67,10 @@ def published(experiment: str) -> pd.DataFrame | None:
 
 def gather(
     runs: Runs, budget: str | None = None, backend: str | None = None, map: str | None = None
-) -> dict[str, Findings]:
+) -> dict[str, Evidence]:
     """The evidence of every experiment that has runs of methods and maps that its claims name.
 
-    Only runs that count are evidence. Smoke runs and runs of another length than their budget's never are. The findings
-    also report the other runs of the same kind. If runs cannot be chosen because they are of several budgets, backends
-    or configurations, the findings say so.
+    Only runs that count are shown. Smoke runs and runs of another length than their budget's are left out altogether.
 
     Args:
         runs: all runs.
@@ -125,23 +104,23 @@ def game_envs() -> set[str]:
     return {sweep_params(claim.experiment)["env"] for claim in CLAIMS if not claim.maps}
 
 
-def _found(name: str, runs: Runs, report: pd.DataFrame) -> Findings:
-    """The evidence of the runs that count, with the report of all runs of their kind."""
-    judging = report[report["counts"]]
-    if _LINES.get(name) is _goal_lines:  # only of runs that logged where sampled episodes went
+def _found(name: str, runs: Runs, report: pd.DataFrame) -> Evidence:
+    """The evidence of these runs; if they cannot be chosen (several budgets, backends, ...), it is refused."""
+    if _LINES.get(name) is _goal_lines:  # only runs that logged where sampled episodes went are judged
         tracked = runs.frame["run"][runs.frame["metric"] == names.sampled(0, 0, "x")]
-        judging = judging[judging["run"].isin(tracked)]
-    if judging.empty:
-        return Findings(pd.DataFrame(), refused=NOTHING, report=report)
-    judges, params = replace(runs, report=judging), sweep_params(name)
+        report = report.assign(counts=report["counts"] & report["run"].isin(tracked))
+    env = sweep_params(name)["env"]
     try:
+        if not report["counts"].any():
+            raise AnalysisError(NOTHING)
         several = any(claim.maps for claim in CLAIMS if claim.experiment == name)
-        found = find(judges, Experiment.read(name)) if several else select(judges, params["env"])
-        lines = _LINES.get(name, curve_lines)(found)
+        judged = replace(runs, report=report)
+        found = find(judged, Experiment.read(name)) if several else select(judged, env)
     except AnalysisError as error:
-        return Findings(pd.DataFrame(), refused=str(error), report=report)
-    kind = report[names.BUDGET].isin([found.budget, ""]) & report[names.BACKEND].isin([found.backend, ""])
-    return Findings(lines, found.budget, found.backend, report=report[kind])
+        nothing = Experiment(name, env, (), (), ())
+        shown = vars(runs.only(report.iloc[:0]))
+        return Evidence(**shown, experiment=nothing, others=report, refused=str(error))
+    return replace(found, experiment=replace(found.experiment, name=name))
 
 
 def _whole(report: pd.DataFrame) -> "pd.Series[bool]":
@@ -156,7 +135,7 @@ def _goal_lines(selection: Evidence) -> pd.DataFrame:
 
 
 def _cells(found: Evidence) -> pd.DataFrame:
-    table = cells(found, paper.table(found.experiment.name))
+    table = cells(found)
     return table.assign(method=table[names.ALGO].map(style.label))
 
 
@@ -197,7 +176,21 @@ _LINES: dict[str, Callable[[Evidence], pd.DataFrame]] = {
 }
 
 
-def ledger(evidence: Mapping[str, Findings], claims: Sequence[Claim] = CLAIMS) -> pd.DataFrame:
+def lines_of(found: Evidence) -> pd.DataFrame:
+    """What claims on an experiment are judged by.
+
+    Each line is a run, or stands for as many as its ``seeds`` says. It has the method's label, for a run its ``seed``,
+    and the map in experiments that have several.
+
+    Raises:
+        AnalysisError: the runs were refused, or do not say what is needed.
+    """
+    if found.refused:
+        raise AnalysisError(found.refused)
+    return _LINES.get(found.experiment.name, curve_lines)(found)
+
+
+def ledger(evidence: Mapping[str, Evidence], claims: Sequence[Claim] = CLAIMS) -> pd.DataFrame:
     """Every claim with the verdict on the paper's own numbers and on our runs.
 
     Args:
@@ -211,40 +204,41 @@ def ledger(evidence: Mapping[str, Findings], claims: Sequence[Claim] = CLAIMS) -
         the cell that has fewest), power (with that number of seeds, but at least five; NaN if the paper prints no
         number), seeds needed (for a power of 80 %).
     """
-    lines = []
-    for claim in claims:
-        of_paper = _published(claim)
-        found = evidence.get(claim.experiment)
-        ours, missing, seeds = _judged(claim, found)
-        told = [] if found is None or found.report.empty else _trouble(claim, found.report)
-        lines.append(
-            {
-                **{"id": claim.id, "where": claim.where, "claim": claim.claim, "rule": claim.rule},
-                **{_NUMBERS: of_paper.verdict, _EVIDENCE: of_paper.numbers},
-                **{"test": claim.compared, _OURS: ours.verdict, "evidence": ". ".join([ours.numbers, *told])},
-                **{"p if no difference": ours.none, "p if true": ours.true, "runs missing": missing, "seeds": seeds},
-                **{"power": claim.power(max(seeds, paper.SEEDS)), "seeds needed": claim.seeds_needed()},
-            }
-        )
-    return pd.DataFrame(lines)
+    lines: dict[str, pd.DataFrame | str] = {}
+    for name, found in evidence.items():
+        try:
+            lines[name] = lines_of(found)
+        except AnalysisError as error:
+            lines[name] = str(error)
+    entries = [entry(claim, lines.get(claim.experiment, NOTHING), evidence.get(claim.experiment)) for claim in claims]
+    return pd.DataFrame(entries)
+
+
+def entry(claim: Claim, lines: pd.DataFrame | str, found: Evidence | None = None) -> dict[str, Any]:
+    """A line of the `ledger`, from `lines_of` the evidence (or, in words, why there are none)."""
+    told = [] if found is None else _trouble(claim, found.all)
+    if isinstance(lines, str):
+        ours, missing, seeds = Judgement(UNDECIDED, lines), claim.needed, 0
+    else:
+        missing, seeds = claim.missing(lines), min(claim.seeds(lines).values())
+        short = Judgement(UNDECIDED, f"{claim.needed - missing} of {claim.needed} runs")
+        ours = short if missing else claim.judged(lines)
+        if found is not None and not missing:
+            budget = "" if found.budget == _PAPER else f" ({found.budget})"
+            ours = ours._replace(verdict=ours.verdict + budget, numbers=f"{ours.numbers} (backend {found.backend})")
+    of_paper = _published(claim)
+    return {
+        **{"id": claim.id, "where": claim.where, "claim": claim.claim, "rule": claim.rule},
+        **{_NUMBERS: of_paper.verdict, _EVIDENCE: of_paper.numbers},
+        **{"test": claim.compared, _OURS: ours.verdict, "evidence": ". ".join([ours.numbers, *told])},
+        **{"p if no difference": ours.none, "p if true": ours.true, "runs missing": missing, "seeds": seeds},
+        **{"power": claim.power(max(seeds, paper.SEEDS)), "seeds needed": claim.seeds_needed()},
+    }
 
 
 def _published(claim: Claim) -> Judgement:
-    lines = None if claim.figure_only or claim.judge is None else published(claim.experiment)
+    lines = None if claim.figure_only else published(claim.experiment)
     return Judgement(FIGURE_ONLY, "") if lines is None or claim.judge is None else claim.judge(claim.about(lines))
-
-
-def _judged(claim: Claim, evidence: Findings | None) -> tuple[Judgement, int, int]:
-    """The verdict, the number of missing runs, and the number of seeds of the cell that has fewest."""
-    if evidence is None or evidence.refused:
-        return Judgement(UNDECIDED, NOTHING if evidence is None else evidence.refused), claim.needed, 0
-    seeds = min(claim.seeds(evidence.lines).values())
-    if missing := claim.missing(evidence.lines):
-        return Judgement(UNDECIDED, f"{claim.needed - missing} of {claim.needed} runs"), missing, seeds
-    judged = claim.judged(evidence.lines)
-    budget = "" if evidence.budget == _PAPER else f" ({evidence.budget})"
-    numbers = f"{judged.numbers} (backend {evidence.backend})" if evidence.backend else judged.numbers
-    return judged._replace(verdict=judged.verdict + budget, numbers=numbers), 0, seeds
 
 
 def _trouble(claim: Claim, everything: pd.DataFrame) -> list[str]:

@@ -1,11 +1,9 @@
 """``python -m analysis verify table1-best``: train the runs that a claim still needs, and judge it."""
 
-from __future__ import annotations
-
 import difflib
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from analysis import AnalysisError, style
@@ -41,31 +39,21 @@ def sweep(claim: Claim) -> list[str]:
     return [f"{key}={','.join(values)}" for key, values in changes.items() if values]
 
 
-def verify(
-    claim: Claim,
-    runs: Path,
-    budget: str,
-    backend: str | None,
-    training: Sequence[str],
-    load: Callable[[Path], Runs],
-) -> int:
-    """Train the missing runs and judge the claim; returns 0 (supported), 1 (contradicted) or 3 (undecided).
-
-    Args:
-        claim: the claim to judge.
-        runs: folder of all runs.
-        budget, backend: those of the runs.
-        training: more arguments for ``python -m macpf.runs.reproduce`` and for ``run.py``.
-        load: `analysis.runs.load_runs`.
+def train(claim: Claim, runs: Path, budget: str, backend: str | None, more: Sequence[str]) -> None:
+    """Train the missing runs below a folder, with `more` arguments for ``macpf.runs.reproduce`` and ``run.py``.
 
     Raises:
         AnalysisError: the training was refused.
     """
     command = [sys.executable, "-m", "macpf.runs.reproduce", claim.experiment, "--runs", str(runs), "--budget", budget]
     command += ["--backend", backend] if backend else []
-    done = subprocess.run([*command, *sweep(claim), *training], check=False).returncode
+    done = subprocess.run([*command, *sweep(claim), *more], check=False).returncode
     if done not in (0, 1):  # 1: some runs failed, and were named
         raise AnalysisError(f"the runs of {claim.id} were not trained (exit code {done}); see the lines above")
-    table = ledger(gather(load(runs), budget, backend), [claim])
+
+
+def verdict(claim: Claim, runs: Runs, budget: str, backend: str | None) -> int:
+    """Judge a claim and print the verdict; returns 0 (supported), 1 (contradicted) or 3 (undecided)."""
+    table = ledger(gather(runs, budget, backend), [claim])
     print(readable(table))
     return EXIT.get(table["our verdict"].iloc[0].split(" ")[0], UNDECIDED_EXIT)

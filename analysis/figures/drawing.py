@@ -23,12 +23,7 @@ COLUMN, PAGE = 3.3, 6.9
 
 
 def blank(width: float, height: float, caption: str) -> tuple[Figure, float]:
-    """An empty figure with its caption below, and the share of its height that the caption takes.
-
-    Args:
-        width, height: in inches, without the caption.
-        caption: the text; "" takes no room.
-    """
+    """An empty figure (inches, without the caption), its caption below, and the share of its height that this takes."""
     lines = textwrap.wrap(caption, int(_CHARACTERS * (width - 0.2)))
     below = _LINE * len(lines) + 0.12 * bool(lines)
     figure = Figure(figsize=(width, height + below))
@@ -39,13 +34,9 @@ def blank(width: float, height: float, caption: str) -> tuple[Figure, float]:
 
 
 def save_figure(stem: Path, draw: Callable[[str], Figure], caption: str, below: bool = True) -> list[Path]:
-    """Write a figure as PDF and PNG.
+    """Write a figure as PDF and PNG, with its caption `below` or in a text file beside it.
 
-    Args:
-        stem: path of the files without suffix; its folder is created if needed.
-        draw: draws the figure with this caption below.
-        caption: the text.
-        below: whether the caption is below the figure; otherwise it is in a text file beside it.
+    `stem` is the path of the files without suffix; `draw` draws the figure with the given caption below.
     """
     paths = [Path(f"{stem}.{suffix}") for suffix in ("pdf", "png")]
     with mpl.rc_context(style.RC):

@@ -25,28 +25,19 @@ _CORRECTION = LinearSegmentedColormap.from_list("correction", ["#5b9bd0", "#f7f7
 
 
 def write_figure2(selection: Evidence, out: Path, macpf: str = MACPF, caption: bool = True) -> list[Path]:
-    """Write Figure 2 as PDF, PNG and CSV.
-
-    Args:
-        selection: runs of the coordination game.
-        out: folder for the files, created if needed.
-        macpf: the variant of MACPF to show.
-        caption: whether the caption is below the figure; otherwise it is in a text file.
+    """Write Figure 2 as PDF, PNG and CSV, from runs of the coordination game with this variant of MACPF.
 
     Raises:
         AnalysisError: no run of this variant has logged its joint policies.
     """
-    runs = selection.runs_of(macpf)
-    shape = payoff_of(selection).shape
-    found = (
-        [] if runs.empty else [joint_policy(selection, runs, shape, p) for p in (names.DEPENDENT, names.INDEPENDENT)]
-    )
-    if not found or found[0] is None or found[1] is None:
-        map_ = selection.map
+    runs, shape, map_ = selection.runs_of(macpf), payoff_of(selection).shape, selection.map
+    policies = (names.DEPENDENT, names.INDEPENDENT)
+    found = [joint for policy in policies if (joint := joint_policy(selection, runs, shape, policy))]
+    if len(found) < 2:
         raise AnalysisError(
             f"no run of {macpf} on {map_} has logged its joint policies; type: python run.py map={map_}"
         )
-    dependent, independent = (joint.probabilities for joint in found if joint is not None)
+    dependent, independent = (joint.probabilities for joint in found)
     own = selection.of([macpf])
     caption_text = own.caption(
         f"{style.label(macpf)} on a game that pays for choosing the same, seed {found[0].seed}, step "

@@ -1,5 +1,6 @@
 """Figure 3 of the paper: MACPF's modules and how they are joined, with the sizes they had in a run."""
 
+from functools import partial
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -10,7 +11,6 @@ from analysis import AnalysisError, style
 from analysis.figures.drawing import blank, save_figure
 from analysis.run_facts import parameters
 from analysis.runs import Runs
-from analysis.style import MACPF
 from macpf import names
 
 #: A network's modules by their paths in it: text, and left and bottom in the unit square of its panel.
@@ -26,7 +26,7 @@ _ACTOR = ("independent local policy  $\\pi_i^{ind}$", "dependency policy correct
 _CRITIC = ("independent local critic  $Q_i^{ind}$", "dependency critic correction  $c_i^{dep}$")
 
 
-def write_figure3(runs: Runs, out: Path, macpf: str = MACPF, caption: bool = True) -> list[Path]:
+def write_figure3(runs: Runs, out: Path, macpf: str, below: bool = True) -> list[Path]:
     """Write Figure 3 as PDF and PNG, with the parameter counts of the first run of `macpf` that logged them.
 
     Raises:
@@ -39,15 +39,12 @@ def write_figure3(runs: Runs, out: Path, macpf: str = MACPF, caption: bool = Tru
             break
     else:
         raise AnalysisError(f"no run of {macpf} says its parameter counts; type: python run.py algo={macpf}")
-    task = f"{config[names.ENV]}, map {config[names.MAP]}"
-    return save_figure(out / "figure3", lambda text: draw(counts, text), _caption(counts, task), caption)
-
-
-def _caption(counts: dict[str, int], task: str) -> str:
-    return (
-        f"Parameters on {task}: {sum(counts.values()):,} in all; one policy and one critic network for all agents. "
-        "Dashed: no gradient goes back. The sum of both heads is the dependent policy's logits (eq. 10) or value (13)."
+    caption = (
+        f"Parameters on {config[names.ENV]}, map {config[names.MAP]}: {sum(counts.values()):,} in all; one policy and "
+        "one critic network for all agents. Dashed: no gradient goes back. The sum of both heads is the dependent "
+        "policy's logits (eq. 10) or value (13)."
     )
+    return save_figure(out / "figure3", partial(draw, counts), caption, below)
 
 
 def draw(counts: dict[str, int], caption: str) -> Figure:

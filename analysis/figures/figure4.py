@@ -79,21 +79,19 @@ def collect(selection: Evidence, macpf: str) -> Figure4:
     families = _families(selection)
     planned = [algo for algo in selection.experiment.algos if algo == macpf or families[algo] != MACPF]
     selection = selection.of(planned)
-    curves: dict[str, pd.DataFrame] = {}
-    algos: dict[str, str] = {}
-    ragged: set[str] = set()
+    curves, algos, ragged = {}, {}, set()
     for algo in sorted(selection.report[names.ALGO].unique()):
         for policy in (names.INDEPENDENT, names.DEPENDENT) if algo == macpf else (names.INDEPENDENT,):
             scores = selection.scores(selection.map, algo, policy)
             if len(scores):
                 method = style.label(algo, policy)
                 curves[method], short = over_seeds(scores)
-                algos[method], ragged = algo, ragged.union(short)
+                algos[method] = algo
+                ragged |= short
     if not curves:
         raise AnalysisError(f"no run has logged {names.score(names.INDEPENDENT, 'return')} yet: wait for an evaluation")
     curves = {method: curves[method] for method in style.order(curves)}
-    own = selection.runs_of(macpf)
-    joint = joint_policy(selection, own, payoff.shape) if len(own) else None
+    joint = joint_policy(selection, selection.runs_of(macpf), payoff.shape)
     seeds: dict[str, int] = {}
     for method, curve in curves.items():
         seeds.setdefault(style.label(algos[method]), curve.shape[1])
@@ -109,20 +107,19 @@ def collect(selection: Evidence, macpf: str) -> Figure4:
     return Figure4(payoff, curves, algos, style.label(macpf, names.DEPENDENT), joint, not_whole, caption)
 
 
-def over_seeds(scores: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def over_seeds(scores: pd.DataFrame) -> tuple[pd.DataFrame, set[str]]:
     """The scores at the env steps that all runs have, and the runs that lack some of the others.
 
     Raises:
         AnalysisError: no env step is shared by all runs; the message names the run with the fewest.
     """
-    present = scores.notna()
-    shared = scores[present.all(axis=1)]
+    shared = scores.dropna()
     if shared.empty:
-        shortest = present.sum().idxmin()
+        shortest = scores.count().idxmin()
         raise AnalysisError(
             f"runs share no env step, the shortest is {shortest}: leave it out with --exclude {shortest}"
         )
-    return shared, tuple(str(run) for run in scores.columns if not present[run].all())
+    return shared, set(scores.columns[scores.isna().any()])
 
 
 def write_figure4(
@@ -130,12 +127,8 @@ def write_figure4(
 ) -> list[tuple[list[Path], pd.DataFrame]]:
     """Write Figure 4 as PDF, PNG and CSV (the numbers behind its curves); returns its files and how runs ended.
 
-    Args:
-        selection: runs of one map, budget and backend.
-        out: folder for the files, created if needed.
-        macpf: the variant of MACPF to show; None makes one figure for each that has runs. The figure of ``macpf``
-            itself is called ``figure4``, others ``figure4_<variant>``.
-        caption: whether the caption is below the figure; otherwise it is in a text file.
+    `macpf` is the variant of MACPF to show; None makes one figure for each that has runs. The figure of ``macpf``
+    itself is called ``figure4``, others ``figure4_<variant>``.
 
     Raises:
         AnalysisError: the variant has no runs, or see `collect`.
@@ -205,9 +198,8 @@ def _draw_joint(axes: Axes, figure4: Figure4) -> None:
 
 
 def _draw_curves(axes: Axes, figure4: Figure4) -> None:
-    lines = style.lines(figure4.curves)
-    best = float(figure4.payoff.max())
-    axes.axhline(best, color="#b0b0b0", linewidth=0.8, linestyle=(0, (2, 2)), zorder=1)
+    lines, drawn = style.lines(figure4.curves), {}
+    axes.axhline(float(figure4.payoff.max()), color="#b0b0b0", linewidth=0.8, linestyle=(0, (2, 2)), zorder=1)
     # Baselines first, so that MACPF lies on top; within each, broken lines over solid ones: where curves coincide,
     # as they do at the optimum, both can be seen.
     for depth, method in enumerate(sorted(figure4.curves, key=style.depth)):
@@ -217,26 +209,23 @@ def _draw_curves(axes: Axes, figure4: Figure4) -> None:
             axes.fill_between(curve.index, low, high, color=line.color, alpha=0.12, linewidth=0, zorder=2)
         else:
             axes.plot(curve.index, curve, color=line.color, linewidth=0.5, alpha=0.3, zorder=2)
-        marker = "o" if len(curve) == 1 else None
-        axes.plot(
+        (drawn[method],) = axes.plot(
             *(curve.index, curve.mean(axis=1)),
             color=line.color,
             linestyle=line.style,
             linewidth=line.width,
-            marker=marker,
+            marker="o" if len(curve) == 1 else None,
             zorder=3 + depth,
             label=method,
         )
+    last = max(int(curve.index[-1]) for curve in figure4.curves.values())
     axes.set_xlabel("env steps (= episodes)")
     axes.set_ylabel("greedy return", labelpad=2)
-    last = max(int(curve.index[-1]) for curve in figure4.curves.values())
     axes.set_xlim(0, max(last, 1))
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.grid(axis="y", color="#ececec", linewidth=0.7)
     axes.set_axisbelow(True)
-    handles, labels = axes.get_legend_handles_labels()
-    drawn = dict(zip(labels, handles, strict=True))
     axes.legend(
         *([drawn[method] for method in figure4.curves], [method.replace(" (", "\n(") for method in figure4.curves]),
         loc="upper left",

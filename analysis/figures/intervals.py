@@ -27,23 +27,18 @@ def write_figures(
 ) -> list[Path]:
     """Write the four figures as PDF and PNG, and the numbers behind the two that are curves as CSV.
 
-    Args:
-        table: from `analysis.comparison.aggregates`.
-        comparison, found: what the table was made from.
-        out: folder for the files, created if needed.
-        below: whether captions are below the figures; otherwise they are in text files.
+    `table` is from `analysis.comparison.aggregates`, made from `comparison` and `found`.
     """
-    stem = out / f"statistics_{found.experiment.name}"
+    stem, steps = out / f"statistics_{found.experiment.name}", comparison.steps.to_numpy()
     profiles = {method: estimate(profile(LEVELS), sample) for method, sample in comparison.final.items()}
     efficiency = {method: curve(sample) for method, sample in comparison.curves.items()}
     tables = {
         "profile": _curve_table(profiles, "score", LEVELS),
-        "efficiency": _curve_table(efficiency, names.ENV_STEP, comparison.steps.to_numpy()),
+        "efficiency": _curve_table(efficiency, names.ENV_STEP, steps),
     }
     paths = save(
         {Path(f"{stem}_{kind}.csv"): table.assign(not_whole=found.not_whole) for kind, table in tables.items()}
     )
-    steps = comparison.steps.to_numpy()
     drawn: dict[str, Callable[[str], Figure]] = {
         "intervals": lambda text: _intervals(table, list(_INTERVALS), text, {}),
         "profile": lambda text: _curves(profiles, LEVELS, text, "score", "share of runs with a higher score"),
@@ -57,10 +52,7 @@ def write_figures(
 
 
 def _curve_table(curves: dict[str, Estimate], axis: str, x: np.ndarray) -> pd.DataFrame:
-    parts = [
-        pd.DataFrame({"method": method, axis: x, "point": result.point, "low": result.low, "high": result.high})
-        for method, result in curves.items()
-    ]
+    parts = [pd.DataFrame({"method": method, axis: x, **vars(result)}) for method, result in curves.items()]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -96,19 +88,16 @@ def _curves(curves: dict[str, Estimate], x: np.ndarray, text: str, xlabel: str, 
     """A line and a band for each method; MACPF on top."""
     figure, below = blank(5.2, 2.4, text)
     axes = figure.subplots()
-    lines = style.lines(curves)
+    lines, drawn = style.lines(curves), {}
     for method in sorted(curves, key=style.depth):
         result, line = curves[method], lines[method]
         axes.fill_between(x, result.low, result.high, color=line.color, alpha=0.15, linewidth=0)
-        axes.plot(x, result.point, color=line.color, linestyle=line.style, linewidth=line.width, label=method)
-    axes.set_xlabel(xlabel)
-    axes.set_ylabel(ylabel)
+        (drawn[method],) = axes.plot(x, result.point, color=line.color, linestyle=line.style, linewidth=line.width)
+    axes.set(xlabel=xlabel, ylabel=ylabel)
     if x[-1] > 1:
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     _limit(axes)
     axes.grid(alpha=0.25)
-    handles, labels = axes.get_legend_handles_labels()
-    drawn = dict(zip(labels, handles, strict=True))
     axes.legend([drawn[m] for m in curves], list(curves), loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
     figure.tight_layout(rect=(0, below, 1, 1))
     return figure

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from analysis import AnalysisError, style
@@ -35,15 +36,9 @@ _COLUMNS = ["map", "method", names.ENV_STEP, "mean", "std", "seeds", "of", "not_
 
 @dataclass(frozen=True)
 class CellCurve:
-    """One method on one map.
-
-    Attributes:
-        seeds: smoothed scores, a column for each seed, a row for each env step.
-        not_whole: what is wrong with its runs.
-    """
+    """One method on one map: its smoothed scores, a column for each seed, a row for each env step."""
 
     seeds: pd.DataFrame
-    not_whole: str
 
     @property
     def points(self) -> pd.DataFrame:
@@ -63,8 +58,7 @@ class CellCurve:
         return rest if len(rest) > 1 else rest.iloc[:0]
 
 
-@dataclass(frozen=True)
-class End:
+class End(NamedTuple):
     """Text at the end of a curve; x and y are in units of the data."""
 
     x: float
@@ -79,37 +73,28 @@ def cell_curve(found: Evidence, map: str, algo: str, policy: str, smoothing: int
     smooth = scores.rolling(smoothing, min_periods=1).mean().where(scores.notna())
     seeds = found.report.set_index("run")[names.SEED]
     smooth.columns = pd.Index(seeds.reindex(smooth.columns), name="seed")
-    return CellCurve(smooth.sort_index(axis=1), found.flaws.get((map, algo), ""))
+    return CellCurve(smooth.sort_index(axis=1))
 
 
-def curve_table(found: Evidence, policies: tuple[str, ...], smoothing: int = SMOOTHING) -> pd.DataFrame:
+def curve_table(found: Evidence, policies: tuple[str, ...]) -> pd.DataFrame:
     """map, method, env_step, mean and std over seeds of smoothed scores, seeds (that have the step), of (how many).
 
     Mean and std are NaN where not all seeds have the step. The column not_whole says what is wrong with a cell's runs.
     """
     parts = []
     for map_, algo, policy in product(found.experiment.maps, found.experiment.algos, policies):
-        curve = cell_curve(found, map_, algo, policy, smoothing)
+        curve = cell_curve(found, map_, algo, policy)
         cell = curve.points.assign(map=map_, method=style.label(algo, policy), of=curve.seeds.shape[1])
-        parts.append(cell.assign(not_whole=curve.not_whole))
+        parts.append(cell.assign(not_whole=found.flaws.get((map_, algo), "")))
     return pd.concat(parts, ignore_index=True)[_COLUMNS]
 
 
 def write_curves(
-    found: Evidence,
-    out: Path,
-    policies: tuple[str, ...] = (names.INDEPENDENT,),
-    caption: bool = True,
-    beside: bool = False,
+    found: Evidence, out: Path, policies: tuple[str, ...], caption: bool = True, beside: bool = False
 ) -> list[Path]:
     """Write an experiment's learning curves as PDF, PNG and CSV (the numbers behind them).
 
-    Args:
-        found: its runs.
-        out: folder for the files, created if needed.
-        policies: the policies to draw; Figure 6 shows both of MACPF.
-        caption: whether the caption is below the figure; otherwise it is in a text file.
-        beside: whether published runs of the real game (`analysis.paper`) are drawn as well.
+    `beside` draws published runs of the real game (`analysis.paper`) as well.
 
     Raises:
         AnalysisError: `beside`, and there are no published runs of these maps and algorithms.
@@ -163,10 +148,7 @@ def draw(found: Evidence, policies: tuple[str, ...], caption: str, others: pd.Da
         axes.set_ylabel(f"test {found.score.replace('_', ' ')}" if k % columns == 0 else "")
     for axes in panels[len(maps) :]:
         axes.set_axis_off()
-    handles = [
-        mpl.lines.Line2D([], [], color=line.color, linestyle=line.style, linewidth=line.width)
-        for line in lines.values()
-    ]
+    handles = [Line2D([], [], color=line.color, linestyle=line.style, linewidth=line.width) for line in lines.values()]
     figure.legend(handles, list(lines), loc="upper center", ncols=min(len(lines), int(width / 1.3)), frameon=False)
     room = 1 - legend / figure.get_size_inches()[1] - below
     figure.set_layout_engine("constrained", rect=(0, below, 1, room), w_pad=0.04, h_pad=0.03)
@@ -250,7 +232,7 @@ def spread(wanted: Sequence[float], apart: float, low: float, high: float) -> li
 
     From the lowest up, each is moved up as needed; those that are then too high are moved down again.
     """
-    order = sorted(range(len(wanted)), key=lambda k: wanted[k])
+    order = sorted(range(len(wanted)), key=wanted.__getitem__)
     places, least = list(wanted), low
     for k in order:
         places[k] = max(places[k], least)

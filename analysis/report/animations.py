@@ -1,18 +1,15 @@
 """The animations beside the runs, as far as they are small enough to embed in the page."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 #: The most bytes of all pictures of a page together.
 LIMIT = 4_000_000
 
 
-@dataclass(frozen=True)
-class Picture:
+class Picture(NamedTuple):
     """One animation: its path below the folder it was found in, a description, its bytes, and it as a data URI."""
 
     name: str
@@ -34,13 +31,12 @@ def pictures(folders: Iterable[Path], limit: int = LIMIT) -> tuple[list[Picture]
         if used <= limit:
             fits.append((folder, path))
     left_out = sorted(str(path.relative_to(folder)) for folder, path in found.values() if (folder, path) not in fits)
-    return [_picture(*pair) for pair in sorted(fits)], left_out
-
-
-def _picture(folder: Path, path: Path) -> Picture:
-    data, name = path.read_bytes(), path.relative_to(folder)
-    source = f"data:image/gif;base64,{base64.b64encode(data).decode()}"
-    return Picture(name.as_posix(), _alt(name), len(data), source)
+    shown = []
+    for folder, path in sorted(fits):
+        data, name = path.read_bytes(), path.relative_to(folder)
+        source = f"data:image/gif;base64,{base64.b64encode(data).decode()}"
+        shown.append(Picture(name.as_posix(), _alt(name), len(data), source))
+    return shown, left_out
 
 
 def _alt(name: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -24,25 +25,13 @@ FEW = 60
 
 @dataclass(frozen=True)
 class Line:
-    """One method's curve; S env steps.
-
-    Attributes:
-        method: its name in all figures.
-        algo, policy: the algorithm and the policy.
-        points: [S] lines of env_step, mean, std (over seeds, population) and seeds.
-        single: the curve of every seed at the same env steps, a column for each.
-    """
+    """One method's curve at S env steps: `CellCurve.points` [S], and the `single` curve of every seed [S, seeds]."""
 
     method: str
     algo: str
     policy: str
     points: pd.DataFrame
     single: pd.DataFrame
-
-    def thinned(self) -> Line:
-        """The same curve with at most about `POINTS` points."""
-        kept = _kept(len(self.points), POINTS)
-        return replace(self, points=self.points.iloc[kept], single=self.single.iloc[kept])
 
 
 @dataclass(frozen=True)
@@ -73,8 +62,7 @@ class Chart:
     def table(self) -> pd.DataFrame:
         """The numbers behind the chart, thinned to about twenty env steps: a column for each method, text cells."""
         columns = {line.method: line.points.set_index(names.ENV_STEP).apply(_text, axis=1) for line in self.lines}
-        table = pd.DataFrame(columns).fillna("")
-        return table.iloc[_kept(len(table), ROWS)]
+        return _thin(pd.DataFrame(columns).fillna(""), ROWS)
 
 
 def _text(point: pd.Series[float]) -> str:
@@ -92,17 +80,16 @@ def charts(parted: Sequence[Group]) -> list[Chart]:
 def _chart(group: Group, map_: str) -> Chart:
     runs = apart(group.on(map_))
     algos = tuple(sorted(runs.report[names.ALGO].unique()))
-    score = score_of(runs.frame, runs.configs)
+    score = score_of(runs)
     smoothing = SMOOTHING if score == "win_rate" else 1  # the paper smooths and narrows the band only in SMAC
-    lines: list[Line] = []
-    logged: dict[str, dict[str, pd.DataFrame]] = {}
+    lines, losses = [], {}
     try:
         found = find(runs, Experiment(map_, group.env, (map_,), algos, ()))
     except AnalysisError as error:
         notes = [f"Runs are not shown: {error}"]
     else:
         lines = sorted(_lines(found, smoothing), key=lambda line: style.rank(line.method))
-        logged = training(found)
+        losses = training(found)
         damaged = found.report[found.report["gaps"] > 0].groupby(names.ALGO).size()
         who = ", ".join(f"{style.label(str(algo))} {count}" for algo, count in damaged.items())
         notes = [*sentences(runs.report), *([f"Log damaged: {who}"] if who else [])]
@@ -112,22 +99,18 @@ def _chart(group: Group, map_: str) -> Chart:
         score=f"test {score.replace('_', ' ')}",
         band=BAND.get(score, 1.0),
         smoothing=smoothing,
-        lines=[line.thinned() for line in lines],
+        lines=[replace(line, points=_thin(line.points), single=_thin(line.single)) for line in lines],
         thinned=max((_stride(len(line.points), POINTS) for line in lines), default=1),
         notes=[f"{note}." for note in notes],
-        training={
-            metric: {method: table.iloc[_kept(len(table), FEW)] for method, table in of.items()}
-            for metric, of in logged.items()
-        },
+        training={metric: {method: _thin(t, FEW) for method, t in of.items()} for metric, of in losses.items()},
     )
 
 
 def _lines(found: Evidence, smoothing: int) -> Iterable[Line]:
-    for algo in found.experiment.algos:
-        for policy in (names.INDEPENDENT, names.DEPENDENT):
-            curve = cell_curve(found, found.map, algo, policy, smoothing)
-            if len(curve.seeds):
-                yield Line(style.label(algo, policy), algo, policy, curve.points, curve.seeds)
+    for algo, policy in product(found.experiment.algos, (names.INDEPENDENT, names.DEPENDENT)):
+        curve = cell_curve(found, found.map, algo, policy, smoothing)
+        if len(curve.seeds):
+            yield Line(style.label(algo, policy), algo, policy, curve.points, curve.seeds)
 
 
 def training(found: Evidence) -> dict[str, dict[str, pd.DataFrame]]:
@@ -151,7 +134,8 @@ def _stride(count: int, at_most: int) -> int:
     return max(1, -(-(count - 1) // (at_most - 1)))
 
 
-def _kept(count: int, at_most: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """The indices of evenly spaced points, at most about `at_most` of `count`, always with the last."""
+def _thin(table: pd.DataFrame, at_most: int = POINTS) -> pd.DataFrame:
+    """Evenly spaced rows, at most about `at_most`, always with the last."""
+    count = len(table)
     kept = np.arange(0, count, _stride(count, at_most))
-    return kept if count == 0 or kept[-1] == count - 1 else np.append(kept, count - 1)
+    return table.iloc[kept if count == 0 or kept[-1] == count - 1 else np.append(kept, count - 1)]

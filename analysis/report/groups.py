@@ -1,12 +1,11 @@
 """Runs that may share a curve or a table: one environment, budget, length and backend."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 from analysis.evidence import SMOKE
 from analysis.run_facts import full_length
 from analysis.runs import NO_DATA, Runs
+from analysis.style import place
 from macpf import names
 from macpf.choices import sweep_params
 
@@ -76,8 +75,4 @@ def groups(runs: Runs) -> list[Group]:
         )
         for _, report in logged.groupby(_KEYS)
     ]
-    return sorted(parted, key=lambda g: (_place(g.env, _ENVS), _place(g.budget, _BUDGETS), -g.total, g.backend))
-
-
-def _place(name: str, order: list[str]) -> tuple[int, str]:
-    return (order.index(name) if name in order else len(order), name)
+    return sorted(parted, key=lambda g: (place(g.env, _ENVS), place(g.budget, _BUDGETS), -g.total, g.backend))

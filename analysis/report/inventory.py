@@ -1,7 +1,6 @@
 """A table of all runs: their origin and their state."""
 
-from __future__ import annotations
-
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,12 +21,18 @@ _OWN = {
 }
 
 
+#: Columns of the table that are columns of the report.
+_TOLD = {
+    **{"algorithm": names.ALGO, "environment": names.ENV, "map": names.MAP, "seed": names.SEED},
+    **{"budget": names.BUDGET, "backend": names.BACKEND, "env steps": names.ENV_STEP, "of": "total"},
+    **{"evaluations": "found", "expected": "expected"},
+}
+
+
 def inventory(runs: Runs, root: Path | None) -> pd.DataFrame:
     """One line for each run, ordered by environment, map, algorithm, budget and seed.
 
-    Args:
-        runs: all runs.
-        root: their folder, to read the status of unfinished runs; None if they came from elsewhere.
+    `root` is their folder, to read the status of unfinished runs; None if they came from elsewhere.
 
     Returns:
         state (as in `Runs`, or if the status tells more: running, stale, failed, interrupted), algorithm, environment,
@@ -36,20 +41,12 @@ def inventory(runs: Runs, root: Path | None) -> pd.DataFrame:
         parameters (NaN if unknown), origin (its first digits), run.
     """
     report = runs.report
-    seconds, speed = (_last(runs.frame, metric) for metric in (names.WALL_SECONDS, names.STEPS_PER_SECOND))
+    measured = (runs.frame[runs.frame["metric"] == metric] for metric in (names.WALL_SECONDS, names.STEPS_PER_SECOND))
+    seconds, speed = (lines.groupby("run")["value"].last() for lines in measured)
     table = pd.DataFrame(
         {
             "state": states(runs, root),
-            "algorithm": report[names.ALGO],
-            "environment": report[names.ENV],
-            "map": report[names.MAP],
-            "seed": report[names.SEED],
-            "budget": report[names.BUDGET],
-            "backend": report[names.BACKEND],
-            "env steps": report[names.ENV_STEP],
-            "of": report["total"],
-            "evaluations": report["found"],
-            "expected": report["expected"],
+            **{told: report[key] for told, key in _TOLD.items()},
             "wall seconds": report["run"].map(seconds),
             "env steps per second": report["run"].map(speed),
             "attempts": report["attempts"],
@@ -58,7 +55,7 @@ def inventory(runs: Runs, root: Path | None) -> pd.DataFrame:
             "commit": [" ".join(short_commits(report["commit"].iloc[[k]])) for k in range(len(report))],
             "versions": report["run"].map(lambda run: _versions(runs.configs[run])),
             "configuration": report["run"].str.rsplit("-", n=2).str[-2].fillna(""),
-            "parameters": report["run"].map(lambda run: _parameters(runs.configs[run])),
+            "parameters": [float(sum(parameters(runs.configs[run]).values())) or math.nan for run in report["run"]],
             "origin": report["origin"].str[:SHOWN],
             "run": report["run"],
         }
@@ -77,15 +74,6 @@ def states(runs: Runs, root: Path | None) -> list[str]:
     return result
 
 
-def _last(frame: pd.DataFrame, metric: str) -> "pd.Series[float]":
-    """The last value of one metric in each run."""
-    return frame[frame["metric"] == metric].groupby("run")["value"].last()
-
-
 def _versions(config: Mapping[str, Any]) -> str:
     found = {key: value for key, value in config.items() if key not in _OWN and not key.startswith("_")}
     return ", ".join(f"{key} {value}" for key, value in found.items())
-
-
-def _parameters(config: Mapping[str, Any]) -> float:
-    return float(sum(parameters(config).values())) or float("nan")

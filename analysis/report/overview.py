@@ -1,7 +1,5 @@
 """The head of the page: what runs there are, what to be careful about, and what is missing."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from itertools import product
@@ -15,48 +13,33 @@ from analysis.evidence import places, sentences
 from analysis.report.groups import Group
 from analysis.runs import FINISHED, Runs, short_commits
 from analysis.selection import usual_map
+from analysis.status import known
 from macpf import names
 from macpf.choices import choices, sweep_params
 from macpf.records.outlook import outlook
-from macpf.records.standing import begun, planned, standing
 from macpf.suite import TRAIN
 
 
 def overview(runs: Runs, parted: Sequence[Group], states: Sequence[str], root: Path | None) -> dict[str, Any]:
-    """Summarise all runs.
-
-    Args:
-        runs: all runs.
-        parted: the same runs, from `groups`.
-        states: the state of each run, as in the inventory.
-        root: the runs' folder; None if they came from elsewhere.
+    """Summarise all runs; `parted` are their `groups`, `states` those of the inventory, and `root` is their folder.
 
     Returns:
         count (of runs), states (the number of runs in each), groups (one line for each), smoke (number of smoke runs),
         warnings (what else to be careful about, one sentence each), plans (see `_plan`), and progress (how far the runs
         in the folder are, planned ones included, and when they will be done; empty if all are over).
     """
+    experiments = sorted(choices("experiment"), key=lambda name: (name[0] != "t", name))
+    known_runs, _ = ([], []) if root is None else known(root)
+    going_on = any(not run.is_over for run in known_runs)
     return {
         "count": len(runs.report),
         "states": dict(Counter(states).most_common()),
         "groups": pd.DataFrame([_line(group) for group in parted]),
         "smoke": sum(len(group.runs.report) for group in parted if group.is_smoke),
         "warnings": _warnings(runs, parted),
-        "plans": [
-            _plan(name, parted) for name in sorted(choices("experiment"), key=lambda name: (name[0] != "t", name))
-        ],
-        "progress": "" if root is None else _progress(root),
+        "plans": [_plan(name, parted) for name in experiments],
+        "progress": f"Of {_count(len(known_runs))}, begun or planned: {outlook(known_runs)}." if going_on else "",
     }
-
-
-def _progress(root: Path) -> str:
-    """The progress, as `python -m analysis status` prints it; empty if all runs are over."""
-    folders, _ = planned(root, None)
-    there = {run.folder: run for run in begun(root)}
-    runs = [*there.values(), *(standing(folder) for folder in folders if folder not in there)]
-    if all(run.is_over for run in runs):
-        return ""
-    return f"Of {_count(len(runs))}, begun or planned: {outlook(runs)}."
 
 
 def _line(group: Group) -> dict[str, object]:

@@ -1,7 +1,5 @@
 """Write one HTML page that needs nothing else: no network and no file beside it."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,11 +36,8 @@ _VERDICTS = (SUPPORTED, CONTRADICTED, UNDECIDED, FIGURE_ONLY)
 def write_report(runs: Runs, out: Path, root: Path | None = None, folders: Sequence[Path] = ()) -> int:
     """Write the page and return its size in bytes.
 
-    Args:
-        runs: all runs.
-        out: the file; its folder is created if needed.
-        root: the runs' folder, for status files and pictures; None if they came from elsewhere.
-        folders: more folders with pictures.
+    `root` is the runs' folder, for status files and pictures (None if they came from elsewhere); `folders` hold more
+    pictures.
 
     Raises:
         AnalysisError: a folder does not exist.
@@ -121,19 +116,15 @@ def _look(line: style.Line) -> dict[str, Any]:
 
 def _chart(chart: Chart) -> dict[str, Any]:
     """A chart's curves for the script that draws it; MACPF's are last, so that they lie on top."""
-    return {
-        "score": chart.score,
-        "fraction": "win rate" in chart.score,
-        "lines": [
-            _curve(line.method, line.points, chart.band)
-            | {"single": {str(seed): _numbers(values, 3) for seed, values in line.single.items()}}
-            for line in sorted(chart.lines, key=lambda line: style.depth(line.method))
-        ],
-        "training": {
-            metric: [_curve(method, lines[method], 1.0) for method in sorted(lines, key=style.depth)]
-            for metric, lines in chart.training.items()
-        },
+    curves = []
+    for line in sorted(chart.lines, key=lambda line: style.depth(line.method)):
+        single = {str(seed): _numbers(values, 3) for seed, values in line.single.items()}
+        curves.append(_curve(line.method, line.points, chart.band) | {"single": single})
+    training = {
+        metric: [_curve(method, lines[method], 1.0) for method in sorted(lines, key=style.depth)]
+        for metric, lines in chart.training.items()
     }
+    return {"score": chart.score, "fraction": "win rate" in chart.score, "lines": curves, "training": training}
 
 
 def _curve(method: str, points: pd.DataFrame, band: float) -> dict[str, Any]:

@@ -3,8 +3,6 @@
 Each part of a section is a dict for a template: what is shown, and the group of runs it is from.
 """
 
-from __future__ import annotations
-
 import base64
 import io
 from collections.abc import Callable, Iterable, Sequence
@@ -13,7 +11,7 @@ from typing import Any
 import matplotlib as mpl
 import pandas as pd
 
-from analysis import AnalysisError, paper, style
+from analysis import AnalysisError, style
 from analysis.beside_paper import cells
 from analysis.claims.verdicts import game_envs, gather, ledger
 from analysis.comparison import aggregates, caption, compare, page
@@ -62,15 +60,10 @@ def paper_tables(parted: Sequence[Group]) -> list[Part]:
 
 
 def _tables(experiment: Experiment, parted: Sequence[Group]) -> Iterable[Part]:
-    published, shown = paper.table(experiment.name), False
-    part = {"name": experiment.name, "title": TABLES[experiment.name], "digits": paper.digits(published["mean"])}
-    part |= {
-        "group": None,
-        "caption": "",
-        "statistics": None,
-        "about": "",
-        "cells": cells(_nothing(experiment), published),
-    }
+    shown, nothing = False, cells(_nothing(experiment))
+    digits = 3 if nothing["paper_mean"].between(0, 1).all() else 2  # win rates, or returns
+    part = {"name": experiment.name, "title": TABLES[experiment.name], "digits": digits, "cells": nothing}
+    part |= {"group": None, "caption": "", "statistics": None, "about": ""}
     for group in parted:
         report = group.runs.report
         wanted = report[names.MAP].isin(experiment.maps) & report[names.ALGO].isin(experiment.algos)
@@ -82,7 +75,7 @@ def _tables(experiment: Experiment, parted: Sequence[Group]) -> Iterable[Part]:
         except AnalysisError as error:  # two configurations of one algorithm, which no table may pool
             yield part | {"group": group, "caption": f"Runs are not shown: {error}."}
             continue
-        table = part | {"group": group, "caption": found.caption(), "cells": cells(found, published)}
+        table = part | {"group": group, "caption": found.caption(), "cells": cells(found)}
         try:
             comparison = compare(found)
         except AnalysisError as error:
@@ -98,7 +91,7 @@ def _nothing(experiment: Experiment) -> Evidence:
     columns = [names.MAP, names.ALGO, names.BUDGET, names.BACKEND, names.SEED, "run", "state", "counts", "gaps"]
     report = pd.DataFrame(columns=columns)
     frame = pd.DataFrame(columns=["run", "metric", names.ENV_STEP, "value"])
-    return Evidence(experiment, report, report, frame, {})
+    return Evidence(frame, report, {}, experiment=experiment, others=report)
 
 
 def matrix_games(parted: Sequence[Group]) -> list[Part]:

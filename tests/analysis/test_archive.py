@@ -47,7 +47,8 @@ def study(tmp_path: Path) -> Path:
 
 
 def sorted_frame(runs: Runs) -> pd.DataFrame:
-    return runs.frame.sort_values(["run", "env_step", "metric"], ignore_index=True)
+    texts = dict.fromkeys(("env", "backend", "budget"), "str")  # categories, where they were loaded
+    return runs.frame.astype(texts).sort_values(["run", "env_step", "metric"], ignore_index=True)
 
 
 def test_what_was_published_is_read_back(study: Path) -> None:

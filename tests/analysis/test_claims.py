@@ -12,9 +12,9 @@ import analysis.__main__ as command
 from analysis import paper
 from analysis.claims import simulation
 from analysis.claims.calibrated import PValues, all_of, at_least
-from analysis.claims.claim import CONTRADICTED, FIGURE_ONLY, SUPPORTED, UNDECIDED, Claim
+from analysis.claims.claim import CONTRADICTED, FIGURE_ONLY, SUPPORTED, UNDECIDED
 from analysis.claims.table_claims import TableClaim
-from analysis.claims.verdicts import CLAIMS, Findings, gather, ledger, published
+from analysis.claims.verdicts import CLAIMS, entry, gather, ledger, lines_of, published
 from analysis.claims.verify import sweep
 from analysis.evidence import Experiment
 from analysis.run_facts import full_length
@@ -34,8 +34,7 @@ def table(name, seeds=5, spread=1.0, **means):
     for key, mean in means.items():
         method, _, map_ = key.partition("__")
         lines.loc[(lines["method"] == method) & (lines["map"] == map_), "mean"] = mean
-    lines["bold"] = pd.concat([paper.bold(part["mean"], part["std"]) for _, part in lines.groupby("map")])
-    return lines
+    return lines.assign(bold=paper.marks(lines))
 
 
 def surely(name, **means):
@@ -235,10 +234,6 @@ CASES = {
 }
 
 
-def line(claim: Claim, lines: pd.DataFrame, **facts) -> dict:
-    return ledger({claim.experiment: Findings(lines, **facts)}, [claim]).iloc[0].to_dict()
-
-
 def test_every_claim_has_its_cases():
     assert sorted(BY_ID) == sorted(CASES)
     assert len(BY_ID) == len(CLAIMS)
@@ -247,12 +242,12 @@ def test_every_claim_has_its_cases():
 @pytest.mark.parametrize("id", CASES)
 def test_a_claim_is_supported_contradicted_or_undecided(id):
     claim, (yes, no, *open_) = BY_ID[id], CASES[id]
-    assert line(claim, yes)["our verdict"] == SUPPORTED
-    assert line(claim, no)["our verdict"] == CONTRADICTED
-    short = line(claim, one_seed_less(yes, claim))
+    assert entry(claim, yes)["our verdict"] == SUPPORTED
+    assert entry(claim, no)["our verdict"] == CONTRADICTED
+    short = entry(claim, one_seed_less(yes, claim))
     assert (short["our verdict"], short["runs missing"]) == (UNDECIDED, 1)
     for lines in open_:
-        complete = line(claim, lines)
+        complete = entry(claim, lines)
         assert (complete["our verdict"], complete["runs missing"]) == (UNDECIDED, 0)
         assert complete["evidence"]
         assert complete["test"]
@@ -366,7 +361,8 @@ def test_the_papers_numbers_bear_out_its_counts_but_not_three_sentences():
 
 
 def test_a_budget_that_is_not_the_papers_is_named():
-    found = line(BY_ID["figure4-macpf"], ends("MACPF", optimum=5), budget="laptop", backend="builtin")
+    evidence = gather(make_runs(*(matrix_run("macpf", seed, 8.0, budget="laptop") for seed in range(5))))
+    (found,) = ledger(evidence, [BY_ID["figure4-macpf"]]).to_dict("records")
     assert (found["our verdict"], found["evidence"]) == ("supported (laptop)", "5 of 5 seeds (backend builtin)")
 
 
@@ -442,7 +438,7 @@ def smac_runs(**changes):
 
 def test_curves_are_read_from_the_runs():
     evidence = gather(make_runs(*smac_runs(budget="laptop")))
-    one = evidence["figure6"].lines.set_index(["map", "method", "seed"]).loc[("MMM2", "MACPF", 2)]
+    one = lines_of(evidence["figure6"]).set_index(["map", "method", "seed"]).loc[("MMM2", "MACPF", 2)]
     curve = np.linspace(0, 0.9, 12) + 0.02
     assert one["training"] == pytest.approx(curve.mean())
     assert one["final"] == pytest.approx(curve[-5:].mean())
@@ -472,7 +468,7 @@ def test_runs_that_no_claim_names_do_not_matter():
         other = f"{algo}-matrix_game-p0_12-ffffffff-s0"
         runs += [(frame, line), (frame.assign(run=other), line | {"run": other})]
     evidence = gather(make_runs(*runs))
-    assert evidence["figure4"].lines["method"].tolist() == ["QMIX"]
+    assert lines_of(evidence["figure4"])["method"].tolist() == ["QMIX"]
     assert ledger(evidence).set_index("id").loc["figure4-qmix", "our verdict"] == SUPPORTED
 
 
@@ -496,7 +492,7 @@ def test_a_lost_evaluation_is_left_out_of_a_runs_mean_and_a_run_that_diverged_al
     (frame, line), *others = smac_runs()
     lost = frame[(frame["env_step"] != 300) | (frame["metric"] != names.score(names.INDEPENDENT, "win_rate"))]
     evidence = gather(make_runs((lost, line | {"state": "incomplete"}), *others).with_incomplete())
-    one = evidence["figure6"].lines.set_index(["map", "method", "seed"]).loc[(line["map"], "MACPF", 0)]
+    one = lines_of(evidence["figure6"]).set_index(["map", "method", "seed"]).loc[(line["map"], "MACPF", 0)]
     curve = np.linspace(0, 0.9, 12)
     assert one["training"] == pytest.approx(np.delete(curve, 3).mean())
     assert one[["early", "middle"]].tolist() == pytest.approx([curve[:3].mean(), curve[4:8].mean()])
@@ -518,7 +514,7 @@ def test_a_run_that_counts_on_request_and_never_came_so_far_decides_nothing():
 @pytest.mark.parametrize("methods", [["QMIX"], ["MACPF", "QMIX", "QPLEX", "FOP", "MAPPO"]])
 def test_a_mean_that_is_nan_decides_nothing(methods):
     lines = table("table2", **{f"{method}__MMM2": np.nan for method in methods})
-    found = ledger({"table2": Findings(lines)}).set_index("id")
+    found = pd.DataFrame([entry(claim, lines) for claim in CLAIMS if claim.experiment == "table2"]).set_index("id")
     judged = found.loc[["table2-macpf", "table2-qmix", "figure5-best"]]
     assert set(judged["our verdict"]) == {UNDECIDED}
     assert set(judged["evidence"]) == {"NaN: " + ", ".join(f"{method} on MMM2" for method in methods)}

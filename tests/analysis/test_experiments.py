@@ -1,7 +1,6 @@
 """Tables and curves over many maps: final values, bold numbers, ragged steps, and what may not be mixed."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from analysis import paper, style
@@ -37,8 +36,7 @@ def test_the_papers_rule_gives_the_papers_counts():
     """16, 7, 8, 9 and 5 of the 18 maps (section 5.2)."""
     table = paper.table("table2")
     assert table["map"].nunique() == 18
-    marked = pd.concat([paper.bold(part["mean"], part["std"]) for _, part in table.groupby("map")])
-    counts = table[marked.sort_index()].groupby("algo").size().to_dict()
+    counts = table[paper.marks(table)].groupby("algo").size().to_dict()
     assert counts == {"macpf": 16, "qmix": 7, "qplex": 8, "mappo": 9, "fop": 5}
 
 
@@ -47,7 +45,7 @@ def test_a_final_value_is_the_mean_of_the_last_five_evaluations(write_smac, tmp_
     write_smac([1.0] * 8, seed=1, late=13)
     found = find(load_runs(tmp_path), Experiment("table2", "smac", ("MMM",), ("qmix",), (0, 1)))
     assert sorted(found.final("MMM", "qmix")) == pytest.approx([0.3, 1.0])
-    (line,) = cells(found, paper.table("table2")).to_dict("records")
+    (line,) = cells(found).to_dict("records")
     assert line["seeds"] == 2
     assert line["mean"] == pytest.approx(0.65)
     assert line["std"] == pytest.approx(0.35)
@@ -73,7 +71,7 @@ def test_a_run_that_diverged_is_no_score_and_is_named(write_smac, tmp_path):
     write_smac([0.5, 0.5, 0.5], algo="fop")
     for runs in (load_runs(tmp_path), load_runs(tmp_path).with_incomplete()):
         found = find(runs, Experiment("table2", "smac", ("MMM",), ("qmix", "fop"), (0,)))
-        table = cells(found, paper.table("table2")).set_index("algo")
+        table = cells(found).set_index("algo")
         assert table["seeds"].to_dict() == {"qmix": 0, "fop": 1}
         assert np.isnan(table.loc["qmix", "mean"])
         assert table["bold"].to_dict() == {"qmix": False, "fop": True}
@@ -96,14 +94,14 @@ def test_unfinished_runs_count_only_on_request(write_smac, tmp_path):
     named = named.replace("crashed", "short")
     assert f"1 of 4 planned runs are finished. {missing}. Left out: {named}." in found.caption()
     assert "Greedy evaluation, 32 episodes every 100 env steps" in found.caption()
-    assert not cells(found, paper.table("table2"))["bold"].any()  # neither has all its seeds
+    assert not cells(found)["bold"].any()  # neither has all its seeds
     asked = find(runs.with_incomplete(), experiment)
     assert asked.final("MMM", "qmix").tolist() == pytest.approx([0.1, 0.9])
     assert asked.final("MMM", "fop").tolist() == pytest.approx([0.7])
     assert (
         f"1 of 4 planned runs are finished. {missing}. Not whole, but counted on request: {named}." in asked.caption()
     )
-    assert not cells(asked, paper.table("table2"))["bold"].any()  # nor is a cell whole that has an unfinished run
+    assert not cells(asked)["bold"].any()  # nor is a cell whole that has an unfinished run
     write_table(asked, tmp_path / "out")
     page = (tmp_path / "out" / "table2.md").read_text()
     assert "0.500 ± 0.400, n=2, unfinished (" in page
@@ -115,7 +113,7 @@ def test_one_lucky_run_takes_the_bold_from_nobody(write_smac, tmp_path):
         write_smac([0.5] * 6, seed=seed)
     write_smac([0.9] * 6, algo="fop")
     found = find(load_runs(tmp_path), Experiment("table2", "smac", ("MMM",), ("qmix", "fop"), (0, 1)))
-    assert cells(found, paper.table("table2")).set_index("algo")["bold"].to_dict() == {"qmix": True, "fop": False}
+    assert cells(found).set_index("algo")["bold"].to_dict() == {"qmix": True, "fop": False}
 
 
 def test_a_run_without_scores_does_not_count_as_finished(write_run, write_smac, tmp_path):
@@ -198,7 +196,7 @@ def test_what_may_not_be_mixed_is_refused_in_one_line(write_smac, tmp_path, caps
 def test_smoke_runs_are_never_bold(write_smac, tmp_path):
     write_smac([0.5] * 6, budget="smoke")
     found = find(load_runs(tmp_path), Experiment("table2", "smac", ("MMM",), ("qmix",), (0,)))
-    assert not cells(found, paper.table("table2"))["bold"].any()
+    assert not cells(found)["bold"].any()
     assert "SMOKE RUN" in found.caption()
 
 

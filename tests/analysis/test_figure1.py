@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from analysis.__main__ import main
-from analysis.claims.verdicts import gather
+from analysis.claims.verdicts import gather, lines_of
 from analysis.figures.figure1_data import Game, episodes_of, reached
 from analysis.runs import load_runs
 from analysis.selection import select
@@ -46,7 +46,7 @@ def test_the_figure_and_its_numbers_are_written(root, tmp_path, capsys):
 
 
 def test_claims_see_the_goals(root):
-    lines = gather(load_runs(root))["figure1"].lines
+    lines = lines_of(gather(load_runs(root))["figure1"])
     assert lines[lines["method"] == "MACPF_DEP"]["goals"].tolist() == [2] * 5
 
 

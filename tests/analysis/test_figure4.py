@@ -123,7 +123,7 @@ def test_ragged_runs_are_named_and_only_shared_steps_are_averaged() -> None:
     shared, ragged = over_seeds(pd.DataFrame({"a": {0: 1.0, 10: 2.0, 20: 3.0}, "b": {0: 3.0, 10: 5.0}}))
     assert list(shared.index) == [0, 10]
     np.testing.assert_equal(shared.mean(axis=1).to_numpy(), [2.0, 3.5])
-    assert ragged == ("b",)
+    assert ragged == {"b"}
     with pytest.raises(AnalysisError, match="share no env step"):
         over_seeds(pd.DataFrame({"a": {0: 1.0}, "b": {10: 3.0}}))
 
