@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 from pathlib import Path
 
 import pyarrow as pa
@@ -65,10 +64,12 @@ def _store(path: Path, key: bytes, segment: Segment) -> None:
     with contextlib.suppress(OSError):  # the folder of runs is read-only: slower, but with the same result
         path.parent.mkdir(exist_ok=True, parents=True)
         # Written elsewhere and moved, so that a parallel analysis never sees half an entry.
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            new = Path(folder, path.name)
+        new = path.with_suffix(f".{os.getpid()}.tmp")
+        try:
             new.write_bytes(_checksum(payload) + payload)
             os.replace(new, path)
+        finally:
+            new.unlink(missing_ok=True)
 
 
 def _checksum(payload: bytes) -> bytes:
