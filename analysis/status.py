@@ -12,7 +12,7 @@ from rich.table import Table
 
 from analysis import AnalysisError
 from macpf.records.outlook import duration, outlook
-from macpf.records.standing import FINISHED, PLANS, RUNNING, STATES, TROUBLED, Standing, begun, planned, standing
+from macpf.records.run_state import FINISHED, PLANS, RUNNING, STATES, TROUBLED, RunState, begun, planned, run_state
 
 #: Seconds between two updates.
 EVERY = 5.0
@@ -39,7 +39,7 @@ def status(outputs: Path, plan: str | None, live: bool, console: Console) -> Non
             screen.update(page(runs), refresh=True)
 
 
-def look(outputs: Path, plan: str | None) -> list[Standing]:
+def look(outputs: Path, plan: str | None) -> list[RunState]:
     """The status of every run that was begun or planned.
 
     Raises:
@@ -57,15 +57,15 @@ def look(outputs: Path, plan: str | None) -> list[Standing]:
     return runs
 
 
-def known(outputs: Path, plan: str | None = None) -> tuple[list[Standing], list[str]]:
+def known(outputs: Path, plan: str | None = None) -> tuple[list[RunState], list[str]]:
     """Every run that was begun or planned, or those of one plan; and what is wrong with the files of plans."""
     wanted, troubles = planned(outputs, plan)
     runs = {run.folder: run for run in ([] if plan else begun(outputs))}
-    runs |= {folder: standing(folder) for folder in wanted if folder not in runs}
+    runs |= {folder: run_state(folder) for folder in wanted if folder not in runs}
     return [runs[folder] for folder in sorted(runs)], troubles
 
 
-def page(runs: list[Standing]) -> Group:
+def page(runs: list[RunState]) -> Group:
     """The whole display: counts and the time left, a table of tasks, running runs, and runs that need attention."""
     counts = Counter(run.state for run in runs)
     states = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
@@ -81,7 +81,7 @@ def page(runs: list[Standing]) -> Group:
     return Group(*parts)
 
 
-def _tasks(runs: Iterable[Standing]) -> Table:
+def _tasks(runs: Iterable[RunState]) -> Table:
     """Finished runs out of all, with tasks down the side and algorithms across."""
     cells: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for run in runs:
@@ -108,7 +108,7 @@ def _cell(counts: Counter[str]) -> str:
     return f"{counts[FINISHED]}/{counts.total()}" + (f" ({', '.join(notes)})" if notes else "")
 
 
-def _running(runs: list[Standing]) -> Table:
+def _running(runs: list[RunState]) -> Table:
     table = _table("running", "run", "progress", "score", "steps/s", "left", "host")
     for run in runs[:SHOWN]:
         score = run.status.get("score") or {}

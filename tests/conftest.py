@@ -1,4 +1,4 @@
-"""What the tests of several rooms build on: sizes, random ragged batches, slow returns, noise that stays the same."""
+"""What the tests of several folders build on: sizes, random ragged batches, slow returns, noise that stays the same."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ HOLDER = """
 import sys, time
 from pathlib import Path
 from macpf.runs.folder import RunFolder
-from macpf.records.standing import RUNNING
+from macpf.records.run_state import RUNNING
 folder = RunFolder(Path(sys.argv[1]))
 with folder.lock():
     folder.write_status(RUNNING)

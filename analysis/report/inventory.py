@@ -11,7 +11,7 @@ from analysis.run_facts import parameters
 from analysis.runs import CRASHED, NO_DATA, Runs, short_commits
 from macpf import names
 from macpf.records.numbering import SHOWN
-from macpf.records.standing import FAILED, INTERRUPTED, RUNNING, STALE, begun, key_of
+from macpf.records.run_state import FAILED, INTERRUPTED, RUNNING, STALE, begun, key_of
 
 #: Config keys of every run; all other keys are versions of the software that its environment used.
 _OWN = {
@@ -65,11 +65,11 @@ def inventory(runs: Runs, root: Path | None) -> pd.DataFrame:
 
 def states(runs: Runs, root: Path | None) -> list[str]:
     """The state of each run: from its log or, if that cannot tell, from the status in its folder."""
-    standings = {} if root is None else {key_of(run.folder): run.state for run in begun(root)}
+    run_states = {} if root is None else {key_of(run.folder): run.state for run in begun(root)}
     known = {RUNNING, STALE, FAILED, INTERRUPTED}
     result = []
     for run, state in zip(runs.report["run"], runs.report["state"], strict=True):
-        better = standings.get(run) if state in (CRASHED, NO_DATA) else None
+        better = run_states.get(run) if state in (CRASHED, NO_DATA) else None
         result.append(better if better in known else str(state))
     return result
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from macpf.records.standing import RUNNING, Standing
+from macpf.records.run_state import RUNNING, RunState
 
 #: What similar runs share of their folders' parts, the most similar first.
 _ALIKE = (("env", "map", "algo"), ("env", "algo"), ("env", "map"), ("env",), ())
@@ -40,7 +40,7 @@ class Outlook:
         return f"{int(100 * self.progress)}% done, {left}"
 
 
-def outlook(runs: Sequence[Standing]) -> Outlook:
+def outlook(runs: Sequence[RunState]) -> Outlook:
     """The overall progress of some runs.
 
     A run that has not started has no known length, and one that waits has no known speed. Both are taken from the
@@ -71,7 +71,7 @@ def outlook(runs: Sequence[Standing]) -> Outlook:
     return Outlook(played / total if total else 1.0, max(busy, default=None), at_once)
 
 
-def _medians(runs: Sequence[Standing], what: str) -> dict[tuple[tuple[str, str], ...], float]:
+def _medians(runs: Sequence[RunState], what: str) -> dict[tuple[tuple[str, str], ...], float]:
     found: dict[tuple[tuple[str, str], ...], list[float]] = defaultdict(list)
     for run in runs:
         if value := run.status.get(what):
@@ -80,11 +80,11 @@ def _medians(runs: Sequence[Standing], what: str) -> dict[tuple[tuple[str, str],
     return {alike: median(values) for alike, values in found.items()}
 
 
-def _of(medians: dict[tuple[tuple[str, str], ...], float], run: Standing) -> float | None:
+def _of(medians: dict[tuple[tuple[str, str], ...], float], run: RunState) -> float | None:
     return next((medians[alike] for alike in _kinds(run) if alike in medians), None)
 
 
-def _kinds(run: Standing) -> list[tuple[tuple[str, str], ...]]:
+def _kinds(run: RunState) -> list[tuple[tuple[str, str], ...]]:
     parts = dict(zip(("env", "map", "algo"), run.folder.parts[-5:-2], strict=True))
     return [tuple((key, parts[key]) for key in keys) for keys in _ALIKE]
 

@@ -20,7 +20,7 @@ from macpf.records import ledger as records
 from macpf.records.files import Damaged, previous, write_atomically
 from macpf.records.ledger import End, Ledger, Manifest
 from macpf.records.owner import Foreign, Owner, refuse_foreign
-from macpf.records.standing import DIVERGED, FAILED, FINISHED, INTERRUPTED, RUNNING, STATUS, UNTRAINED, standing
+from macpf.records.run_state import DIVERGED, FAILED, FINISHED, INTERRUPTED, RUNNING, STATUS, UNTRAINED, run_state
 from macpf.records.wandb_log import Logs
 from macpf.runs import checkpoint
 from macpf.runs.build import Parts
@@ -60,7 +60,7 @@ class Attempt:
         self.logs = Logs(folder.path, {})
         self.tracker: Tracker | None = None
         self.trainer: Trainer | None = None
-        self.standing: dict[str, Any] = {"started": time.time(), "commit": commit(), "attempt": 1}
+        self.reported: dict[str, Any] = {"started": time.time(), "commit": commit(), "attempt": 1}
 
     def train(self) -> dict[str, Any]:
         """Start or resume, and train to the end of the budget; returns the last status.
@@ -85,7 +85,7 @@ class Attempt:
         except BaseException as error:
             self._failed(error)
             raise
-        return self.standing
+        return self.reported
 
     def _open(self) -> tuple[Ledger, dict[str, Any] | None]:
         """The run's ledger, and the state to resume from if there is one; files of another run are rejected."""
@@ -112,7 +112,7 @@ class Attempt:
             manifest = self._manifest(state["owner"] if state else Owner.new(self.identity.key))
             ledger = Ledger.begin(self.folder.ledger, manifest, rows)
         self.logs = Logs.read(self.folder.path, ledger.manifest.owner)
-        self.standing |= {
+        self.reported |= {
             **{"key": ledger.manifest.key, "origin": ledger.manifest.origin},
             "attempt": 1 + max(self.folder.status().get("attempt", 0), newest_attempt(self.logs, ledger)),
         }
@@ -143,7 +143,7 @@ class Attempt:
             self.stop.stop()
         write_atomically(folder.path / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True).encode())
         ledger.append(self._facts())
-        self.tracker = tracker = Tracker(self.tracking, ledger, self.standing["attempt"])
+        self.tracker = tracker = Tracker(self.tracking, ledger, self.reported["attempt"])
         unlogged = self.logs.first_unlogged(ledger.rows)
         tracker.log(row.values for row in ledger.rows if unlogged is not None and row.number >= unlogged)
         episodes = self._journal(ledger.manifest.owner)
@@ -216,10 +216,10 @@ class Attempt:
             raise RunRefused(f"{error.filename}: {error.strerror}; fix this, {goes_on}") from error
 
     def _report(self, status: dict[str, Any], state: str = RUNNING) -> None:
-        self.standing.update(status)
-        self.folder.write_status(state, **self.standing)
-        if "env_step" in self.standing:
-            self.console.update(self.standing)
+        self.reported.update(status)
+        self.folder.write_status(state, **self.reported)
+        if "env_step" in self.reported:
+            self.console.update(self.reported)
 
     def _env_steps(self) -> int:
         return self.trainer.clock.env_steps if self.trainer else 0
@@ -253,14 +253,14 @@ class Attempt:
 
     def _facts(self) -> records.Attempt:
         return records.Attempt(
-            number=self.standing["attempt"],
+            number=self.reported["attempt"],
             commit=commit(),
             torch=torch.__version__,
             python=platform.python_version(),
             device=self.parts.placement.device,
             threads=torch.get_num_threads(),
             host=f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-            started=self.standing["started"],
+            started=self.reported["started"],
         )
 
     def _read_ledger(self) -> tuple[Ledger | None, str]:
@@ -288,7 +288,7 @@ class Attempt:
         Raises:
             Foreign: it does; the message names both runs.
         """
-        error = standing(self.folder.path).error
+        error = run_state(self.folder.path).error
         if isinstance(error, Foreign):
             raise error
         if error is not None:

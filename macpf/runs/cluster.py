@@ -16,7 +16,7 @@ from filelock import FileLock
 from omegaconf import DictConfig, OmegaConf
 
 from macpf.configuration import CONF
-from macpf.records.standing import RUNNING, Standing
+from macpf.records.run_state import RUNNING, RunState
 from macpf.records.submissions import Submission, note_submissions, submissions
 from macpf.runs.command_line import check_choices
 from macpf.runs.errors import ConfigError, RunRefused
@@ -123,7 +123,7 @@ def _jobs(outputs: Path) -> dict[str, str]:
     return {submission.run: submission.job for submission in submissions(outputs / FOLDER)}
 
 
-def to_launch(stands: Sequence[tuple[Needed, Standing]], outputs: Path) -> list[Needed]:
+def to_launch(states: Sequence[tuple[Needed, RunState]], outputs: Path) -> list[Needed]:
     """The runs that are not over, not active and not queued.
 
     A run that reports to be active on another machine counts as active, unless SLURM started it and lost its job.
@@ -134,11 +134,11 @@ def to_launch(stands: Sequence[tuple[Needed, Standing]], outputs: Path) -> list[
     submitted = _jobs(outputs) if shutil.which("squeue") else {}
     in_queue = queued(outputs)
 
-    def free(run: Needed, stands: Standing) -> bool:
-        lost = run.identity.key in submitted and stands.status.get("host") != socket.gethostname()
-        return not stands.is_over and run.identity.key not in in_queue and (stands.state != RUNNING or lost)
+    def free(run: Needed, now: RunState) -> bool:
+        lost = run.identity.key in submitted and now.status.get("host") != socket.gethostname()
+        return not now.is_over and run.identity.key not in in_queue and (now.state != RUNNING or lost)
 
-    return [run for run, stand in stands if free(run, stand)]
+    return [run for run, state in states if free(run, state)]
 
 
 def wait(outputs: Path, runs: Sequence[Needed], every: float = 10.0) -> None:

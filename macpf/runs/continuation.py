@@ -22,7 +22,7 @@ from macpf.records import ledger as records
 from macpf.records.files import Damaged
 from macpf.records.ledger import Ledger
 from macpf.records.owner import Owner
-from macpf.records.standing import FINISHED, standing
+from macpf.records.run_state import FINISHED, run_state
 from macpf.runs import checkpoint, weights
 from macpf.runs.folder import RunFolder
 from macpf.runs.identity import Identity, result_settings
@@ -111,7 +111,7 @@ def _finished(identity: Identity) -> Iterator[tuple[Path, Ledger]]:
     """The finished runs of this algorithm, task and seed."""
     task = identity.folder.parents[1]
     for path in sorted(task.glob(f"*/seed={identity.seed}/{records.NAME}")):
-        if path.parent != identity.folder and standing(path.parent).state == FINISHED:
+        if path.parent != identity.folder and run_state(path.parent).state == FINISHED:
             try:
                 yield path.parent, Ledger.read(path)
             except (Damaged, OSError):

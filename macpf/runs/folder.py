@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from macpf.records.files import Damaged, write_atomically
 from macpf.records.ledger import NAME
-from macpf.records.standing import STATUS, Status, read_status
+from macpf.records.run_state import STATUS, Status, read_status
 from macpf.runs.errors import RunRefused
 
 

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from macpf.experience import journal
 from macpf.records.ledger import Ledger
-from macpf.records.standing import OVER, standing
+from macpf.records.run_state import OVER, run_state
 from macpf.runs.allocation import keep_freed_memory
 from macpf.runs.attempt import Attempt, finish_log, say_how_it_ended
 from macpf.runs.build import build, check_run_settings, choose_backend
@@ -53,25 +53,25 @@ def run(cfg: DictConfig) -> float | None:
 
 
 def _is_over(folder: RunFolder) -> bool:
-    return standing(folder.path).state in OVER
+    return run_state(folder.path).state in OVER
 
 
 def _leave_alone(cfg: DictConfig, identity: Identity, folder: RunFolder, console: RunConsole) -> float | None:
     """Say that a run is over and how it ended; complete its log if necessary."""
     if not folder.continuable.exists():
         journal.delete(folder.episodes)  # left over if the process ended after it wrote the status
-    stands = standing(folder.path)
+    now = run_state(folder.path)
     ledger = Ledger.read(folder.ledger)
-    logged = stands.is_logged and ledger.end is not None and ledger.end.log
+    logged = now.is_logged and ledger.end is not None and ledger.end.log
     if cfg.tracking.mode != "disabled" and not logged:
         with folder.lock():
             finish_log(check("tracking", TrackingSettings, cfg.tracking), ledger)
         console.say(f"{identity}: its W&B log was incomplete and was written again from the ledger")
-    say_how_it_ended(stands.state, f"{identity}: {stands.status.get('error')}; delete {folder.path} to run it again")
+    say_how_it_ended(now.state, f"{identity}: {now.status.get('error')}; delete {folder.path} to run it again")
     made = ledger.attempts[-1].commit if ledger.attempts else "unknown"
     older = f", by the code of commit {made}; this is {commit()}" if made != commit() else ""
     console.say(f"{identity}: finished already, nothing to do ({folder.path}{older})")
-    return _score(stands.status)
+    return _score(now.status)
 
 
 def _score(status: dict[str, Any]) -> float | None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from macpf.records.standing import standing
+from macpf.records.run_state import run_state
 from macpf.runs.errors import RunRefused
 from macpf.runs.plan import Needed
 from macpf.runs.preemption import SWEEP_PID, StopRequests
@@ -67,7 +67,7 @@ class Pack:
             raise RunRefused(f"{len(failed)} of {len(self.runs)} runs failed: {names}")
 
     def _unfinished(self) -> list[Needed]:
-        return [run for run in self.runs if not standing(run.identity.folder).is_over]
+        return [run for run in self.runs if not run_state(run.identity.folder).is_over]
 
     def checkpoint(self) -> Any:
         """What submitit queues again when SLURM preempts the job: the same runs, which resume from their folders."""

@@ -1,4 +1,4 @@
-"""Which runs a figure or table needs, how they stand, and what the rest will cost."""
+"""Which runs a figure or table needs, the states they are in, and what the rest will cost."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from hydra.core.override_parser.types import Override, RangeSweep
 
 from macpf.choices import choices, sweep_params
 from macpf.configuration import compose
-from macpf.records.standing import FINISHED, STATES, Standing, begun, standing
+from macpf.records.run_state import FINISHED, STATES, RunState, begun, run_state
 from macpf.runs.command_line import check_additions, check_choices
 from macpf.runs.errors import ConfigError
 from macpf.runs.identity import Identity
@@ -232,7 +232,7 @@ def check_names(names: Sequence[str]) -> list[str]:
     return [name for name in known if name not in BEYOND] if "all" in names else list(names)
 
 
-def cost(left: Sequence[tuple[Needed, Standing]], outputs: Path) -> Cost:
+def cost(left: Sequence[tuple[Needed, RunState]], outputs: Path) -> Cost:
     """Estimate what unfinished runs will still take, from the speeds of the runs in a folder.
 
     The speed of a run is the median over the most similar runs that were measured here: same task and algorithm, else
@@ -251,13 +251,13 @@ def cost(left: Sequence[tuple[Needed, Standing]], outputs: Path) -> Cost:
             sizes[env].append(_megabytes(run.folder))
     hours = megabytes = 0.0
     measured = True
-    for needed, stands in left:
+    for needed, now in left:
         who, length = needed.identity, needed.env_steps
         keys = _alike(who.env, who.map, who.algo)
         here = next((found for key in keys if (found := speeds.get((length, *key)))), None)
         measured = measured and here is not None
         speed = median(here or next(found for key in (*keys, ()) if (found := _pace().get(key))))
-        hours += needed.env_steps * (1 - stands.progress) / speed / 3600
+        hours += needed.env_steps * (1 - now.progress) / speed / 3600
         megabytes += median(sizes[who.env]) if who.env in sizes else DEFAULT_MEGABYTES.get(who.env, 10.0)
     return Cost(hours, megabytes, measured)
 
@@ -282,20 +282,20 @@ def _megabytes(folder: Path) -> float:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
 
 
-def standings(needed: Iterable[Needed]) -> list[tuple[Needed, Standing]]:
+def run_states(needed: Iterable[Needed]) -> list[tuple[Needed, RunState]]:
     """The state of each run."""
-    return [(run, standing(run.identity.folder)) for run in needed]
+    return [(run, run_state(run.identity.folder)) for run in needed]
 
 
-def describe(stands: Sequence[tuple[Needed, Standing]], queued: int, price: Cost, at_once: int) -> str:
+def describe(states: Sequence[tuple[Needed, RunState]], queued: int, price: Cost, at_once: int) -> str:
     """The plan in two lines, e.g. ``450 runs: 12 finished, 3 running, 435 missing``."""
-    counts = Counter(stand.state for _, stand in stands)
-    at_once = max(1, min(at_once, sum(not stand.is_over for _, stand in stands)))
-    states = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state]) or "none"
+    counts = Counter(state.state for _, state in states)
+    at_once = max(1, min(at_once, sum(not state.is_over for _, state in states)))
+    counted = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state]) or "none"
     waiting = f" ({queued} of them queued already)" if queued else ""
     source = "measured here" if price.measured else "partly by speeds of another machine"
     return (
-        f"{len(stands)} runs: {states}{waiting}\n"
+        f"{len(states)} runs: {counted}{waiting}\n"
         f"to compute: about {price.hours:,.1f} hours of one process, {price.hours / at_once:,.1f} hours with "
         f"{at_once} at once ({source}), and {price.megabytes / 1000:,.1f} GB of disk"
     )

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from macpf import suite
 from macpf.arguments import Parser, folder
-from macpf.records.standing import FINISHED, TROUBLED, Standing, write_plan
+from macpf.records.run_state import FINISHED, TROUBLED, RunState, write_plan
 from macpf.runs import cluster
 from macpf.runs.command_line import with_quoted_folder
 from macpf.runs.errors import ConfigError, RunRefused
 from macpf.runs.launch import errors_in_one_line
-from macpf.runs.plan import Needed, all_of, check_names, cost, describe, experiments, runs_of, standings, sweep_of
+from macpf.runs.plan import Needed, all_of, check_names, cost, describe, experiments, run_states, runs_of, sweep_of
 
 #: Figures that need no runs of their own.
 DRAWN = ("figure3",)
@@ -80,7 +80,7 @@ def reproduce(options: argparse.Namespace) -> int:
         launch_here({n: sweep for n, sweep in sweeps.items() if n in short}, [options.launcher, *for_launcher])
     if slurm and options.wait:
         cluster.wait(outputs, needed)
-    unfinished = [stands for _, stands in standings(needed) if stands.state != FINISHED or not stands.is_logged]
+    unfinished = [now for _, now in run_states(needed) if now.state != FINISHED or not now.is_logged]
     if unfinished and slurm and not options.wait:
         print(f"{len(unfinished)} of {len(needed)} runs are not finished; once they are, the same command draws.")
         return 0
@@ -92,23 +92,23 @@ def reproduce(options: argparse.Namespace) -> int:
 
 def plan(needed: Sequence[Needed], outputs: Path, at_once: int) -> list[Needed]:
     """Print the plan; returns the runs to launch."""
-    stands = standings(needed)
+    states = run_states(needed)
     queued = cluster.queued(outputs)
-    open_ = [(run, stand) for run, stand in stands if not stand.is_over]
-    left = cluster.to_launch(stands, outputs)
+    open_ = [(run, state) for run, state in states if not state.is_over]
+    left = cluster.to_launch(states, outputs)
     in_queue = sum(run.identity.key in queued for run, _ in open_)
-    print(describe(stands, in_queue, cost(open_, outputs), at_once))
-    name_runs([stand for _, stand in stands if stand.state in TROUBLED or not stand.is_logged])
+    print(describe(states, in_queue, cost(open_, outputs), at_once))
+    name_runs([state for _, state in states if state.state in TROUBLED or not state.is_logged])
     print(f"to launch now: {len(left)} runs", flush=True)
     return left
 
 
-def name_runs(stands: Sequence[Standing]) -> None:
+def name_runs(states: Sequence[RunState]) -> None:
     """Print a line for each run, or their number if there are many."""
-    for stand in stands[:SHOWN]:
-        print(stand.why)
-    if len(stands) > SHOWN:
-        print(f"... and {len(stands) - SHOWN} more; `make status` shows them")
+    for state in states[:SHOWN]:
+        print(state.why)
+    if len(states) > SHOWN:
+        print(f"... and {len(states) - SHOWN} more; `make status` shows them")
 
 
 def launch_here(sweeps: dict[str, list[str]], launcher: Sequence[str]) -> None:

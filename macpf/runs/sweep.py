@@ -24,7 +24,7 @@ from rich.table import Table
 from macpf import yaml_files
 from macpf.configuration import compose
 from macpf.records.outlook import outlook
-from macpf.records.standing import FAILED, FINISHED, MISSING, RUNNING, Standing, standing
+from macpf.records.run_state import FAILED, FINISHED, MISSING, RUNNING, RunState, run_state
 from macpf.runs import cluster
 from macpf.runs.command_line import check_additions
 from macpf.runs.console import LINE_EVERY, Lines, describe_pace, describe_score
@@ -47,7 +47,7 @@ class Sweep(Callback):
         self.console = Console(highlight=False)
         self.identities: list[Identity] = []
         self.evaluations: list[Path] = []
-        self._known: dict[str, Standing] = {}
+        self._known: dict[str, RunState] = {}
         self._stopping = False
         self._started = time.time()
         self._over = threading.Event()
@@ -75,11 +75,11 @@ class Sweep(Callback):
             print(f"error: {in_one_line(error)}", file=sys.stderr)
             raise SystemExit(2) from error
         self.identities = [run.identity for run in runs]
-        stands = [standing(identity.folder) for identity in self.identities]
-        over, new = sum(stand.is_over for stand in stands), sum(stand.state == MISSING for stand in stands)
-        begun = len(stands) - over - new
-        self._say(f"{len(stands)} runs: {over} finished already, {begun} started before, {new} new")
-        if over == len(stands):
+        states = [run_state(identity.folder) for identity in self.identities]
+        over, new = sum(state.is_over for state in states), sum(state.state == MISSING for state in states)
+        begun = len(states) - over - new
+        self._say(f"{len(states)} runs: {over} finished already, {begun} started before, {new} new")
+        if over == len(states):
             self._say("Nothing to do.")
         if not slurm:
             self._pass_signals_on()
@@ -127,14 +127,14 @@ class Sweep(Callback):
         if not self.identities:
             self._say_what_was_found(config)
             return
-        stands = [(identity, standing(identity.folder)) for identity in self.identities]
-        left = [(identity, stand) for identity, stand in stands if stand.state != FINISHED]
-        self._say(f"{len(stands) - len(left)} of {len(stands)} runs are finished.")
-        for identity, stand in left:
-            why = f"{'not started' if stand.state == MISSING else stand.state}: {identity}"
-            if stand.state == FAILED:
-                why += f": {stand.status.get('error')} (see {identity.folder / 'error.txt'})"
-            elif reason := stand.error or stand.status.get("error"):
+        states = [(identity, run_state(identity.folder)) for identity in self.identities]
+        left = [(identity, state) for identity, state in states if state.state != FINISHED]
+        self._say(f"{len(states) - len(left)} of {len(states)} runs are finished.")
+        for identity, state in left:
+            why = f"{'not started' if state.state == MISSING else state.state}: {identity}"
+            if state.state == FAILED:
+                why += f": {state.status.get('error')} (see {identity.folder / 'error.txt'})"
+            elif reason := state.error or state.status.get("error"):
                 why += f": {reason}"
             self._say(why)
         if StopRequests.received is not None:  # the runs shared this process, which was asked to stop
@@ -204,39 +204,39 @@ class Sweep(Callback):
             if lines.due(line := self._line()):
                 self._say(line)
 
-    def _stands(self) -> list[tuple[Identity, Standing]]:
+    def _states(self) -> list[tuple[Identity, RunState]]:
         for identity in self.identities:
             if not (known := self._known.get(identity.key)) or not known.is_over:
-                self._known[identity.key] = standing(identity.folder)
+                self._known[identity.key] = run_state(identity.folder)
         return [(identity, self._known[identity.key]) for identity in self.identities]
 
     def _running(self) -> list[tuple[Identity, dict[str, Any]]]:
-        return [(identity, stand.status) for identity, stand in self._stands() if stand.state == RUNNING]
+        return [(identity, state.status) for identity, state in self._states() if state.state == RUNNING]
 
     def _table(self) -> Table:
-        stands = self._stands()
-        table = Table(title=str(outlook([stand for _, stand in stands])), title_justify="left", box=None)
+        states = self._states()
+        table = Table(title=str(outlook([state for _, state in states])), title_justify="left", box=None)
         for column in ("run", "progress", "score", "pace"):
             table.add_column(column)
-        for identity, stand in _shown(stands)[:20]:
-            status = stand.status
+        for identity, state in _shown(states)[:20]:
+            status = state.status
             pace = f"[dim]{describe_pace(status)}"
-            table.add_row(str(identity), f"{stand.progress:.0%}", describe_score(status), pace)
+            table.add_row(str(identity), f"{state.progress:.0%}", describe_score(status), pace)
         return table
 
     def _line(self) -> str:
-        stands = self._stands()
+        states = self._states()
         runs = "; ".join(
-            f"{i.algo} seed={i.seed} {stand.progress:.0%}, {describe_score(stand.status)}"
-            for i, stand in _shown(stands)[:4]
+            f"{i.algo} seed={i.seed} {state.progress:.0%}, {describe_score(state.status)}"
+            for i, state in _shown(states)[:4]
         )
-        together = str(outlook([stand for _, stand in stands]))
+        together = str(outlook([state for _, state in states]))
         return f"{together} | {runs}" if runs else together
 
 
-def _shown(stands: list[tuple[Identity, Standing]]) -> list[tuple[Identity, Standing]]:
+def _shown(states: list[tuple[Identity, RunState]]) -> list[tuple[Identity, RunState]]:
     """The active runs that have reported their progress."""
-    return [(i, stand) for i, stand in stands if stand.state == RUNNING and "env_step" in stand.status]
+    return [(i, state) for i, state in states if state.state == RUNNING and "env_step" in state.status]
 
 
 def _plays(child: psutil.Process) -> bool:

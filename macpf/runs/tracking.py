@@ -23,7 +23,7 @@ import psutil
 from macpf import names
 from macpf.records import sampled
 from macpf.records.ledger import Ledger
-from macpf.records.standing import FINISHED
+from macpf.records.run_state import FINISHED
 from macpf.records.wandb_log import Logs
 from macpf.runs.settings import TrackingSettings
 from macpf.runs.wandb_page import attach, shown

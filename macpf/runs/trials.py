@@ -8,10 +8,10 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from macpf.records.standing import FINISHED, standing
+from macpf.records.run_state import FINISHED, run_state
 from macpf.runs import cluster
 from macpf.runs.launch import in_one_line
-from macpf.runs.plan import Needed, standings
+from macpf.runs.plan import Needed, run_states
 from macpf.runs.sweep import check_all
 
 Jobs = Sequence[Sequence[str]]
@@ -25,7 +25,7 @@ def scores(jobs: Jobs, config: DictConfig, play: Callable[[Jobs], None]) -> list
     runs = [_checked(job, config, elsewhere=False) for job in jobs]
     left: dict[str, Sequence[str]] = {}
     for run, job in zip(runs, jobs, strict=True):
-        if run is not None and not standing(run.identity.folder).is_over:
+        if run is not None and not run_state(run.identity.folder).is_over:
             left.setdefault(run.identity.key, job)
     if left:
         play(list(left.values()))
@@ -44,7 +44,7 @@ def submitted(jobs: Jobs, config: DictConfig) -> list[float | None]:
     runs = [_checked(job, config, elsewhere=True) for job in jobs]
     needed = list({run.identity.key: run for run in runs if run is not None}.values())
     with cluster.alone(outputs):
-        left = cluster.to_launch(standings(needed), outputs)
+        left = cluster.to_launch(run_states(needed), outputs)
         arrays = cluster.submit(left, settings, outputs) if left else []
     print(f"submitted {len(left)} runs as job array {', '.join(arrays)}" if left else "nothing to submit", flush=True)
     if left:
@@ -59,10 +59,10 @@ def score_of(run: Needed | None) -> float | None:
     """The final score of a run's first policy; None if it is not finished."""
     if run is None:
         return None
-    stands = standing(run.identity.folder)
-    if stands.state != FINISHED:
+    now = run_state(run.identity.folder)
+    if now.state != FINISHED:
         return None
-    return next(iter((stands.status.get("score") or {}).values()), None)
+    return next(iter((now.status.get("score") or {}).values()), None)
 
 
 def _checked(job: Sequence[str], config: DictConfig, elsewhere: bool) -> Needed | None:

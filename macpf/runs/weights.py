@@ -26,7 +26,7 @@ from macpf.records import ledger as records
 from macpf.records.files import Damaged, complaint, write_atomically
 from macpf.records.ledger import Ledger, Manifest
 from macpf.records.owner import Foreign
-from macpf.records.standing import FINISHED, standing
+from macpf.records.run_state import FINISHED, run_state
 from macpf.runs import checkpoint
 
 #: The folder in which a run keeps weights, and the suffix of their files.
@@ -198,7 +198,7 @@ def to_begin_with(place: str) -> Weights:
         Unusable: they do not exist, are damaged, or may still change.
     """
     path = Path(place)
-    if path.is_dir() and (state := standing(path).state) != FINISHED and (path / records.NAME).exists():
+    if path.is_dir() and (state := run_state(path).state) != FINISHED and (path / records.NAME).exists():
         raise Unusable(
             f"{place} is {state}, and its weights may still change; name weights that it kept "
             f"({FOLDER}/step=<n>{SUFFIX} in its folder), or wait until it is finished"

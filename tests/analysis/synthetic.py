@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.runs import DIVERGED, FINISHED, FRAME_COLUMNS, REPORT_COLUMNS, Runs
 from macpf import names
 from macpf.records.ledger import NAME, End, Evaluation, Ledger, Manifest
-from macpf.records.standing import STATUS, key_of
+from macpf.records.run_state import STATUS, key_of
 
 INTERVAL = 100
 ORIGIN = "0f" * 16

@@ -1,4 +1,4 @@
-"""What the page on the runs' standing says."""
+"""What the page on the runs' states says."""
 
 import io
 import json
@@ -11,7 +11,7 @@ from analysis import AnalysisError
 from analysis.__main__ import main
 from analysis.sources import INDEX
 from analysis.status import status
-from macpf.records.standing import write_plan
+from macpf.records.run_state import write_plan
 from tests.analysis.synthetic import write_end
 
 
@@ -31,8 +31,8 @@ def shown(root, plan=None):
 def test_every_state_is_counted_and_every_trouble_named(tmp_path):
     done = run(tmp_path, "macpf", 0)
     write_end(done)
-    standing = {"env_step": 500, "total_env_steps": 1000, "score": {"independent": 0.25}, "steps_per_second": 71.0}
-    run(tmp_path, "macpf", 1, state="running", host="far", updated=time.time(), seconds_left=3660, **standing)
+    report = {"env_step": 500, "total_env_steps": 1000, "score": {"independent": 0.25}, "steps_per_second": 71.0}
+    run(tmp_path, "macpf", 1, state="running", host="far", updated=time.time(), seconds_left=3660, **report)
     failed = run(tmp_path, "qmix", 0, state="failed", error="ValueError: no room")
     run(tmp_path, "qmix", 1, state="running", host="far", pid=12, updated=0)
     write_plan(tmp_path, "table2-paper", [done, done.with_name("seed=7")])

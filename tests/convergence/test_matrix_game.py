@@ -10,7 +10,7 @@ import pytest
 from analysis.runs import load_runs
 from macpf import names
 from macpf.configuration import compose
-from macpf.records.standing import standing
+from macpf.records.run_state import run_state
 from macpf.runs.identity import Identity
 from macpf.runs.job import run
 
@@ -24,7 +24,7 @@ def test_an_easy_game_is_solved_in_a_thousand_episodes(tmp_path, algo):
     overrides = [f"algo={algo}", "map.payoff=[[8,0],[0,2]]", "budget.env_steps=1000", "budget.eval_interval=1000"]
     cfg = compose(*overrides, "tracking=disabled", f"outputs={tmp_path}")
     run(cfg)
-    assert set(standing(Identity.of(cfg).folder).status["score"].values()) == {8.0}
+    assert set(run_state(Identity.of(cfg).folder).status["score"].values()) == {8.0}
 
 
 @pytest.mark.learning

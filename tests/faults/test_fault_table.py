@@ -27,7 +27,7 @@ from analysis.status import status
 from macpf.configuration import compose
 from macpf.records.ledger import Ledger
 from macpf.records.owner import Owner
-from macpf.records.standing import FINISHED, PLANS, standing, write_plan
+from macpf.records.run_state import FINISHED, PLANS, run_state, write_plan
 from macpf.runs import checkpoint
 from macpf.runs.errors import ConfigError, Interrupted, RunRefused
 from macpf.runs.identity import Identity
@@ -189,10 +189,10 @@ def play_case(root: Path, stages: dict[str, Path], artefact: str, damage: Damage
         refusal = str(refused)
     if refusal:
         assert re.fullmatch(r"[^\n]{20,}", refusal)
-        assert standing(the_folder(root)).state != FINISHED or damage is stale
+        assert run_state(the_folder(root)).state != FINISHED or damage is stale
         ended = "refused in one line"
     else:
-        assert standing(folder).state == FINISHED
+        assert run_state(folder).state == FINISHED
         if when == "interrupted" or not artefact.startswith("checkpoint"):  # nobody goes on from a finished run's
             assert same(results(folder), reference)
         ended = "same result"

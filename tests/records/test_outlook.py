@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from macpf.records.outlook import outlook
-from macpf.records.standing import Standing
+from macpf.records.run_state import RunState
 
 
 def stand(state, played=0, length=1000, speed=None, task="smac/3m/qmix"):
     status = {"env_step": played, "total_env_steps": length} if length else {}
     if speed:
         status["steps_per_second"] = speed
-    return Standing(Path(f"outputs/{task}/hash/seed=0"), state, status)
+    return RunState(Path(f"outputs/{task}/hash/seed=0"), state, status)
 
 
 def seconds(*runs):

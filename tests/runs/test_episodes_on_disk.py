@@ -8,7 +8,7 @@ import os
 import pytest
 
 from macpf.experience.journal import Journal
-from macpf.records.standing import FINISHED, standing
+from macpf.records.run_state import FINISHED, run_state
 from macpf.runs import attempt, job
 from macpf.runs.errors import RunRefused
 from macpf.runs.folder import RunFolder
@@ -27,7 +27,7 @@ def folder(cfg):
 
 def test_a_finished_run_has_no_episodes_left(cfg, folder):
     job.run(cfg)
-    assert standing(folder.path).state == FINISHED
+    assert run_state(folder.path).state == FINISHED
     assert folder.checkpoint.exists()
     assert not (folder.path / "episodes").exists()
 
@@ -57,7 +57,7 @@ def test_a_full_disk_is_said_in_one_line_and_the_same_command_goes_on(cfg, folde
     assert folder.status()["state"] == "failed"
     monkeypatch.undo()
     score = job.run(cfg)
-    assert standing(folder.path).state == FINISHED
+    assert run_state(folder.path).state == FINISHED
     assert folder.status()["attempt"] == 2
     assert score == folder.status()["score"]["independent"]
 
@@ -71,5 +71,5 @@ def test_episodes_stay_while_the_log_is_not_written(cfg, folder, monkeypatch):
     monkeypatch.undo()
     cfg.tracking.mode = "disabled"
     job.run(cfg)
-    assert standing(folder.path).state == FINISHED
+    assert run_state(folder.path).state == FINISHED
     assert not (folder.path / "episodes").exists()

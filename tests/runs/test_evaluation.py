@@ -12,7 +12,7 @@ from macpf.experience.rollout import Rollout
 from macpf.learning.algorithm import Algorithm
 from macpf.learning.schedules import Clock
 from macpf.records.ledger import Ledger
-from macpf.records.standing import standing
+from macpf.records.run_state import run_state
 from macpf.runs.console import describe_score
 from macpf.runs.evaluation import Evaluator
 from macpf.runs.identity import Identity
@@ -120,10 +120,10 @@ def test_policies_may_have_any_name(configured, monkeypatch):
     monkeypatch.setattr(VDN, "policies", ("greedy",))
     cfg = configured("algo=vdn")
     score = run(cfg)
-    stands = standing(Identity.of(cfg).folder)
-    assert stands.state == "finished"
-    assert stands.status["score"] == {"greedy": score}
-    assert describe_score(stands.status) == f"return {score:.2f}"
+    now = run_state(Identity.of(cfg).folder)
+    assert now.state == "finished"
+    assert now.status["score"] == {"greedy": score}
+    assert describe_score(now.status) == f"return {score:.2f}"
     ledger = Ledger.read(Identity.of(cfg).folder / "ledger.jsonl")
     assert ledger.manifest.labels == {"greedy": "vdn"}
     assert ledger.rows[-1].values["eval/greedy/return"] == score

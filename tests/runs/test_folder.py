@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from macpf.records.standing import FINISHED
+from macpf.records.run_state import FINISHED
 from macpf.runs.errors import RunRefused
 from macpf.runs.folder import RunFolder
 

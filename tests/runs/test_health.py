@@ -15,7 +15,7 @@ from macpf.configuration import compose
 from macpf.envs.matrix_game import MatrixGame
 from macpf.experience.rollout import NotFinite, Rollout
 from macpf.records.ledger import Ledger
-from macpf.records.standing import DIVERGED, FINISHED, UNTRAINED, standing
+from macpf.records.run_state import DIVERGED, FINISHED, UNTRAINED, run_state
 from macpf.runs import trainer as trainer_module
 from macpf.runs.errors import Diverged, Untrained
 from macpf.runs.health import Health, check_parameters
@@ -62,7 +62,7 @@ def test_parameters_are_named():
 
 
 def ended(cfg):
-    return standing(Identity.of(cfg).folder)
+    return run_state(Identity.of(cfg).folder)
 
 
 @pytest.mark.parametrize(("algo", "lr"), [("qmix", 1e12), ("macpf", 1e8), ("fop", 1e8), ("mappo", 1e12)])
@@ -71,9 +71,9 @@ def test_a_learning_rate_beyond_reason_ends_diverged(configured, algo, lr):
     with pytest.raises(Diverged, match=r"^diverged: .*(is|parameter) .*(nan|inf) (at|after) update \d+") as refused:
         run(cfg)
     assert "\n" not in str(refused.value)
-    stands = ended(cfg)
-    assert stands.state == DIVERGED
-    assert "update" in stands.why
+    now = ended(cfg)
+    assert now.state == DIVERGED
+    assert "update" in now.why
     ledger = Ledger.read(Identity.of(cfg).folder / "ledger.jsonl")
     assert ledger.end is not None
     assert (ledger.end.state, ledger.missing > 0) == ("diverged", True)

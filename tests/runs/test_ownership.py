@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from macpf.records.ledger import Ledger
-from macpf.records.standing import DAMAGED, FINISHED, standing
+from macpf.records.run_state import DAMAGED, FINISHED, run_state
 from macpf.runs.errors import Interrupted, RunRefused
 from macpf.runs.identity import Identity
 from macpf.runs.job import run
@@ -82,9 +82,9 @@ def test_a_foreign_status_finishes_nothing(configured, begun):
     finished = configured("algo=qmix", "seed=3")
     run(finished)
     shutil.copy(Identity.of(finished).folder / "status.json", mine / "status.json")
-    stands = standing(mine)
-    assert stands.state == DAMAGED
-    assert "belongs to the run" in stands.why
+    now = run_state(mine)
+    assert now.state == DAMAGED
+    assert "belongs to the run" in now.why
     with pytest.raises(RunRefused, match=r"status\.json belongs to the run .*s3, not to .*s2"):
         run(configured("algo=qmix", "seed=2"))
 
@@ -95,7 +95,7 @@ def test_status_and_ledger_of_another_seed_finish_nothing(configured, begun):
     run(finished)
     for name in ("status.json", "ledger.jsonl"):
         shutil.copy(Identity.of(finished).folder / name, mine / name)
-    assert standing(mine).state == DAMAGED
+    assert run_state(mine).state == DAMAGED
     with pytest.raises(RunRefused, match="belongs to the run"):
         run(configured("algo=qmix", "seed=2"))
 
@@ -106,10 +106,10 @@ def test_a_status_without_its_ledger_finishes_nothing(configured, tmp_path):
     folder = Identity.of(cfg).folder
     status = json.loads((folder / "status.json").read_text())
     (folder / "ledger.jsonl").unlink()
-    assert standing(folder).state == DAMAGED
-    assert "is gone" in standing(folder).why
+    assert run_state(folder).state == DAMAGED
+    assert "is gone" in run_state(folder).why
     run(cfg)  # its final checkpoint has the rows
-    assert standing(folder).state == FINISHED
+    assert run_state(folder).state == FINISHED
     assert Ledger.read(folder / "ledger.jsonl").manifest.origin == status["origin"]
     assert Ledger.read(folder / "ledger.jsonl").missing == 0
 

@@ -13,7 +13,7 @@ from macpf.configuration import compose
 from macpf.runs.errors import RunRefused
 from macpf.runs.job import run as play
 from macpf.runs.pack import Pack
-from macpf.runs.plan import runs_of, standings
+from macpf.runs.plan import run_states, runs_of
 from macpf.runs.preemption import SWEEP_PID
 
 JOB = "import pickle, sys; from macpf.runs.errors import Interrupted\ntry: pickle.load(sys.stdin.buffer)()\n"
@@ -33,7 +33,7 @@ def needed(tmp_path, monkeypatch):
 
 
 def states(runs):
-    return [stands.state for _, stands in standings(runs)]
+    return [now.state for _, now in run_states(runs)]
 
 
 def test_what_is_finished_is_skipped_and_what_fails_is_named_while_the_others_finish(needed, hold):

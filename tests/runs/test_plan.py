@@ -13,13 +13,13 @@ import pandas as pd
 import pytest
 
 from macpf.choices import sweep_params
-from macpf.records.standing import standing
+from macpf.records.run_state import run_state
 from macpf.runs import cluster, reproduce
 from macpf.runs.command_line import with_quoted_folder
 from macpf.runs.errors import ConfigError
 from macpf.runs.folder import RunFolder
 from macpf.runs.identity import Identity
-from macpf.runs.plan import PACE, all_of, check_names, cost, expanded, runs_of, standings, sweep_of
+from macpf.runs.plan import PACE, all_of, check_names, cost, expanded, run_states, runs_of, sweep_of
 from macpf.yaml_files import BrokenFile
 
 
@@ -94,17 +94,17 @@ def test_unknown_names_are_refused():
 def test_standing_is_what_the_status_says_unless_its_process_is_gone(tmp_path, status, state):
     if status is not None:
         (tmp_path / "status.json").write_text(json.dumps(status))
-    assert standing(tmp_path).state == state
+    assert run_state(tmp_path).state == state
 
 
 def test_a_run_of_this_machine_is_stale_once_its_process_is_gone(tmp_path):
     RunFolder(tmp_path).write_status("running")
-    assert standing(tmp_path).state == "running"
+    assert run_state(tmp_path).state == "running"
     child = subprocess.Popen(["true"])
     child.wait()
     status = json.loads((tmp_path / "status.json").read_text()) | {"pid": child.pid}
     (tmp_path / "status.json").write_text(json.dumps(status))
-    assert standing(tmp_path).state == "stale"
+    assert run_state(tmp_path).state == "stale"
 
 
 def test_cost_counts_what_is_left_at_the_speed_that_was_measured(tmp_path):
@@ -113,7 +113,7 @@ def test_cost_counts_what_is_left_at_the_speed_that_was_measured(tmp_path):
     half.mkdir(parents=True)
     status = {"env_step": 5000, "total_env_steps": 10000, "steps_per_second": 100.0}
     RunFolder(half).write_status("interrupted", **status)
-    price = cost(standings(two), tmp_path)
+    price = cost(run_states(two), tmp_path)
     assert price.measured
     assert price.hours == pytest.approx((5000 + 10000) / 100 / 3600)
 
@@ -123,14 +123,14 @@ def test_cost_of_what_nobody_ran_here_follows_speeds_of_the_same_or_the_most_sim
     (known,) = runs("table1", budget="paper", seeds=1, more=more)
     table = pd.read_csv(PACE)
     of_qmix = table[(table.env == "mpe") & (table.algo == "qmix")].set_index("map").env_steps_per_second
-    price = cost(standings([known]), tmp_path)
+    price = cost(run_states([known]), tmp_path)
     assert not price.measured
     assert price.hours == pytest.approx(known.env_steps / of_qmix["simple_spread"] / 3600)
     own = replace(known, identity=replace(known.identity, map="my_task"))
-    assert cost(standings([own]), tmp_path).hours == pytest.approx(known.env_steps / of_qmix.median() / 3600)
+    assert cost(run_states([own]), tmp_path).hours == pytest.approx(known.env_steps / of_qmix.median() / 3600)
     foreign = replace(known, identity=replace(known.identity, env="my_env"))
     everything = table.env_steps_per_second.median()
-    assert cost(standings([foreign]), tmp_path).hours == pytest.approx(known.env_steps / everything / 3600)
+    assert cost(run_states([foreign]), tmp_path).hours == pytest.approx(known.env_steps / everything / 3600)
 
 
 def test_there_is_a_speed_for_every_run_of_the_paper():
@@ -173,13 +173,13 @@ def test_a_run_elsewhere_whose_job_slurm_forgot_is_launched_again(tmp_path, fake
         run.identity.folder.mkdir(parents=True)
         RunFolder(run.identity.folder).write_status("running", host="elsewhere")
     fake_squeue("")
-    assert cluster.to_launch(standings(two), tmp_path) == []
+    assert cluster.to_launch(run_states(two), tmp_path) == []
     submitted(tmp_path, **{two[0].identity.key: "7_0"})
-    assert cluster.to_launch(standings(two), tmp_path) == two[:1]
+    assert cluster.to_launch(run_states(two), tmp_path) == two[:1]
     fake_squeue("7_0")
-    assert cluster.to_launch(standings(two), tmp_path) == []
+    assert cluster.to_launch(run_states(two), tmp_path) == []
     monkeypatch.setenv("PATH", "")
-    assert cluster.to_launch(standings(two), tmp_path) == [], "without SLURM's word a run elsewhere is believed"
+    assert cluster.to_launch(run_states(two), tmp_path) == [], "without SLURM's word a run elsewhere is believed"
 
 
 def test_nothing_is_planned_while_slurm_does_not_answer(tmp_path, fake_squeue):
@@ -269,9 +269,9 @@ def test_nothing_is_played_here_that_slurm_has_queued(tmp_path, capsys, fake_squ
 def test_a_process_that_began_later_has_the_number_of_one_that_is_gone(tmp_path):
     status = {"state": "running", "pid": os.getpid(), "host": socket.gethostname(), "updated": 0.0}
     (tmp_path / "status.json").write_text(json.dumps(status))
-    assert standing(tmp_path).state == "stale"
+    assert run_state(tmp_path).state == "stale"
     (tmp_path / "status.json").write_text(json.dumps(status | {"updated": time.time()}))
-    assert standing(tmp_path).state == "running"
+    assert run_state(tmp_path).state == "running"
 
 
 def test_a_figure_that_fails_does_not_stop_the_others(tmp_path, capfd):

@@ -13,7 +13,7 @@ import pytest
 from analysis.runs import load_runs
 from macpf import names
 from macpf.records.ledger import End, Evaluation, Ledger
-from macpf.records.standing import FINISHED, standing
+from macpf.records.run_state import FINISHED, run_state
 from macpf.records.wandb_log import Logs
 from macpf.runs import tracking
 from macpf.runs.errors import RunRefused
@@ -171,7 +171,7 @@ def test_a_run_whose_log_was_lost_is_not_finished_and_writes_it_the_next_time(co
         with pytest.raises(RunRefused, match="the same command writes it"):
             run(cfg)
     assert not list(tmp_path.rglob("*.wandb"))
-    assert standing(Identity.of(cfg).folder).state != FINISHED
+    assert run_state(Identity.of(cfg).folder).state != FINISHED
     assert run(cfg) in (-12.0, 0.0, 8.0)
     frame = load_runs(tmp_path).frame
     assert sorted(frame.env_step.unique()) == [0, 200, 400]
@@ -191,11 +191,11 @@ def test_the_lost_log_of_a_finished_run_is_written_again(configured, tmp_path, c
         content[len(content) // 2] ^= 16
         log.write_bytes(content)
     folder = Identity.of(cfg).folder
-    assert not standing(folder).is_over
+    assert not run_state(folder).is_over
     capsys.readouterr()
     run(cfg)
     assert "was written again from the ledger" in " ".join(capsys.readouterr().out.split())
-    assert standing(folder).is_over
+    assert run_state(folder).is_over
     again = load_runs(tmp_path)
     assert again.frame.equals(before)
     assert list(again.report["gaps"]) == [0]

@@ -8,7 +8,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
 from hydra_plugins.macpf_launchers import LocalLauncher, SlurmLauncher, launched
-from macpf.records.standing import Standing
+from macpf.records.run_state import RunState
 from macpf.runs import trials
 from macpf.runs.cluster import launcher
 
@@ -20,13 +20,13 @@ def sweep(tmp_path, monkeypatch):
     """Launch jobs that play nothing: a run is over once it was played, with its seed as its score."""
     scores: dict[str, float | None] = {}
 
-    def standing(folder):
+    def run_state(folder):
         score = scores.get(folder.name)
         if folder.name not in scores:
-            return Standing(folder, "missing", {})
-        return Standing(folder, "finished" if score is not None else "failed", {"score": {"independent": score}})
+            return RunState(folder, "missing", {})
+        return RunState(folder, "finished" if score is not None else "failed", {"score": {"independent": score}})
 
-    monkeypatch.setattr(trials, "standing", standing)
+    monkeypatch.setattr(trials, "run_state", run_state)
     hydra = {"job": {"config_name": "config"}, "overrides": {"hydra": []}}
     config = OmegaConf.create({"hydra": hydra, "outputs": str(tmp_path)})
     played: list[str] = []

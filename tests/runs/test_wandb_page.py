@@ -8,8 +8,8 @@ from PIL import Image
 
 from analysis.runs import load_runs
 from macpf.records.ledger import Evaluation
+from macpf.records.run_state import run_state
 from macpf.records.sampled import KEY
-from macpf.records.standing import standing
 from macpf.records.wandb_log import Logs
 from macpf.runs.identity import Identity
 from macpf.runs.job import run
@@ -141,4 +141,4 @@ def test_an_environment_without_pictures_costs_a_warning_and_nothing_else(config
     cfg = configured("algo=qmix", "tracking=offline", "tracking.media=true", "budget.env_steps=120")
     assert run(cfg) is not None
     assert "no picture of an episode" in caplog.text
-    assert standing(Identity.of(cfg).folder).state == "finished"
+    assert run_state(Identity.of(cfg).folder).state == "finished"

@@ -19,7 +19,7 @@ import pytest
 
 from analysis.runs import load_runs
 from macpf.names import TIME_PREFIX
-from macpf.records.standing import Standing, standing
+from macpf.records.run_state import RunState, run_state
 from macpf.runs.cluster import FOLDER
 
 ROOT = Path(__file__).parents[2]
@@ -96,20 +96,20 @@ class Launch:
         lines = (self.runs / FOLDER / "submitted.jsonl").read_text().splitlines()
         return {entry["run"]: entry["job"] for entry in map(json.loads, lines)}
 
-    def standing(self, key: str) -> Standing:
+    def run_state(self, key: str) -> RunState:
         algo, env, map_, config_hash, seed = key.rsplit("-", 4)
-        return standing(self.runs / env / map_ / algo / config_hash / f"seed={seed.removeprefix('s')}")
+        return run_state(self.runs / env / map_ / algo / config_hash / f"seed={seed.removeprefix('s')}")
 
     def is_on(self, key: str, share: float = 0.1) -> bool:
         """Whether a run has played this share of its env steps and is not at its end."""
-        stands = self.standing(key)
-        return stands.state == "running" and stands.progress > share
+        now = self.run_state(key)
+        return now.state == "running" and now.progress > share
 
     def states(self) -> list[str]:
-        return [self.standing(key).state for key in self.jobs()]
+        return [self.run_state(key).state for key in self.jobs()]
 
     def attempts(self) -> list[int]:
-        return [self.standing(key).status["attempt"] for key in self.jobs()]
+        return [self.run_state(key).status["attempt"] for key in self.jobs()]
 
     def status(self) -> str:
         """What `make status` says."""

@@ -13,9 +13,9 @@ def test_a_run_past_its_time_limit_is_queued_again_and_ends_the_same(slurm, laun
     launch("--seeds=1")
     (key,) = launch.jobs()
     until(slurm.is_idle, 500)
-    stands = launch.standing(key)
-    assert stands.state == "finished"
-    assert stands.status["attempt"] > 1, "it was fast enough for its time limit: nothing was tested"
+    now = launch.run_state(key)
+    assert now.state == "finished"
+    assert now.status["attempt"] > 1, "it was fast enough for its time limit: nothing was tested"
     launch.assert_as_if_nothing_had_happened()
 
 
@@ -69,12 +69,12 @@ def test_a_full_disk_fails_the_run_by_name_and_room_lets_it_go_on(slurm, launch,
             while file.write(bytes(4096)):
                 pass
         until(slurm.is_idle)
-        assert launch.standing(key).state in ("failed", "stale")
+        assert launch.run_state(key).state in ("failed", "stale")
         assert "matrix_game/p0_12/qmix seed=0" in launch.status()
         filler.unlink()
         again = launch("--seeds=1", "--wait")
         assert "matrix_game/p0_12/qmix seed=0" in again
-        assert launch.standing(key).state == "finished"
+        assert launch.run_state(key).state == "finished"
         launch.assert_as_if_nothing_had_happened()
 
 
@@ -94,10 +94,10 @@ def test_runs_that_share_a_job_survive_its_preemption_and_a_death_among_them(slu
     first, second, *_ = jobs = launch.jobs()
     assert len(set(jobs.values())) == 1
     until(lambda: launch.is_on(first) and launch.is_on(second))
-    assert sum(launch.standing(key).state == "running" for key in jobs) == 2
+    assert sum(launch.run_state(key).state == "running" for key in jobs) == 2
     slurm.preempt(jobs[first])
-    until(lambda: launch.is_on(second) and launch.standing(second).status["attempt"] == 2)
-    subprocess.run(["kill", "-9", str(launch.standing(second).status["pid"])], check=True)
+    until(lambda: launch.is_on(second) and launch.run_state(second).status["attempt"] == 2)
+    subprocess.run(["kill", "-9", str(launch.run_state(second).status["pid"])], check=True)
     until(slurm.is_idle, 500)
     assert launch.states() == ["finished", "stale", "finished", "finished", "finished"]
     assert launch.attempts() == [2, 2, 1, 1, 1]

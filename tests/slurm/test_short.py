@@ -17,7 +17,7 @@ def test_an_array_is_submitted_once_and_a_requeued_run_goes_on(launch, until):
     assert "to launch now: 0 runs" in launch("--seeds=3"), "a run that waits or runs must not be submitted again"
     until(launch.slurm.is_idle)
     assert launch.states() == ["finished"] * 3
-    assert launch.standing(first).status["attempt"] == 2
+    assert launch.run_state(first).status["attempt"] == 2
     assert "3 runs: 3 finished" in launch.status()
 
 

@@ -16,12 +16,12 @@ def test_preempted_requeued_and_killed_runs_end_as_if_nothing_had_happened(slurm
     until(lambda: launch.is_on(requeued))
     slurm.ask("scontrol", "requeue", jobs[requeued])
     until(lambda: launch.is_on(killed))
-    os.kill(launch.standing(killed).status["pid"], 9)
+    os.kill(launch.run_state(killed).status["pid"], 9)
     until(slurm.is_idle)
 
-    assert launch.standing(killed).state == "stale"
+    assert launch.run_state(killed).state == "stale"
     assert sorted(launch.states()) == ["finished"] * 3 + ["stale"]
-    assert [launch.standing(key).status["attempt"] for key in (preempted, requeued)] == [2, 2]
+    assert [launch.run_state(key).status["attempt"] for key in (preempted, requeued)] == [2, 2]
     said = launch.status()
     assert "4 runs: 3 finished, 1 stale" in said
     assert "killed: matrix_game/p0_12/" in said

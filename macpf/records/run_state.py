@@ -97,7 +97,7 @@ def read_status(folder: Path) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Standing:
+class RunState:
     """The state of one run.
 
     Attributes:
@@ -151,7 +151,7 @@ class Standing:
         return f"{self.state}: {self.name}"
 
 
-def standing(folder: Path) -> Standing:
+def run_state(folder: Path) -> RunState:
     """The state of the run in a folder; the folder need not exist."""
     is_logged = True
     try:
@@ -159,17 +159,17 @@ def standing(folder: Path) -> Standing:
         if not status and (folder / NAME).exists():
             raise Damaged(f"{folder / STATUS} is gone; {_GOES_ON}")
         if not status:
-            return Standing(folder, MISSING, {})
+            return RunState(folder, MISSING, {})
         key = key_of(folder)
         if key and status.get("key", key) != key:
             raise Foreign(f"{folder / STATUS} belongs to the run {status['key']}, not to {key}; {_PUT_BACK}")
         if (state := status["state"]) in OVER:
             is_logged = _believe(folder, key, status)
     except Damaged as error:
-        return Standing(folder, DAMAGED, {}, error)
+        return RunState(folder, DAMAGED, {}, error)
     if state not in STATES or (state == RUNNING and not _alive(status)):
         state = STALE
-    return Standing(folder, state, status, is_logged=is_logged)
+    return RunState(folder, state, status, is_logged=is_logged)
 
 
 def key_of(folder: Path) -> str | None:
@@ -237,10 +237,10 @@ def _alive(status: dict[str, Any]) -> bool:
         return False
 
 
-def begun(outputs: Path) -> list[Standing]:
+def begun(outputs: Path) -> list[RunState]:
     """All runs below a root that have been started."""
     places = (path.parent for name in (STATUS, NAME) for path in outputs.glob(f"*/*/*/*/seed=*/{name}"))
-    return [standing(folder) for folder in sorted(set(places))]
+    return [run_state(folder) for folder in sorted(set(places))]
 
 
 class Plan(RootModel[list[str]]):
