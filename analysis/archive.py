@@ -79,6 +79,10 @@ class Manifest(BaseModel):
             raise AnalysisError(
                 f"{path} is missing: write which runs the study is made of before they are trained"
             ) from None
+        except OSError as error:
+            raise AnalysisError(
+                f"{path} cannot be read ({error.strerror}); --to wants the folder of a study, e.g. --to results/table1"
+            ) from error
         except (yaml.YAMLError, ValidationError, UnicodeDecodeError) as error:
             why = complaint(error) if isinstance(error, ValidationError) else " ".join(str(error).split())
             raise AnalysisError(f"{path} is no manifest of a study: {why}") from error

@@ -132,6 +132,21 @@ def test_what_is_no_manifest_is_said_in_one_line(study: Path, content: str) -> N
         publish(make_runs(spread(0)), study)
 
 
+def test_a_place_that_is_no_study_is_said_in_one_line(
+    study: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("analysis.__main__.load_runs", lambda _: make_runs(spread(0)))
+    told = {study / MANIFEST: "Not a directory", study.parent / "other": "Is a directory"}
+    (study.parent / "other" / MANIFEST).mkdir(parents=True)
+    for place, why in told.items():
+        assert main(["publish", "--runs", str(study.parent), "--to", str(place)]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"analysis: {place}/manifest.yaml cannot be read ({why}); --to wants the folder of a")
+    (study / f"{RUNS}.new").mkdir()
+    assert main(["publish", "--runs", str(study.parent), "--to", str(study)]) == 2
+    assert capsys.readouterr().err == f"analysis: {study}/{RUNS}.new: Is a directory\n"
+
+
 def test_the_manifests_in_the_repository_are_whole_and_their_runs_are_theirs() -> None:
     root = Path(__file__).parents[2] / "results"
     for path in root.glob(f"*/{MANIFEST}"):
