@@ -46,6 +46,7 @@ class Manifest(BaseModel):
         command: the command that trains the runs.
         fixed: the date and the commit at which the manifest was written.
         env, maps, algos, seeds, budget: those of the runs.
+        configurations: how many configurations of each algorithm there are, e.g. in a grid of settings.
         endpoint: the number by which runs are compared.
         claims: ids of the claims that the study tests, as in `python -m analysis claims`.
         draw: commands of the analysis that draw the results.
@@ -61,6 +62,7 @@ class Manifest(BaseModel):
     algos: list[str]
     seeds: list[int]
     budget: str
+    configurations: int = 1
     endpoint: str
     claims: list[str]
     draw: list[str]
@@ -90,7 +92,7 @@ class Manifest(BaseModel):
     @property
     def planned(self) -> int:
         """The number of runs that it names."""
-        return len(self.maps) * len(self.algos) * len(self.seeds)
+        return len(self.maps) * len(self.algos) * len(self.seeds) * self.configurations
 
     def names(self, report: pd.DataFrame) -> "pd.Series[bool]":
         """Which lines of a report (`Runs.report`) are runs of the study."""

@@ -3,6 +3,7 @@
 import difflib
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -53,7 +54,7 @@ def apart(runs: Runs) -> Runs:
             continue
         keys = _differing(group, of_run)
         for run, kind in zip(group["run"], group["kind"], strict=True):
-            words = ", ".join(f"{short}={of_run[run].get(key, 'unset')}" for key, short in keys.items())
+            words = ", ".join(f"{short}={_value(of_run[run], key)}" for key, short in keys.items())
             called[run] = f"{algo}{MARK}{words or kind}"
     if not called:
         return runs
@@ -63,14 +64,33 @@ def apart(runs: Runs) -> Runs:
 
 
 def _differing(group: pd.DataFrame, of_run: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
-    """The settings in which runs on one map differ, with the shortest names that are unique."""
+    """The settings in which runs on one map differ, with the shortest names that are unique.
+
+    Start and end of a schedule are one setting, of the schedule's name.
+    """
     differing: set[str] = set()
     for _, on_map in group.groupby(names.MAP):
         table = pd.DataFrame([of_run[run] for run in on_map["run"]])
         differing |= {str(key) for key in table if table[key].nunique(dropna=False) > 1}
-    of_method = sorted(key for key in differing if not f"{key}.".startswith(tuple(f"{no}." for no in _NO_METHOD)))
-    ends = [key.rsplit(".", 1)[-1] for key in of_method]
-    return {key: end if ends.count(end) == 1 else key for key, end in zip(of_method, ends, strict=True)}
+    of_method = {
+        key.removesuffix(".start").removesuffix(".end")
+        for key in differing
+        if not f"{key}.".startswith(tuple(f"{no}." for no in _NO_METHOD))
+    }
+    ends = Counter(end for key in of_method for end in _ends(key))
+    return {key: next(end for end in _ends(key) if ends[end] == 1) for key in sorted(of_method)}
+
+
+def _ends(key: str) -> list[str]:
+    """The names by which a setting may be called, from ``lr`` to ``algo.learner.lr``."""
+    parts = key.split(".")
+    return [".".join(parts[k:]) for k in reversed(range(len(parts)))]
+
+
+def _value(of_run: Mapping[str, str], key: str) -> str:
+    """A setting's value; that of a schedule is ``0.5 to 0.05``, or one number if it is constant."""
+    values = [of_run[name] for name in (key, f"{key}.start", f"{key}.end") if name in of_run]
+    return " to ".join(dict.fromkeys(values)) or "unset"
 
 
 def chosen(

@@ -1,11 +1,13 @@
 """Captions, files and matrices, for all figures."""
 
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, Normalize
@@ -18,6 +20,8 @@ from analysis.saving import save, writing
 
 #: Height of a caption's line in inches, and characters per inch of its length.
 _LINE, _CHARACTERS = 0.12, 19.0
+#: Widths in inches of a letter and of the line before it in a legend.
+_CHARACTER, _HANDLE = 0.062, 0.45
 #: Widths in inches: a column and a page of most papers.
 COLUMN, PAGE = 3.3, 6.9
 
@@ -46,6 +50,19 @@ def save_figure(stem: Path, draw: Callable[[str], Figure], caption: str, below: 
         with writing(paths[1]):
             figure.savefig(paths[1], dpi=style.PNG_DPI)
     return paths if below else [*paths, *save({Path(f"{stem}.txt"): f"{caption}\n"})]
+
+
+def legend(lines: Sequence[Artist], labels: Sequence[str], width: float) -> tuple[float, dict[str, Any]]:
+    """The height in inches of a legend above panels of this width (inches), and what draws it: ``figure.legend(**it)``.
+
+    It has as many columns as fit; labels longer than the page are broken.
+    """
+    broken = [textwrap.fill(label, int((width - _HANDLE) / _CHARACTER)) for label in labels]
+    longest = max(len(line) for label in broken for line in label.split("\n"))
+    columns = max(1, min(len(labels), int(width / max(1.3, _HANDLE + _CHARACTER * longest))))
+    rows, deep = -(-len(labels) // columns), max(label.count("\n") for label in broken)
+    drawn = {"handles": lines, "labels": broken, "loc": "upper center", "ncols": columns, "frameon": False}
+    return rows * (0.17 + 0.155 * deep) + 0.08, drawn
 
 
 def draw_matrix(

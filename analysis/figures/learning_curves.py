@@ -19,7 +19,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from analysis import AnalysisError, style
 from analysis.evidence import Evidence
-from analysis.figures.drawing import PAGE, blank, save_figure
+from analysis.figures.drawing import PAGE, blank, legend, save_figure
 from analysis.paper import REAL_GAME, real_game
 from analysis.run_facts import interval
 from analysis.saving import save
@@ -135,8 +135,9 @@ def draw(found: Evidence, policies: tuple[str, ...], caption: str, others: pd.Da
     rows = -(-len(maps) // columns)
     width = max(PAGE * columns / 3, 3.4)
     lines = style.lines(methods)
-    legend = -(-len(lines) // max(int(width / 1.3), 1)) * 0.17 + 0.08
-    figure, below = blank(width, 1.75 * rows + legend, caption)
+    handles = [Line2D([], [], color=line.color, linestyle=line.style, linewidth=line.width) for line in lines.values()]
+    above, entries = legend(handles, list(lines), width)
+    figure, below = blank(width, 1.75 * rows + above, caption)
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for k, (axes, map_) in enumerate(zip(panels, maps, strict=False)):
         curves = {label: cell_curve(found, map_, *who) for label, who in methods.items()}
@@ -148,9 +149,8 @@ def draw(found: Evidence, policies: tuple[str, ...], caption: str, others: pd.Da
         axes.set_ylabel(f"test {found.score.replace('_', ' ')}" if k % columns == 0 else "")
     for axes in panels[len(maps) :]:
         axes.set_axis_off()
-    handles = [Line2D([], [], color=line.color, linestyle=line.style, linewidth=line.width) for line in lines.values()]
-    figure.legend(handles, list(lines), loc="upper center", ncols=min(len(lines), int(width / 1.3)), frameon=False)
-    room = 1 - legend / figure.get_size_inches()[1] - below
+    figure.legend(**entries)
+    room = 1 - above / figure.get_size_inches()[1] - below
     figure.set_layout_engine("constrained", rect=(0, below, 1, room), w_pad=0.04, h_pad=0.03)
     return figure
 

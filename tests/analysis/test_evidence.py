@@ -160,6 +160,37 @@ def test_two_learning_rates_of_one_algorithm_are_two_methods_named_by_the_key_th
     assert apart(only_one := make_runs(make_run([0.1], "qmix"))) is only_one
 
 
+def test_a_schedule_is_one_setting_of_a_name_and_like_names_are_told_apart():
+    def kind(name, alpha, lr, mixer_lr):
+        learner = {"alpha": {"start": alpha[0], "end": alpha[1]}, "lr": lr, "mixer": {"lr": mixer_lr}}
+        frame, line = make_run([0.5], "macpf", "3m", 0, settings={"algo": {"learner": learner}})
+        return frame.assign(run=f"macpf-smac-3m-{name}-s0"), line | {"run": f"macpf-smac-3m-{name}-s0"}
+
+    falls, flat = kind("aaaa0000", (0.5, 0.05), 0.1, 0.2), kind("bbbb0000", (0.001, 0.001), 0.2, 0.1)
+    assert set(apart(make_runs(falls, flat)).report["algo"]) == {
+        "macpf|alpha=0.5 to 0.05, learner.lr=0.1, mixer.lr=0.2",
+        "macpf|alpha=0.001, learner.lr=0.2, mixer.lr=0.1",
+    }
+
+
+def test_a_legend_of_long_names_stays_in_the_figure_and_off_the_panels():
+    runs = two_rates()
+    for line in runs.report.to_dict("records"):
+        learner = runs.configs[line["run"]]["config"]["algo"]["learner"]
+        learner |= {f"a_setting_with_a_long_name_{k}": learner["lr"] for k in range(4)}
+    with mpl.rc_context(style.RC):
+        figure = draw(chosen(runs, None, {"map": "3m"}), ("independent",), "")
+        figure.canvas.draw()
+    (legend,) = figure.legends
+    panel = figure.axes[0].get_tightbbox()
+    for text in legend.get_texts():
+        box = text.get_window_extent()
+        assert box.x0 >= 0
+        assert box.x1 <= figure.bbox.width
+        assert box.y1 <= figure.bbox.height
+        assert box.y0 >= panel.y1
+
+
 def test_a_smoke_run_of_ones_own_is_planned_as_often_as_it_is_there():
     found = chosen(two_rates(budget="smoke"), None, {"map": "3m"})
     assert found.caption().startswith("6 of 6 planned runs are finished")
