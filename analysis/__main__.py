@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
 
         if not isinstance(error, AnalysisError | BrokenFile | OSError):  # files that cannot be read or written
             raise
-        told = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
+        told = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.strerror else str(error)
         print(f"analysis: {as_typed(told + _wanted(error, options))}", file=sys.stderr)
         return 2
 

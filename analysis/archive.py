@@ -121,12 +121,19 @@ def publish(runs: Runs, study: Path) -> Published:
     """Add the runs that a study's manifest names to its archive.
 
     Raises:
-        AnalysisError: there is no manifest; the archive has another version of a run that is over, e.g. of another
-            origin; or it would grow too large.
+        AnalysisError: there is no manifest; a run is there with two origins; the archive has another version of a run
+            that is over, e.g. of another origin; or it would grow too large.
     """
     manifest = Manifest.read(study)
     old, old_values = _read(study) if (study / INDEX).exists() else (pd.DataFrame(), _VALUES.empty_table())
     chosen = runs.report[manifest.names(runs.report) & (runs.report["found"] > 0)]
+    keys = chosen["run"].str.partition("@")[0]
+    for _, origins in chosen["run"].groupby(keys):
+        if len(origins) > 1:
+            one, other, *_ = origins
+            raise AnalysisError(
+                f"{one} and {other} are one run begun by two people, or twice: publish a folder that has one of them"
+            )
     lines, tables, counts = [], [], Counter[str]()
     kept = {line["run"]: line for line in old.to_dict("records")}
     for line in chosen.to_dict("records"):
@@ -169,7 +176,9 @@ def _entry(line: dict[Any, Any], config: dict[str, Any], values: pd.DataFrame) -
 def _table(run: str, values: pd.DataFrame) -> pa.Table:
     values = values.sort_values(names.ENV_STEP, kind="stable").astype({"metric": object})
     rows = values[names.ENV_STEP].ne(values[names.ENV_STEP].shift()).cumsum() - 1
-    return pa.Table.from_pandas(values.assign(row=rows, run=run), _VALUES, preserve_index=False)
+    columns = values.assign(row=rows, run=run)
+    # Column by column, as pyarrow would make a whole frame's NaN a missing value.
+    return pa.table({name: columns[name].to_numpy() for name in _VALUES.names}).cast(_VALUES)
 
 
 def _write(study: Path, runs: pd.DataFrame, values: pa.Table) -> None:

@@ -78,7 +78,7 @@ def _differing(group: pd.DataFrame, of_run: Mapping[str, Mapping[str, str]]) -> 
         if not f"{key}.".startswith(tuple(f"{no}." for no in _NO_METHOD))
     }
     ends = Counter(end for key in of_method for end in _ends(key))
-    return {key: next(end for end in _ends(key) if ends[end] == 1) for key in sorted(of_method)}
+    return {key: next((end for end in _ends(key) if ends[end] == 1), key) for key in sorted(of_method)}
 
 
 def _ends(key: str) -> list[str]:

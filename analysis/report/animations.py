@@ -43,8 +43,12 @@ def _alt(name: Path) -> str:
     """A description of what `mode=render` filmed, from the path."""
     parts = name.parts[:-1]
     if name.stem.startswith("random_"):
-        return f"One episode on {name.stem.removeprefix('random_')}, played by a random team"
+        map_, _, seed = name.stem.removeprefix("random_").partition("_seed")
+        return f"One episode on {map_}, played by a random team" + f" (seed {seed})" * bool(seed)
     if len(parts) >= 5 and parts[-1].startswith("seed="):
         env, map_, algo, _, seed = parts[-5:]
-        return f"One episode on {map_} ({env}), played by {algo}, {seed.replace('=', ' ')}"
+        changed = name.stem.partition("_")[2]  # what differs from the run's own, e.g. dependent_8m_seed3
+        return f"One episode on {map_} ({env}), played by {algo}, {seed.replace('=', ' ')}" + f" ({changed})" * bool(
+            changed
+        )
     return f"Animation {name.stem.replace('_', ' ')}"

@@ -36,7 +36,7 @@ LONGEST = 600
 def main() -> None:
     """Run `python run.py ...`; ends the process with 0, 1 (failed or refused), 2 (bad input) or 128 + a signal."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # raise errors instead of printing them over many lines
-    with errors_in_one_line():
+    with with_exit_codes():
         if "--why" in sys.argv[1:]:
             return print(why(sys.argv[1:]))
         sys.argv[1:] = with_choices_of_the_run(typed(sys.argv[1:]))
@@ -92,7 +92,7 @@ def _hydra_main(cfg: DictConfig) -> float | None:
             elif orphaned():
                 os._exit(128 + error.signum)  # the sweep is gone, and joblib would keep this worker for minutes
             return None
-    with errors_in_one_line():
+    with with_exit_codes():
         check_additions(cfg, HydraConfig.get().overrides.task)
         return _play(cfg)
 
@@ -120,7 +120,7 @@ def _play(cfg: DictConfig) -> float | None:
 
 
 @contextlib.contextmanager
-def errors_in_one_line() -> Iterator[None]:
+def with_exit_codes() -> Iterator[None]:
     """End the process with the exit code that `main` names; errors that a user can fix are printed as one line."""
     try:
         yield
@@ -151,7 +151,8 @@ def in_one_line(error: Exception) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
         group, _, choice = error.missing_cfg_file.rpartition("/")
-        return not_known(group, choice, choices(group) or error.options)
+        # Of launchers, Hydra lists some that do not work here; of other groups, it also knows one's own folders.
+        return not_known(group, choice, (group == "hydra/launcher" and choices(group)) or error.options)
     # Only the text of this one says which key it is about.
     if found := re.search(r"Could not override '([^']+)'", text):
         return f"there is no key {found.group(1)}; {nearest(found.group(1))}"

@@ -33,6 +33,7 @@ from macpf.runs import checkpoint
 FOLDER, SUFFIX = "weights", ".safetensors"
 #: The key of our entry in a file's metadata.
 _ENTRY = "macpf"
+_SAME = "take weights of the same algorithm with the same networks"
 
 
 class Unusable(ValueError):
@@ -110,14 +111,11 @@ class Weights:
         own = {name: value for name, value in algorithm.state_dict().items() if isinstance(value, Tensor)}
         for name in sorted(own.keys() ^ self.tensors.keys()):
             what = f"lack its parameter {name}" if name in own else f"have a parameter {name} that it lacks"
-            raise Unusable(
-                f"the weights of {self.about} do not fit this algorithm: they {what}; "
-                "take weights of the same algorithm with the same networks"
-            )
+            raise Unusable(f"the weights of {self.about} do not fit this algorithm: they {what}; {_SAME}")
         for name, there in self.tensors.items():
             if there.shape != own[name].shape:
                 shapes = f"{list(there.shape)} there and {list(own[name].shape)} here"
-                raise Unusable(f"the weights of {self.about} do not fit: {name} is {shapes}")
+                raise Unusable(f"the weights of {self.about} do not fit this algorithm: {name} is {shapes}; {_SAME}")
         algorithm.load_state_dict(self.tensors, strict=False)
 
     def make(self, device: str = "cpu") -> Algorithm:

@@ -3,10 +3,12 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
 from pandas.testing import assert_frame_equal
+from pyarrow import parquet
 
 from analysis import AnalysisError
 from analysis.__main__ import main
@@ -130,6 +132,24 @@ def test_what_is_no_manifest_is_said_in_one_line(study: Path, content: str) -> N
     (study / MANIFEST).unlink()
     with pytest.raises(AnalysisError, match="before they are trained"):
         publish(make_runs(spread(0)), study)
+
+
+def test_nan_and_infinity_are_published_as_such(study: Path) -> None:
+    frame, line = spread(0)
+    frame.iloc[:2, frame.columns.get_loc("value")] = [float("nan"), float("inf")]
+    publish(make_runs((frame, line)), study)
+    values = parquet.read_table(study / EVALUATIONS)["value"]
+    assert values.null_count == 0
+    assert np.isnan(values.to_numpy()).sum() == np.isinf(values.to_numpy()).sum() == 1
+
+
+def test_one_run_of_two_origins_is_not_published(study: Path) -> None:
+    (frame, line), (other, another) = spread(0), spread(0)
+    another |= {"run": f"{line['run']}@22222222", "origin": "2" * 32}
+    twice = make_runs((frame, line | {"run": f"{line['run']}@11111111"}), (other.assign(run=another["run"]), another))
+    with pytest.raises(AnalysisError, match=r"@11111111 and .*@22222222 are one run begun by two people, or twice"):
+        publish(twice, study)
+    assert not (study / RUNS).exists()
 
 
 def test_a_place_that_is_no_study_is_said_in_one_line(

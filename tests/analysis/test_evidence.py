@@ -173,6 +173,15 @@ def test_a_schedule_is_one_setting_of_a_name_and_like_names_are_told_apart():
     }
 
 
+def test_a_setting_that_ends_like_another_has_its_whole_name():
+    def kind(name, depth):
+        frame, line = make_run([0.5], "macpf", "3m", 0, settings={"depth": depth, "algo": {"depth": 2 * depth}})
+        return frame.assign(run=f"macpf-smac-3m-{name}-s0"), line | {"run": f"macpf-smac-3m-{name}-s0"}
+
+    found = apart(make_runs(kind("aaaa0000", 1), kind("bbbb0000", 2))).report["algo"]
+    assert set(found) == {"macpf|algo.depth=2, depth=1", "macpf|algo.depth=4, depth=2"}
+
+
 def test_a_legend_of_long_names_stays_in_the_figure_and_off_the_panels():
     runs = two_rates()
     for line in runs.report.to_dict("records"):

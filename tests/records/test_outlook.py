@@ -8,7 +8,7 @@ from macpf.records.outlook import outlook
 from macpf.records.run_state import RunState
 
 
-def stand(state, played=0, length=1000, speed=None, task="smac/3m/qmix"):
+def run_of(state, played=0, length=1000, speed=None, task="smac/3m/qmix"):
     status = {"env_step": played, "total_env_steps": length} if length else {}
     if speed:
         status["steps_per_second"] = speed
@@ -20,38 +20,38 @@ def seconds(*runs):
 
 
 def test_nothing_runs():
-    assert str(outlook([stand("finished"), stand("interrupted", 500)])) == "75% done, none is being played"
-    assert str(outlook([stand("finished")])) == "100% done"
+    assert str(outlook([run_of("finished"), run_of("interrupted", 500)])) == "75% done, none is being played"
+    assert str(outlook([run_of("finished")])) == "100% done"
     assert outlook([]).progress == 1
 
 
 def test_one_run_takes_what_it_has_left():
-    assert seconds(stand("running", 400, speed=10)) == 60
-    assert str(outlook([stand("running", 400, speed=10)])) == "40% done, about 1:00 left with 1 at once"
+    assert seconds(run_of("running", 400, speed=10)) == 60
+    assert str(outlook([run_of("running", 400, speed=10)])) == "40% done, about 1:00 left with 1 at once"
 
 
 def test_waiting_runs_go_to_whoever_is_done_first():
-    busy = [stand("running", 900, speed=10), stand("running", 500, speed=10)]  # 10 and 50 seconds left
-    new = [stand("missing", length=None)] * 2  # 100 seconds each, as the others
+    busy = [run_of("running", 900, speed=10), run_of("running", 500, speed=10)]  # 10 and 50 seconds left
+    new = [run_of("missing", length=None)] * 2  # 100 seconds each, as the others
     assert seconds(*busy) == 50
     assert seconds(*busy, new[0]) == 110
     assert seconds(*busy, *new) == 150
 
 
 def test_what_a_run_has_not_said_comes_from_the_most_alike():
-    slow = stand("running", 0, length=100, speed=1, task="smac/MMM2/qmix")
-    done = stand("finished", 1000, length=1000, speed=100, task="smac/3m/qmix")
-    assert seconds(slow, done, stand("missing", length=None, task="smac/3m/qmix")) == 100 + 10
-    assert seconds(slow, done, stand("missing", length=None, task="smac/MMM2/vdn")) == 100 + 100
-    unlike = stand("missing", length=None, task="mpe/simple_spread/vdn")
+    slow = run_of("running", 0, length=100, speed=1, task="smac/MMM2/qmix")
+    done = run_of("finished", 1000, length=1000, speed=100, task="smac/3m/qmix")
+    assert seconds(slow, done, run_of("missing", length=None, task="smac/3m/qmix")) == 100 + 10
+    assert seconds(slow, done, run_of("missing", length=None, task="smac/MMM2/vdn")) == 100 + 100
+    unlike = run_of("missing", length=None, task="mpe/simple_spread/vdn")
     assert seconds(slow, done, unlike) == pytest.approx(100 + 550 / 50.5)
 
 
 def test_a_run_that_has_just_begun_promises_nothing():
-    run = outlook([stand("running", 0, length=None), stand("missing", length=None)])
+    run = outlook([run_of("running", 0, length=None), run_of("missing", length=None)])
     assert (run.seconds_left, run.at_once) == (None, 1)
     assert str(run) == "0% done, about ? left with 1 at once"
 
 
 def test_progress_counts_env_steps_not_runs():
-    assert outlook([stand("finished", length=100), stand("running", 0, length=900, speed=1)]).progress == 0.1
+    assert outlook([run_of("finished", length=100), run_of("running", 0, length=900, speed=1)]).progress == 0.1

@@ -199,6 +199,14 @@ def test_the_command_line_says_it_in_one_line_and_ends_with_2(attempt, arguments
     assert not left
 
 
+def test_a_choice_of_ones_own_folder_is_suggested(attempt, tmp_path):
+    (tmp_path / "mine" / "algo").mkdir(parents=True)
+    (tmp_path / "mine" / "algo" / "mine_own.yaml").write_text("defaults: [qmix]\n")
+    code, _, (line,), _ = attempt([f"hydra.searchpath=[file://{tmp_path}/mine]", "algo=mine_on"])
+    assert code == 2
+    assert "algo=mine_on is not known; did you mean mine_own? choose one of: " in line
+
+
 def test_an_error_in_the_code_is_shown_without_hydras_frames(attempt, monkeypatch):
     def broken(*_):
         raise ZeroDivisionError("of one's own")

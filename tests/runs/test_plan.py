@@ -91,7 +91,7 @@ def test_unknown_names_are_refused():
         (None, "missing"),
     ],
 )
-def test_standing_is_what_the_status_says_unless_its_process_is_gone(tmp_path, status, state):
+def test_a_runs_state_is_what_the_status_says_unless_its_process_is_gone(tmp_path, status, state):
     if status is not None:
         (tmp_path / "status.json").write_text(json.dumps(status))
     assert run_state(tmp_path).state == state

@@ -205,9 +205,15 @@ def test_pictures_over_the_limit_are_named_instead(tmp_path):
     folder = tmp_path / "smac" / "3m" / "qmix" / "ab12cd34" / "seed=2"
     folder.mkdir(parents=True)
     (folder / "battle.gif").write_bytes(b"x" * 10)
+    (folder / "battle_greedy_8m_seed3.gif").write_bytes(b"x" * 4)
+    (tmp_path / "random_3m_seed3.gif").write_bytes(b"x" * 4)
     (tmp_path / "random_8m.gif").write_bytes(b"x" * 30)
     shown, left_out = pictures([tmp_path], limit=20)
-    assert [picture.alt for picture in shown] == ["One episode on 3m (smac), played by qmix, seed 2"]
+    assert {picture.alt for picture in shown} == {
+        "One episode on 3m (smac), played by qmix, seed 2",
+        "One episode on 3m (smac), played by qmix, seed 2 (greedy_8m_seed3)",
+        "One episode on 3m, played by a random team (seed 3)",
+    }
     assert left_out == ["random_8m.gif"]
 
 
