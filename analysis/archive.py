@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from analysis import AnalysisError
 from analysis.run_facts import IDENTITY
-from analysis.runs import CRASHED, DIVERGED, FINISHED, INCOMPLETE, UNTRAINED, Runs
+from analysis.runs import BEGUN_TWICE, CRASHED, DIVERGED, FINISHED, INCOMPLETE, UNTRAINED, Runs, begun_twice
 from analysis.sources import INDEX, VALUES, Reference, Segment, studies
 from macpf import names
 from macpf.records.files import Damaged, complaint, read_record, write_atomically
@@ -83,7 +83,7 @@ class Manifest(BaseModel):
             ) from None
         except OSError as error:
             raise AnalysisError(
-                f"{path} cannot be read ({error.strerror}); --to wants the folder of a study, e.g. --to results/table1"
+                f"{path} cannot be read ({error.strerror}); name the folder of a study, e.g. results/table1"
             ) from error
         except (yaml.YAMLError, ValidationError, UnicodeDecodeError) as error:
             why = complaint(error) if isinstance(error, ValidationError) else " ".join(str(error).split())
@@ -127,13 +127,8 @@ def publish(runs: Runs, study: Path) -> Published:
     manifest = Manifest.read(study)
     old, old_values = _read(study) if (study / INDEX).exists() else (pd.DataFrame(), _VALUES.empty_table())
     chosen = runs.report[manifest.names(runs.report) & (runs.report["found"] > 0)]
-    keys = chosen["run"].str.partition("@")[0]
-    for _, origins in chosen["run"].groupby(keys):
-        if len(origins) > 1:
-            one, other, *_ = origins
-            raise AnalysisError(
-                f"{one} and {other} are one run begun by two people, or twice: publish a folder that has one of them"
-            )
+    if twice := begun_twice(chosen):
+        raise AnalysisError(f"{' and '.join(twice)} {BEGUN_TWICE}: publish a folder that has one of them")
     lines, tables, counts = [], [], Counter[str]()
     kept = {line["run"]: line for line in old.to_dict("records")}
     for line in chosen.to_dict("records"):

@@ -7,7 +7,6 @@ with every logged number as CSV or TensorBoard's event files. docs/analysis.md e
                                                  -> absolute_metrics -> {<metric>: [value]}
 """
 
-from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -37,14 +36,15 @@ def export(runs: Runs, budget: str | None = None, backend: str | None = None) ->
     if report.empty:
         raise AnalysisError("no whole run to export: `python -m analysis completeness` lists what there is")
     _refuse_two_in_one_place(report)
-    document: dict[str, Any] = defaultdict(lambda: defaultdict(lambda: defaultdict(dict)))
+    document: dict[str, Any] = {}
     rows = {str(run): lines for run, lines in runs.frame.groupby("run")}
     for line in report.sort_values([names.ENV, names.MAP, names.ALGO, names.SEED]).to_dict("records"):
         for policy in evaluated(rows[line["run"]]):
             steps = _steps(rows[line["run"]], policy)
             if steps:
                 algorithm = style.label(line[names.ALGO], policy)
-                document[line[names.ENV]][line[names.MAP]][algorithm][f"seed_{line[names.SEED]}"] = steps
+                of_map = document.setdefault(line[names.ENV], {}).setdefault(line[names.MAP], {})
+                of_map.setdefault(algorithm, {})[f"seed_{line[names.SEED]}"] = steps
     return document
 
 

@@ -119,6 +119,15 @@ def short_commits(commits: "pd.Series[Any]") -> list[str]:
     return list(dict.fromkeys(commit[:9] + "+" * commit.endswith("-dirty") for commit in whole))
 
 
+#: What two runs are that `begun_twice` returns, for messages.
+BEGUN_TWICE = "are one run begun by two people, or twice"
+
+
+def begun_twice(report: pd.DataFrame) -> list[str]:
+    """Two runs of a report (sorted by run) that have one key and two origins; empty if there are none."""
+    return report["run"][report["run"].str.partition("@")[0].duplicated(keep=False)].tolist()[:2]
+
+
 def load_runs(source: Source | Path | str, metrics: str = "") -> Runs:
     """Load every run of a source, of the folder at a path, or of ``wandb:entity/project``.
 

@@ -12,7 +12,7 @@ import pandas as pd
 from analysis import AnalysisError, style
 from analysis.evidence import Evidence, Experiment, describe
 from analysis.run_facts import canonical, setting
-from analysis.runs import DIVERGED, NO_DATA, UNTRAINED, Runs
+from analysis.runs import BEGUN_TWICE, DIVERGED, NO_DATA, UNTRAINED, Runs, begun_twice
 from macpf import names
 from macpf.choices import choices, sweep_params
 
@@ -137,12 +137,10 @@ def refuse_mixtures(report: pd.DataFrame, configs: Mapping[str, Mapping[str, Any
         groups = report.groupby("total")["run"]
         lengths = "; ".join(f"{total:,} ({len(runs)} runs, e.g. {runs.iloc[0]})" for total, runs in groups)
         raise AnalysisError(f"runs of one budget differ in env steps: {lengths}; leave one kind out with --exclude")
-    twice = report["run"][report["run"].str.partition("@")[0].duplicated(keep=False)]
-    if len(twice):  # two origins of one key are two results, and it is unknown which is meant
-        one, other = twice.iloc[:2]
+    if twice := begun_twice(report):  # two origins of one key are two results, and it is unknown which is meant
         raise AnalysisError(
-            f"{one} and {other} are one run begun by two people, or twice: keep one by leaving out the other, "
-            f"e.g. --exclude @{other.partition('@')[2]}"
+            f"{' and '.join(twice)} {BEGUN_TWICE}: keep one by leaving out the other, "
+            f"e.g. --exclude @{twice[1].partition('@')[2]}"
         )
     for map_, on_map in report.groupby(names.MAP):
         games = on_map["run"][~on_map["run"].map(lambda run: _game(configs[run])).duplicated()]

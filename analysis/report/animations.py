@@ -44,11 +44,11 @@ def _alt(name: Path) -> str:
     parts = name.parts[:-1]
     if name.stem.startswith("random_"):
         map_, _, seed = name.stem.removeprefix("random_").partition("_seed")
-        return f"One episode on {map_}, played by a random team" + f" (seed {seed})" * bool(seed)
+        told = f"One episode on {map_}, played by a random team"
+        return f"{told} (seed {seed})" if seed else told
     if len(parts) >= 5 and parts[-1].startswith("seed="):
         env, map_, algo, _, seed = parts[-5:]
         changed = name.stem.partition("_")[2]  # what differs from the run's own, e.g. dependent_8m_seed3
-        return f"One episode on {map_} ({env}), played by {algo}, {seed.replace('=', ' ')}" + f" ({changed})" * bool(
-            changed
-        )
+        told = f"One episode on {map_} ({env}), played by {algo}, {seed.replace('=', ' ')}"
+        return f"{told} ({changed})" if changed else told
     return f"Animation {name.stem.replace('_', ' ')}"

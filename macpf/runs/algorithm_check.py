@@ -29,7 +29,7 @@ from macpf.runs.console import RunConsole
 from macpf.runs.errors import described
 from macpf.runs.folder import RunFolder
 from macpf.runs.identity import Identity
-from macpf.runs.launch import with_exit_codes
+from macpf.runs.launch import exit_codes
 from macpf.runs.preemption import StopRequests
 
 #: Settings that replace the matrix game by the check game, with a budget of some hundred episodes.
@@ -86,7 +86,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("algo", help="an algorithm of conf/algo, or of an installed package")
     parser.add_argument("overrides", nargs="*", help="changes of its settings: algo.learner.lr=0.01")
     options = parser.parse_intermixed_args(arguments)
-    with with_exit_codes():
+    with exit_codes():
         cfg = configured(options.algo, options.overrides)
         build(cfg)  # rejects invalid values before any check
         try:

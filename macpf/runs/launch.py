@@ -36,7 +36,7 @@ LONGEST = 600
 def main() -> None:
     """Run `python run.py ...`; ends the process with 0, 1 (failed or refused), 2 (bad input) or 128 + a signal."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # raise errors instead of printing them over many lines
-    with with_exit_codes():
+    with exit_codes():
         if "--why" in sys.argv[1:]:
             return print(why(sys.argv[1:]))
         sys.argv[1:] = with_choices_of_the_run(typed(sys.argv[1:]))
@@ -92,7 +92,7 @@ def _hydra_main(cfg: DictConfig) -> float | None:
             elif orphaned():
                 os._exit(128 + error.signum)  # the sweep is gone, and joblib would keep this worker for minutes
             return None
-    with with_exit_codes():
+    with exit_codes():
         check_additions(cfg, HydraConfig.get().overrides.task)
         return _play(cfg)
 
@@ -120,7 +120,7 @@ def _play(cfg: DictConfig) -> float | None:
 
 
 @contextlib.contextmanager
-def with_exit_codes() -> Iterator[None]:
+def exit_codes() -> Iterator[None]:
     """End the process with the exit code that `main` names; errors that a user can fix are printed as one line."""
     try:
         yield

@@ -58,8 +58,8 @@ def render(cfg: DictConfig, typed: Iterable[str] = ()) -> None:
         refuse_other_sizes(about, env.spec)
         policy = algorithm.policies[0] if cfg.policy is None else known_policy(algorithm, cfg.policy)
         team = _greedy_team(algorithm, Rollout(env, True, algorithm.device), policy)
-        named = {policy: algorithm.policies[0], str(one.map.name): about.map, str(cfg.checkpoint.name): "None"}
-        changed = [name for name, usual in named.items() if name != usual] + changed
+        pairs = ((policy, algorithm.policies[0]), (one.map.name, about.map), (cfg.checkpoint.name, None))
+        changed = [str(name) for name, usual in pairs if name != usual] + changed
     place, name = (Path(cfg.outputs), f"random_{cfg.map.name}") if folder is None else (folder, "battle")
     path = place / f"{'_'.join([name, *changed])}.gif"
     episode = Episode(env, team)

@@ -18,7 +18,7 @@ from macpf.records.run_state import FINISHED, TROUBLED, RunState, write_plan
 from macpf.runs import cluster
 from macpf.runs.command_line import with_quoted_folder
 from macpf.runs.errors import ConfigError, RunRefused
-from macpf.runs.launch import with_exit_codes
+from macpf.runs.launch import exit_codes
 from macpf.runs.plan import Needed, all_of, check_names, cost, describe, experiments, run_states, runs_of, sweep_of
 
 #: Figures that need no runs of their own.
@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns 0, 1 (something is not finished, or was refused) or 2 (bad input)."""
     options = _parser().parse_intermixed_args(arguments)
     try:
-        with with_exit_codes():
+        with exit_codes():
             return reproduce(options)
     except SystemExit as end:
         return int(end.code or 0)

@@ -161,7 +161,9 @@ def test_a_place_that_is_no_study_is_said_in_one_line(
     for place, why in told.items():
         assert main(["publish", "--runs", str(study.parent), "--to", str(place)]) == 2
         (line,) = capsys.readouterr().err.splitlines()
-        assert line.startswith(f"analysis: {place}/manifest.yaml cannot be read ({why}); --to wants the folder of a")
+        assert line.startswith(
+            f"analysis: {place}/manifest.yaml cannot be read ({why}); name the folder of a study, e.g."
+        )
     (study / f"{RUNS}.new").mkdir()
     assert main(["publish", "--runs", str(study.parent), "--to", str(study)]) == 2
     assert capsys.readouterr().err == f"analysis: {study}/{RUNS}.new: Is a directory\n"
