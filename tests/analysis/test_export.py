@@ -89,3 +89,11 @@ def test_the_command_writes_a_file_and_says_what_it_lacks(monkeypatch, tmp_path,
         assert command.main([*arguments, *options]) == 0
         assert list(json.loads((tmp_path / "new" / "runs.json").read_text())["smac"]["8m"]["QMIX"]) == seeds
         assert capsys.readouterr().err.splitlines() == [f"analysis: {line}" for line in lines]
+
+
+def test_the_document_is_made_of_plain_mappings():
+    document = export(make_runs(make_run([0.1, 0.2], "qmix", "8m")))
+    for key in ("smac", "8m", "QMIX", "seed_0"):
+        with pytest.raises(KeyError):
+            document["typo"]
+        document = document[key]
