@@ -27,11 +27,18 @@ def runs(*names, budget="smoke", seeds=None, more=()):
     return all_of(runs_of([sweep_of(name, budget, seeds, "embedded", list(more)) for name in names]))
 
 
-def test_the_papers_figures_share_their_runs(monkeypatch):
-    monkeypatch.setattr("macpf.runs.build.check_planned", lambda *arguments: None)  # slow, and tested apart
-    names = ("table1", "table2", *(f"figure{number}" for number in range(5, 10)))
-    by_name = zip(names, runs_of([sweep_of(name, "paper", None, "embedded", []) for name in names]), strict=True)
-    keys = {name: {run.identity.key for run in needed} for name, needed in by_name}
+@pytest.fixture(scope="module")
+def papers_runs():
+    """The runs of every figure and table of the paper, by its name; composed but not checked, which is slow."""
+    names = ("table1", "table2", *(f"figure{number}" for number in (1, 4, 5, 6, 7, 8, 9)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("macpf.runs.build.check_planned", lambda *arguments: None)
+        needed = runs_of([sweep_of(name, "paper", None, "embedded", []) for name in names])
+    return dict(zip(names, needed, strict=True))
+
+
+def test_the_papers_figures_share_their_runs(papers_runs):
+    keys = {name: {run.identity.key for run in needed} for name, needed in papers_runs.items()}
     # 18 maps x 5 algorithms x 5 seeds; figure 8's MMM and others are table 2's, ablations add 4 maps x 5 seeds each.
     table2 = keys["table2"]
     assert len(table2) == 450
@@ -133,10 +140,8 @@ def test_cost_of_what_nobody_ran_here_follows_speeds_of_the_same_or_the_most_sim
     assert cost(run_states([foreign]), tmp_path).hours == pytest.approx(known.env_steps / everything / 3600)
 
 
-def test_there_is_a_speed_for_every_run_of_the_paper():
-    names = ("table1", "table2", "figure1", "figure4", "figure7", "figure9")
-    sweeps = [sweep_of(name, "paper", 1, "embedded", []) for name in names]
-    needed = {(run.identity.env, run.identity.map, run.identity.algo) for run in all_of(runs_of(sweeps))}
+def test_there_is_a_speed_for_every_run_of_the_paper(papers_runs):
+    needed = {(run.identity.env, run.identity.map, run.identity.algo) for run in all_of(papers_runs.values())}
     table = pd.read_csv(PACE)
     assert needed <= set(table[["env", "map", "algo"]].itertuples(index=False, name=None))
     assert not table.duplicated(["env", "map", "algo"]).any()
