@@ -265,13 +265,20 @@ def _report(options: argparse.Namespace) -> None:
 
 def _publish(options: argparse.Namespace) -> None:
     from analysis.archive import Manifest, publish
+    from analysis.report.inventory import states
+    from macpf.records.run_state import RUNNING
 
     manifest = Manifest.read(options.to)
-    done = publish(load_runs(options.runs), options.to)
-    states = ", ".join(f"{count} {state}" for state, count in done.report["state"].value_counts().items())
+    runs = load_runs(options.runs)
+    root = options.runs if isinstance(options.runs, Path) else None
+    running = manifest.names(runs.report) & (runs.report.assign(state=states(runs, root))["state"] == RUNNING)
+    done = publish(runs.only(runs.report[~running]), options.to)
+    kinds = ", ".join(f"{count} {state}" for state, count in done.report["state"].value_counts().items())
     print(
         f"{options.to}: {done.new} new runs, {done.grew} grew, {done.known} were there; "
-        f"{len(done.report)} of {manifest.planned} runs of the manifest ({states or 'none'})"
+        f"{len(done.report)} of {manifest.planned} runs of the manifest ({kinds or 'none'})"
+        + f"; left for later, as they are running: {running.sum()}"
+        * bool(running.any())
     )
 
 

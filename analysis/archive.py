@@ -121,8 +121,9 @@ def publish(runs: Runs, study: Path) -> Published:
     """Add the runs that a study's manifest names to its archive.
 
     Raises:
-        AnalysisError: there is no manifest; a run is there with two origins; the archive has another version of a run
-            that is over, e.g. of another origin; or it would grow too large.
+        AnalysisError: there is no manifest; the archive is new and the manifest names none of the runs that were
+            evaluated; a run is there with two origins; the archive has another version of a run that is over, e.g. of
+            another origin; or it would grow too large.
     """
     manifest = Manifest.read(study)
     old, old_values = _read(study) if (study / INDEX).exists() else (pd.DataFrame(), _VALUES.empty_table())
@@ -148,6 +149,11 @@ def publish(runs: Runs, study: Path) -> Published:
         lines.append(entry)
         tables.append(_table(entry["run"], values))
     table = pd.DataFrame([*kept.values(), *lines])
+    if table.empty:
+        raise AnalysisError(
+            f"no run to publish: {study / MANIFEST} names {manifest.env} on {', '.join(manifest.maps)} with "
+            f"{', '.join(manifest.algos)} and budget={manifest.budget}; none of them has been evaluated there"
+        )
     if lines:
         stays = old_values.filter(pc.is_in(old_values["run"], pa.array(list(kept), pa.string())))
         _write(study, table.sort_values("run"), pa.concat_tables([stays, *tables]))

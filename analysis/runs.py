@@ -125,7 +125,7 @@ BEGUN_TWICE = "are one run begun by two people, or twice"
 
 def begun_twice(report: pd.DataFrame) -> list[str]:
     """Two runs of a report (sorted by run) that have one key and two origins; empty if there are none."""
-    return report["run"][report["run"].str.partition("@")[0].duplicated(keep=False)].tolist()[:2]
+    return report["run"][report["run"].str.split("@").str[0].duplicated(keep=False)].tolist()[:2]
 
 
 def load_runs(source: Source | Path | str, metrics: str = "") -> Runs:

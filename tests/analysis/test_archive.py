@@ -1,6 +1,8 @@
 """Published runs are read back as they were, grow until they are over, and are refused when they were altered."""
 
 import json
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from analysis.runs import Runs, load_runs
 from analysis.selection import find
 from analysis.sources import INDEX, studies
 from macpf import names
+from macpf.records.run_state import STATUS
 from tests.analysis.synthetic import make_run, make_runs
 
 MANIFEST_OF = {
@@ -101,6 +104,29 @@ def test_a_run_that_is_not_over_may_begin_anew_where_its_folder_was_lost(study: 
 def test_only_runs_that_the_manifest_names_enter(study: Path) -> None:
     done = publish(make_runs(spread(0), spread(7), spread(0, "fop"), spread(0, budget="smoke")), study)
     assert list(done.report["run"]) == [spread(0)[1]["run"]]
+
+
+def test_where_the_manifest_names_no_run_it_says_which_it_names(study: Path) -> None:
+    with pytest.raises(AnalysisError, match="simple_spread with qmix, macpf and budget=paper; none of them"):
+        publish(make_runs(spread(7)), study)
+    assert not (study / INDEX).exists()
+    publish(make_runs(spread(0)), study)
+    assert publish(make_runs(spread(7)), study)[:3] == (0, 0, 0)
+
+
+def test_a_run_that_is_being_trained_waits_for_its_end(study: Path, write_run: Callable[..., Path], capsys) -> None:
+    game = {"env": "matrix_game", "maps": ["p4_12"], "algos": ["qmix"]}
+    (study / MANIFEST).write_text(yaml.safe_dump(MANIFEST_OF | game))
+    root = study.parent.parent / "outputs"
+    rows = [{"env_step": 100 * k, "eval/independent/return": 1.0} for k in range(3)]
+    active = {"state": "running", "host": "elsewhere", "updated": time.time(), "env_step": 200, "total_env_steps": 300}
+    for seed, state in enumerate([active, active | {"state": "interrupted"}]):
+        log = write_run(root, rows, seed=seed, done=False, exit_code=1)
+        (log.parents[2] / STATUS).write_text(json.dumps(state))
+    assert main(["publish", "--runs", str(root), "--to", str(study)]) == 0
+    said = capsys.readouterr().out
+    assert said.endswith("1 of 2 runs of the manifest (1 crashed); left for later, as they are running: 1\n")
+    assert load_runs(study).report["seed"].tolist() == [1]
 
 
 @pytest.mark.parametrize("name", [RUNS, EVALUATIONS, INDEX])
