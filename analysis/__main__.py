@@ -269,7 +269,7 @@ def _publish(options: argparse.Namespace) -> None:
     from macpf.records.run_state import RUNNING
 
     manifest = Manifest.read(options.to)
-    runs = load_runs(options.runs)
+    runs = load_runs(options.runs).without(options.exclude)
     root = options.runs if isinstance(options.runs, Path) else None
     running = manifest.names(runs.report) & (runs.report.assign(state=states(runs, root))["state"] == RUNNING)
     done = publish(runs.only(runs.report[~running]), options.to)
@@ -289,14 +289,23 @@ def _figures(options: argparse.Namespace) -> None:
     found = studies(options.results)
     if not found:
         raise AnalysisError(f"no published study in {options.results}: see docs/results.md")
+    failed: dict[Path, None] = {}
     for study in found:
-        if not has_whole_runs(study):
+        try:
+            drawable, manifest = has_whole_runs(study), Manifest.read(study)
+        except AnalysisError as error:
+            print(f"analysis: {error}", file=sys.stderr)
+            failed[study] = None
+            continue
+        if not drawable:
             print(f"{study}: none of its runs is whole yet, so there is nothing to draw")
             continue
-        for command in Manifest.read(study).draw:
+        for command in manifest.draw:
             print(f"python -m analysis {command} --runs {study} --out {options.out / study.name}")
             if main([*command.split(), "--runs", str(study), "--out", str(options.out / study.name)]):
-                raise AnalysisError(f"{study} could not be drawn; see the line above")
+                failed[study] = None
+    if failed:
+        raise AnalysisError(f"{', '.join(map(str, failed))} could not be drawn; see the lines above")
 
 
 def _hyperparameters(options: argparse.Namespace) -> None:

@@ -5,35 +5,41 @@
     evaluations.parquet   every number that they logged: run, row, env_step, metric, value
     archive.json       checksums of both parquet files, written last
 
-An unfinished run can be published and updated later. Once a run is over, it never changes.
+An unfinished run can be published and updated later. Once a run is over, it never changes. If `publish` is killed, the
+archive is as it was before or as it would be after it.
 """
 
 import hashlib
 import json
+import os
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import yaml
+from filelock import FileLock
 from pyarrow import parquet
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from analysis import AnalysisError
-from analysis.run_facts import IDENTITY
+from analysis.run_facts import IDENTITY, full_length, integer, of_budget
 from analysis.runs import BEGUN_TWICE, CRASHED, DIVERGED, FINISHED, INCOMPLETE, UNTRAINED, Runs, begun_twice
-from analysis.sources import INDEX, VALUES, Reference, Segment, studies
+from analysis.sources import INDEX, REMEDY, RUNS, VALUES, Reference, Segment, studies
 from macpf import names
 from macpf.records.files import Damaged, complaint, read_record, write_atomically
 
-MANIFEST, RUNS, EVALUATIONS = "manifest.yaml", "runs.parquet", "evaluations.parquet"
+MANIFEST, EVALUATIONS = "manifest.yaml", "evaluations.parquet"
 #: Largest size of an archive, which is part of the repository.
 MOST_BYTES = 20_000_000
 #: Columns of the evaluations: those of a segment's values, and the run.
 _VALUES = VALUES.append(pa.field("run", pa.string()))
+#: Ending of a file that replaces another as soon as the checksums name it.
+_NEXT = ".next"
 #: States of runs that are over.
 _OVER = (FINISHED, DIVERGED, UNTRAINED)
 
@@ -96,15 +102,44 @@ class Manifest(BaseModel):
 
     def names(self, report: pd.DataFrame) -> "pd.Series[bool]":
         """Which lines of a report (`Runs.report`) are runs of the study."""
-        chosen = (report[names.ENV] == self.env) & (report[names.BUDGET] == self.budget)
+        chosen = (report[names.ENV] == self.env) & of_budget(report, self.budget)
         chosen &= report[names.MAP].isin(self.maps) & report[names.ALGO].isin(self.algos)
         return chosen & report[names.SEED].isin(self.seeds)
+
+    def refuse_others(self, report: pd.DataFrame) -> None:
+        """Require that runs which it names differ in no other way than it says.
+
+        Raises:
+            AnalysisError: a run has another length than the budget (which is one of the settings that several
+                configurations may differ in), or there are two backends, or more configurations of an algorithm than
+                the manifest has.
+        """
+        length = full_length(self.env, self.budget) if self.configurations == 1 else None
+        for run, total in report[["run", "total"]].itertuples(index=False):
+            if length not in (None, total):
+                raise AnalysisError(
+                    f"{run} was made for {total:,} env steps and not for the {length:,} of budget={self.budget}: leave "
+                    f"it out with --exclude {run}"
+                )
+        if (backends := report[names.BACKEND].unique()).size > 1:
+            runs = report.drop_duplicates(names.BACKEND)["run"].head(2)
+            raise AnalysisError(
+                f"{' and '.join(runs)} were made with different backends ({', '.join(sorted(backends))}), which a "
+                f"study never mixes: leave one kind out, e.g. --exclude {names.configuration(runs.iloc[1])}"
+            )
+        for (map_, algo), group in report.groupby([names.MAP, names.ALGO]):
+            kinds = sorted(set(map(names.configuration, group["run"])))
+            if len(kinds) > self.configurations:
+                raise AnalysisError(
+                    f"{algo} on {map_} has {len(kinds)} configurations, and {self.configurations} in the manifest: "
+                    f"leave out what is not the study's, e.g. --exclude {kinds[-1]}"
+                )
 
 
 class _Index(BaseModel):
     """Checksums of an archive's files, by file name."""
 
-    layout: int
+    layout: Literal[1]
     files: dict[str, str]
 
 
@@ -126,7 +161,13 @@ def publish(runs: Runs, study: Path) -> Published:
             another origin; or it would grow too large.
     """
     manifest = Manifest.read(study)
-    old, old_values = _read(study) if (study / INDEX).exists() else (pd.DataFrame(), _VALUES.empty_table())
+    with FileLock(study / ".lock"):  # two commands may publish at the same time
+        return _publish(runs, study, manifest)
+
+
+def _publish(runs: Runs, study: Path, manifest: Manifest) -> Published:
+    begun = (study / INDEX).exists() or (study / RUNS).exists()
+    old, old_values = _read(study) if begun else (pd.DataFrame(), _VALUES.empty_table())
     chosen = runs.report[manifest.names(runs.report) & (runs.report["found"] > 0)]
     if twice := begun_twice(chosen):
         raise AnalysisError(f"{' and '.join(twice)} {BEGUN_TWICE}: publish a folder that has one of them")
@@ -136,14 +177,9 @@ def publish(runs: Runs, study: Path) -> Published:
         values = runs.frame[runs.frame["run"] == line["run"]][[names.ENV_STEP, "metric", "value"]]
         entry = _entry(line, runs.configs[line["run"]], values)
         there = kept.get(entry["run"])
-        if there is not None and (there["digest"], there["state"]) == (entry["digest"], entry["state"]):
+        if there is not None and not _replaces(entry, there, study):
             counts["known"] += 1
             continue
-        if there is not None and there["state"] in _OVER:  # others may begin anew if their folder was lost
-            raise AnalysisError(
-                f"{study} has {entry['run']}, origin {there['origin'][:8]}, {there['state']}; this one, origin "
-                f"{entry['origin'][:8]}, {entry['state']}, is another: a run that is over never changes in an archive"
-            )
         counts["new" if there is None else "grew"] += 1
         kept.pop(entry["run"], None)
         lines.append(entry)
@@ -155,15 +191,38 @@ def publish(runs: Runs, study: Path) -> Published:
             f"{', '.join(manifest.algos)} and budget={manifest.budget}; none of them has been evaluated there"
         )
     if lines:
+        totals = [integer(json.loads(config), names.TOTAL_ENV_STEPS) for config in table["config"]]
+        manifest.refuse_others(table.assign(total=totals))
+    if lines or any(study.glob(f"*{_NEXT}")):
         stays = old_values.filter(pc.is_in(old_values["run"], pa.array(list(kept), pa.string())))
         _write(study, table.sort_values("run"), pa.concat_tables([stays, *tables]))
     return Published(counts["new"], counts["grew"], counts["known"], table)
 
 
+def _replaces(entry: Mapping[Any, Any], there: Mapping[Any, Any], study: Path) -> bool:
+    """Whether a run replaces the one of its key in the archive, as it is further.
+
+    An older or damaged copy of the same run does not. A run that is not over may begin anew with another origin, as its
+    folder may be lost, but not to get other results: it has to be as far.
+    """
+    same_origin = there["origin"] == entry["origin"]
+    if same_origin and there["digest"] == entry["digest"] and there["state"] == entry["state"]:
+        return False
+    if same_origin and (entry["found"] < there["found"] or (there["state"] in _OVER and entry["state"] not in _OVER)):
+        return False
+    if there["state"] in _OVER or entry["found"] < there["found"]:
+        kinds = [f"origin {run['origin'][:8]}, {run['state']}, {run['found']} evaluations" for run in (there, entry)]
+        raise AnalysisError(
+            f"{study} has {entry['run']} ({kinds[0]}), and this one ({kinds[1]}) is another: a run that is over never "
+            f"changes in an archive, and others only grow; leave it out with --exclude {entry['run']}"
+        )
+    return True
+
+
 def _entry(line: dict[Any, Any], config: dict[str, Any], values: pd.DataFrame) -> dict[str, Any]:
     seconds = values[values["metric"] == names.WALL_SECONDS]["value"]
     text = values.sort_values([names.ENV_STEP, "metric"]).to_csv(index=False, float_format="%.17g")
-    kept = (*IDENTITY, "origin", "state", "found", "expected", "attempts", "commit", "note")
+    kept = (*IDENTITY, "origin", "state", "found", "expected", "attempts", "gaps", "lost_bytes", "commit", "note")
     return {
         "run": str(line["run"]).partition("@")[0],
         **{key: line[key] for key in kept},
@@ -198,9 +257,11 @@ def _write(study: Path, runs: pd.DataFrame, values: pa.Table) -> None:
     if size > MOST_BYTES:
         raise AnalysisError(f"{study} would take {size / 1e6:.0f} MB of {MOST_BYTES / 1e6:.0f}: split the study")
     for name, content in files.items():
-        write_atomically(study / name, content)
+        write_atomically(study / f"{name}{_NEXT}", content)
     index = _Index(layout=1, files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()})
     write_atomically(study / INDEX, index.model_dump_json(indent=1).encode() + b"\n")
+    for name in files:
+        os.replace(study / f"{name}{_NEXT}", study / name)
 
 
 def _read(study: Path) -> tuple[pd.DataFrame, pa.Table]:
@@ -209,19 +270,27 @@ def _read(study: Path) -> tuple[pd.DataFrame, pa.Table]:
     Raises:
         AnalysisError: a file cannot be read, or is not what was published.
     """
-    remedy = "take it from the repository again (`git checkout -- results`)"
     try:
-        index = read_record(study / INDEX, _Index, remedy)
-        contents = {name: (study / name).read_bytes() for name in (RUNS, EVALUATIONS)}
+        index = read_record(study / INDEX, _Index, REMEDY)
+        contents = {name: _content(study / name, index.files.get(name, "")) for name in (RUNS, EVALUATIONS)}
+        runs, values = (parquet.read_table(pa.BufferReader(contents[name])) for name in (RUNS, EVALUATIONS))
     except Damaged as error:
         raise AnalysisError(str(error)) from error
     except OSError as error:
-        raise AnalysisError(f"{error.filename} cannot be read ({error.strerror}); {remedy}") from error
-    for name, content in contents.items():
-        if hashlib.sha256(content).hexdigest() != index.files.get(name):
-            raise AnalysisError(f"{study / name} is not what was published (its checksum does not match); {remedy}")
-    runs, values = (parquet.read_table(pa.BufferReader(contents[name])) for name in (RUNS, EVALUATIONS))
+        raise AnalysisError(f"{error.filename} cannot be read ({error.strerror}); {REMEDY}") from error
+    except pa.ArrowException as error:
+        raise AnalysisError(f"{study} holds what is no table ({' '.join(str(error).split())}); {REMEDY}") from error
     return runs.to_pandas(), _sorted(values, ["run", "row"])
+
+
+def _content(path: Path, checksum: str) -> bytes:
+    """The content of a file, or of the one that was about to replace it, whichever was published."""
+    following = path.with_name(f"{path.name}{_NEXT}")
+    for place in (path, following, path):  # it may be replaced right now
+        if place.exists() and hashlib.sha256(content := place.read_bytes()).hexdigest() == checksum:
+            return content
+    what = "is not what was published (its checksum does not match)" if path.exists() else "is missing"
+    raise Damaged(f"{path} {what}; {REMEDY}")
 
 
 def _sorted(values: pa.Table, by: list[str]) -> pa.Table:
@@ -232,7 +301,7 @@ def _sorted(values: pa.Table, by: list[str]) -> pa.Table:
 
 def has_whole_runs(study: Path) -> bool:
     """Whether an archive has a finished run, so that there is something to draw."""
-    return FINISHED in parquet.read_table(study / RUNS, columns=["state"])["state"].to_pylist()
+    return FINISHED in _read(study)[0]["state"].to_list()
 
 
 class ArchiveSource:
@@ -250,14 +319,17 @@ class ArchiveSource:
         Raises:
             AnalysisError: a file cannot be read, or is not what was published.
         """
-        found = []
+        found: dict[tuple[str, str], tuple[dict[Any, Any], Reference]] = {}
         for study in studies(self.root):
             runs, values = _read(study)
             owners = values["run"].to_numpy(zero_copy_only=False)
             for line in runs.to_dict("records"):
                 start, end = (int(np.searchsorted(owners, line["run"], side)) for side in ("left", "right"))
-                found.append(_reference(study, line, values.slice(start, end - start).select(VALUES.names)))
-        return found
+                reference = _reference(study, line, values.slice(start, end - start).select(VALUES.names))
+                there, key = found.get((line["run"], line["origin"])), (line["run"], line["origin"])
+                if there is None or _replaces(line, there[0], study):  # the same run may be in two studies
+                    found[key] = line, reference
+        return [reference for _, reference in found.values()]
 
 
 def _reference(study: Path, line: dict[Any, Any], values: pa.Table) -> Reference:
@@ -269,9 +341,10 @@ def _reference(study: Path, line: dict[Any, Any], values: pa.Table) -> Reference
         run_key=line["run"],
         origin=line["origin"],
         attempt=int(line["attempts"]),
-        config=json.loads(line["config"]),
+        config={**json.loads(line["config"]), names.COMMIT: line["commit"]},
         end=FINISHED if state == INCOMPLETE else state if state in _OVER else "",
         why=line["note"] if state == DIVERGED else "",
         values=values,
+        gaps=[int(line.get("lost_bytes", 0)), *[0] * int(line.get("gaps", 0))][: int(line.get("gaps", 0))],
     )
     return Reference(segment.path, None, lambda: segment)

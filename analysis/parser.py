@@ -118,7 +118,7 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
         "paper's, learning curves, matrix games, Figure 1, hyperparameters, every run, pictures.",
     ),
     "publish": (
-        "runs",
+        "runs exclude",
         "add runs to a study's archive in results/",
         "Add the runs that results/<study>/manifest.yaml names to the study's archive, also those that "
         "diverged or are not finished. Read them back with --runs results/<study>. docs/results.md explains it.",

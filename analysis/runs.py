@@ -189,9 +189,18 @@ def _needed(values: pa.Table, metrics: str) -> pa.Table:
 
 
 def _on_disk(path: Path) -> Source:
-    """Logs below a folder, or published runs."""
-    if not studies(path):
+    """Logs below a folder, or published runs.
+
+    Raises:
+        AnalysisError: it holds both, or a damaged archive.
+    """
+    if not (found := studies(path)):
         return LocalSource(path)
+    if logs := LocalSource(path).references():
+        raise AnalysisError(
+            f"{path} holds logs of runs ({logs[0].name}) and a published study ({found[0].name}), whose runs may be "
+            "the same: name the folder of one of them with --runs"
+        )
     from analysis.archive import ArchiveSource  # imported here, as it imports `Runs`
 
     return ArchiveSource(path)
@@ -275,7 +284,8 @@ def _remarks(report: pd.DataFrame) -> list[str]:
             f"one of several origins of {key}" if at else "",
             f"one of {count} configurations of {algo} here" if count > 1 else "",
         ]
-        notes.append("; ".join(filter(None, told)))
+        # A published run's note may hold these remarks already.
+        notes.append("; ".join(dict.fromkeys("; ".join(filter(None, told)).split("; "))))
     return notes
 
 

@@ -17,11 +17,14 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from analysis import AnalysisError
 from macpf import names
 from macpf.records.numbering import SHOWN
 
 #: The file that marks a folder of published runs (`analysis.archive`).
-INDEX = "archive.json"
+INDEX, RUNS = "archive.json", "runs.parquet"
+#: What to do about a damaged archive.
+REMEDY = "take it from the repository again (`git checkout -- results`)"
 #: From here on, floats do not represent every whole number; no run has so many env steps.
 _LARGEST = 2.0**53
 #: W&B's readers return these values as strings; in its files they are bare tokens.
@@ -134,8 +137,19 @@ class Source(Protocol):
 
 
 def studies(root: Path) -> list[Path]:
-    """The archives of published runs at a path or directly below it."""
-    return [root] if (root / INDEX).exists() else sorted(path.parent for path in root.glob(f"*/{INDEX}"))
+    """The archives of published runs at a path or directly below it.
+
+    Raises:
+        AnalysisError: one of them has lost its checksums.
+    """
+    if any((root / name).exists() for name in (INDEX, RUNS)):
+        found = {root}
+    else:
+        found = {path.parent for name in (INDEX, RUNS) for path in root.glob(f"*/{name}")}
+    for study in sorted(found):
+        if not (study / INDEX).exists():
+            raise AnalysisError(f"{study / INDEX} is missing; {REMEDY}")
+    return sorted(found)
 
 
 def tidy_rows(rows: Iterable[Mapping[str, Any]]) -> pa.Table:

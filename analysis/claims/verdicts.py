@@ -155,18 +155,21 @@ def curve_lines(found: Evidence) -> pd.DataFrame:
 
 
 def outcome_lines(selection: Evidence) -> pd.DataFrame:
-    """One line for each method: seeds, optimum, suboptimal, worse, nan, and both.
+    """One line for each method: seeds, optimum, suboptimal, worse, nan, both, and unread.
 
-    ``both`` counts the runs whose dependent policy keeps every optimum; it is 0 for other methods.
+    ``both`` counts the runs whose dependent policy keeps every optimum, and ``unread`` those that did not log with what
+    probability it chooses them; both are 0 for other methods.
     """
     payoff = payoff_of(selection)
-    table = outcome_table(final_returns(selection), payoff.tolist()).assign(both=0)
+    table = outcome_table(final_returns(selection), payoff.tolist())
     own = selection.runs_of(MACPF)
     joints = [joint_policy(selection, own.iloc[[k]], payoff.shape) for k in range(len(own))]
     optimal = payoff == payoff.max()
-    both = sum(joint is not None and bool((joint.probabilities[optimal] >= CAPTURED).all()) for joint in joints)
-    table.loc[table["method"] == style.label(MACPF, names.DEPENDENT), "both"] = both
-    return table
+    shares = [joint.probabilities[optimal] for joint in joints if joint is not None]
+    read = [share for share in shares if np.isfinite(share).all()]
+    both = sum(bool((share >= CAPTURED).all()) for share in read)
+    dependent = table["method"] == style.label(MACPF, names.DEPENDENT)
+    return table.assign(both=dependent * both, unread=dependent * (len(joints) - len(read)))
 
 
 #: How an experiment's runs become lines of evidence; all others use `curve_lines`.

@@ -17,6 +17,9 @@ class Foreign(Damaged):
     """A file of another run, or of another origin of the same run."""
 
 
+Origin = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+
+
 class Owner(BaseModel):
     """The run to which a file belongs.
 
@@ -28,7 +31,7 @@ class Owner(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     key: Text
-    origin: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+    origin: Origin
 
     @classmethod
     def new(cls, key: str) -> Owner:

@@ -11,7 +11,7 @@ import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import psutil
 from filelock import FileLock
@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from macpf.records.files import Damaged, read_record, write_atomically
 from macpf.records.ledger import NAME, Ledger
-from macpf.records.owner import Foreign, Owner, refuse_foreign
+from macpf.records.owner import Foreign, Origin, Owner, refuse_foreign
 from macpf.records.wandb_log import digest_of
 
 FINISHED: Final = "finished"
@@ -48,6 +48,8 @@ STATUS = "status.json"
 _PUT_BACK = "put it back where it came from"
 _GOES_ON = "the same command resumes from the other files in the folder"
 
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
 
 class Status(BaseModel):
     """The report of a run, written while it is active and when it ends.
@@ -71,7 +73,7 @@ class Status(BaseModel):
     host: str = ""
     updated: float = 0.0
     key: str | None = None
-    origin: str | None = None
+    origin: Origin | None = None
     attempt: int = Field(default=0, ge=0)
     started: float = 0.0
     commit: str | None = None
@@ -79,8 +81,8 @@ class Status(BaseModel):
     total_env_steps: int | None = None
     score: dict[str, float] | None = None
     score_name: str | None = None
-    steps_per_second: float | None = None
-    seconds_left: float | None = None
+    steps_per_second: Finite | None = None
+    seconds_left: Finite | None = None
     error: str | None = None
 
 

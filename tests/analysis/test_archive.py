@@ -1,14 +1,20 @@
 """Published runs are read back as they were, grow until they are over, and are refused when they were altered."""
 
+import contextlib
+import hashlib
 import json
+import os
+import shutil
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from filelock import FileLock
 from pandas.testing import assert_frame_equal
 from pyarrow import parquet
 
@@ -44,7 +50,9 @@ def spread(seed: int, algo: str = "qmix", **options) -> tuple[pd.DataFrame, dict
 
 
 @pytest.fixture
-def study(tmp_path: Path) -> Path:
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a study with a manifest, for runs of 200 env steps."""
+    monkeypatch.setattr("analysis.archive.full_length", lambda env, budget: {"mpe": 200}.get(env))
     folder = tmp_path / "results" / "table1"
     folder.mkdir(parents=True)
     (folder / MANIFEST).write_text(yaml.safe_dump(MANIFEST_OF))
@@ -88,17 +96,31 @@ def test_a_run_grows_until_it_is_over_and_never_changes_then(study: Path) -> Non
     assert len(load_runs(study).report) == 2
 
 
+def of(origin: str, run: tuple[pd.DataFrame, dict]) -> tuple[pd.DataFrame, dict]:
+    run[1]["origin"] = run[1]["config"]["origin"] = origin
+    return run
+
+
 def test_a_run_that_is_not_over_may_begin_anew_where_its_folder_was_lost(study: Path) -> None:
     publish(make_runs(spread(0, state="short")), study)
-    frame, line = spread(0)
-    line |= {"origin": "f" * 32}
-    line["config"] |= {"origin": line["origin"]}
-    assert publish(make_runs((frame, line)), study).grew == 1
+    assert publish(make_runs(of("f" * 32, spread(0))), study).grew == 1
     report = load_runs(study).report
     assert report[["origin", "state"]].to_numpy().tolist() == [["f" * 32, "finished"]]
-    frame, line = spread(0)
-    with pytest.raises(AnalysisError, match="never changes in an archive"):
-        publish(make_runs((frame.assign(value=frame["value"] + 1), line)), study)
+    for run in (spread(0), spread(0, state="short")):
+        with pytest.raises(AnalysisError, match=r"origin 0f0f0f0f.* is another: .*; leave it out with --exclude qmix-"):
+            publish(make_runs(run), study)
+
+
+def test_an_older_or_damaged_copy_of_a_run_changes_nothing(study: Path) -> None:
+    publish(make_runs(spread(0), spread(1, state="short")), study)
+    damaged, younger = spread(0, state="incomplete"), spread(1, state="short")
+    damaged[1]["found"], younger[1]["found"] = 2, 1
+    for runs in (make_runs(damaged, younger), make_runs(damaged)):
+        assert publish(runs, study).grew == 0
+    assert load_runs(study).report["found"].tolist() == [3, 2]
+    younger = of("f" * 32, younger)
+    with pytest.raises(AnalysisError, match=r"short, 2 evaluations.*short, 1 evaluations.* others only grow"):
+        publish(make_runs(younger), study)
 
 
 def test_only_runs_that_the_manifest_names_enter(study: Path) -> None:
@@ -140,14 +162,139 @@ def test_an_altered_archive_is_refused_in_one_line(study: Path, name: str, damag
     path.write_bytes(content[: len(content) // 2] if damage == "truncated" else content)
     if damage == "deleted":
         path.unlink()
-    if name == INDEX and damage == "deleted":
-        assert studies(study) == []
-        return
-    with pytest.raises(AnalysisError) as refused:
-        load_runs(study)
+    for where in (study, study.parent):
+        with pytest.raises(AnalysisError) as refused:
+            load_runs(where)
+    with pytest.raises(AnalysisError):
+        publish(make_runs(spread(0)), study)
     assert "\n" not in str(refused.value)
     assert str(study) in str(refused.value)
     assert "git checkout -- results" in str(refused.value)
+
+
+def test_what_is_no_table_or_of_a_later_layout_is_refused_in_one_line(study: Path) -> None:
+    publish(make_runs(spread(0)), study)
+    index = json.loads((study / INDEX).read_text())
+    (study / INDEX).write_text(json.dumps(index | {"layout": 2}))
+    with pytest.raises(AnalysisError, match=r"layout[^\n]+git checkout -- results"):
+        load_runs(study)
+    (study / RUNS).write_bytes(b"garbage")
+    index["files"][RUNS] = hashlib.sha256(b"garbage").hexdigest()
+    (study / INDEX).write_text(json.dumps(index))
+    with pytest.raises(AnalysisError, match=r"holds what is no table [^\n]+git checkout -- results"):
+        load_runs(study)
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("writes", range(6))
+@pytest.mark.parametrize("had_any", [False, True])
+def test_killed_anywhere_the_archive_is_as_before_or_as_after(study, monkeypatch, writes: int, had_any: bool) -> None:
+    before, after = [spread(0)] * had_any, [spread(0), spread(1)]
+    if had_any:
+        publish(make_runs(*before), study)
+    with monkeypatch.context() as patch:
+        left = iter([None] * writes)
+
+        def replace(*paths: Path) -> None:
+            if next(left, "killed"):
+                raise Killed
+            real(*paths)
+
+        real = os.replace
+        patch.setattr(os, "replace", replace)
+        with contextlib.suppress(Killed):
+            publish(make_runs(*after), study)
+    seeds = load_runs(study).report["seed"].tolist() if studies(study) else []
+    assert seeds == ([0, 1] if writes > 2 else [0] * had_any)
+    assert publish(make_runs(*after), study)[:3] == ((0, 0, 2) if writes > 2 else (2 - had_any, 0, had_any))
+    assert load_runs(study).report["state"].tolist() == ["finished"] * 2
+    assert not list(study.glob("*.next"))
+
+
+def test_two_commands_publish_one_after_the_other(study: Path) -> None:
+    with ThreadPoolExecutor() as pool, FileLock(study / ".lock"):
+        done = [pool.submit(publish, make_runs(spread(seed)), study) for seed in (0, 1)]
+        assert not wait(done, timeout=0.3).done
+    assert sorted(each.result().new for each in done) == [1, 1]
+    assert load_runs(study).report["seed"].tolist() == [0, 1]
+
+
+def test_other_runs_of_the_same_names_do_not_enter(study: Path) -> None:
+    publish(make_runs(spread(0)), study)
+    longer, other = spread(1), spread(1, settings={"lr": 9})
+    longer[1]["config"] |= {"total_env_steps": 300}
+    other[1]["run"] = other[1]["config"]["run_key"] = "qmix-mpe-simple_spread-ffffffff-s1"
+    mpe2 = spread(1)
+    mpe2[1]["backend"] = "mpe2"
+    for run, says in (
+        (longer, r"300 env steps and not for the 200 of budget=paper: leave it out with --exclude qmix-mpe-.*-s1$"),
+        (
+            other,
+            r"qmix on simple_spread has 2 configurations, and 1 in the manifest: .* --exclude qmix-mpe-\S+ffffffff$",
+        ),
+        (mpe2, r"different backends \(builtin, mpe2\)"),
+    ):
+        with pytest.raises(AnalysisError, match=says):
+            publish(make_runs(run), study)
+    assert load_runs(study).report["seed"].tolist() == [0]
+
+
+def test_a_budget_is_found_under_each_of_its_names(study: Path) -> None:
+    game = MANIFEST_OF | {"env": "matrix_game", "maps": ["p4_12"], "budget": "laptop"}
+    (study / MANIFEST).write_text(yaml.safe_dump(game))
+    run = make_run([1.0, 2.0], "qmix", "p4_12", env="matrix_game", backend="builtin", score="return")
+    run[1]["found"] = 2
+    assert publish(make_runs(run), study).new == 1
+
+
+def test_a_damaged_log_stays_one(study: Path) -> None:
+    """Also of runs from before rows were numbered, whose lost evaluations cannot be counted."""
+    old, new = spread(0), spread(1)
+    old[1].update(state="incomplete", expected=-1, gaps=2, lost_bytes=70)
+    old[1]["config"]["evaluations"] = None
+    new[1].update(gaps=1, lost_bytes=30)
+    publish(make_runs(old, new), study)
+    report = load_runs(study).report
+    assert report[["state", "gaps", "lost_bytes"]].to_numpy().tolist() == [["incomplete", 2, 70], ["finished", 1, 30]]
+    assert report["counts"].tolist() == [False, True]
+
+
+def test_commits_of_all_attempts_are_kept(study: Path) -> None:
+    run = spread(0)
+    run[1]["commit"] = "aaaaaaaaaaaa bbbbbbbbbbbb"
+    publish(make_runs(run), study)
+    assert load_runs(study).report["commit"].tolist() == ["aaaaaaaaaaaa bbbbbbbbbbbb"]
+
+
+def test_a_run_of_two_studies_is_the_one_that_is_further(study: Path) -> None:
+    for name, state in (("a", "short"), ("b", "finished"), ("c", "short")):
+        other = study.parent / name
+        other.mkdir()
+        shutil.copy(study / MANIFEST, other)
+        publish(make_runs(spread(0, state=state)), other)
+    report = load_runs(study.parent).report
+    assert report[["state", "attempts"]].to_numpy().tolist() == [["finished", 1]]
+
+
+def test_logs_and_a_study_in_one_folder_are_refused(study: Path, write_run: Callable[..., Path]) -> None:
+    publish(make_runs(spread(0)), study)
+    write_run(study.parent, [{"env_step": 0, "eval/independent/return": 1.0}])
+    with pytest.raises(AnalysisError, match=r"holds logs of runs .* and a published study .*: name the folder of one"):
+        load_runs(study.parent)
+
+
+def test_a_damaged_study_spoils_no_other(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    publish(make_runs(spread(0), spread(1)), study)
+    shutil.copytree(study, study.parent / "before")
+    (study.parent / "before" / RUNS).write_bytes(b"garbage")
+    assert main(["figures", "--results", str(study.parent), "--out", str(tmp_path / "figures")]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert [line.startswith("analysis: ") for line in said] == [True] * len(said)
+    assert said[-1] == f"analysis: {study.parent / 'before'} could not be drawn; see the lines above"
+    assert (tmp_path / "figures" / "table1" / "table1.md").exists()
 
 
 @pytest.mark.parametrize("content", ["", "[", "question: 3", "a: 1\nb: 2"])
@@ -190,9 +337,9 @@ def test_a_place_that_is_no_study_is_said_in_one_line(
         assert line.startswith(
             f"analysis: {place}/manifest.yaml cannot be read ({why}); name the folder of a study, e.g."
         )
-    (study / f"{RUNS}.new").mkdir()
+    (study / f"{RUNS}.next.new").mkdir()
     assert main(["publish", "--runs", str(study.parent), "--to", str(study)]) == 2
-    assert capsys.readouterr().err == f"analysis: {study}/{RUNS}.new: Is a directory\n"
+    assert capsys.readouterr().err == f"analysis: {study}/{RUNS}.next.new: Is a directory\n"
 
 
 def test_the_manifests_in_the_repository_are_whole_and_their_runs_are_theirs() -> None:
@@ -205,6 +352,7 @@ def test_the_manifests_in_the_repository_are_whole_and_their_runs_are_theirs() -
         if (path.parent / INDEX).exists():
             report = load_runs(path.parent).report
             assert manifest.names(report).all()
+            manifest.refuse_others(report)
             assert not report["run"].duplicated().any()
 
 

@@ -279,12 +279,22 @@ def test_counts_of_seeds_drawn_from_the_papers_shares_are_seldom_contradicted(cl
     assert verdicts.count(CONTRADICTED) <= 0.05 * len(verdicts)
 
 
+@pytest.mark.parametrize(("unread", "verdict"), [(0, CONTRADICTED), (6, UNDECIDED)])
+def test_a_policy_that_was_not_logged_says_nothing_of_both_optima(unread, verdict):
+    lines = ends("MACPF_DEP", 6, optimum=6).assign(unread=unread)
+    assert BY_ID["figure4-both-optima"].judged(lines).verdict == verdict
+
+
 def test_power_is_what_a_simulation_gives_and_the_seeds_needed_reach_it():
     claim = BY_ID["mpe-fop"]
     drawn = simulation.drawn(claim.published(), 5, np.random.default_rng(1), 2000)
     assert claim.power(5) == pytest.approx(claim.verdicts(drawn).supported.mean(), abs=0.05)
     needed = int(claim.seeds_needed())
     assert claim.power(needed) >= 0.8 > claim.power(needed - 1)
+    falling = BY_ID["figure4-qtran"]  # the power of an exact test goes up and down
+    needed = int(falling.seeds_needed())
+    assert falling.power(10) > 0.8 > falling.power(12)
+    assert falling.power(needed - 1) < 0.8 <= min(falling.power(n) for n in (*range(needed, 21), 25, 30, 40))
     assert BY_ID["smac-fop"].seeds_needed() == "no number is enough"  # the paper's table is against it
     assert BY_ID["figure5-best"].seeds_needed().startswith("more than")
     assert np.isnan(BY_ID["figure7-control"].power(5))

@@ -55,7 +55,8 @@ def test_without_its_package_one_line_says_what_to_type(runs, tmp_path, monkeypa
         write_tensorboard(runs, tmp_path)
 
 
-def test_the_command(runs, tmp_path, capsys):
+def test_the_command(runs, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("analysis.archive.full_length", lambda env, budget: 200)
     study = tmp_path / "results" / "table1"
     study.mkdir(parents=True)
     (study / MANIFEST).write_text(yaml.safe_dump(MANIFEST_OF))

@@ -89,6 +89,8 @@ def test_unknown_names_are_refused():
         ({"state": "finished"}, "damaged"),  # without a ledger nobody believes it
         ({"state": "interrupted", "pid": "words"}, "damaged"),
         ({"state": 3}, "damaged"),
+        ({"state": "interrupted", "key": "a", "origin": "54f6"}, "damaged"),
+        ({"state": "running", "seconds_left": float("nan")}, "damaged"),
         ([], "damaged"),
         ({"state": "interrupted"}, "interrupted"),
         ({"state": "failed"}, "failed"),
