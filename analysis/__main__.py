@@ -283,7 +283,7 @@ def _publish(options: argparse.Namespace) -> None:
 
 
 def _figures(options: argparse.Namespace) -> None:
-    from analysis.archive import Manifest, has_whole_runs
+    from analysis.archive import Manifest, whole_runs
     from analysis.sources import studies
 
     found = studies(options.results)
@@ -292,13 +292,13 @@ def _figures(options: argparse.Namespace) -> None:
     failed: dict[Path, None] = {}
     for study in found:
         try:
-            drawable, manifest = has_whole_runs(study), Manifest.read(study)
+            whole, manifest = whole_runs(study), Manifest.read(study)
         except AnalysisError as error:
             print(f"analysis: {error}", file=sys.stderr)
             failed[study] = None
             continue
-        if not drawable:
-            print(f"{study}: none of its runs is whole yet, so there is nothing to draw")
+        print(f"{study}: {whole} of {manifest.planned} runs of the manifest are finished")
+        if not whole:
             continue
         for command in manifest.draw:
             print(f"python -m analysis {command} --runs {study} --out {options.out / study.name}")

@@ -299,9 +299,13 @@ def _sorted(values: pa.Table, by: list[str]) -> pa.Table:
     return values.cast(_VALUES).take(order).combine_chunks()
 
 
-def has_whole_runs(study: Path) -> bool:
-    """Whether an archive has a finished run, so that there is something to draw."""
-    return FINISHED in _read(study)[0]["state"].to_list()
+def whole_runs(study: Path) -> int:
+    """How many finished runs an archive has.
+
+    Raises:
+        AnalysisError: it cannot be read, or is not what was published.
+    """
+    return int((_read(study)[0]["state"] == FINISHED).sum())
 
 
 class ArchiveSource:

@@ -42,8 +42,8 @@ OURS = style.label(style.MACPF)
 STATISTICS: dict[str, Statistic] = {"IQM": iqm, "mean": mean, "median": median, "optimality gap": optimality_gap}
 IMPROVEMENT = f"P({OURS} better)"
 _WIN_RATE = "win_rate"
-#: The rules (conf/env/mpe.yaml) under which the constants were measured.
-_RULES = "paper"
+#: The settings (conf/env/mpe.yaml) under which the constants were measured, by their place below `env`.
+_RULES = {("rules",): "paper", ("make", "reward"): "sum"}
 _Scores = TypeVar("_Scores", "pd.Series[float]", pd.DataFrame)
 
 
@@ -124,14 +124,18 @@ def bounds(score: str, map: str) -> tuple[float, float]:
 
 
 def refuse_other_rules(configs: Mapping[str, Mapping[str, Any]]) -> None:
-    """Refuse runs, by their configs, with rules for which the measured constants of particle tasks do not hold."""
+    """Refuse runs of particle tasks, by their configs, whose returns are on another scale than the paper's.
+
+    The measured constants do not hold for them either.
+    """
     for run, config in configs.items():
-        rules = setting(config, names.CONFIG, names.ENV, "rules")
-        if rules not in (None, _RULES):
-            raise AnalysisError(
-                f"{run} was made with env.rules={rules}, whose returns have no bounds to put them on one scale: "
-                f"--exclude {names.configuration(run)}"
-            )
+        for place, value in _RULES.items():
+            rules = setting(config, names.CONFIG, names.ENV, *place)
+            if rules not in (None, value):
+                raise AnalysisError(
+                    f"{run} was made with env.{'.'.join(place)}={rules}, whose returns are on another scale: "
+                    f"--exclude {names.configuration(run)}"
+                )
 
 
 def aggregates(comparison: Comparison) -> pd.DataFrame:

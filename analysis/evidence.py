@@ -216,9 +216,10 @@ class Evidence(Runs):
         """A caption: `first`, then what is missing or left out, the evaluation protocol and the origin of the runs."""
         shown, budget = self.report, self.budget
         commits, maps = short_commits(shown["commit"]) if len(shown) else [], self.experiment.maps
+        runs = "runs that are here" if self.experiment.of_runs else "planned runs"
         text = [
             *first,
-            f"{len(self.planned) - len(self.missing)} of {len(self.planned)} planned runs are finished",
+            f"{len(self.planned) - len(self.missing)} of {len(self.planned)} {runs} are finished",
             *self._trouble(),
             f"Left out on request: {', '.join(self.excluded)}" if self.excluded else "",
             protocol(self.configs.values()),

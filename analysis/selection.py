@@ -16,6 +16,9 @@ from analysis.runs import BEGUN_TWICE, DIVERGED, NO_DATA, UNTRAINED, Runs, begun
 from macpf import names
 from macpf.choices import choices, sweep_params
 
+#: What runs log of the real game, on which their results depend: its build, the map's file, and the package.
+REAL_GAME = ("game_build", "map_sha256", "smac_version")
+
 
 def find(runs: Runs, experiment: Experiment, budget: str | None = None, backend: str | None = None) -> Evidence:
     """The runs of an experiment; `budget` and `backend` of None take the only one there is.
@@ -147,8 +150,8 @@ def refuse_mixtures(report: pd.DataFrame, configs: Mapping[str, Mapping[str, Any
         if len(games) > 1:
             one, other, *_ = map(names.configuration, games)
             raise AnalysisError(
-                f"on {map_}, {one} and {other} played different games (config.env.make): leave one kind out, "
-                f"e.g. --exclude {one}"
+                f"on {map_}, {one} and {other} played different games (config.env.make, {', '.join(REAL_GAME)}): "
+                f"leave one kind out, e.g. --exclude {one}"
             )
         for algo, group in on_map.groupby(names.ALGO):
             configurations = sorted(set(map(names.configuration, group["run"])))
@@ -160,6 +163,7 @@ def refuse_mixtures(report: pd.DataFrame, configs: Mapping[str, Mapping[str, Any
 
 
 def _game(config: Mapping[str, Any]) -> str:
-    """The settings that made the environment, as text, without the backend asked for: runs log the one they used."""
+    """What made the environment, as text, without the backend asked for: runs log the one they used."""
     made = setting(config, names.CONFIG, names.ENV, "make")
-    return json.dumps({**made, names.BACKEND: None} if isinstance(made, dict) else None, sort_keys=True, default=str)
+    made = {**made, names.BACKEND: None} if isinstance(made, dict) else None
+    return json.dumps([made, *(config.get(key) for key in REAL_GAME)], sort_keys=True, default=str)

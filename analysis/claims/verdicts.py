@@ -18,6 +18,7 @@ from analysis.claims.claim import FIGURE_ONLY, UNDECIDED, Claim, Judgement
 from analysis.claims.curve_claims import THIRDS
 from analysis.claims.game_claims import CAPTURED, CountClaim, ends_of
 from analysis.claims.table_claims import TableClaim
+from analysis.comparison import refuse_other_rules
 from analysis.evidence import SMOKE, Evidence, Experiment, places, trouble
 from analysis.figures import figure1_data
 from analysis.outcomes import final_returns, joint_policy, outcome_table, payoff_of
@@ -116,6 +117,7 @@ def _found(name: str, runs: Runs, report: pd.DataFrame) -> Evidence:
         several = any(claim.maps for claim in CLAIMS if claim.experiment == name)
         judged = replace(runs, report=report)
         found = find(judged, Experiment.read(name)) if several else select(judged, env)
+        refuse_other_rules(found.configs)
     except AnalysisError as error:
         nothing = Experiment(name, env, (), (), ())
         shown = vars(runs.only(report.iloc[:0]))

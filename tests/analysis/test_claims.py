@@ -428,6 +428,14 @@ def test_runs_that_are_not_whole_judge_nothing_and_smoke_runs_neither():
     assert asked["evidence"].endswith(f"Not whole, but counted on request: {left_out}")
 
 
+def test_runs_by_other_rules_are_not_judged():
+    runs = [make_run([-130.0], "qmix", "simple_spread", seed, env="mpe", score="return") for seed in range(5)]
+    for _, line in runs:
+        line["total"] = line["config"]["total_env_steps"] = 2_000_000
+        line["config"]["config"]["env"] = {"rules": "mpe2"}
+    assert "env.rules=mpe2, whose returns are on another scale" in gather(make_runs(*runs))["table1"].refused
+
+
 def test_where_every_run_diverged_the_claims_name_them():
     found = ledger(gather(make_runs(matrix_run("qmix", 0, np.nan)).with_incomplete())).set_index("id")
     line = found.loc["figure4-qmix"]

@@ -183,6 +183,7 @@ def test_excluding_seed_1_keeps_seed_10(write_smac, tmp_path):
         ({"config_hash": "ffff0000"}, "2 configurations"),
         ({"total": 900}, "differ in env steps"),
         ({"extra": {"config": {**SETTINGS, "env": {"make": {"reward_sparse": True}}}}}, "different games"),
+        ({"extra": {"game_build": "75689"}}, "different games"),
     ],
 )
 def test_what_may_not_be_mixed_is_refused_in_one_line(write_smac, tmp_path, capsys, changes, says):

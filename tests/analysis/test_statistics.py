@@ -67,6 +67,8 @@ def test_returns_without_bounds_are_refused():
         bounds("return", "elsewhere")
     with pytest.raises(AnalysisError, match="--exclude qmix-mpe-line_control-00"):
         refuse_other_rules({"qmix-mpe-line_control-00-s3": {"config": {"env": {"rules": "mpe2"}}}})
+    with pytest.raises(AnalysisError, match=r"env\.make\.reward=mean, whose returns are on another scale"):
+        refuse_other_rules({"qmix-mpe-line_control-00-s3": {"config": {"env": {"make": {"reward": "mean"}}}}})
 
 
 def test_figure_6_compares_both_policies_of_macpf():
