@@ -29,9 +29,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return globals()[f"_{options.command}"](options) or 0
     except Exception as error:
+        from macpf.extensions import BrokenEntryPoint
         from macpf.yaml_files import BrokenFile  # imported only here, as it loads Hydra
 
-        if not isinstance(error, AnalysisError | BrokenFile | OSError):  # files that cannot be read or written
+        # OSError: a file that cannot be read or written
+        if not isinstance(error, AnalysisError | BrokenEntryPoint | BrokenFile | OSError):
             raise
         told = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.strerror else str(error)
         print(f"analysis: {as_typed(told + _wanted(error, options))}", file=sys.stderr)

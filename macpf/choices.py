@@ -39,7 +39,7 @@ def family(algo: str, places: Iterable[Path] | None = None) -> str:
     if path is None:
         return algo
     try:
-        said = read(path)
+        said = read(path) or {}
         base = next((str(name) for name in said.get("defaults", []) if name not in ("_self_", algo)), None)
         own = said.get("family")
     except _NO_SETTINGS:

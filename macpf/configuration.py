@@ -22,8 +22,19 @@ def _options(group: str) -> set[str]:
 
 
 def family(algo: str) -> str:
-    """The algorithm of which `algo` is a variant, if its file is anywhere where Hydra looks; see `choices.family`."""
-    return choices.family(algo, yaml_files.OPENED)
+    """The algorithm of which `algo` is a variant, if its file is anywhere where Hydra looks; see `choices.family`.
+
+    Raises:
+        BrokenFile: its file is empty, or has another name than its runs, which would be those of another algorithm.
+    """
+    found = choices.family(algo, yaml_files.OPENED)
+    files = (folder / "algo" / f"{algo}.yaml" for folder in yaml_files.OPENED)
+    if path := next((file for file in files if file.exists()), None):
+        said = choices.read(path) or {}
+        if said.get("name") != algo:
+            has = f"has name: {said['name']}" if "name" in said else "has no name"
+            raise yaml_files.BrokenFile(f"{path} {has}; write name: {algo}, as its runs are called")
+    return found
 
 
 def task(algo: str, env: str, map: str) -> str:

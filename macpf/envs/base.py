@@ -143,3 +143,26 @@ class Env(ABC):
     @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict` returned."""
+
+
+#: Types of a setting's value, and what they are called, by the type that it has to be.
+_KINDS: dict[type, tuple[tuple[type, ...], str]] = {
+    bool: ((bool, np.bool_), "true or false"),
+    int: ((int, np.integer), "a whole number"),
+    float: ((int, float, np.integer, np.floating), "a finite number"),
+}
+
+
+def refuse_others(kind: type, **settings: Any) -> None:
+    """Require settings that are all of one kind: bool, int or float.
+
+    Python takes the text ``no`` for true, and would silently round a number where a whole one is meant.
+
+    Raises:
+        ValueError: one is of another kind; the message names it.
+    """
+    types, wanted = _KINDS[kind]
+    for name, value in settings.items():
+        fits = isinstance(value, types) and (kind is bool or not isinstance(value, bool))
+        if not fits or (kind is float and not np.isfinite(value)):
+            raise ValueError(f"{name}={value} cannot be used; give {wanted}")

@@ -15,6 +15,7 @@ from macpf.envs.base import Env
 from macpf.experience.replay import Replay
 from macpf.experience.rollout import Rollout
 from macpf.learning.algorithm import Algorithm
+from macpf.records.owner import Text
 from macpf.runs.errors import ConfigError, described
 from macpf.runs.evaluation import Evaluator
 from macpf.runs.identity import Seeds
@@ -85,6 +86,14 @@ def build(cfg: DictConfig, trains: bool = True) -> Parts:
     check_numbers(cfg)
     for key in ("algo.name", "env.name", "env.backend", "map.name"):
         check(key, Name, OmegaConf.select(cfg, key))
+    check("algo.labels", dict[Name, Text], cfg.algo.get("labels", {}))
+    check("algo.family", Name, cfg.algo.get("family", cfg.algo.name))
+    for group in ("task", "experiment", "toggle"):
+        if group in cfg:
+            raise ConfigError(
+                f"a file of conf/{group} changes nothing, as it lacks its first line `# @package _global_`; add it, "
+                "and write whole keys below it (algo: {learner: {lr: 0.01}})"
+            )
     check_run_settings(cfg)
     check_profile(cfg)
     seeds = Seeds.of(cfg.seed)

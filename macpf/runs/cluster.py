@@ -67,7 +67,7 @@ def submit(runs: Sequence[Needed], settings: DictConfig, outputs: Path) -> list[
     """Submit runs as job arrays of at most the site's MaxArraySize jobs; returns the arrays' ids.
 
     Raises:
-        RunRefused: SLURM did not accept them.
+        RunRefused: SLURM is not here, or did not accept them.
     """
     import submitit
 
@@ -75,9 +75,13 @@ def submit(runs: Sequence[Needed], settings: DictConfig, outputs: Path) -> list[
     del params["_target_"], params["submitit_folder"]
     at_once, runs_per_job = params.pop("at_once"), params.pop("runs_per_job")
     packs = [Pack(runs[k : k + runs_per_job], at_once) for k in range(0, len(runs), runs_per_job)]
-    executor = submitit.AutoExecutor(
-        outputs.absolute() / FOLDER / "%j", cluster="slurm", slurm_max_num_timeout=params.pop("max_num_timeout")
-    )
+    folder, timeouts = outputs.absolute() / FOLDER / "%j", params.pop("max_num_timeout")
+    try:
+        executor = submitit.AutoExecutor(folder, cluster="slurm", slurm_max_num_timeout=timeouts)
+    except RuntimeError as error:
+        raise RunRefused(
+            f"this machine cannot submit to SLURM ({error}); type this on a login node, or leave hydra/launcher out"
+        ) from error
     shared = ("timeout_min", "cpus_per_task", "gpus_per_node", "tasks_per_node", "mem_gb", "nodes", "name")
     plain = (*shared, "stderr_to_stdout")
     executor.update_parameters(**{k if k in plain else "slurm_" + k: v for k, v in params.items() if v is not None})

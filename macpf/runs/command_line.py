@@ -36,7 +36,7 @@ CHECKED_SECTIONS = ("algo.replay", "algo.rollout")
 
 
 def typed(arguments: Sequence[str]) -> list[str]:
-    """Check the arguments before Hydra does, and return them with the quotes that Hydra needs.
+    """Check the arguments before Hydra does, and return them as Hydra needs them: quoted, and overrides last.
 
     Raises:
         ConfigError: an option is unknown or does not go with a sweep, a folder is empty, or a choice is not a name.
@@ -44,12 +44,14 @@ def typed(arguments: Sequence[str]) -> list[str]:
     """
     many = "-m" in arguments or "--multirun" in arguments
     quoted = [with_quoted_folder(argument, many) for argument in arguments]
-    options = Options().parse_args(quoted)
+    options = Options().parse_intermixed_args(quoted)
     if options.multirun and options.cfg:
         raise ConfigError("--cfg shows the settings of one run; leave -m and lists out")
     if not (options.help or options.hydra_help or options.version or options.shell_completion):
         check_choices(options.overrides)
-    return quoted
+    for override in options.overrides:
+        quoted.remove(override)
+    return [*quoted, *options.overrides]
 
 
 class Options(argparse.ArgumentParser):

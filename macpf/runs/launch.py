@@ -21,13 +21,14 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from macpf.choices import choices
 from macpf.configuration import CONF
 from macpf.envs.fault import EnvironmentFault
+from macpf.extensions import BrokenEntryPoint
 from macpf.runs.command_line import check_additions, nearest, not_known, typed
 from macpf.runs.errors import NO_ROOM, NOT_WRITABLE, ConfigError, Interrupted, RunRefused, described
 from macpf.runs.trained import with_choices_of_the_run
 from macpf.yaml_files import BrokenFile
 
 #: Errors about what was typed, whose messages say what is wrong.
-KNOWN = (ConfigError, HydraException, OmegaConfBaseException)
+KNOWN = (ConfigError, BrokenEntryPoint, HydraException, OmegaConfBaseException)
 
 #: Largest number of letters of a message by Hydra, which may repeat all that was typed.
 LONGEST = 600

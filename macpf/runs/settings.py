@@ -221,7 +221,8 @@ def check_profile(cfg: DictConfig) -> None:
     Raises:
         ConfigError: it has none for the algorithm or the environment.
     """
-    for group, known in cfg.profile.only.items():
+    only = check("profile.only", dict[Literal["algo", "env", "map"], list[Name]], cfg.profile.only)
+    for group, known in only.items():
         if cfg[group].name not in known:
             name = cfg.profile.name
             raise ConfigError(

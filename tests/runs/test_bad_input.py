@@ -39,6 +39,14 @@ RULES = [
     (["algo.learner.alpha.per=weeks"], "alpha.per='weeks'", "'env_steps' or 'episodes'"),
     (["+algo.learner.speed=3"], "algo.learner.speed", "not a setting"),
     (["~algo.learner.lr"], "algo.learner.lr", "missing"),
+    (["algo.labels=3"], "algo.labels=3", "valid dictionary"),
+    (["algo.labels.independent=null"], "algo.labels.independent=None", "valid string"),
+    (["algo.family=null"], "algo.family=None", "valid string"),
+    (["profile.only=3"], "profile.only=3", "valid dictionary"),
+    (["env=smac", "env.backend=embedded", "env.make.reward_scale=no"], "reward_scale=no", "give true or false"),
+    (["env=smac", "env.backend=embedded", "env.make.reward_sparse=3"], "reward_sparse=3", "give true or false"),
+    (["env=mpe", "env.make.end_at_success=no"], "end_at_success=no", "give true or false"),
+    (["env=mpe", "env.make.n_agents=1.5"], "n_agents=1.5", "give a whole number"),
     (["algo=qmix", "algo.learner.epsilon.start=1.5"], "reaches 1.5", "at most 1"),
     (["algo=fop", "algo.learner.alpha.end=0"], "alpha falls to 0.0", "above 0"),
     (["algo.replay.batch=6000"], "batch=6000", "larger than capacity=5000"),
@@ -360,3 +368,31 @@ def test_the_options_are_those_of_the_installed_hydra():
         }
 
     assert of(Options()) == of(get_args_parser())
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "says"),
+    [
+        ("algo/mine.yaml", "name: qmix", "has name: qmix; write name: mine"),
+        ("algo/mine.yaml", "labels: {independent: mine}", "has no name; write name: mine"),
+        ("task/mine/p0_12.yaml", "learner: {lr: 0.1}", "conf/task changes nothing, as it lacks its first line"),
+        ("task/mine/p0_12.yaml", "# @package _global_\nalgo: {learner: {lr: 0.1}}", ""),
+        ("toggle/mine.yaml", "algo: {learner: {lr: 0.1}}", "conf/toggle changes nothing, as it lacks its first line"),
+    ],
+)
+def test_files_that_would_do_nothing_or_train_as_another_are_refused(attempt, tmp_path, file, content, says):
+    mine = f"mine_{len(content)}"  # Hydra still looks in the folders of other cases
+    file, content, says = (text.replace("mine", mine) for text in (file, content, says))
+    own = {f"algo/{mine}.yaml": f"name: {mine}", file: content}
+    own[f"algo/{mine}.yaml"] = "defaults: [vdn, _self_]\n" + own[f"algo/{mine}.yaml"]
+    for name, text in own.items():
+        (tmp_path / "conf" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "conf" / name).write_text(text)
+    more = [f"+toggle={mine}"] if "toggle" in file else []
+    code, _, errors, left = attempt([f"algo={mine}", *more, f"--config-dir={tmp_path / 'conf'}", "tracking=disabled"])
+    if not says:
+        assert code == "accepted"
+        return
+    (line,) = errors
+    assert (code, left) == (2, [])
+    assert says in line

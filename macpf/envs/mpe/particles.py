@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
-from macpf.envs.base import Env, EnvSpec, Step
+from macpf.envs.base import Env, EnvSpec, Step, refuse_others
 from macpf.envs.mpe import world
 from macpf.extras import require
 
@@ -70,6 +70,8 @@ class Particles(Env):
         self_collision: bool,
         local_ratio: float | None,
     ) -> None:
+        refuse_others(bool, end_at_success=end_at_success, self_collision=self_collision)
+        refuse_others(int, n_agents=n_agents, steps=steps)
         refuse_unknown("map.name", task, TASKS)
         refuse_unknown("reward", reward, ("sum", "mean"))
         refuse_unknown("integration", integration, ("velocity_first", "position_first"))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
-from macpf.envs.base import Env, EnvSpec, Step
+from macpf.envs.base import Env, EnvSpec, Step, refuse_others
 from macpf.envs.smac.maps import SmacMap
 from macpf.envs.smac.scenarios import find_map
 from macpf.envs.smac.skirmish import layout as L
@@ -68,6 +68,21 @@ class Skirmish(Env):
         move_amount: float = 2.0,
         opponent: str = "default",
     ) -> None:
+        refuse_others(
+            bool,
+            reward_sparse=reward_sparse,
+            reward_only_positive=reward_only_positive,
+            reward_scale=reward_scale,
+            zero_ally_block=zero_ally_block,
+        )
+        refuse_others(
+            float,
+            reward_death_value=reward_death_value,
+            reward_win=reward_win,
+            reward_defeat=reward_defeat,
+            reward_negative_scale=reward_negative_scale,
+        )
+        refuse_others(int, step_mul=step_mul)
         for name, value in (
             ("reward_scale_rate", reward_scale_rate),
             ("step_mul", step_mul),
