@@ -26,7 +26,7 @@ from macpf.runs.attempt import Attempt
 from macpf.runs.build import Parts, build, choose_backend
 from macpf.runs.command_line import typed
 from macpf.runs.console import RunConsole
-from macpf.runs.errors import described
+from macpf.runs.errors import ConfigError, described
 from macpf.runs.folder import RunFolder
 from macpf.runs.identity import Identity
 from macpf.runs.launch import exit_codes
@@ -102,6 +102,10 @@ def configured(algo: str, overrides: Sequence[str] = ()) -> DictConfig:
     Raises:
         ConfigError, hydra.errors.HydraException: there is no such algorithm, or a setting is invalid.
     """
+    if "=" in algo:
+        raise ConfigError(f"macpf check takes the name of an algorithm; type macpf check {algo.partition('=')[2]}")
+    if choice := next((o for o in overrides if o.partition("=")[0] in ("algo", "env", "map", "mode")), None):
+        raise ConfigError(f"macpf check plays a small game of its own with {algo}; leave {choice} out")
     mine = typed([f"algo={algo}", *overrides])
     kinds = [kind for kind in LEARNING if kind in compose(*mine, *GAME).algo]
     cfg = compose(*GAME, *(override for kind in kinds for override in LEARNING[kind]), *mine)

@@ -8,6 +8,7 @@ import functools
 import os
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -20,6 +21,7 @@ from macpf.choices import choices
 from macpf.extensions import folders, is_group
 from macpf.extras import MissingExtra, require
 from macpf.runs.errors import ConfigError
+from macpf.suite import CONF
 
 #: Keys that hold a folder.
 FOLDERS = ("run", "outputs", "init_from")
@@ -49,6 +51,8 @@ def typed(arguments: Sequence[str]) -> list[str]:
         raise ConfigError("--cfg shows the settings of one run; leave -m and lists out")
     if not (options.help or options.hydra_help or options.version or options.shell_completion):
         check_choices(options.overrides)
+        if options.config_dir:
+            _refuse_twins(Path(options.config_dir))
     for override in options.overrides:
         quoted.remove(override)
     return [*quoted, *options.overrides]
@@ -170,9 +174,20 @@ def _check_extra(override: Override, beginning: str, extra: str) -> None:
 
 def _check_search_path(folders: Any) -> None:
     for folder in folders if isinstance(folders, list) else []:
-        scheme, _, path = str(folder.text if isinstance(folder, QuotedString) else folder).partition("://")
+        scheme, mark, path = str(folder.text if isinstance(folder, QuotedString) else folder).partition("://")
+        if not mark:
+            raise ConfigError(f"hydra.searchpath: {scheme} is no address; type file:// and the whole path of a folder")
         if scheme == "file" and not os.path.isdir(path):
             raise ConfigError(f"hydra.searchpath: there is no folder {path}; type its whole path")
+        if scheme == "file":
+            _refuse_twins(Path(path))
+
+
+def _refuse_twins(folder: Path) -> None:
+    """Refuse files of a user's folder with the name of one in conf/, which Hydra reads instead."""
+    for path in sorted(folder.rglob("*.yaml")):
+        if (there := CONF / path.relative_to(folder)).exists() and not there.samefile(path):
+            raise ConfigError(f"{path} would change nothing, as {there} has the same name; give it another")
 
 
 def _choices_in(override: Override) -> Iterable[Any]:

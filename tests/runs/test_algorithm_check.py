@@ -7,6 +7,22 @@ import torch
 from macpf.runs.algorithm_check import difference, main
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["algo=qmix"], "type macpf check qmix"),
+        (["qmix", "algo=fop"], "leave algo=fop out"),
+        (["qmix", "env=mpe"], "leave env=mpe out"),
+    ],
+)
+def test_other_arguments_are_refused_in_one_line(arguments, says, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert end.value.code == 2
+    assert says in line
+
+
 def test_an_on_policy_algorithm_passes_every_check(capsys):
     assert main(["mappo", "algo.learner.ppo_epochs=2"]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -377,6 +377,7 @@ def test_the_options_are_those_of_the_installed_hydra():
         ("algo/mine.yaml", "labels: {independent: mine}", "has no name; write name: mine"),
         ("task/mine/p0_12.yaml", "learner: {lr: 0.1}", "conf/task changes nothing, as it lacks its first line"),
         ("task/mine/p0_12.yaml", "# @package _global_\nalgo: {learner: {lr: 0.1}}", ""),
+        ("algo/qmix.yaml", "name: qmix", "algo/qmix.yaml has the same name; give it another"),
         ("toggle/mine.yaml", "algo: {learner: {lr: 0.1}}", "conf/toggle changes nothing, as it lacks its first line"),
     ],
 )
