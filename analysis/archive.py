@@ -280,7 +280,10 @@ def _read(study: Path) -> tuple[pd.DataFrame, pa.Table]:
         raise AnalysisError(f"{error.filename} cannot be read ({error.strerror}); {REMEDY}") from error
     except pa.ArrowException as error:
         raise AnalysisError(f"{study} holds what is no table ({' '.join(str(error).split())}); {REMEDY}") from error
-    return runs.to_pandas(), _sorted(values, ["run", "row"])
+    table = runs.to_pandas()
+    for key in ("gaps", "lost_bytes"):  # archives had none before 2026-11-27
+        table[key] = table[key].fillna(0).astype(int) if key in table else 0
+    return table, _sorted(values, ["run", "row"])
 
 
 def _content(path: Path, checksum: str) -> bytes:
@@ -349,6 +352,6 @@ def _reference(study: Path, line: dict[Any, Any], values: pa.Table) -> Reference
         end=FINISHED if state == INCOMPLETE else state if state in _OVER else "",
         why=line["note"] if state == DIVERGED else "",
         values=values,
-        gaps=[int(line.get("lost_bytes", 0)), *[0] * int(line.get("gaps", 0))][: int(line.get("gaps", 0))],
+        gaps=[line["lost_bytes"], *[0] * line["gaps"]][: line["gaps"]],  # their sizes together
     )
     return Reference(segment.path, None, lambda: segment)

@@ -262,6 +262,17 @@ def test_a_damaged_log_stays_one(study: Path) -> None:
     assert report["counts"].tolist() == [False, True]
 
 
+def test_an_archive_from_before_gaps_were_kept_is_read_and_grows(study: Path) -> None:
+    publish(make_runs(spread(0)), study)
+    parquet.write_table(parquet.read_table(study / RUNS).drop_columns(["gaps", "lost_bytes"]), study / RUNS)
+    index = json.loads((study / INDEX).read_text())
+    index["files"][RUNS] = hashlib.sha256((study / RUNS).read_bytes()).hexdigest()
+    (study / INDEX).write_text(json.dumps(index))
+    assert load_runs(study).report["gaps"].tolist() == [0]
+    publish(make_runs(spread(1)), study)
+    assert load_runs(study).report[["gaps", "state"]].to_numpy().tolist() == [[0, "finished"]] * 2
+
+
 def test_commits_of_all_attempts_are_kept(study: Path) -> None:
     run = spread(0)
     run[1]["commit"] = "aaaaaaaaaaaa bbbbbbbbbbbb"
