@@ -185,8 +185,8 @@ def _check_search_path(folders: Any) -> None:
 
 def _refuse_twins(folder: Path) -> None:
     """Refuse files of a user's folder with the name of one in conf/, which Hydra reads instead."""
-    for path in sorted(folder.rglob("*.yaml")):
-        if (there := CONF / path.relative_to(folder)).exists() and not there.samefile(path):
+    for there in sorted(CONF.rglob("*.yaml")):
+        if (path := folder / there.relative_to(CONF)).exists() and not path.samefile(there):
             raise ConfigError(f"{path} would change nothing, as {there} has the same name; give it another")
 
 

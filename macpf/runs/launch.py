@@ -10,6 +10,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -22,7 +23,7 @@ from macpf.choices import choices
 from macpf.configuration import CONF
 from macpf.envs.fault import EnvironmentFault
 from macpf.extensions import BrokenEntryPoint
-from macpf.runs.command_line import check_additions, nearest, not_known, typed
+from macpf.runs.command_line import Options, check_additions, nearest, not_known, typed
 from macpf.runs.errors import NO_ROOM, NOT_WRITABLE, ConfigError, Interrupted, RunRefused, described
 from macpf.runs.trained import with_choices_of_the_run
 from macpf.yaml_files import BrokenFile
@@ -66,9 +67,12 @@ def why(arguments: list[str]) -> str:
     key, *after = arguments[at + 1 :] or [""]
     if not key or "=" in key:
         raise ConfigError("--why takes a key, e.g. --why algo.learner.lr algo=qmix env=mpe map=simple_spread")
-    overrides = typed([*arguments[:at], *after])
-    if flags := [argument for argument in overrides if argument.startswith("-")]:
-        raise ConfigError(f"--why explains one run and takes no {flags[0]}")
+    options = vars(Options().parse_intermixed_args(with_choices_of_the_run(typed([*arguments[:at], *after]))))
+    overrides, folder = options.pop("overrides"), options.pop("config_dir")
+    if flags := [name for name, value in options.items() if value]:
+        raise ConfigError(f"--why explains one run and takes no --{flags[0].replace('_', '-')}")
+    if folder:  # another name of the same
+        overrides.append(f"hydra.searchpath=[file://{Path(folder).absolute()}]")
     return explain(key, overrides)
 
 

@@ -53,6 +53,9 @@ def explain(key: str, overrides: Sequence[str]) -> str:
         hydra.errors.HydraException: an override does not fit, or a file is broken.
     """
     cfg = compose(*overrides)
+    for override in overrides:
+        if override.startswith("~") and f"{key}.".startswith(f"{override[1:].partition('=')[0]}."):
+            raise ConfigError(f"{key} is deleted by {override}")
     if key.split(".")[0] == "hydra" or not _there(cfg, key):
         raise ConfigError(f"there is no key {key}; {nearest(key)}")
     files, layers = [], []
@@ -123,6 +126,13 @@ def _said_in(path: Path, package: str) -> Iterator[Said]:
 
 def _walk(node: yaml.MappingNode, above: str, path: str, lines: list[str], comment: str, text: str) -> Iterator[Said]:
     for name, value in node.value:
+        if name.value == "<<":  # before the mapping's own settings, which override it
+            for merged in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                yield from _walk(merged, above, path, lines, comment, text)
+    for name, value in node.value:
+        # A name with a dot is no setting's place, and ??? is no value.
+        if name.value == "<<" or "." in name.value or value.value == "???":
+            continue
         if not above and name.value in ("defaults", "hydra"):
             continue
         key = f"{above}.{name.value}" if above else str(name.value)
@@ -147,5 +157,17 @@ def _comment_above(lines: list[str], line: int) -> str:
 
 def _typed(overrides: Sequence[str]) -> Iterator[Said]:
     for override in OverridesParser.create().parse_overrides(list(overrides)):
-        if not is_group(override.key_or_group):  # an override of a group chooses a file instead
+        if is_group(override.key_or_group) or override.is_delete():  # an override of a group chooses a file instead
+            continue
+        if isinstance(value := override.value(), dict) and value:  # it is merged into the mapping that is there
+            yield from _parts(override.key_or_group, value)
+        else:
             yield Said(override.key_or_group, str(override.input_line).partition("=")[2], _COMMAND_LINE, "")
+
+
+def _parts(above: str, mapping: dict[Any, Any]) -> Iterator[Said]:
+    for name, value in mapping.items():
+        if isinstance(value, dict) and value:
+            yield from _parts(f"{above}.{name}", value)
+        else:
+            yield Said(f"{above}.{name}", str(value), _COMMAND_LINE, "")

@@ -39,6 +39,29 @@ def test_what_is_typed_comes_last():
     assert "overrides 0.0 of conf/algo/macpf.yaml:" in first
 
 
+def test_a_typed_mapping_sets_what_it_names_alone():
+    text = why(["--why", "algo.learner.epsilon", "algo=qmix", "algo.learner.epsilon={start: 0.9, end: 0.1}"])
+    typed = [part.split(" = ")[0].rpartition(".")[2] for part in text.split("\n\n")[1:] if "the command line" in part]
+    assert typed == ["start", "end"]
+
+
+def test_files_of_ones_own_are_read_as_hydra_reads_them(tmp_path):
+    (tmp_path / "algo").mkdir()
+    (tmp_path / "algo" / "of_ones_own.yaml").write_text(
+        "defaults: [macpf, _self_]\nname: of_ones_own\nlow: &low {start: 0.7, end: 0.2}\n"
+        "learner:\n  alpha: {<<: *low, end: 0.1}\n  lr: ???\nlearner.gamma: 0.5\n"
+    )
+    own = ["algo=of_ones_own", "env=smac", f"--config-dir={tmp_path}"]
+    value, here, *_ = told("algo.learner.alpha.start", *own)
+    assert value == "algo.learner.alpha.start = 0.7"
+    assert "of_ones_own.yaml:3" in here
+    value, here, *_ = told("algo.learner.alpha.end", *own)
+    assert value.endswith("= 0.1")
+    assert "of_ones_own.yaml:5" in here
+    for key in ("gamma", "lr"):
+        assert "conf/algo/macpf.yaml:" in told(f"algo.learner.{key}", *own)[1]
+
+
 def test_a_section_is_told_setting_by_setting_and_references_are_resolved():
     text = why(["--why", "algo.learner.epsilon", *MMM2])
     assert [part.split(" = ")[0] for part in text.split("\n\n")[1:]] == [
@@ -73,7 +96,11 @@ def test_every_setting_is_on_the_line_that_is_named():
         (["--why"], "--why takes a key"),
         (["--why", "seed=3"], "--why takes a key"),
         (["--why", "algo.learner.alhpa"], "there is no key algo.learner.alhpa; did you mean algo.learner.alpha?"),
-        (["--why", "seed", "-m"], "--why explains one run and takes no -m"),
+        (["--why", "seed", "-m"], "--why explains one run and takes no --multirun"),
+        (
+            ["--why", "algo.learner.gamma", "~algo.learner.gamma"],
+            "algo.learner.gamma is deleted by ~algo.learner.gamma",
+        ),
     ],
 )
 def test_bad_questions_are_refused(arguments, says):

@@ -81,6 +81,8 @@ class Skirmish(Env):
             reward_win=reward_win,
             reward_defeat=reward_defeat,
             reward_negative_scale=reward_negative_scale,
+            reward_scale_rate=reward_scale_rate,
+            move_amount=move_amount,
         )
         refuse_others(int, step_mul=step_mul)
         for name, value in (
