@@ -202,7 +202,7 @@ def test_a_legend_of_long_names_stays_in_the_figure_and_off_the_panels():
 
 def test_a_smoke_run_of_ones_own_is_planned_as_often_as_it_is_there():
     found = chosen(two_rates(budget="smoke"), None, {"map": "3m"})
-    assert found.caption().startswith("6 of 6 planned runs are finished")
+    assert found.caption().startswith("6 of 6 runs that are here are finished")
 
 
 def test_runs_of_another_budget_neither_name_nor_miss_anything():
