@@ -257,11 +257,15 @@ def _verify(options: argparse.Namespace) -> int:
     return verdict(claim, load_runs(folder), options.budget, options.backend)
 
 
+def _local(options: argparse.Namespace) -> Path | None:
+    """The folder of the runs; None if they are on a server."""
+    return options.runs if isinstance(options.runs, Path) else None
+
+
 def _report(options: argparse.Namespace) -> None:
     from analysis.report.page import write_report
 
-    folder = options.runs if isinstance(options.runs, Path) else None
-    size = write_report(_load(options), options.out, folder, options.pictures)
+    size = write_report(_load(options), options.out, _local(options), options.pictures)
     print(f"{options.out} ({size / 1e6:.1f} MB)")
 
 
@@ -272,8 +276,8 @@ def _publish(options: argparse.Namespace) -> None:
 
     manifest = Manifest.read(options.to)
     runs = load_runs(options.runs).without(options.exclude)
-    root = options.runs if isinstance(options.runs, Path) else None
-    running = manifest.names(runs.report) & (runs.report.assign(state=states(runs, root))["state"] == RUNNING)
+    report = runs.report.assign(state=states(runs, _local(options)))
+    running = manifest.names(report) & (report["state"] == RUNNING)
     done = publish(runs.only(runs.report[~running]), options.to)
     kinds = ", ".join(f"{count} {state}" for state, count in done.report["state"].value_counts().items())
     print(
@@ -285,29 +289,30 @@ def _publish(options: argparse.Namespace) -> None:
 
 
 def _figures(options: argparse.Namespace) -> None:
-    from analysis.archive import Manifest, whole_runs
     from analysis.sources import studies
 
     found = studies(options.results)
     if not found:
         raise AnalysisError(f"no published study in {options.results}: see docs/results.md")
-    failed: dict[Path, None] = {}
-    for study in found:
-        try:
-            whole, manifest = whole_runs(study), Manifest.read(study)
-        except AnalysisError as error:
-            print(f"analysis: {error}", file=sys.stderr)
-            failed[study] = None
-            continue
-        print(f"{study}: {whole} of {manifest.planned} runs of the manifest are finished")
-        if not whole:
-            continue
-        for command in manifest.draw:
-            print(f"python -m analysis {command} --runs {study} --out {options.out / study.name}")
-            if main([*command.split(), "--runs", str(study), "--out", str(options.out / study.name)]):
-                failed[study] = None
-    if failed:
-        raise AnalysisError(f"{', '.join(map(str, failed))} could not be drawn; see the lines above")
+    if failed := [str(study) for study in found if not _draw(study, options.out / study.name)]:
+        raise AnalysisError(f"{', '.join(failed)} could not be drawn; see the lines above")
+
+
+def _draw(study: Path, out: Path) -> bool:
+    """Draw what the manifest of a study names; returns whether nothing was wrong."""
+    from analysis.archive import Manifest, whole_runs
+
+    try:
+        whole, manifest = whole_runs(study), Manifest.read(study)
+    except AnalysisError as error:
+        print(f"analysis: {error}", file=sys.stderr)
+        return False
+    print(f"{study}: {whole} of {manifest.planned} runs of the manifest are finished")
+    codes = []
+    for command in manifest.draw if whole else ():
+        print(f"python -m analysis {command} --runs {study} --out {out}")
+        codes.append(main([*command.split(), "--runs", str(study), "--out", str(out)]))
+    return not any(codes)
 
 
 def _hyperparameters(options: argparse.Namespace) -> None:

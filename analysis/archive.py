@@ -268,22 +268,31 @@ def _read(study: Path) -> tuple[pd.DataFrame, pa.Table]:
     """Read the runs and the evaluations of an archive; the latter have VALUES' columns and the run.
 
     Raises:
+        AnalysisError: see `_tables`.
+    """
+    runs, values = _tables(study, RUNS, EVALUATIONS)
+    table = runs.to_pandas()
+    for key in ("gaps", "lost_bytes"):  # archives had none before 2026-11-27
+        table[key] = table[key].fillna(0).astype(int) if key in table else 0
+    return table, _sorted(values, ["run", "row"])
+
+
+def _tables(study: Path, *files: str) -> list[pa.Table]:
+    """Read some files of an archive.
+
+    Raises:
         AnalysisError: a file cannot be read, or is not what was published.
     """
     try:
         index = read_record(study / INDEX, _Index, REMEDY)
-        contents = {name: _content(study / name, index.files.get(name, "")) for name in (RUNS, EVALUATIONS)}
-        runs, values = (parquet.read_table(pa.BufferReader(contents[name])) for name in (RUNS, EVALUATIONS))
+        contents = [_content(study / name, index.files.get(name, "")) for name in files]
+        return [parquet.read_table(pa.BufferReader(content)) for content in contents]
     except Damaged as error:
         raise AnalysisError(str(error)) from error
     except OSError as error:
         raise AnalysisError(f"{error.filename} cannot be read ({error.strerror}); {REMEDY}") from error
     except pa.ArrowException as error:
         raise AnalysisError(f"{study} holds what is no table ({' '.join(str(error).split())}); {REMEDY}") from error
-    table = runs.to_pandas()
-    for key in ("gaps", "lost_bytes"):  # archives had none before 2026-11-27
-        table[key] = table[key].fillna(0).astype(int) if key in table else 0
-    return table, _sorted(values, ["run", "row"])
 
 
 def _content(path: Path, checksum: str) -> bytes:
@@ -308,7 +317,7 @@ def whole_runs(study: Path) -> int:
     Raises:
         AnalysisError: it cannot be read, or is not what was published.
     """
-    return int((_read(study)[0]["state"] == FINISHED).sum())
+    return _tables(study, RUNS)[0]["state"].to_pylist().count(FINISHED)
 
 
 class ArchiveSource:

@@ -34,8 +34,8 @@ def family(algo: str, places: Iterable[Path] | None = None) -> str:
     Raises:
         macpf.yaml_files.BrokenFile: its file cannot be read.
     """
-    places = folders() if places is None else list(places)
-    path = next((file for place in places if (file := place / "algo" / f"{algo}.yaml").exists()), None)
+    places = None if places is None else list(places)
+    path = find("algo", algo, places)
     if path is None:
         return algo
     try:

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from macpf import choices, yaml_files
 from macpf.choices import CONF as CONF
+from macpf.extensions import find
 
 
 def _options(group: str) -> set[str]:
@@ -28,8 +29,7 @@ def family(algo: str) -> str:
         BrokenFile: its file is empty, or has another name than its runs, which would be those of another algorithm.
     """
     found = choices.family(algo, yaml_files.OPENED)
-    files = (folder / "algo" / f"{algo}.yaml" for folder in yaml_files.OPENED)
-    if path := next((file for file in files if file.exists()), None):
+    if path := find("algo", algo, yaml_files.OPENED):
         said = choices.read(path) or {}
         if said.get("name") != algo:
             has = f"has name: {said['name']}" if "name" in said else "has no name"

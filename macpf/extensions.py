@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
@@ -62,10 +63,10 @@ def folders() -> list[Path]:
     return [CONF, *extensions().values()]
 
 
-def find(group: str, name: str) -> Path | None:
-    """The file of a choice; None if there is none."""
-    places = (folder / group / f"{name}.yaml" for folder in folders())
-    return next((path for path in places if path.exists()), None)
+def find(group: str, name: str, places: Iterable[Path] | None = None) -> Path | None:
+    """The file of a choice in the first of these folders that has it, by default of `folders`; None if none has."""
+    files = (folder / group / f"{name}.yaml" for folder in (folders() if places is None else places))
+    return next((path for path in files if path.exists()), None)
 
 
 def is_group(name: str) -> bool:

@@ -16,7 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from macpf.configuration import CONF, compose
-from macpf.extensions import is_group
+from macpf.extensions import find, is_group
 from macpf.runs.command_line import nearest
 from macpf.runs.errors import ConfigError
 from macpf.yaml_files import OPENED
@@ -62,7 +62,7 @@ def explain(key: str, overrides: Sequence[str]) -> str:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()
         for default in loader.compute_defaults_list("config", list(overrides), RunMode.RUN).defaults:
-            path = next((f for folder in OPENED if (f := folder / f"{default.config_path}.yaml").exists()), None)
+            path = find("", str(default.config_path), OPENED)
             if path is not None and not str(default.config_path).startswith("hydra"):
                 files.append(str(default.config_path))
                 layers.append(list(_said_in(path, default.package or "")))

@@ -44,6 +44,11 @@ RULES = [
     (["algo.family=null"], "algo.family=None", "valid string"),
     (["profile.only=3"], "profile.only=3", "valid dictionary"),
     (["env=smac", "env.backend=embedded", "env.make.reward_scale=no"], "reward_scale=no", "give true or false"),
+    (
+        ["env=smac", "map=3m", "env.backend=starcraft", "env.make.reward_scale=no"],
+        "reward_scale=no",
+        "give true or false",
+    ),
     (["env=smac", "env.backend=embedded", "env.make.reward_sparse=3"], "reward_sparse=3", "give true or false"),
     (["env=mpe", "env.make.end_at_success=no"], "end_at_success=no", "give true or false"),
     (["env=mpe", "env.make.n_agents=1.5"], "n_agents=1.5", "give a whole number"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from macpf.envs.base import Env
+from macpf.envs.base import Env, refuse_others
 from macpf.envs.smac.maps import map_names
 from macpf.envs.smac.scenarios import read_scenario
 
@@ -65,5 +65,6 @@ def make(
                 "scenarios and opponents of one's own are the embedded engine's alone; type env.backend=embedded"
             )
 
+        refuse_others(bool, **rewards)
         return StarCraft(map_name, batch_size, seed, options=rewards, zero_ally_block=zero_ally_block)
     raise ValueError(f"env.backend={backend} is not known; use auto, {EMBEDDED} or {STARCRAFT}")
