@@ -9,12 +9,14 @@ from hydra import initialize_config_dir
 from hydra._internal.utils import get_args_parser
 from omegaconf import OmegaConf, open_dict
 
+from analysis.__main__ import main as analyse
 from macpf.arguments import folder
 from macpf.configuration import CONF, compose
-from macpf.runs import job, reproduce
+from macpf.extensions import BrokenEntryPoint
+from macpf.runs import cluster, job, reproduce
 from macpf.runs.build import build, choose_backend
 from macpf.runs.command_line import Options, check_additions, with_quoted_folder
-from macpf.runs.errors import ConfigError
+from macpf.runs.errors import ConfigError, RunRefused
 from macpf.runs.identity import Identity
 from macpf.runs.job import run
 from macpf.runs.settings import Budget, ReplaySettings, RolloutSettings, check_that_it_learns
@@ -402,3 +404,31 @@ def test_files_that_would_do_nothing_or_train_as_another_are_refused(attempt, tm
     (line,) = errors
     assert (code, left) == (2, [])
     assert says in line
+
+
+def test_a_search_path_that_is_no_address_is_refused(attempt):
+    code, _, (line,), left = attempt(["hydra.searchpath=[nowhere]"])
+    assert (code, left) == (2, [])
+    assert "hydra.searchpath: nowhere is no address; type file://" in line
+
+
+def test_a_machine_without_slurm_is_said_in_one_line(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(RunRefused, match=r"this machine cannot submit to SLURM \(.+\); type this on a login node"):
+        cluster.submit([], cluster.launcher("slurm", []), tmp_path)
+
+
+@pytest.mark.parametrize("command", ["analysis", "run.py"])
+def test_a_broken_package_is_said_in_one_line(monkeypatch, capsys, attempt, command):
+    def broken(*_):
+        raise BrokenEntryPoint("the entry point mine names nowhere")
+
+    if command == "analysis":
+        monkeypatch.setattr("analysis.__main__._completeness", broken)
+        assert analyse(["completeness", "--runs", "results/table1"]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+    else:
+        monkeypatch.setattr("macpf.runs.launch.why", broken)
+        code, _, (line,), _ = attempt(["--why", "seed"])
+        assert code == 2
+    assert line.endswith(": the entry point mine names nowhere")
