@@ -79,7 +79,7 @@ class Central(OffPolicyAlgorithm):
         self.optimiser = Optimiser({"q": self.q}, lr, clip)
         self.target_updates = TargetUpdates(target_interval)
         places = torch.arange(sizes.n_agents - 1, -1, -1, device=device)
-        self.weights: Int[Tensor, "N"] = sizes.n_actions**places  # a joint action is a number of N digits in base A
+        self.weights: Int[Tensor, " N"] = sizes.n_actions**places  # a joint action is a number of N digits in base A
 
     @torch.no_grad()
     def act(self, observation: Observation, memory: Memory, clock: Clock) -> tuple[Int[Tensor, "B N"], Memory]:
@@ -100,7 +100,7 @@ class Central(OffPolicyAlgorithm):
         q, hidden = self.q(observation.obs.flatten(1).unsqueeze(1), (len(observation.obs),), memory.hidden)
         return mask_unavailable(q.squeeze(1), joint_availability(observation.available)), hidden
 
-    def _actions(self, joint: Int[Tensor, "B"]) -> Int[Tensor, "B N"]:
+    def _actions(self, joint: Int[Tensor, " B"]) -> Int[Tensor, "B N"]:
         return joint.unsqueeze(-1) // self.weights % self.sizes.n_actions
 
     def numbers(self, clock: Clock) -> dict[str, float]:

@@ -35,7 +35,7 @@ class FOPCritic(nn.Module):
 
     def forward(
         self, inputs: Float[Tensor, "R N I"], batch: EpisodeBatch, actions: Int[Tensor, "R N"], alpha: Number
-    ) -> tuple[Float[Tensor, "R N A"], Float[Tensor, "R"], Float[Tensor, "R"]]:
+    ) -> tuple[Float[Tensor, "R N A"], Float[Tensor, " R"], Float[Tensor, " R"]]:
         """The agents' values, the joint values of the actions, and the attention regulariser."""
         q, _ = self.agents(inputs, batch.sizes)
         joint, regulariser = self.mixer(pick(q, actions), soft_values(q, alpha), actions, batch.state, batch.obs)
@@ -138,7 +138,7 @@ class FOP(OffPolicyAlgorithm):
         return actions, Memory(actions, hidden)
 
     @torch.no_grad()
-    def joint_policies(self, observation: Observation) -> dict[str, Float[Tensor, "B *A"]]:
+    def joint_policies(self, observation: Observation) -> dict[str, Float[Tensor, " B *A"]]:
         """The product of the agents' policies at the first env step (eq. 1)."""
         logits, _ = self._logits(observation, self.start(len(observation.obs)))
         return {"independent": joint_of(logits.softmax(dim=-1))}
@@ -206,7 +206,7 @@ class FOP(OffPolicyAlgorithm):
     @torch.no_grad()
     def goals(
         self, batch: EpisodeBatch, inputs: Float[Tensor, "R N I"], log_policy: Float[Tensor, "R N A"], alpha: Number
-    ) -> Float[Tensor, "R"]:
+    ) -> Float[Tensor, " R"]:
         """TD(lambda) targets from the smaller target value, plus the agents' mean entropy bonus (both releases)."""
         sampled = (log_policy + gumbel(log_policy.shape, self.generator)).argmax(dim=-1)
         joints = [target(inputs, batch, sampled, alpha)[1] for target in self.targets]

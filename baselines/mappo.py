@@ -85,7 +85,7 @@ def orthogonal(module: Module, gain: float) -> Module:
 
 
 def clipped_policy_loss(
-    log_ratio: Float[Tensor, "E"], advantage: Float[Tensor, "E"], active: Float[Tensor, "E"], clip: float
+    log_ratio: Float[Tensor, " E"], advantage: Float[Tensor, " E"], active: Float[Tensor, " E"], clip: float
 ) -> Float[Tensor, ""]:
     """-E[min(ratio A, clip(ratio, 1 - c, 1 + c) A)] over the active entries (Schulman et al., 2017, eq. 7)."""
     ratio = log_ratio.exp()
@@ -94,10 +94,10 @@ def clipped_policy_loss(
 
 
 def clipped_value_loss(
-    value: Float[Tensor, "E"],
-    old_value: Float[Tensor, "E"],
-    target: Float[Tensor, "E"],
-    mask: Float[Tensor, "E"],
+    value: Float[Tensor, " E"],
+    old_value: Float[Tensor, " E"],
+    target: Float[Tensor, " E"],
+    mask: Float[Tensor, " E"],
     clip: float,
     delta: float,
 ) -> Float[Tensor, ""]:
@@ -110,7 +110,7 @@ def clipped_value_loss(
     return masked_mean(torch.maximum(*losses), mask)
 
 
-def standardised(values: Float[Tensor, "E"], mask: Float[Tensor, "E"]) -> Float[Tensor, "E"]:
+def standardised(values: Float[Tensor, " E"], mask: Float[Tensor, " E"]) -> Float[Tensor, " E"]:
     """Values minus their mean, divided by their standard deviation; both are taken where the mask is 1."""
     mean = masked_mean(values, mask)
     return (values - mean) / (masked_mean((values - mean) ** 2, mask).sqrt() + 1e-5)
@@ -132,12 +132,12 @@ class Samples:
     actor_states: Float[Tensor, "EN H"] | None  # after each entry; then N zeros, the states before an episode
     critic_states: Float[Tensor, "EN H"] | None
     available: Bool[Tensor, "E A"]
-    actions: Int[Tensor, "E"]
-    active: Float[Tensor, "E"]
-    log_probs: Float[Tensor, "E"]
-    values: Float[Tensor, "E"]  # normalised
-    returns: Float[Tensor, "E"]
-    advantages: Float[Tensor, "E"]
+    actions: Int[Tensor, " E"]
+    active: Float[Tensor, " E"]
+    log_probs: Float[Tensor, " E"]
+    values: Float[Tensor, " E"]  # normalised
+    returns: Float[Tensor, " E"]
+    advantages: Float[Tensor, " E"]
 
 
 @dataclass(frozen=True)
@@ -247,7 +247,7 @@ class MAPPO(Algorithm):
         return actions, FrameMemory(actions, hidden, frames)
 
     @torch.no_grad()
-    def joint_policies(self, observation: Observation) -> dict[str, Float[Tensor, "B *A"]]:
+    def joint_policies(self, observation: Observation) -> dict[str, Float[Tensor, " B *A"]]:
         """The product of the agents' policies at the first env step."""
         logits, *_ = self._logits(observation, self.start(len(observation.obs)))
         return {"independent": joint_of(logits.softmax(dim=-1))}

@@ -24,7 +24,7 @@ class MonotonicMixer(nn.Module):
         super().__init__()
         self.weights = MixingWeights(state_dim, n_agents, embed_dim, hypernet_dim)
 
-    def forward(self, values: Float[Tensor, "R N"], state: Float[Tensor, "R S"]) -> Float[Tensor, "R"]:
+    def forward(self, values: Float[Tensor, "R N"], state: Float[Tensor, "R S"]) -> Float[Tensor, " R"]:
         """Q_tot from the agents' values."""
         return mix_monotonically(values, self.weights(state))
 
@@ -56,6 +56,6 @@ class QMIX(ValueBased):
 
     def joint_value(
         self, mixer: nn.Module, q: Float[Tensor, "R N A"], actions: Int[Tensor, "R N"], batch: EpisodeBatch
-    ) -> tuple[Float[Tensor, "R"], None]:
+    ) -> tuple[Float[Tensor, " R"], None]:
         """Q_tot."""
         return mixer(pick(q, actions), batch.state), None

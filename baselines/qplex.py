@@ -78,12 +78,12 @@ class QPLEX(ValueBased):
 
     def joint_value(
         self, mixer: nn.Module, q: Float[Tensor, "R N A"], actions: Int[Tensor, "R N"], batch: EpisodeBatch
-    ) -> tuple[Float[Tensor, "R"], Float[Tensor, "R"]]:
+    ) -> tuple[Float[Tensor, " R"], Float[Tensor, " R"]]:
         """Q_tot, and each row's weighted attention regulariser."""
         best = mask_unavailable(q.detach(), batch.available).amax(dim=-1)
         joint, regulariser = mixer(pick(q, actions), best, actions, batch.state, batch.obs)
         return joint, self.attention_cost * regulariser
 
-    def mean_extra(self, extra: Float[Tensor, "R"], batch: EpisodeBatch) -> Float[Tensor, ""]:
+    def mean_extra(self, extra: Float[Tensor, " R"], batch: EpisodeBatch) -> Float[Tensor, ""]:
         """The mean of the attention regulariser."""
         return mean_regulariser(extra, batch, self.attention_mean)

@@ -34,7 +34,7 @@ class JointValue(nn.Module):
 
     def forward(
         self, features: Float[Tensor, "R N H"], actions: Int[Tensor, "R N"], state: Float[Tensor, "R S"]
-    ) -> Float[Tensor, "R"]:
+    ) -> Float[Tensor, " R"]:
         """Q(s, a) of the joint actions."""
         encoded = self.encode(torch.cat([features, one_hot(actions, self.n_actions).to(features.dtype)], dim=-1))
         return self.q(torch.cat([state, encoded.sum(dim=-2)], dim=-1)).squeeze(-1)
@@ -74,7 +74,7 @@ class QTRAN(ValueBased):
 
     def joint_value(
         self, mixer: nn.Module, q: Float[Tensor, "R N A"], actions: Int[Tensor, "R N"], batch: EpisodeBatch
-    ) -> tuple[Float[Tensor, "R"], None]:
+    ) -> tuple[Float[Tensor, " R"], None]:
         """The transformed joint value sum_i Q_i + V(s), which the agents' greedy actions maximise."""
         assert isinstance(mixer, JointValue)
         return pick(q, actions).sum(dim=-1) + mixer.v(batch.state).squeeze(-1), None
@@ -101,7 +101,7 @@ class QTRAN(ValueBased):
     @torch.no_grad()
     def goals(
         self, batch: EpisodeBatch, inputs: Float[Tensor, "R N I"], live_q: Float[Tensor, "R N A"]
-    ) -> Float[Tensor, "R"]:
+    ) -> Float[Tensor, " R"]:
         """TD targets of double Q-learning: live agents choose actions, the target network's joint value rates them."""
         greedy = mask_unavailable(live_q, batch.available).argmax(dim=-1)
         agents: Any = self.target["agents"]

@@ -23,6 +23,6 @@ class VDN(ValueBased):
 
     def joint_value(
         self, mixer: nn.Module, q: Float[Tensor, "R N A"], actions: Int[Tensor, "R N"], batch: EpisodeBatch
-    ) -> tuple[Float[Tensor, "R"], None]:
+    ) -> tuple[Float[Tensor, " R"], None]:
         """Q_tot = sum_i Q_i."""
         return pick(q, actions).sum(dim=-1), None

@@ -51,7 +51,7 @@ class Meeting(Env):
         self.places = np.clip(self.places + np.array([0, -1, 1])[actions], 0, self.cells - 1)
         return self._step((self.places[:, 0] == self.places[:, 1]).astype(np.float32))
 
-    def _step(self, reward: Float[np.ndarray, "B"]) -> Step:
+    def _step(self, reward: Float[np.ndarray, " B"]) -> Step:
         state = np.eye(self.cells, dtype=np.float32)[self.places].reshape(self.batch_size, -1)
         return Step(
             obs=np.repeat(state[:, None], 2, axis=1),

@@ -225,7 +225,7 @@ class Policy:
             mask[i, :own] = True if told is None else np.asarray(told, dtype=bool)
         return obs, mask
 
-    def _flat(self, name: str, observations: Mapping[str, Any]) -> Float[np.ndarray, "O"]:
+    def _flat(self, name: str, observations: Mapping[str, Any]) -> Float[np.ndarray, " O"]:
         if self._contract is not None:
             flat = self._contract.observation(name, FIRST, observations)
             return flat if self._eyes is None else self._eyes.as_numbers(self._eyes.look(flat))

@@ -26,7 +26,7 @@ BATCH = 50
 
 def play(
     name: str, episodes: int, seeds: Sequence[int], parameters: Mapping[str, Any]
-) -> tuple[Float[np.ndarray, "E"], Float[np.ndarray, "E"]]:
+) -> tuple[Float[np.ndarray, " E"], Float[np.ndarray, " E"]]:
     """Lengths and returns of that many random episodes for each engine seed, in rounds of `BATCH`."""
     lengths, returns = [], []
     for seed in seeds:

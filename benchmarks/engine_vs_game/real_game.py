@@ -28,8 +28,8 @@ class Episodes:
         returns: only of those whose return was logged on SMAC's scale.
     """
 
-    lengths: Float[np.ndarray, "E"]
-    returns: Float[np.ndarray, "R"]
+    lengths: Float[np.ndarray, " E"]
+    returns: Float[np.ndarray, " R"]
 
 
 @functools.cache
@@ -46,7 +46,7 @@ def random_episodes(name: str) -> Episodes:
     )
 
 
-def kolmogorov_smirnov(a: Float[np.ndarray, "A"], b: Float[np.ndarray, "B"]) -> float:
+def kolmogorov_smirnov(a: Float[np.ndarray, " A"], b: Float[np.ndarray, " B"]) -> float:
     """Largest difference of two empirical distribution functions; nan if either sample has fewer than 5 values."""
     if min(len(a), len(b)) < 5:
         return float("nan")
@@ -55,7 +55,7 @@ def kolmogorov_smirnov(a: Float[np.ndarray, "A"], b: Float[np.ndarray, "B"]) -> 
     return float(np.abs(shares[0] - shares[1]).max())
 
 
-def standard_errors_apart(a: Float[np.ndarray, "A"], b: Float[np.ndarray, "B"]) -> float:
+def standard_errors_apart(a: Float[np.ndarray, " A"], b: Float[np.ndarray, " B"]) -> float:
     """Difference of two means in standard errors of that difference."""
     if min(len(a), len(b)) < 2:
         return float("nan")

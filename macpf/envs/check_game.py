@@ -62,7 +62,7 @@ class CheckGame(Env):
         self.terminated = self.terminated | (running & ends & (self.played < LIMIT))
         return self._step(reward)
 
-    def _note(self, actions: Int[np.ndarray, "B N"], running: Bool[np.ndarray, "B"]) -> None:
+    def _note(self, actions: Int[np.ndarray, "B N"], running: Bool[np.ndarray, " B"]) -> None:
         self.n_chosen += int(running.sum()) * N_AGENTS
         for b in np.flatnonzero(running):
             for agent, action in enumerate(actions[b].tolist()):

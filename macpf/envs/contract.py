@@ -79,7 +79,7 @@ class Contract:
                 self._refuse(str(name), step, "it is not in possible_agents", "list every agent there")
         return list(game.agents)
 
-    def observation(self, name: str, step: int, observations: Mapping[str, Any]) -> Float[np.ndarray, "O"]:
+    def observation(self, name: str, step: int, observations: Mapping[str, Any]) -> Float[np.ndarray, " O"]:
         """An agent's observation, flattened to float32.
 
         Raises:
@@ -101,7 +101,7 @@ class Contract:
 
     def mask(
         self, name: str, step: int, observation: Any, info: Any, size: int, ends: bool
-    ) -> Bool[np.ndarray, "A"] | None:
+    ) -> Bool[np.ndarray, " A"] | None:
         """An agent's action mask, or None if the environment gives none; it allows at least one action.
 
         If `ends` says that the episode is over, nobody will act on the mask, and an invalid one counts as none.
@@ -143,7 +143,7 @@ class Contract:
             total += reward
         return total
 
-    def state(self, step: int, returned: Any, dim: int | None) -> Float[np.ndarray, "S"]:
+    def state(self, step: int, returned: Any, dim: int | None) -> Float[np.ndarray, " S"]:
         """The environment's own global state, flattened to float32.
 
         Raises:

@@ -44,7 +44,7 @@ class Eyes:
         """Size of a flattened downsampled picture."""
         return int(np.prod(self.shape))
 
-    def look(self, picture: Float[np.ndarray, "X"]) -> Float[np.ndarray, "O"]:
+    def look(self, picture: Float[np.ndarray, " X"]) -> Float[np.ndarray, " O"]:
         """A flattened picture, downsampled; pixels at the right and lower edge that fill no block are dropped."""
         height, width, channels = self.shape
         cut = picture.reshape(self.whole)[: height * self.n, : width * self.n]

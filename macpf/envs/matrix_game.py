@@ -56,7 +56,7 @@ class MatrixGame(Env):
         """Pay each game's joint action; every game is then over."""
         return self._step(self.payoff[actions[:, 0], actions[:, 1]], over=True)
 
-    def _step(self, reward: Float[np.ndarray, "B"], over: bool) -> Step:
+    def _step(self, reward: Float[np.ndarray, " B"], over: bool) -> Step:
         B, N = self.batch_size, self.spec.n_agents
         return Step(
             obs=np.ones((B, N, 1), dtype=np.float32),

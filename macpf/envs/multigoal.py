@@ -122,7 +122,7 @@ class MultiGoal(Env):
         """Restore what `state_dict` returned."""
         self.random.bit_generator.state = state["random"]
 
-    def _step(self, reward: Float[np.ndarray, "B"]) -> Step:
+    def _step(self, reward: Float[np.ndarray, " B"]) -> Step:
         record = {"x": self.place[:, 0].copy(), "y": self.place[:, 1].copy()}
         obs, state, available = self.expand(record)
         return Step(

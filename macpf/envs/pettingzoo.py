@@ -91,7 +91,7 @@ class PettingZoo(Env):
             picture=None if self.eyes is None else self.eyes.shape,
         )
         self.provenance = _versions(id)
-        self.sizes: Int[np.ndarray, "N"] = np.array(sizes)
+        self.sizes: Int[np.ndarray, " N"] = np.array(sizes)
         self.episodes, self.played = 0, 0
         self.terminated, self.truncated = np.zeros(batch_size, dtype=bool), np.zeros(batch_size, dtype=bool)
         B, N = batch_size, len(self.names)
@@ -135,7 +135,7 @@ class PettingZoo(Env):
         self.told.forget(b)
         self._show(b, 0, self._there(b, 0), observations, infos)
 
-    def _play(self, b: int, actions: Int[np.ndarray, "N"]) -> tuple[float, bool, bool]:
+    def _play(self, b: int, actions: Int[np.ndarray, " N"]) -> tuple[float, bool, bool]:
         """One env step in copy b: the team's reward, whether all agents have left, and if so, whether by truncation."""
         game, contract, t = self.games[b], self.contract, self.played
         before = self._there(b, t)
@@ -169,7 +169,7 @@ class PettingZoo(Env):
             raise ValueError(str(error)) from error
         self.played = 0
 
-    def score(self, returns: Float[np.ndarray, "B"], last: Step) -> Float[np.ndarray, "B"]:
+    def score(self, returns: Float[np.ndarray, " B"], last: Step) -> Float[np.ndarray, " B"]:
         """The return, or the last value of the number in each episode's infos that is the score.
 
         Raises:
@@ -252,7 +252,7 @@ class PettingZoo(Env):
         state = record["state"] if self.own_state else obs.reshape(*obs.shape[:-2], -1)
         return obs, state, record["available"]
 
-    def _step(self, reward: Float[np.ndarray, "B"]) -> Step:
+    def _step(self, reward: Float[np.ndarray, " B"]) -> Step:
         shown = {"obs": self.obs.copy(), "state": self.state.copy(), "available": self.available.copy()}
         obs, state, available = self.expand(shown)
         return Step(

@@ -23,7 +23,7 @@ class Told:
     """
 
     def __init__(self, batch_size: int) -> None:
-        self._numbers: dict[str, Float[np.ndarray, "B"]] = defaultdict(lambda: np.full(batch_size, np.nan))
+        self._numbers: dict[str, Float[np.ndarray, " B"]] = defaultdict(lambda: np.full(batch_size, np.nan))
 
     def forget(self, b: int) -> None:
         """Discard the numbers of copy b, for a new episode."""
@@ -43,6 +43,6 @@ class Told:
             total[b] = now if np.isnan(total[b]) else total[b] + now
 
     @property
-    def info(self) -> dict[str, Float[np.ndarray, "B"]]:
+    def info(self) -> dict[str, Float[np.ndarray, " B"]]:
         """All numbers by name; NaN for episodes that have not reported one."""
         return {name: values.copy() for name, values in self._numbers.items()}

@@ -58,9 +58,9 @@ class EpisodeBatch:
     state: Float[Tensor, "R S"]
     available: Bool[Tensor, "R N A"]
     actions: Int[Tensor, "R N"]
-    reward: Float[Tensor, "R"]
-    terminated: Float[Tensor, "R"]
-    filled: Float[Tensor, "R"]
+    reward: Float[Tensor, " R"]
+    terminated: Float[Tensor, " R"]
+    filled: Float[Tensor, " R"]
     visible: Bool[Tensor, "R N N"] | None = None
 
     @property
@@ -73,7 +73,7 @@ class EpisodeBatch:
         """The actions of the previous step, -1 at the first."""
         return F.pad(self.actions, (0, 0, 0, 1), value=-1)[self.previous]
 
-    def next(self, values: Float[Tensor, "R *N"]) -> Float[Tensor, "R *N"]:
+    def next(self, values: Float[Tensor, " R *N"]) -> Float[Tensor, " R *N"]:
         """Each row's value at the next env step of its episode, 0 if the batch has none."""
         return F.pad(values, (0, 0) * (values.dim() - 1) + (0, 1))[self.later]
 
@@ -82,22 +82,22 @@ class EpisodeBatch:
         return neighbours(self.sizes, len(self.reward))
 
     @property
-    def time(self) -> Int[Tensor, "R"]:
+    def time(self) -> Int[Tensor, " R"]:
         """Each row's env step within its episode; on the CPU if the batch is not padded."""
         return self._neighbours.time
 
     @property
-    def episode(self) -> Int[Tensor, "R"]:
+    def episode(self) -> Int[Tensor, " R"]:
         """Each row's episode; on the CPU if the batch is not padded."""
         return self._neighbours.episode
 
     @cached_property
-    def previous(self) -> Int[Tensor, "R"]:
+    def previous(self) -> Int[Tensor, " R"]:
         """The row one env step earlier, R if there is none."""
         return self._neighbours.previous.to(self.actions.device)
 
     @cached_property
-    def later(self) -> Int[Tensor, "R"]:
+    def later(self) -> Int[Tensor, " R"]:
         """The row one env step later, R if there is none."""
         return self._neighbours.later.to(self.actions.device)
 

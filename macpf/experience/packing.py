@@ -28,7 +28,7 @@ class Packing:
             operations, for which the CPU has to wait for `starts`.
     """
 
-    starts: Int[Tensor, "T+1"]
+    starts: Int[Tensor, " T+1"]
     size: int
     kernels: bool = False
 
@@ -46,7 +46,7 @@ class Packing:
         """The packing in which every row becomes n consecutive rows."""
         return Packing(self.starts * n, self.size * n, self.kernels)
 
-    def lengths(self) -> Int[Tensor, "B"]:
+    def lengths(self) -> Int[Tensor, " B"]:
         """Number of rows of each episode."""
         places = torch.arange(self.size, device=self.starts.device)
         return (self.starts.diff().unsqueeze(-1) > places).sum(dim=0)
@@ -55,10 +55,10 @@ class Packing:
 class Neighbours(NamedTuple):
     """For R rows: their times and episodes, and the rows one env step earlier and later (R if there is none)."""
 
-    time: Int[Tensor, "R"]
-    episode: Int[Tensor, "R"]
-    previous: Int[Tensor, "R"]
-    later: Int[Tensor, "R"]
+    time: Int[Tensor, " R"]
+    episode: Int[Tensor, " R"]
+    previous: Int[Tensor, " R"]
+    later: Int[Tensor, " R"]
 
 
 def neighbours(packing: tuple[int, ...] | Packing, n_rows: int) -> Neighbours:
@@ -84,5 +84,5 @@ def bucket(rows: int, least: int) -> int:
     return -(-rows // unit) * unit
 
 
-def _starts(sizes: tuple[int, ...]) -> Int[Tensor, "T+1"]:
+def _starts(sizes: tuple[int, ...]) -> Int[Tensor, " T+1"]:
     return torch.tensor((0, *sizes)).cumsum(0)

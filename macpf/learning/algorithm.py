@@ -132,7 +132,7 @@ class Algorithm(nn.Module, ABC):
         """A number as a scalar metric, made without waiting for the device."""
         return number.clone() if isinstance(number, Tensor) else torch.full((), number, device=self.device)
 
-    def joint_policies(self, observation: Observation) -> dict[str, Float[Tensor, "B *A"]]:
+    def joint_policies(self, observation: Observation) -> dict[str, Float[Tensor, " B *A"]]:
         """Joint action probabilities at the first env step of an episode, one axis per agent, by policy name.
 
         Empty for algorithms without stochastic policies. Only called if the joint action space is small.

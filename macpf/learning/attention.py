@@ -44,7 +44,7 @@ class AgentAttention(nn.Module):
 
     def forward(
         self, state: Float[Tensor, "R S"], features: Float[Tensor, "R N F"]
-    ) -> tuple[Float[Tensor, "R N"], Float[Tensor, "R"]]:
+    ) -> tuple[Float[Tensor, "R N"], Float[Tensor, " R"]]:
         """The weights w_i, and the regulariser: squared attention logits, averaged over agents, summed over heads."""
         queries = torch.stack([query(state) for query in self.queries], dim=-2)
         keys = self.keys.weight.view(self.n_heads, self.embed_dim, -1)
@@ -119,7 +119,7 @@ class DuplexMixer(nn.Module):
         actions: Int[Tensor, "R N"],
         state: Float[Tensor, "R S"],
         obs: Float[Tensor, "R N O"],
-    ) -> tuple[Float[Tensor, "R"], Float[Tensor, "R"]]:
+    ) -> tuple[Float[Tensor, " R"], Float[Tensor, " R"]]:
         """Joint values from the actions' `values` Q_i and the `baselines` V_i, and the attention regulariser."""
         weights, regulariser = self._weights(values, state, obs)
         joint_actions = one_hot(actions, self.n_actions).flatten(-2).to(state.dtype)
@@ -146,7 +146,7 @@ def soft_values(q: Float[Tensor, "R N A"], alpha: Number) -> Float[Tensor, "R N"
 
 
 def mean_regulariser(
-    regulariser: Float[Tensor, "R"], batch: EpisodeBatch, over: Literal["played", "padded"]
+    regulariser: Float[Tensor, " R"], batch: EpisodeBatch, over: Literal["played", "padded"]
 ) -> Float[Tensor, ""]:
     """Mean of a mixer's regulariser over the `played` steps, or over all `padded` ones, as in the authors' codes."""
     return padded_mean(regulariser, batch) if over == "padded" else masked_mean(regulariser, batch.filled)

@@ -26,11 +26,11 @@ class CentralInputs:
     """
 
     state: Float[Tensor, "R S"]
-    row: Int[Tensor, "E"]
-    playing: Float[Tensor, "E"]
+    row: Int[Tensor, " E"]
+    playing: Float[Tensor, " E"]
     own: Float[Tensor, "E I"]
 
-    def __getitem__(self, entries: Int[Tensor, "X"]) -> CentralInputs:
+    def __getitem__(self, entries: Int[Tensor, " X"]) -> CentralInputs:
         """The inputs of some of the entries."""
         return CentralInputs(self.state, self.row[entries], self.playing[entries], self.own[entries])
 

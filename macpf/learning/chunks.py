@@ -32,8 +32,8 @@ def stack_frames(batch: EpisodeBatch, inputs: Float[Tensor, "R *N I"], n_frames:
 class Part:
     """The chunks of one gradient step, on the learner's device; see `Chunks`."""
 
-    entries: Int[Tensor, "E"]
-    before: Int[Tensor, "M"]
+    entries: Int[Tensor, " E"]
+    before: Int[Tensor, " M"]
     sizes: list[int]
 
 
@@ -49,7 +49,7 @@ class Chunks:
     """
 
     steps: Int[Tensor, "M C"]
-    before: Int[Tensor, "M"]
+    before: Int[Tensor, " M"]
 
     @classmethod
     def of(cls, batch: EpisodeBatch, length: int) -> Chunks:
@@ -70,7 +70,7 @@ class Chunks:
         )
 
     @property
-    def entries(self) -> Int[Tensor, "E"]:
+    def entries(self) -> Int[Tensor, " E"]:
         """Entries in the order of `macpf.learning.recurrence.recur`: by time within the chunk, then by chunk."""
         by_time = self.steps.t().flatten()
         return by_time[by_time >= 0]

@@ -121,7 +121,7 @@ def gumbel(shape: torch.Size | tuple[int, ...], generator: torch.Generator) -> T
     return noise.log_().neg_()
 
 
-def joint_of(policies: Float[Tensor, "B N A"]) -> Float[Tensor, "B *A"]:
+def joint_of(policies: Float[Tensor, "B N A"]) -> Float[Tensor, " B *A"]:
     """Joint action probabilities of agents that choose independently, one axis per agent."""
     joint, *others = policies.unbind(dim=1)
     for policy in others:

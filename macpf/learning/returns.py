@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from macpf.experience.batch import EpisodeBatch
 
 
-def td_lambda(batch: EpisodeBatch, next_value: Float[Tensor, "R"], gamma: float, lambda_: float) -> Float[Tensor, "R"]:
+def td_lambda(
+    batch: EpisodeBatch, next_value: Float[Tensor, " R"], gamma: float, lambda_: float
+) -> Float[Tensor, " R"]:
     """Lambda-returns G_t = r_t + gamma (1 - d_t) [(1 - lambda) v_{t+1} + lambda G_{t+1}].
 
     `next_value` estimates, in each row, the value of the state after its step. The last step of an episode has the
@@ -65,8 +67,8 @@ def gae(batch: EpisodeBatch, values: Float[Tensor, "R N"], gamma: float, lambda_
 
 
 def accumulated(
-    values: Float[Tensor, "R *N"], factors: Float[Tensor, "R *1"], batch: EpisodeBatch
-) -> Float[Tensor, "R *N"]:
+    values: Float[Tensor, " R *N"], factors: Float[Tensor, " R *1"], batch: EpisodeBatch
+) -> Float[Tensor, " R *N"]:
     """x_t = v_t + f_t x_{t+1} in every row, without a loop over time.
 
     Each round doubles the number of steps ahead that are included, so the number of rounds is the base-2 logarithm of
@@ -82,12 +84,12 @@ def accumulated(
     return x[:-1]
 
 
-def masked_mean(values: Float[Tensor, "R"], mask: Float[Tensor, "R"]) -> Float[Tensor, ""]:
+def masked_mean(values: Float[Tensor, " R"], mask: Float[Tensor, " R"]) -> Float[Tensor, ""]:
     """Mean of the values where the mask is 1; 0 if it is 0 everywhere."""
     return (values * mask).sum() / mask.sum().clamp(min=1.0)
 
 
-def padded_mean(values: Float[Tensor, "R"], batch: EpisodeBatch) -> Float[Tensor, ""]:
+def padded_mean(values: Float[Tensor, " R"], batch: EpisodeBatch) -> Float[Tensor, ""]:
     """Mean over all B x T steps of a padded batch, T the length of the longest episode; padded steps count as 0.
 
     The row after an episode's end counts if it lies within T, as in the code of QPLEX and of the authors, which take
@@ -107,7 +109,7 @@ def padded_mean(values: Float[Tensor, "R"], batch: EpisodeBatch) -> Float[Tensor
 
 def entropy_bonus(
     batch: EpisodeBatch, log_prob: Float[Tensor, "R N"], alpha: float | Tensor, at_the_end: bool
-) -> Float[Tensor, "R"]:
+) -> Float[Tensor, " R"]:
     """-alpha times the agents' mean log-probability one step later, undiscounted, as the authors' code adds it.
 
     Args:

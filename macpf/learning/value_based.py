@@ -72,7 +72,7 @@ class ValueBased(OffPolicyAlgorithm):
     @abstractmethod
     def joint_value(
         self, mixer: nn.Module, q: Float[Tensor, "R N A"], actions: Int[Tensor, "R N"], batch: EpisodeBatch
-    ) -> tuple[Float[Tensor, "R"], Float[Tensor, "R"] | None]:
+    ) -> tuple[Float[Tensor, " R"], Float[Tensor, " R"] | None]:
         """Joint values of the actions, and each row's additional loss, or None if there is none.
 
         Args:
@@ -121,14 +121,14 @@ class ValueBased(OffPolicyAlgorithm):
         losses = {"td": masked_mean((joint - self.goals(batch, inputs, q)) ** 2, batch.filled)}
         return losses if extra is None else losses | {"mixer": self.mean_extra(extra, batch)}
 
-    def mean_extra(self, extra: Float[Tensor, "R"], batch: EpisodeBatch) -> Float[Tensor, ""]:
+    def mean_extra(self, extra: Float[Tensor, " R"], batch: EpisodeBatch) -> Float[Tensor, ""]:
         """The mean of the rows' additional loss over the steps that were played."""
         return masked_mean(extra, batch.filled)
 
     @torch.no_grad()
     def goals(
         self, batch: EpisodeBatch, inputs: Float[Tensor, "R N I"], live_q: Float[Tensor, "R N A"]
-    ) -> Float[Tensor, "R"]:
+    ) -> Float[Tensor, " R"]:
         """TD targets of double Q-learning: the live network chooses actions, the target network values them.
 
         Source: PyMARL `q_learner.py`.

@@ -187,7 +187,7 @@ class MACPF(OffPolicyAlgorithm):
         return actions, replace(memory, last_actions=actions, hidden=hidden)
 
     @torch.no_grad()
-    def joint_policies(self, observation: Observation) -> dict[str, Float[Tensor, "B *A"]]:
+    def joint_policies(self, observation: Observation) -> dict[str, Float[Tensor, " B *A"]]:
         """The joint policies in the first state (Figures 2 and 4c)."""
         logits, _ = self._logits(observation, self.start(len(observation.obs)))
         return {policy: joint_policy(policy, logits, observation.available) for policy in self.policies}
@@ -299,7 +299,7 @@ class MACPF(OffPolicyAlgorithm):
         sampled: Int[Tensor, "R N"],
         log_pi: Float[Tensor, "R N A"],
         alpha: Number,
-    ) -> Float[Tensor, "R"]:
+    ) -> Float[Tensor, " R"]:
         """TD targets of eq. 16 or 17, from the target critic's values and sampled a' with their log-probabilities."""
         q, mix = targets
         value, _ = mix(q.of(policy, sampled), sampled, alpha)
@@ -311,7 +311,7 @@ class MACPF(OffPolicyAlgorithm):
         return td_lambda(batch, batch.next(value), self.gamma, self.td_lambda) + bonus
 
     def _critic_loss(
-        self, policy: str, batch: EpisodeBatch, values: tuple[Factors, Mix], goal: Float[Tensor, "R"], alpha: Number
+        self, policy: str, batch: EpisodeBatch, values: tuple[Factors, Mix], goal: Float[Tensor, " R"], alpha: Number
     ) -> Float[Tensor, ""]:
         """TD error of the critic at the actions taken (eq. 13 to 15), plus the mixer's regulariser if it has one."""
         q, mix = values

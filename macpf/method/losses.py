@@ -13,12 +13,14 @@ from macpf.learning.returns import masked_mean
 LOGIT_GAP = 4.0
 
 
-def soft_value(target_q: Float[Tensor, "R"], joint_log_prob: Float[Tensor, "R"], alpha: Number) -> Float[Tensor, "R"]:
+def soft_value(
+    target_q: Float[Tensor, " R"], joint_log_prob: Float[Tensor, " R"], alpha: Number
+) -> Float[Tensor, " R"]:
     """Q_jt(s', a') - alpha log pi_jt(a' | s') at sampled a': the bracket in eq. 16 and 17."""
     return target_q - alpha * joint_log_prob
 
 
-def td_error(q: Float[Tensor, "R"], target: Float[Tensor, "R"], filled: Float[Tensor, "R"]) -> Float[Tensor, ""]:
+def td_error(q: Float[Tensor, " R"], target: Float[Tensor, " R"], filled: Float[Tensor, " R"]) -> Float[Tensor, ""]:
     """Mean squared TD error (eq. 16 with dependent, eq. 17 with independent values); the target takes no gradient."""
     return masked_mean((q - target.detach()) ** 2, filled)
 
@@ -27,7 +29,7 @@ def policy_loss(
     log_policy: Float[Tensor, "R N A"],
     q: Float[Tensor, "R N A"],
     alpha: Number,
-    filled: Float[Tensor, "R"],
+    filled: Float[Tensor, " R"],
 ) -> Float[Tensor, ""]:
     """E_pi[alpha_i log pi_i - Q_i] in closed form over the agent's own actions (eq. 18 and 19).
 
@@ -47,7 +49,7 @@ def imitation_loss(
     log_policy: Float[Tensor, "R N A"],
     actions: Int[Tensor, "R N"],
     available: Bool[Tensor, "R N A"],
-    filled: Float[Tensor, "R"],
+    filled: Float[Tensor, " R"],
 ) -> Float[Tensor, ""]:
     """Cross-entropy of pi_i with the indicator 1[a_i = a*_i] of Theorem 2's proof, softened to a finite logit gap.
 

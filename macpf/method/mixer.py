@@ -22,7 +22,7 @@ class Mix(Protocol):
 
     def __call__(
         self, q: Float[Tensor, "R N A"], actions: Int[Tensor, "R N"], alpha: Number
-    ) -> tuple[Float[Tensor, "R"], Float[Tensor, "R"] | None]:
+    ) -> tuple[Float[Tensor, " R"], Float[Tensor, " R"] | None]:
         """Joint values of the actions (eq. 14 and 15), and each row's regulariser, or None if the mixer has none."""
 
 
@@ -36,11 +36,11 @@ class LinearMix:
     """
 
     gains: Float[Tensor, "R N"]
-    constant: Float[Tensor, "R"]
+    constant: Float[Tensor, " R"]
 
     def __call__(
         self, q: Float[Tensor, "R N A"], actions: Int[Tensor, "R N"], alpha: Number
-    ) -> tuple[Float[Tensor, "R"], None]:
+    ) -> tuple[Float[Tensor, " R"], None]:
         """See `Mix`."""
         return (self.gains * pick(q, actions)).sum(dim=-1) + self.constant, None
 

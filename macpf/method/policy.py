@@ -172,7 +172,7 @@ def greedy_joint_action(
     return choose_in_order(q, available, noise=tie * present)
 
 
-def joint_policy(policy: str, logits: Factors, available: Bool[Tensor, "B N A"]) -> Float[Tensor, "B *A"]:
+def joint_policy(policy: str, logits: Factors, available: Bool[Tensor, "B N A"]) -> Float[Tensor, " B *A"]:
     """Probability of every joint action under one policy, one axis for each agent (small action spaces only)."""
     B, N, A = available.shape
     every = torch.cartesian_prod(*[torch.arange(A, device=available.device)] * N).view(-1, N)

@@ -175,7 +175,7 @@ class Particles(Env):
         for stream, saved in zip(self.streams, state["streams"], strict=True):
             stream.bit_generator.state = saved
 
-    def _step(self, reward: Float[np.ndarray, "B"]) -> Step:
+    def _step(self, reward: Float[np.ndarray, " B"]) -> Step:
         record = {"agents": self.agents, "landmarks": self.landmarks}
         obs, state, available = self.expand(record)
         return Step(

@@ -119,7 +119,7 @@ class ParallelParticles(ParallelEnv[str, Observation, int]):
             {agent: {} for agent in agents},
         )
 
-    def state(self) -> Float[np.ndarray, "S"]:
+    def state(self) -> Float[np.ndarray, " S"]:
         """The global state: all observations, concatenated.
 
         Raises:

@@ -64,7 +64,7 @@ class Frame(NamedTuple):
     """
 
     obs: Float[np.ndarray, "N O"]
-    state: Float[np.ndarray, "S"]
+    state: Float[np.ndarray, " S"]
     available: Bool[np.ndarray, "N A"]
     visible: Bool[np.ndarray, "N N"]
     reward: float

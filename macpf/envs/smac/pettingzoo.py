@@ -156,7 +156,7 @@ class ParallelSkirmish(ParallelEnv[str, Observation, int]):
             self._infos(step),
         )
 
-    def state(self) -> Float[np.ndarray, "S"]:
+    def state(self) -> Float[np.ndarray, " S"]:
         """SMAC's global state: health, cooldown, position, shield and type of all units, and the last actions."""
         return self._now.state[0].copy()
 

@@ -85,7 +85,7 @@ class Field:
         return np.where(gain.max(axis=-1) > 0, 2 + gain.argmax(axis=-1), STOP)
 
 
-def _medics(env: Skirmish) -> Bool[np.ndarray, "N"]:
+def _medics(env: Skirmish) -> Bool[np.ndarray, " N"]:
     return env.field.stats[L.KIND, : env.spec.n_agents] == L.MEDIVAC
 
 

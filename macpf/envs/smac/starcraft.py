@@ -215,7 +215,7 @@ class StarCraft(Env):
         """Which agent sees which other agent, from SMAC's `get_visibility_matrix`."""
         return record["visible"]
 
-    def score(self, returns: Float[np.ndarray, "B"], last: Step) -> Float[np.ndarray, "B"]:
+    def score(self, returns: Float[np.ndarray, " B"], last: Step) -> Float[np.ndarray, " B"]:
         """1 for each battle won, else 0."""
         return last.info["battle_won"].astype(np.float32)
 

@@ -153,7 +153,7 @@ class Painter:
             self.figure.draw_artist(part)
         return np.asarray(self.canvas.buffer_rgba())[:, :, :3].copy()
 
-    def _show_sight(self, places: Float[np.ndarray, "U 2"], looking: Bool[np.ndarray, "U"]) -> None:
+    def _show_sight(self, places: Float[np.ndarray, "U 2"], looking: Bool[np.ndarray, " U"]) -> None:
         beyond = np.full((len(self.ys), len(self.xs)), np.inf)
         for (x, y), sight in zip(places[looking], self.field.stats[L.SEES, looking], strict=True):
             np.minimum(beyond, np.sqrt((self.xs - x) ** 2 + (self.ys[:, None] - y) ** 2) - sight, out=beyond)
@@ -162,7 +162,7 @@ class Painter:
         self.seen.set_data(picture)
         self.range.set_segments(list(_outline(places[looking], self.field.stats[L.SHOOTS, looking])))
 
-    def _show_units(self, places: Float[np.ndarray, "U 2"], alive: Bool[np.ndarray, "U"]) -> None:
+    def _show_units(self, places: Float[np.ndarray, "U 2"], alive: Bool[np.ndarray, " U"]) -> None:
         flies = self.field.stats[L.FLIES] > 0
         for discs, who, shift in (
             (self.walkers, alive & ~flies, 0.0), (self.flyers, alive & flies, 0.0), (self.shadows, alive & flies, 0.3),
@@ -180,7 +180,7 @@ class Painter:
         self.dead.set_segments(list((places[~alive][:, None, None] + arms).reshape(-1, 2, 2)))
         self.dead.set_color(list(np.repeat(self.colours[~alive], 2)))
 
-    def _show_targets(self, places: Float[np.ndarray, "U 2"], alive: Bool[np.ndarray, "U"], n: np.ndarray) -> None:
+    def _show_targets(self, places: Float[np.ndarray, "U 2"], alive: Bool[np.ndarray, " U"], n: np.ndarray) -> None:
         aims = alive & (n[L.TARGET] >= 0) & np.isin(n[L.ORDER], (L.ATTACK, L.HEAL, L.MARCH))
         aims &= alive[n[L.TARGET]]
         heals = self.field.stats[L.KIND] == L.MEDIVAC
@@ -189,7 +189,7 @@ class Painter:
         busy = (n[L.STANCE] != L.MOVING)[aims]
         self.targets.set_linewidth(list(np.where(busy, 1.6, 0.8)))
 
-    def _show_bars(self, places: Float[np.ndarray, "U 2"], alive: Bool[np.ndarray, "U"], f: np.ndarray) -> None:
+    def _show_bars(self, places: Float[np.ndarray, "U 2"], alive: Bool[np.ndarray, " U"], f: np.ndarray) -> None:
         rectangles, colours = [], []
         for u in np.flatnonzero(alive):
             width = 2 * self.radius[u]
@@ -205,7 +205,7 @@ class Painter:
         self.bars.set_verts(rectangles)
         self.bars.set_facecolor(colours)
 
-    def _write_captions(self, alive: Bool[np.ndarray, "U"], counts: np.ndarray) -> None:
+    def _write_captions(self, alive: Bool[np.ndarray, " U"], counts: np.ndarray) -> None:
         agents, enemies = alive[self.is_agent].sum(), alive[~self.is_agent].sum()
         texts = (
             f"{self.map.name}   step {counts[L.STEPS]}/{self.map.episode_limit}   {outcome(counts)}",
@@ -230,7 +230,7 @@ def _rectangle(left: float, bottom: float, width: float) -> list[tuple[float, fl
     return [(left, bottom), (right, bottom), (right, top), (left, top)]
 
 
-def _outline(centres: Float[np.ndarray, "M 2"], radius: Float[np.ndarray, "M"]) -> Float[np.ndarray, "K 2 2"]:
+def _outline(centres: Float[np.ndarray, "M 2"], radius: Float[np.ndarray, " M"]) -> Float[np.ndarray, "K 2 2"]:
     """The outline of the union of circles, as segments of 2.5 degrees."""
     angles = np.linspace(0, 2 * np.pi, 145)
     circles = centres[:, None] + radius[:, None, None] * np.stack([np.cos(angles), np.sin(angles)], axis=-1)

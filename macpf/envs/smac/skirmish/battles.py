@@ -128,7 +128,7 @@ class Skirmish(Env):
         self._around = L.Neighbours.of(U)
         self.units = np.zeros((batch_size, self.record_width), dtype=np.float32)
 
-    def reset(self, which: Bool[np.ndarray, "B"] | None = None) -> Step:
+    def reset(self, which: Bool[np.ndarray, " B"] | None = None) -> Step:
         """Start a new battle in each environment, or where `which` is true; the other battles continue."""
         which = np.ones(self.batch_size, dtype=np.bool_) if which is None else which
         self.units, obs, state, available = self._buffers()
@@ -167,7 +167,7 @@ class Skirmish(Env):
             available.reshape(*lead, spec.n_agents, spec.n_actions),
         )
 
-    def score(self, returns: Float[np.ndarray, "B"], last: Step) -> Float[np.ndarray, "B"]:
+    def score(self, returns: Float[np.ndarray, " B"], last: Step) -> Float[np.ndarray, " B"]:
         """1 for each battle won, else 0."""
         return self.counts[:, L.WON].astype(np.float32)
 
