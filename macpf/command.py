@@ -108,9 +108,9 @@ COMMANDS = {
     ),
     "analysis": Command("figures, tables and reports from the logs of runs", "analysis", _main_of("analysis.__main__")),
     "check": Command(
-        "does an algorithm keep its promises: masks, resume, determinism, shapes",
+        "does an algorithm, or env=<environment>, keep its promises: shapes, masks, determinism, resume",
         "train",
-        _main_of("macpf.runs.algorithm_check"),
+        _main_of("macpf.runs.check"),
     ),
     "doctor": Command("can the real StarCraft II be played here, and if not, what to type", "", doctor),
 }

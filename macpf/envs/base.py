@@ -37,6 +37,23 @@ class EnvSpec:
     agent_feature_dim: int = 0
     picture: tuple[int, int, int] | None = None
 
+    def __post_init__(self) -> None:
+        """Require sizes that can be played.
+
+        Raises:
+            ValueError: a size is not a whole number, or too small.
+        """
+        for name in ("n_agents", "n_actions", "obs_dim", "state_dim", "episode_limit", "agent_feature_dim"):
+            size = getattr(self, name)
+            refuse_others(int, **{f"spec.{name}": size})
+            if size < (name != "agent_feature_dim"):
+                raise ValueError(f"spec.{name}={size} is too small; give a whole number of at least 1")
+        if self.n_agents * self.agent_feature_dim > self.state_dim:
+            raise ValueError(
+                f"spec.agent_feature_dim={self.agent_feature_dim} of {self.n_agents} agents is more than a state of "
+                f"spec.state_dim={self.state_dim} has; use 0 if the state has no features of agents"
+            )
+
 
 @dataclass(frozen=True)
 class Step:
@@ -57,9 +74,9 @@ class Step:
     obs: Float[np.ndarray, "B N O"]
     state: Float[np.ndarray, "B S"]
     available: Bool[np.ndarray, "B N A"]
-    reward: Float[np.ndarray, "B"]
-    terminated: Bool[np.ndarray, "B"]
-    truncated: Bool[np.ndarray, "B"]
+    reward: Float[np.ndarray, " B"]
+    terminated: Bool[np.ndarray, " B"]
+    truncated: Bool[np.ndarray, " B"]
     info: dict[str, np.ndarray] = field(default_factory=dict)
     record: dict[str, np.ndarray] = field(default_factory=dict)
 
@@ -93,7 +110,7 @@ class Env(ABC):
     def step(self, actions: Int[np.ndarray, "B N"]) -> Step:
         """Take one joint action in each environment; actions of environments whose episode is over are ignored."""
 
-    def score(self, returns: Float[np.ndarray, "B"], last: Step) -> Float[np.ndarray, "B"]:
+    def score(self, returns: Float[np.ndarray, " B"], last: Step) -> Float[np.ndarray, " B"]:
         """Scores of B finished episodes, given their undiscounted returns and their last steps."""
         return returns
 

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 
 from macpf.envs.base import Env, Step
+from macpf.envs.interface import check_length, check_step
 from macpf.experience.batch import Observation
 from macpf.experience.recording import Episode, row_type
 
@@ -34,9 +35,9 @@ class Played:
     """
 
     rows: np.ndarray
-    lengths: Int[np.ndarray, "B"]
-    scores: Float[np.ndarray, "B"]
-    info: dict[str, Float[np.ndarray, "B"]] = field(default_factory=dict)
+    lengths: Int[np.ndarray, " B"]
+    scores: Float[np.ndarray, " B"]
+    info: dict[str, Float[np.ndarray, " B"]] = field(default_factory=dict)
 
     @property
     def env_steps(self) -> int:
@@ -64,6 +65,7 @@ class Rollout:
         self.row = row_type(env)
         record = env.record_type
         self._numbers = [name for name in record.names or () if record[name].base.kind == "f"]
+        self._known = False  # whether the environment has shown, in a first round of episodes, what it returns
 
     @torch.no_grad()
     def play(self, algorithm: Algorithm, clock: Clock | None = None, policy: str = "") -> Played:
@@ -71,6 +73,7 @@ class Rollout:
 
         Raises:
             NotFinite: a reward, or a number from which observations and states are computed, is NaN or infinite.
+            EnvironmentFault: an episode exceeds its limit, or a step of the first round is not as `Step` describes it.
         """
         B = self.env.batch_size
         rows = np.zeros((B, self.env.spec.episode_limit + 1), dtype=self.row)
@@ -79,6 +82,8 @@ class Rollout:
         memory = algorithm.start(B)
         info: dict[str, np.ndarray] = {}
         step = self.env.reset()
+        if not self._known:
+            check_step(self.env, step, 0)
         self._record(step, rows[:, 0], running, 0)
         while running.any():
             observation = self.observe(step, algorithm.reads_visibility)
@@ -87,9 +92,12 @@ class Rollout:
             else:
                 chosen, memory = algorithm.act_greedily(observation, memory, policy)
             actions = chosen.cpu().numpy()
-            step = self.env.step(actions)
-            over = step.terminated | step.truncated
             t = int(lengths.max())
+            check_length(self.env, t)
+            step = self.env.step(actions)
+            if not self._known:
+                check_step(self.env, step, t + 1)
+            over = step.terminated | step.truncated
             now = rows[:, t]
             now["actions"][running] = actions[running]
             now["reward"][running] = step.reward[running]
@@ -99,11 +107,12 @@ class Rollout:
             lengths += running
             _note(info, step, running & over)
             running = running & ~over
+        self._known = True
         rows = rows[:, : lengths.max() + 1]
         returns = torch.from_numpy(rows["reward"][:, :-1].copy()).sum(dim=1).numpy()
         return Played(rows, lengths, self.env.score(returns, step), info)
 
-    def _record(self, step: Step, now: np.ndarray, running: Bool[np.ndarray, "B"], t: int) -> None:
+    def _record(self, step: Step, now: np.ndarray, running: Bool[np.ndarray, " B"], t: int) -> None:
         """Write the records of the running environments into their rows."""
         for name, shown in step.recorded.items():
             now[name][running] = shown[running]
@@ -111,7 +120,7 @@ class Rollout:
             self._check(name, step.recorded[name], running, t)
 
     @staticmethod
-    def _check(name: str, shown: np.ndarray, running: Bool[np.ndarray, "B"], t: int) -> None:
+    def _check(name: str, shown: np.ndarray, running: Bool[np.ndarray, " B"], t: int) -> None:
         """Raise NotFinite for the first running environment with a number that is not finite; others show padding."""
         if np.isfinite(shown).all():
             return
@@ -131,7 +140,7 @@ class Rollout:
         )
 
 
-def _note(info: dict[str, np.ndarray], step: Step, ended: Bool[np.ndarray, "B"]) -> None:
+def _note(info: dict[str, np.ndarray], step: Step, ended: Bool[np.ndarray, " B"]) -> None:
     """Store the numbers that a step reports for the episodes that ended with it; NaN for those not reported."""
     if not ended.any():
         return

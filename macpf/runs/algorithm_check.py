@@ -1,12 +1,10 @@
-"""``macpf check <algorithm>``: trains it on a small game and holds it to what every algorithm promises."""
+"""Trains an algorithm on a small game and compares it with what every algorithm promises, for ``macpf check``."""
 
 from __future__ import annotations
 
-import logging
 import random
-import sys
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,6 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
-from macpf.arguments import Parser
 from macpf.configuration import compose
 from macpf.envs.check_game import CheckGame
 from macpf.experience.recording import as_batch
@@ -26,11 +23,11 @@ from macpf.runs.attempt import Attempt
 from macpf.runs.build import Parts, build, choose_backend
 from macpf.runs.command_line import typed
 from macpf.runs.console import RunConsole
-from macpf.runs.errors import ConfigError, described
+from macpf.runs.errors import ConfigError
 from macpf.runs.folder import RunFolder
 from macpf.runs.identity import Identity
-from macpf.runs.launch import exit_codes
 from macpf.runs.preemption import StopRequests
+from macpf.runs.promises import Fault, difference, report
 
 #: Settings that replace the matrix game by the check game, with a budget of some hundred episodes.
 GAME = ["env=matrix_game", "task=none", "budget=smoke", "tracking=disabled", "device=cpu", "env.backend=check"]
@@ -43,10 +40,6 @@ LEARNING = {
 }
 #: For each kill: safe points until the run is saved, and from then until it is killed (on-policy: one per update).
 KILLS = ((3, 5), (3, 4))
-
-
-class Fault(Exception):
-    """A fault of an algorithm; one line says what is wrong and what to do."""
 
 
 class Killed(BaseException):
@@ -80,22 +73,6 @@ class Kill(StopRequests):
         """Continue, although a stop was requested."""
 
 
-def main(arguments: list[str]) -> int:
-    """Run the command; returns 0, 1 (a check failed) or 2 (bad input)."""
-    parser = Parser(prog="macpf check", description=__doc__)
-    parser.add_argument("algo", help="an algorithm of conf/algo, or of an installed package")
-    parser.add_argument("overrides", nargs="*", help="changes of its settings: algo.learner.lr=0.01")
-    options = parser.parse_intermixed_args(arguments)
-    with exit_codes():
-        cfg = configured(options.algo, options.overrides)
-        build(cfg)  # rejects invalid values before any check
-        try:
-            logging.disable(logging.WARNING)  # hide warnings of runs that were killed and resume
-            return check(cfg)
-        finally:
-            logging.disable(logging.NOTSET)
-
-
 def configured(algo: str, overrides: Sequence[str] = ()) -> DictConfig:
     """The settings of a run that plays the small game.
 
@@ -118,20 +95,7 @@ def check(cfg: DictConfig) -> int:
     with tempfile.TemporaryDirectory() as folder:
         trained = Trained(cfg, Path(folder))
         checks = {"shapes": lambda: shapes(cfg), "masks": trained.masks}
-        checks |= {"determinism": trained.determinism, "resume": trained.resume}
-        fine = [_said(name, look) for name, look in checks.items()]
-    return 0 if all(fine) else 1
-
-
-def _said(name: str, look: Callable[[], str]) -> bool:
-    try:
-        found, fine = look(), True
-    except Fault as fault:
-        found, fine = str(fault), False
-    except Exception as error:  # an algorithm may raise anything
-        found, fine = f"it stopped: {described(error)}", False
-    print(f"{'ok' if fine else 'FAILED':<8}{name:<13}{found}", flush=True)
-    return fine
+        return report(checks | {"determinism": trained.determinism, "resume": trained.resume})
 
 
 # --- shapes ------------------------------------------------------------------------------------------------------
@@ -284,33 +248,3 @@ def _copy(value: Any) -> Any:
 
 def _without_times(row: Any) -> dict[str, Any]:
     return {key: value for key, value in row.items() if not key.startswith("time/")}
-
-
-def difference(one: Any, other: Any, where: str = "") -> str:
-    """The path of the first thing in which two nested states differ; empty if they are equal bit for bit."""
-    here = where or "the whole"
-    if type(one) is not type(other):
-        return here
-    if isinstance(one, dict):
-        if one.keys() != other.keys():
-            return here
-        return _first(difference(one[key], other[key], f"{where} {key}".strip()) for key in one)
-    if isinstance(one, list | tuple):
-        if len(one) != len(other):
-            return here
-        return _first(difference(a, b, f"{where} {k}".strip()) for k, (a, b) in enumerate(zip(one, other, strict=True)))
-    if isinstance(one, Tensor):
-        equal = torch.equal(one, other)
-    elif isinstance(one, np.ndarray):
-        equal = np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
-    else:
-        equal = one == other or (one != one and other != other)
-    return "" if equal else here
-
-
-def _first(found: Iterable[str]) -> str:
-    return next(filter(None, found), "")
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from pydantic import ValidationError
 
 from macpf.envs.base import Env
+from macpf.envs.interface import check_made
 from macpf.experience.replay import Replay
 from macpf.experience.rollout import Rollout
 from macpf.learning.algorithm import Algorithm
@@ -178,6 +179,10 @@ def make_env(cfg: DictConfig, key: str, parallel: Any, seed: int) -> Env:
     """
     batch_size = check(key, Parallel, parallel)
     env: Env = _instantiate("env.make", cfg.env.make, batch_size=batch_size, seed=seed)
+    try:
+        check_made(env, batch_size)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"env.make._target_={cfg.env.make._target_} cannot be used: {error}") from error
     return env
 
 

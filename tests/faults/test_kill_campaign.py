@@ -19,7 +19,7 @@ from analysis.runs import load_runs
 from macpf.experience.journal import HEADER, PREFIX
 from macpf.names import TIME_PREFIX
 from macpf.runs import checkpoint
-from macpf.runs.algorithm_check import difference
+from macpf.runs.promises import difference
 
 ROOT = Path(__file__).parents[2]
 #: Seconds after the start at which a process is killed: from before the first import to well into training.

@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 from macpf.configuration import compose
 from macpf.records.ledger import Ledger, Manifest
 from macpf.runs import job, launch
-from macpf.runs.algorithm_check import difference
+from macpf.runs.promises import difference
 
 ROOT = Path(__file__).parents[2]
 

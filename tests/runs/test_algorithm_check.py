@@ -4,12 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from macpf.runs.algorithm_check import difference, main
+from analysis import __main__ as analysis
+from macpf.runs import reproduce
+from macpf.runs.check import main
+from macpf.runs.promises import difference
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
+        ([], "WHAT is missing: an algorithm (qmix), or an environment (env=mpe)"),
         (["algo=qmix"], "type macpf check qmix"),
         (["qmix", "algo=fop"], "leave algo=fop out"),
         (["qmix", "env=mpe"], "leave env=mpe out"),
@@ -49,3 +53,20 @@ def test_an_on_policy_algorithm_passes_every_check(capsys):
 )
 def test_the_first_difference_is_named(one, other, where):
     assert difference(one, other) == where
+
+
+@pytest.mark.parametrize(
+    ("play", "arguments", "says"),
+    [
+        (reproduce.main, [], "name is missing: what to reproduce: battle, figure1"),
+        (analysis.main, [], "command is missing; --help shows what can be typed"),
+        (analysis.main, ["verify"], "claim is missing: its id: `python -m analysis claims` lists them"),
+        (analysis.main, ["publish"], "--to is missing: results/<study>"),
+    ],
+)
+def test_every_command_says_what_an_argument_is_that_is_missing(play, arguments, says, capsys):
+    with pytest.raises(SystemExit) as end:
+        play(arguments)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert end.value.code == 2
+    assert says in line
