@@ -217,9 +217,17 @@ class Trained:
         if differs := difference(self.whole[1], self.train("killed")[1]):
             raise Fault(
                 f"a run that was killed and went on has another {differs}; state_dict has to hold all that changes "
-                "(get_extra_state: what is no parameter)"
+                f"(get_extra_state: what is no parameter){self._forgotten()}"
             )
         return "killed twice, it went on to the same parameters and scores, bit for bit"
+
+    def _forgotten(self) -> str:
+        """Names attributes that a new copy of the trained algorithm does not get back from its state."""
+        trained, fresh = self.whole[0].algorithm, build(self.cfg).algorithm
+        fresh.load_state_dict(trained.state_dict())
+        has = attributes(fresh)
+        lost = [name for name, value in attributes(trained).items() if difference(value, has.get(name))]
+        return f"; it does not bring back {', '.join(lost[:3])}" if lost else ""
 
     @property
     def whole(self) -> tuple[Parts, dict[str, Any]]:
@@ -248,3 +256,30 @@ def _copy(value: Any) -> Any:
 
 def _without_times(row: Any) -> dict[str, Any]:
     return {key: value for key, value in row.items() if not key.startswith("time/")}
+
+
+def attributes(value: Any, name: str = "self", depth: int = 4) -> dict[str, Any]:
+    """By its path, each thing that an object holds and that can be compared.
+
+    Args:
+        value: any object. Of modules, parameters are not included, which every state has; nor are gradients.
+        name: what it is called.
+        depth: how many objects deep to look.
+    """
+    if isinstance(value, torch.nn.Module):
+        internal = vars(torch.nn.Module())
+        inside = {key: held for key, held in vars(value).items() if key not in internal} | dict(value.named_children())
+    elif hasattr(value, "state_dict"):
+        return {name: value.state_dict()}
+    elif isinstance(value, torch.Generator):
+        return {name: value.get_state()}
+    elif isinstance(value, np.random.Generator):
+        return {name: value.bit_generator.state}
+    elif isinstance(value, dict | list | tuple):
+        inside = {str(k): held for k, held in (value.items() if isinstance(value, dict) else enumerate(value))}
+    elif value is None or isinstance(value, bool | int | float | str | Tensor | np.ndarray):
+        return {name: value}
+    else:
+        inside = dict(vars(value)) if depth and hasattr(value, "__dict__") and not callable(value) else {}
+    held = (attributes(v, f"{name}.{key}", depth - 1) for key, v in inside.items() if not key.startswith("gradient"))
+    return {path: found for part in held for path, found in part.items()} if depth else {}
