@@ -33,7 +33,7 @@ from analysis.bootstrap import (
 )
 from analysis.evidence import LAST, Evidence
 from analysis.paper import DATA
-from analysis.run_facts import setting
+from analysis.run_facts import other_rules
 from analysis.saving import save, with_caption
 from macpf import names
 
@@ -42,8 +42,6 @@ OURS = style.label(style.MACPF)
 STATISTICS: dict[str, Statistic] = {"IQM": iqm, "mean": mean, "median": median, "optimality gap": optimality_gap}
 IMPROVEMENT = f"P({OURS} better)"
 _WIN_RATE = "win_rate"
-#: The settings (conf/env/mpe.yaml) under which the constants were measured, by their place below `env`.
-_RULES = {("rules",): "paper", ("make", "reward"): "sum"}
 _Scores = TypeVar("_Scores", "pd.Series[float]", pd.DataFrame)
 
 
@@ -129,13 +127,10 @@ def refuse_other_rules(configs: Mapping[str, Mapping[str, Any]]) -> None:
     The measured constants do not hold for them either.
     """
     for run, config in configs.items():
-        for place, value in _RULES.items():
-            rules = setting(config, names.CONFIG, names.ENV, *place)
-            if rules not in (None, value):
-                raise AnalysisError(
-                    f"{run} was made with env.{'.'.join(place)}={rules}, whose returns are on another scale: "
-                    f"--exclude {names.configuration(run)}"
-                )
+        if rules := other_rules(config):
+            raise AnalysisError(
+                f"{run} was made with {rules}, whose returns are on another scale: --exclude {names.configuration(run)}"
+            )
 
 
 def aggregates(comparison: Comparison) -> pd.DataFrame:

@@ -13,7 +13,7 @@ import yaml
 
 from analysis import AnalysisError
 from analysis.evidence import Evidence, Experiment
-from analysis.run_facts import of_budget, setting
+from analysis.run_facts import canonical, of_budget, setting
 from analysis.runs import Runs
 from analysis.selection import find
 from macpf import names
@@ -142,6 +142,8 @@ def _fits(run: Mapping[Any, Any], runs: Runs, wanted: Mapping[str, list[Any]]) -
     """Whether a line of the report has one of the wanted values of each setting; one that it did not log may be any."""
     own = settings(runs.configs.get(run["run"], {})) if set(wanted) - set(_IDENTITY) else {}
     for key, values in wanted.items():
+        if key == names.BUDGET:
+            values = [canonical(run[names.ENV], str(value)) for value in values]
         if key in _IDENTITY:
             if str(run[_IDENTITY[key]]) not in map(str, values):
                 return False

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import style
-from analysis.run_facts import interval, protocol
+from analysis.run_facts import interval, other_rules, protocol
 from analysis.runs import DIVERGED, FINISHED, INCOMPLETE, NO_DATA, UNTRAINED, Runs, short_commits
 from macpf import names
 from macpf.choices import sweep_params
@@ -217,6 +217,7 @@ class Evidence(Runs):
         shown, budget = self.report, self.budget
         commits, maps = short_commits(shown["commit"]) if len(shown) else [], self.experiment.maps
         runs = "runs that are here" if self.experiment.of_runs else "planned runs"
+        rules = sorted({*map(other_rules, self.configs.values())} - {""})
         text = [
             *first,
             f"{len(self.planned) - len(self.missing)} of {len(self.planned)} {runs} are finished",
@@ -225,6 +226,7 @@ class Evidence(Runs):
             protocol(self.configs.values()),
             f"Map {maps[0]}" if len(maps) == 1 else "",
             f"Budget {budget} ({int(shown['total'].max()):,} env steps), backend {self.backend}" if len(shown) else "",
+            f"Not by the paper's rules, but {', '.join(rules)}, whose returns are on another scale" if rules else "",
             "THIS IS A SMOKE RUN, which says nothing about the methods" if budget == SMOKE else "",
             f"Commits {', '.join(commits)}" if commits else "",
             f"Data {self.digest}" if len(shown) else "",

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 #: The config's keys that say which result a run is part of.
 IDENTITY = [names.ALGO, names.ENV, names.MAP, names.BACKEND, names.BUDGET, names.SEED]
 _INTERVAL = (names.CONFIG, names.BUDGET, "eval_interval")
+#: The paper's settings of the particle tasks, by their place below `env`; returns of others are on another scale.
+_RULES = {("rules",): "paper", ("make", "reward"): "sum"}
 #: Positive whole numbers that every figure over env steps needs, by their place in the config.
 _COUNTS = [(names.TOTAL_ENV_STEPS,), _INTERVAL]
 
@@ -61,6 +63,15 @@ def protocol(configs: Iterable[Mapping[str, Any]]) -> str:
     if len(intervals) == 1 and (every := intervals.pop()):
         text += f" every {every:,} env steps"
     return text
+
+
+def other_rules(config: Mapping[str, Any]) -> str:
+    """``env.rules=mpe2`` or the like, if a run of a particle task did not play by the paper's rules; else empty."""
+    for place, value in _RULES.items():
+        played = setting(config, names.CONFIG, names.ENV, *place)
+        if played not in (None, value):
+            return f"env.{'.'.join(place)}={played}"
+    return ""
 
 
 def lacking(config: Mapping[str, Any]) -> str:

@@ -205,6 +205,26 @@ def test_a_smoke_run_of_ones_own_is_planned_as_often_as_it_is_there():
     assert found.caption().startswith("6 of 6 runs that are here are finished")
 
 
+def test_a_budget_is_found_by_its_other_names():
+    runs = make_runs(*(make_run([8.0], "qmix", "p0_12", seed, env="matrix_game", budget="paper") for seed in range(2)))
+    for name in ("laptop", "archive", "paper"):
+        assert len(chosen(runs, None, {"budget": name}).report) == 2
+    with pytest.raises(AnalysisError, match="no run with budget=smoke"):
+        chosen(runs, None, {"budget": "smoke"})
+
+
+def test_rules_other_than_the_papers_are_named_in_the_caption(tmp_path):
+    settings = {"env": {"rules": "mpe2", "make": {"reward": "sum"}}}
+    of_task = {"env": "mpe", "score": "return", "backend": "embedded"}
+    runs = [make_run([-17.0], "qmix", "simple_spread", seed, settings=settings, **of_task) for seed in range(2)]
+    experiment = Experiment("table1", "mpe", ("simple_spread",), ("qmix",), (0, 1))
+    write_table(find(make_runs(*runs), experiment), tmp_path)
+    sentence = "Not by the paper's rules, but env.rules=mpe2, whose returns are on another scale."
+    assert sentence in (tmp_path / "table1.md").read_text()
+    ours = make_runs(*(make_run([-17.0], "qmix", "simple_spread", seed, **of_task) for seed in range(2)))
+    assert "rules" not in find(ours, experiment).caption()
+
+
 def test_runs_of_another_budget_neither_name_nor_miss_anything():
     long = make_run([0.1], "macpf", "3m", 9, state="short", settings={"budget": {"name": "laptop"}}, budget="laptop")
     smoke = two_rates(budget="smoke")
