@@ -183,3 +183,30 @@ def refuse_others(kind: type, **settings: Any) -> None:
         fits = isinstance(value, types) and (kind is bool or not isinstance(value, bool))
         if not fits or (kind is float and not np.isfinite(value)):
             raise ValueError(f"{name}={value} cannot be used; give {wanted}")
+
+
+def checked_seed(seed: Any) -> int:
+    """A seed that a caller gave, as an int.
+
+    Raises:
+        ValueError: it is negative or not a whole number.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise ValueError(f"seed={seed} cannot be used; give a whole number from 0 on")
+    return int(seed)
+
+
+def whole_action(agent: str, action: Any) -> int:
+    """An action that a caller gave, as an int: a whole number of any numeric type, also in an array of one element.
+
+    Raises:
+        ValueError: it is something else; the message names the agent.
+    """
+    try:
+        value = action.item() if hasattr(action, "item") else action
+        number = float(np.nan if isinstance(value, str | bytes) else value)
+    except (TypeError, ValueError):
+        number = np.nan
+    if not number.is_integer():
+        raise ValueError(f"{agent}: action {action!r} is no whole number; give the number of one of its actions")
+    return int(number)

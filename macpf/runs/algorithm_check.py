@@ -112,8 +112,6 @@ def shapes(cfg: DictConfig) -> str:
     B, N, A = env.batch_size, env.spec.n_agents, env.spec.n_actions
     observation = parts.rollout.observe(env.reset(), algorithm.reads_visibility)
     memory = algorithm.start(B)
-    if not algorithm.policies:
-        raise Fault("policies is empty; name the greedy policies that are evaluated, e.g. ('independent',)")
     for policy in algorithm.policies:
         before = algorithm.generator.get_state()
         _check_acting(f"act_greedily ({policy})", algorithm.act_greedily(observation, memory, policy), (B, N), A)
@@ -217,11 +215,11 @@ class Trained:
         if differs := difference(self.whole[1], self.train("killed")[1]):
             raise Fault(
                 f"a run that was killed and went on has another {differs}; state_dict has to hold all that changes "
-                f"(get_extra_state: what is no parameter){self._forgotten()}"
+                f"(get_extra_state: what is no parameter){self.forgotten()}"
             )
         return "killed twice, it went on to the same parameters and scores, bit for bit"
 
-    def _forgotten(self) -> str:
+    def forgotten(self) -> str:
         """Names attributes that a new copy of the trained algorithm does not get back from its state."""
         trained, fresh = self.whole[0].algorithm, build(self.cfg).algorithm
         fresh.load_state_dict(trained.state_dict())

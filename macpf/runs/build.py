@@ -108,6 +108,7 @@ def build(cfg: DictConfig, trains: bool = True) -> Parts:
         made: Algorithm = _instantiate(
             "algo.learner", cfg.algo.learner, sizes=env.spec, device=device, seed=seeds.algorithm
         )
+        _check_learner(made, str(cfg.algo.learner._target_))
         if cfg.init_from is not None:
             _begin_with(made, cfg.init_from)
         return made
@@ -133,6 +134,20 @@ def build(cfg: DictConfig, trains: bool = True) -> Parts:
         settings=settings,
         budget=budget,
     )
+
+
+def _check_learner(made: Any, target: str) -> None:
+    why = ""
+    if not isinstance(made, Algorithm):
+        why = f"{type(made).__name__} is no algorithm; derive it from macpf.learning.algorithm.Algorithm"
+    elif not isinstance(getattr(made, "on_policy", None), bool):
+        why = "it does not say on_policy; set on_policy = False if it learns from a replay, else True"
+    else:
+        policies = getattr(made, "policies", ())
+        if not policies or not isinstance(policies, tuple | list) or not all(isinstance(p, str) for p in policies):
+            why = f"policies is {policies!r}; name the greedy policies that are evaluated, e.g. ('independent',)"
+    if why:
+        raise ConfigError(f"algo.learner._target_={target} cannot be used: {why}")
 
 
 def _begin_with(algorithm: Algorithm, place: str) -> None:

@@ -5,8 +5,13 @@ import pytest
 import torch
 
 from analysis import __main__ as analysis
+from baselines.vdn import VDN
+from macpf.configuration import compose
 from macpf.runs import reproduce
+from macpf.runs.algorithm_check import Trained, configured
+from macpf.runs.build import build
 from macpf.runs.check import main
+from macpf.runs.errors import ConfigError
 from macpf.runs.promises import difference
 
 
@@ -70,3 +75,66 @@ def test_every_command_says_what_an_argument_is_that_is_missing(play, arguments,
     (line,) = capsys.readouterr().err.splitlines()
     assert end.value.code == 2
     assert says in line
+
+
+class Nameless(VDN):
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self.policies = ()
+
+
+class Spelt(VDN):
+    policies = "independent"
+
+
+class Unsure(VDN):
+    on_policy = None
+
+
+def no_algorithm(**settings):
+    return 3
+
+
+@pytest.mark.parametrize(
+    ("made", "says"),
+    [
+        ("Nameless", "policies is (); name the greedy policies that are evaluated, e.g. ('independent',)"),
+        ("Spelt", "policies is 'independent'; name the greedy policies"),
+        ("Unsure", "it does not say on_policy; set on_policy = False if it learns from a replay"),
+        ("no_algorithm", "int is no algorithm; derive it from macpf.learning.algorithm.Algorithm"),
+    ],
+)
+def test_what_is_no_algorithm_is_refused_before_a_run(made, says):
+    with pytest.raises(ConfigError) as error:
+        build(compose("algo=vdn", "budget=smoke", "tracking=disabled", f"algo.learner._target_={__name__}.{made}"))
+    assert says in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+class Counting(VDN):
+    """Its updates depend on a number that its state does not hold."""
+
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self.baseline = {"updates": 0}
+
+    def learn(self, batch, clock):
+        self.baseline["updates"] += 1
+        with torch.no_grad():
+            for parameter in self.parameters():
+                parameter.mul_(1 + 1e-4 * self.baseline["updates"])
+        return super().learn(batch, clock)
+
+
+def test_what_a_state_does_not_bring_back_is_named(capsys):
+    assert main(["vdn", f"algo.learner._target_={__name__}.Counting"]) == 1
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("FAILED"))
+    assert line.split()[1] == "resume"
+    assert line.endswith("it does not bring back self.baseline.updates")
+
+
+@pytest.mark.parametrize("algo", ["macpf", "mappo"])
+def test_the_suites_own_algorithms_hold_nothing_that_their_state_does_not_bring_back(algo, tmp_path):
+    trained = Trained(configured(algo), tmp_path)
+    assert trained.masks()
+    assert trained.forgotten() == ""

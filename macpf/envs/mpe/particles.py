@@ -72,6 +72,9 @@ class Particles(Env):
     ) -> None:
         refuse_others(bool, end_at_success=end_at_success, self_collision=self_collision)
         refuse_others(int, n_agents=n_agents, steps=steps)
+        refuse_others(
+            float, landmark_range=landmark_range, **({} if local_ratio is None else {"local_ratio": local_ratio})
+        )
         refuse_unknown("map.name", task, TASKS)
         refuse_unknown("reward", reward, ("sum", "mean"))
         refuse_unknown("integration", integration, ("velocity_first", "position_first"))

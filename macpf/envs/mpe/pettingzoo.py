@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 from pettingzoo import ParallelEnv
 
 from macpf.choices import CONF
-from macpf.envs.base import Step
+from macpf.envs.base import Step, checked_seed, whole_action
 from macpf.envs.mpe.particles import Particles, refuse_unknown
 from macpf.extras import require
 
@@ -85,9 +85,12 @@ class ParallelParticles(ParallelEnv[str, Observation, int]):
         Args:
             seed: seed of this and later episodes; None: the random stream continues.
             options: not used.
+
+        Raises:
+            ValueError: the seed is negative or not a whole number.
         """
         if seed is not None:
-            self.world.streams = [np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))]
+            self.world.streams = [np.random.default_rng(np.random.SeedSequence(checked_seed(seed), spawn_key=(0,)))]
         self._last = self.world.reset()
         self.agents = list(self.possible_agents)
         return self._observations(self._last), {agent: {} for agent in self.agents}
@@ -105,9 +108,9 @@ class ParallelParticles(ParallelEnv[str, Observation, int]):
         if not self.agents:
             raise ValueError("no episode is being played; call reset() first")
         for agent in self.agents:
-            if agent not in actions or not self.action_spaces[agent].contains(np.int64(actions[agent])):
+            if agent not in actions or not self.action_spaces[agent].contains(whole_action(agent, actions[agent])):
                 raise ValueError(f"{agent}: action {actions.get(agent)} is not known; choose one of: 0, 1, 2, 3, 4")
-        joint = np.array([[int(actions[agent]) for agent in self.agents]])
+        joint = np.array([[whole_action(agent, actions[agent]) for agent in self.agents]])
         step = self._last = self.world.step(joint)
         agents = self.agents
         self.agents = [] if bool((step.terminated | step.truncated)[0]) else agents

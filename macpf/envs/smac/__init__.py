@@ -29,7 +29,7 @@ def parallel_env(
     """One battle on the embedded engine as a PettingZoo parallel environment.
 
     Args:
-        map_name: one of the 25 maps.
+        map_name: one of the 25 maps, one of SMACv2's scenarios, or a battle of one's own (`scenarios.find_map`).
         render_mode: None, or ``rgb_array`` for `render`.
         flat_observations: observations without action masks; the infos have the masks in any case.
         settings: further arguments of `macpf.envs.smac.skirmish.battles.Skirmish`, e.g. ``reward_sparse=True``.
@@ -46,7 +46,7 @@ def make_vec(map_name: str, num_envs: int, **settings: Any) -> VectorSkirmish:
     """Many battles on the embedded engine as one vector environment of gymnasium; see `VectorSkirmish`.
 
     Args:
-        map_name: one of the 25 maps.
+        map_name: one of the 25 maps, one of SMACv2's scenarios, or a battle of one's own (`scenarios.find_map`).
         num_envs: number of parallel battles.
         settings: further arguments of `macpf.envs.smac.skirmish.battles.Skirmish`, e.g. ``reward_sparse=True``.
 

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
+from macpf.envs.base import checked_seed, whole_action
 from macpf.envs.smac.battle_replay import Replay
 from macpf.envs.smac.drop_in_view import SHOWN, View
 from macpf.envs.smac.maps import EAST, NO_OP, NORTH, SOUTH, STOP, WEST
-from macpf.envs.smac.pettingzoo import battles, whole
+from macpf.envs.smac.pettingzoo import battles
 from macpf.envs.smac.scripted import Heuristic
 from macpf.envs.smac.skirmish import layout as L
 from macpf.envs.smac.skirmish.random import new_streams
@@ -33,7 +34,7 @@ class StarCraft2Env(View):
     `continuing_episode`, ``episode_limit`` when the time limit is reached.
 
     Args:
-        map_name: one of the 25 maps.
+        map_name: one of the 25 maps, one of SMACv2's scenarios, or a battle of one's own (`scenarios.find_map`).
         step_mul: game loops of an env step.
         move_amount: distance of a move, in cells.
         seed: seed of all random numbers; with None, battles differ each time.
@@ -147,7 +148,7 @@ class StarCraft2Env(View):
     def _orders(self, actions: Sequence[int]) -> list[int]:
         """The actions to play: the given ones, or those of the scripted team, which are also written into `actions`."""
         if self._heuristic is None:
-            chosen = [int(np.asarray(action).item()) for action in actions]
+            chosen = [whole_action(f"agent {a_id}", action) for a_id, action in enumerate(actions)]
             available = self._now.available[0]
             if len(chosen) != self.n_agents:
                 raise AssertionError(f"{len(chosen)} actions for {self.n_agents} agents")
@@ -190,7 +191,7 @@ class StarCraft2Env(View):
             ValueError: the seed is negative or not a whole number.
         """
         if seed is not None:
-            self._seed = whole(seed)
+            self._seed = checked_seed(seed)
             self.battle.streams[...] = new_streams(self._seed, 1)
         return self._seed
 

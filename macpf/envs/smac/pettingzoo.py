@@ -9,8 +9,9 @@ import numpy as np
 from gymnasium import spaces
 from jaxtyping import Float, UInt8
 from pettingzoo import ParallelEnv
+from pydantic import ValidationError
 
-from macpf.envs.base import Step
+from macpf.envs.base import Step, checked_seed, whole_action
 from macpf.envs.smac.skirmish.battles import Skirmish
 from macpf.envs.smac.skirmish.random import new_streams
 from macpf.extras import require
@@ -19,17 +20,6 @@ from macpf.extras import require
 Observation: TypeAlias = dict[str, np.ndarray] | np.ndarray
 #: The settings that `battles` passes to the engine.
 SETTINGS = tuple(inspect.signature(Skirmish).parameters)[3:]
-
-
-def whole(seed: Any) -> int:
-    """A seed, checked and as an int.
-
-    Raises:
-        ValueError: it is negative or not a whole number.
-    """
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise ValueError(f"seed={seed} cannot be used; give a whole number from 0 on")
-    return int(seed)
 
 
 def battles(map_name: str, batch_size: int, settings: dict[str, Any]) -> Skirmish:
@@ -45,7 +35,13 @@ def battles(map_name: str, batch_size: int, settings: dict[str, Any]) -> Skirmis
     given = {name: value for name, value in settings.items() if name != "seed"}
     seed = settings.get("seed")
     entropy = int(np.random.SeedSequence().generate_state(1)[0])
-    return Skirmish(map_name, batch_size, entropy if seed is None else whole(seed), **given)
+    try:
+        return Skirmish(map_name, batch_size, entropy if seed is None else checked_seed(seed), **given)
+    except ValidationError as error:  # of the engine's parameters; pydantic's own message has many lines
+        (wrong, *_) = error.errors()
+        raise ValueError(
+            f"parameters: {'.'.join(map(str, wrong['loc']))}={wrong['input']} cannot be used: {wrong['msg']}"
+        ) from error
 
 
 class AvailableActions(spaces.Discrete):
@@ -71,7 +67,7 @@ class ParallelSkirmish(ParallelEnv[str, Observation, int]):
     Infos hold ``battle_won``, ``dead_allies``, ``dead_enemies`` and the agent's ``action_mask``.
 
     Args:
-        map_name: one of the 25 maps.
+        map_name: one of the 25 maps, one of SMACv2's scenarios, or a battle of one's own (`scenarios.find_map`).
         render_mode: None, or ``rgb_array`` for `render`.
         flat_observations: observations are vectors [O] without masks, as SuperSuit's wrappers need them (frame
             stacking, agent indicators). The infos and action spaces have the masks in any case.
@@ -129,7 +125,7 @@ class ParallelSkirmish(ParallelEnv[str, Observation, int]):
             ValueError: the seed is negative or not a whole number.
         """
         if seed is not None:
-            self.battle.streams[...] = new_streams(whole(seed), 1)
+            self.battle.streams[...] = new_streams(checked_seed(seed), 1)
         self._last = self.battle.reset()
         self.agents = list(self.possible_agents)
         return self._observations(self._last), self._infos(self._last)
@@ -190,7 +186,7 @@ class ParallelSkirmish(ParallelEnv[str, Observation, int]):
         for k, agent in enumerate(self.agents):
             if agent not in actions:
                 raise ValueError(f"{agent} has no action; give one for every agent (the dead take 0, no-op)")
-            action = int(actions[agent])
+            action = whole_action(agent, actions[agent])
             if not (0 <= action < available.shape[1] and available[k, action]):
                 choices = ", ".join(map(str, np.flatnonzero(available[k])))
                 raise ValueError(f"{agent}: action {action} is not available; choose one of: {choices}")

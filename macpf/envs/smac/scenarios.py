@@ -75,7 +75,7 @@ def smacv2_names() -> tuple[str, ...]:
     return tuple(f"smacv2_{race}_{a}_vs_{b}" for race in SMACV2 for a, b in SMACV2_SIZES)
 
 
-def find_map(name: str) -> SmacMap:
+def find_map(name: str | Path) -> SmacMap:
     """A map of SMAC or SMACv2 by its name, or the map of a YAML file by its path.
 
     Raises:
@@ -86,7 +86,7 @@ def find_map(name: str) -> SmacMap:
         units, never_alone = SMACV2[race]
         teams = {"allies": int(allies), "enemies": int(enemies), "units": units, "never_alone": never_alone}
         return read_scenario(name, {"episode_limit": 200, "unit_ranges": True, "own_position": True, "teams": teams})
-    if name.endswith((".yaml", ".yml")):
+    if str(name).endswith((".yaml", ".yml")):
         return read_file(Path(name))
     if name not in map_names():
         choices = ", ".join((*map_names(), *smacv2_names()))

@@ -10,8 +10,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from jaxtyping import Bool, Float, Int
 
-from macpf.envs.base import Step
-from macpf.envs.smac.pettingzoo import battles, whole
+from macpf.envs.base import Step, checked_seed, refuse_others
+from macpf.envs.smac.pettingzoo import battles
 from macpf.envs.smac.skirmish.random import new_streams
 
 
@@ -23,7 +23,7 @@ class VectorSkirmish(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     (gymnasium's ``AutoresetMode.NEXT_STEP``).
 
     Args:
-        map_name: one of the 25 maps.
+        map_name: one of the 25 maps, one of SMACv2's scenarios, or a battle of one's own (`scenarios.find_map`).
         num_envs: number of parallel battles B.
         settings: see `macpf.envs.smac.pettingzoo.battles`.
 
@@ -32,6 +32,7 @@ class VectorSkirmish(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     """
 
     def __init__(self, map_name: str, num_envs: int, **settings: Any) -> None:
+        refuse_others(int, num_envs=num_envs)
         if num_envs < 1:
             raise ValueError(f"num_envs={num_envs} cannot be used; give a whole number from 1 on")
         self.battle = battles(map_name, num_envs, settings)
@@ -58,7 +59,7 @@ class VectorSkirmish(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             ValueError: the seed is negative or not a whole number.
         """
         if seed is not None:
-            self.battle.streams[...] = new_streams(whole(seed), self.num_envs)
+            self.battle.streams[...] = new_streams(checked_seed(seed), self.num_envs)
         step = self.battle.reset()
         self._over[:] = False
         return step.obs, self._infos(step)
@@ -86,7 +87,10 @@ class VectorSkirmish(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     def _checked(self, actions: Int[np.ndarray, "B N"]) -> Int[np.ndarray, "B N"]:
         if self._available is None:
             raise ValueError("no battle has begun; call reset() first")
-        actions = np.array(actions, dtype=np.int64)
+        given = np.array(actions)
+        if given.dtype.kind not in "biuf" or (given != np.floor(given)).any():
+            raise ValueError(f"actions are no whole numbers, but of {given.dtype}; give each agent's by its number")
+        actions = given.astype(np.int64)
         B, N, A = self._available.shape
         if actions.shape != (B, N):
             raise ValueError(f"actions of shape {actions.shape} do not fit; give one for each of {B} x {N} agents")

@@ -95,6 +95,8 @@ class Skirmish(Env):
         if opponent not in OPPONENTS:
             raise ValueError(f"env.opponent={opponent} is not known; use {', '.join(OPPONENTS)}")
         self.map = map_name if isinstance(map_name, SmacMap) else find_map(map_name)
+        if not isinstance(parameters, Mapping | None):
+            raise ValueError(f"parameters={parameters} cannot be used; give numbers by their names")
         self.parameters = Parameters(**(parameters or {}))
         self.provenance = {"engine_version": str(self.parameters.version)}
         self.batch_size = batch_size
