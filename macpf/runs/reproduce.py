@@ -31,7 +31,9 @@ SHOWN = 10
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns 0, 1 (something is not finished, or was refused) or 2 (bad input)."""
-    options = _parser().parse_intermixed_args(arguments)
+    with exit_codes():  # an installed package that is broken is met while choices are listed
+        parser = _parser()
+    options = parser.parse_intermixed_args(arguments)
     try:
         with exit_codes():
             return reproduce(options)

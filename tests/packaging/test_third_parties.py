@@ -103,8 +103,9 @@ def test_a_broken_entry_point_is_named(python, tmp_path, value, files, said):
         path = tmp_path / "site" / "broken" / "conf" / name
         path.parent.mkdir(parents=True)
         path.write_text("name: qmix\n")
-    for command in (["train", "algo=qmix"], ["train", "--help"]):
-        done = python("-m", "macpf", *command, path=(tmp_path / "site",))
+    reproduce = ["macpf.runs.reproduce", "table1", "--dry-run"]
+    for command in (["macpf", "train", "algo=qmix"], ["macpf", "train", "--help"], reproduce):
+        done = python("-m", *command, path=(tmp_path / "site",))
         assert (done.returncode, done.stdout) == (2, "")
         assert said in done.stderr
         assert len(done.stderr.splitlines()) == 1
