@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
@@ -34,13 +34,8 @@ def extensions() -> dict[str, Path]:
     found: dict[str, Path] = {}
     for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
         folder = _folder(point)
-        for path in folder.rglob("*.yaml"):
-            name = path.relative_to(folder)
-            for other in (CONF, *found.values()):
-                if (other / name).exists() and other != folder:
-                    raise BrokenEntryPoint(
-                        f"{path} has the name of {other / name}; rename it, or uninstall one of both"
-                    )
+        for path, other in twins(folder, (CONF, *found.values())):
+            raise BrokenEntryPoint(f"{path} has the name of {other}; rename it, or uninstall one of both")
         found[point.name] = folder
     return found
 
@@ -56,6 +51,19 @@ def _folder(point: EntryPoint) -> Path:
     raise BrokenEntryPoint(
         f"the entry point {point.name}{owner} names {point.value}, where there is no folder; install the package again"
     )
+
+
+def twins(folder: Path, others: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
+    """The files of a folder that have the name of one in other folders, each with that one; Hydra would read only one.
+
+    Args:
+        folder: laid out like conf/. It may hold much else, so it is not searched.
+        others: folders laid out like conf/, all of whose files are looked at.
+    """
+    for other in others:
+        for there in sorted(other.rglob("*.yaml")):
+            if (path := folder / there.relative_to(other)).exists() and not path.samefile(there):
+                yield path, there
 
 
 def folders() -> list[Path]:

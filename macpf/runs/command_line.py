@@ -18,10 +18,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from macpf import suite, yaml_files
 from macpf.choices import choices
-from macpf.extensions import folders, is_group
+from macpf.extensions import folders, is_group, twins
 from macpf.extras import MissingExtra, require
 from macpf.runs.errors import ConfigError
-from macpf.suite import CONF
 
 #: Keys that hold a folder.
 FOLDERS = ("run", "outputs", "init_from")
@@ -184,10 +183,9 @@ def _check_search_path(folders: Any) -> None:
 
 
 def _refuse_twins(folder: Path) -> None:
-    """Refuse files of a user's folder with the name of one in conf/, which Hydra reads instead."""
-    for there in sorted(CONF.rglob("*.yaml")):
-        if (path := folder / there.relative_to(CONF)).exists() and not path.samefile(there):
-            raise ConfigError(f"{path} would change nothing, as {there} has the same name; give it another")
+    """Refuse files of a user's folder with the name of one that Hydra reads instead."""
+    for path, there in twins(folder, folders()):
+        raise ConfigError(f"{path} would change nothing, as {there} has the same name; give it another")
 
 
 def _choices_in(override: Override) -> Iterable[Any]:

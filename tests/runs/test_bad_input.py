@@ -406,6 +406,17 @@ def test_files_that_would_do_nothing_or_train_as_another_are_refused(attempt, tm
     assert says in line
 
 
+@pytest.mark.parametrize("option", ["--config-dir={}", "hydra.searchpath=[file://{}]"])
+def test_a_file_with_the_name_of_an_installed_packages_is_refused(attempt, monkeypatch, tmp_path, option):
+    for owner in ("theirs", "mine"):
+        (tmp_path / owner / "algo").mkdir(parents=True)
+        (tmp_path / owner / "algo" / "named_twice.yaml").write_text("name: named_twice")
+    monkeypatch.setattr("macpf.runs.command_line.folders", lambda: [CONF, tmp_path / "theirs"])
+    code, _, (line,), left = attempt(["algo=qmix", option.format(tmp_path / "mine")])
+    assert (code, left) == (2, [])
+    assert line.endswith(f"as {tmp_path}/theirs/algo/named_twice.yaml has the same name; give it another")
+
+
 def test_a_search_path_that_is_no_address_is_refused(attempt):
     code, _, (line,), left = attempt(["hydra.searchpath=[nowhere]"])
     assert (code, left) == (2, [])
