@@ -3,7 +3,7 @@
     manifest.yaml      the runs of the study, fixed before the first is trained
     runs.parquet       a row for each run, including those that diverged or are not finished
     evaluations.parquet   every number that they logged: run, row, env_step, metric, value
-    archive.json       checksums of both parquet files, written last
+    archive.json       checksums of the manifest and of both parquet files, written last
 
 An unfinished run can be published and updated later. Once a run is over, it never changes. If `publish` is killed, the
 archive is as it was before or as it would be after it.
@@ -96,6 +96,12 @@ class Manifest(BaseModel):
             raise AnalysisError(f"{path} is no manifest of a study: {why}") from error
 
     @property
+    def checksum(self) -> str:
+        """A checksum of all that it fixes; how results are drawn is free."""
+        fixed = self.model_dump(exclude={"draw"}, exclude_defaults=True)
+        return hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()
+
+    @property
     def planned(self) -> int:
         """The number of runs that it names."""
         return len(self.maps) * len(self.algos) * len(self.seeds) * self.configurations
@@ -137,10 +143,11 @@ class Manifest(BaseModel):
 
 
 class _Index(BaseModel):
-    """Checksums of an archive's files, by file name."""
+    """Checksums of an archive's files, by file name, and of its manifest (empty in archives before 2026-11-28)."""
 
     layout: Literal[1]
     files: dict[str, str]
+    manifest: str = ""
 
 
 class Published(NamedTuple):
@@ -195,7 +202,7 @@ def _publish(runs: Runs, study: Path, manifest: Manifest) -> Published:
         manifest.refuse_others(table.assign(total=totals))
     if lines or any(study.glob(f"*{_NEXT}")):
         stays = old_values.filter(pc.is_in(old_values["run"], pa.array(list(kept), pa.string())))
-        _write(study, table.sort_values("run"), pa.concat_tables([stays, *tables]))
+        _write(study, manifest, table.sort_values("run"), pa.concat_tables([stays, *tables]))
     return Published(counts["new"], counts["grew"], counts["known"], table)
 
 
@@ -241,7 +248,7 @@ def _table(run: str, values: pd.DataFrame) -> pa.Table:
     return pa.table({name: columns[name].to_numpy() for name in _VALUES.names}).cast(_VALUES)
 
 
-def _write(study: Path, runs: pd.DataFrame, values: pa.Table) -> None:
+def _write(study: Path, manifest: Manifest, runs: pd.DataFrame, values: pa.Table) -> None:
     # Sorting by metric and splitting the bytes of numbers makes the file a third smaller.
     packed = {"use_dictionary": ["run", "metric"], "use_byte_stream_split": ["value"]}
     tables = {
@@ -258,7 +265,8 @@ def _write(study: Path, runs: pd.DataFrame, values: pa.Table) -> None:
         raise AnalysisError(f"{study} would take {size / 1e6:.0f} MB of {MOST_BYTES / 1e6:.0f}: split the study")
     for name, content in files.items():
         write_atomically(study / f"{name}{_NEXT}", content)
-    index = _Index(layout=1, files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()})
+    sums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    index = _Index(layout=1, files=sums, manifest=manifest.checksum)
     write_atomically(study / INDEX, index.model_dump_json(indent=1).encode() + b"\n")
     for name in files:
         os.replace(study / f"{name}{_NEXT}", study / name)
@@ -285,6 +293,11 @@ def _tables(study: Path, *files: str) -> list[pa.Table]:
     """
     try:
         index = read_record(study / INDEX, _Index, REMEDY)
+        if index.manifest and Manifest.read(study).checksum != index.manifest:
+            raise AnalysisError(
+                f"{study / MANIFEST} was changed after runs were published, and a study's plan is fixed before them; "
+                f"put it back with git checkout, or begin another study"
+            )
         contents = [_content(study / name, index.files.get(name, "")) for name in files]
         return [parquet.read_table(pa.BufferReader(content)) for content in contents]
     except Damaged as error:

@@ -318,6 +318,34 @@ def test_what_is_no_manifest_is_said_in_one_line(study: Path, content: str) -> N
         publish(make_runs(spread(0)), study)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"seeds": [0]}, {"algos": ["qmix"]}, {"claims": ["table1-best"]}, {"question": "Another?"}, {"configurations": 2}],
+)
+def test_a_plan_that_was_changed_after_runs_were_published_is_refused(study: Path, change: dict, capsys) -> None:
+    publish(make_runs(spread(0)), study)
+    (study / MANIFEST).write_text("# a remark, and how it is drawn, change nothing\n" + yaml.safe_dump(MANIFEST_OF))
+    assert publish(make_runs(spread(0), spread(1)), study).new == 1
+    (study / MANIFEST).write_text(yaml.safe_dump(MANIFEST_OF | {"draw": []}))
+    assert len(load_runs(study).report) == 2
+    (study / MANIFEST).write_text(yaml.safe_dump(MANIFEST_OF | change))
+    with pytest.raises(AnalysisError, match=r"manifest\.yaml was changed after runs were published"):
+        publish(make_runs(spread(0)), study)
+    assert main(["completeness", "--runs", str(study)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "was changed after runs were published" in line
+
+
+def test_an_archive_of_before_plans_had_checksums_is_read_and_gets_one(study: Path) -> None:
+    publish(make_runs(spread(0)), study)
+    index = json.loads((study / INDEX).read_text())
+    assert index.pop("manifest")
+    (study / INDEX).write_text(json.dumps(index))
+    assert len(load_runs(study).report) == 1
+    publish(make_runs(spread(0), spread(1)), study)
+    assert json.loads((study / INDEX).read_text())["manifest"]
+
+
 def test_nan_and_infinity_are_published_as_such(study: Path) -> None:
     frame, line = spread(0)
     frame.iloc[:2, frame.columns.get_loc("value")] = [float("nan"), float("inf")]
@@ -361,6 +389,7 @@ def test_the_manifests_in_the_repository_are_whole_and_their_runs_are_theirs() -
         manifest = Manifest.read(path.parent)
         assert manifest.planned > 0
         if (path.parent / INDEX).exists():
+            assert json.loads((path.parent / INDEX).read_text())["manifest"] == manifest.checksum
             report = load_runs(path.parent).report
             assert manifest.names(report).all()
             manifest.refuse_others(report)
