@@ -26,15 +26,24 @@ def family(algo: str) -> str:
     """The algorithm of which `algo` is a variant, if its file is anywhere where Hydra looks; see `choices.family`.
 
     Raises:
-        BrokenFile: its file is empty, or has another name than its runs, which would be those of another algorithm.
+        BrokenFile: see `_check_name`.
     """
-    found = choices.family(algo, yaml_files.OPENED)
-    if path := find("algo", algo, yaml_files.OPENED):
-        said = choices.read(path) or {}
-        if said.get("name") != algo:
-            has = f"has name: {said['name']}" if "name" in said else "has no name"
-            raise yaml_files.BrokenFile(f"{path} {has}; write name: {algo}, as its runs are called")
-    return found
+    _check_name("algo", algo)
+    return choices.family(algo, yaml_files.OPENED)
+
+
+def _check_name(group: str, choice: str) -> None:
+    """Require that the file of a choice has its own name: its runs would else be taken for those of another.
+
+    Raises:
+        BrokenFile: it has another name, or none. A name that is made of other settings is not looked at.
+    """
+    if path := find(group, choice, yaml_files.OPENED):
+        said = choices.read(path)
+        name = said.get("name", "") if isinstance(said, dict) else ""
+        if name != choice and "${" not in str(name):
+            has = f"has name: {name}" if name else "has no name"
+            raise yaml_files.BrokenFile(f"{path} {has}; write name: {choice}, as its runs are called")
 
 
 def task(algo: str, env: str, map: str) -> str:
@@ -44,8 +53,10 @@ def task(algo: str, env: str, map: str) -> str:
         algo, env, map: the choices of a run.
 
     Raises:
-        BrokenFile: the folder has a file that belongs to no environment and no map.
+        BrokenFile: the folder has a file that belongs to no environment and no map, or see `_check_name`.
     """
+    _check_name("env", env)
+    _check_name("map", map)
     known = _options("env") | _options("map")
     for name in dict.fromkeys((algo, family(algo))):
         there = _options(f"task/{name}")

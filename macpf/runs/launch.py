@@ -17,7 +17,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException
 from hydra.types import RunMode
 from omegaconf import DictConfig
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, InterpolationKeyError, OmegaConfBaseException
 
 from macpf.choices import choices
 from macpf.configuration import CONF
@@ -158,7 +158,12 @@ def in_one_line(error: Exception) -> str:
         group, _, choice = error.missing_cfg_file.rpartition("/")
         # Of launchers, Hydra lists some that do not work here; of other groups, it also knows one's own folders.
         return not_known(group, choice, (group == "hydra/launcher" and choices(group)) or error.options)
-    # Only the text of this one says which key it is about.
+    # Only the texts of these say which key they are about.
+    if isinstance(error, InterpolationKeyError) and (found := re.search(r"'([^']+)'", text)):
+        missing = found.group(1)
+        if missing.startswith("env.budgets."):
+            return f"this environment has no budget={missing.split('.')[2]}; choose another, or add it to env.budgets"
+        return f"{error.full_key or 'a setting'} refers to {missing}, which is missing; set it"
     if found := re.search(r"Could not override '([^']+)'", text):
         return f"there is no key {found.group(1)}; {nearest(found.group(1))}"
     if isinstance(error, ConfigKeyError | ConfigAttributeError) and error.full_key:

@@ -386,17 +386,25 @@ def test_the_options_are_those_of_the_installed_hydra():
         ("task/mine/p0_12.yaml", "# @package _global_\nalgo: {learner: {lr: 0.1}}", ""),
         ("algo/qmix.yaml", "name: qmix", "algo/qmix.yaml has the same name; give it another"),
         ("toggle/mine.yaml", "algo: {learner: {lr: 0.1}}", "conf/toggle changes nothing, as it lacks its first line"),
+        ("env/mine.yaml", "defaults: [mpe, _self_]\nname: mpe", "has name: mpe; write name: mine"),
+        ("env/mine.yaml", "defaults: [mpe, _self_]", "has no name; write name: mine"),
+        ("env/mine.yaml", "", "has no name; write name: mine"),
+        ("map/mine.yaml", "name: p0_12\nenv: matrix_game", "has name: p0_12; write name: mine"),
+        ("map/mine.yaml", "defaults: [p0_12, _self_]", "has no name; write name: mine"),
+        ("map/mine.yaml", "defaults: [p0_12, _self_]\nname: mine", ""),
+        ("map/mine.yaml", "name: mine\nenv: matrix_game", "env.make.payoff refers to map.payoff, which is missing"),
     ],
 )
 def test_files_that_would_do_nothing_or_train_as_another_are_refused(attempt, tmp_path, file, content, says):
-    mine = f"mine_{len(content)}"  # Hydra still looks in the folders of other cases
+    mine = f"mine_{file[:3]}_{len(content)}"  # Hydra still looks in the folders of other cases
     file, content, says = (text.replace("mine", mine) for text in (file, content, says))
     own = {f"algo/{mine}.yaml": f"name: {mine}", file: content}
     own[f"algo/{mine}.yaml"] = "defaults: [vdn, _self_]\n" + own[f"algo/{mine}.yaml"]
     for name, text in own.items():
         (tmp_path / "conf" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "conf" / name).write_text(text)
-    more = [f"+toggle={mine}"] if "toggle" in file else []
+    group = file.partition("/")[0]
+    more = [f"{'+' * (group == 'toggle')}{group}={mine}"] if group in ("toggle", "env", "map") else []
     code, _, errors, left = attempt([f"algo={mine}", *more, f"--config-dir={tmp_path / 'conf'}", "tracking=disabled"])
     if not says:
         assert code == "accepted"
@@ -415,6 +423,12 @@ def test_a_file_with_the_name_of_an_installed_packages_is_refused(attempt, monke
     code, _, (line,), left = attempt(["algo=qmix", option.format(tmp_path / "mine")])
     assert (code, left) == (2, [])
     assert line.endswith(f"as {tmp_path}/theirs/algo/named_twice.yaml has the same name; give it another")
+
+
+def test_a_budget_that_the_environment_does_not_have_is_named(attempt):
+    code, _, (line,), left = attempt(["algo=qmix", "~env.budgets.laptop", "budget=laptop"])
+    assert (code, left) == (2, [])
+    assert line.endswith("this environment has no budget=laptop; choose another, or add it to env.budgets")
 
 
 def test_a_search_path_that_is_no_address_is_refused(attempt):
