@@ -6,6 +6,8 @@ import difflib
 import functools
 import importlib.util
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra.core.config_store import ConfigStore
@@ -39,11 +41,17 @@ def _check_name(group: str, choice: str) -> None:
         BrokenFile: it has another name, or none. A name that is made of other settings is not looked at.
     """
     if path := find(group, choice, yaml_files.OPENED):
-        said = choices.read(path)
-        name = said.get("name", "") if isinstance(said, dict) else ""
+        name = _name_in(path, path.stat().st_mtime_ns)
         if name != choice and "${" not in str(name):
             has = f"has name: {name}" if name else "has no name"
             raise yaml_files.BrokenFile(f"{path} {has}; write name: {choice}, as its runs are called")
+
+
+@functools.cache
+def _name_in(path: Path, changed: int) -> Any:
+    """The name in a choice's file; read once for all runs of a sweep, until the file has changed."""
+    said = choices.read(path)
+    return said.get("name", "") if isinstance(said, dict) else ""
 
 
 def task(algo: str, env: str, map: str) -> str:
