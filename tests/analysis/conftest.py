@@ -11,7 +11,7 @@ import pytest
 import wandb
 
 from analysis import hyperparameters
-from analysis.claims import simulation
+from analysis.claims import game_claims, simulation
 from macpf import names
 from macpf.records.numbering import SHOWN
 from macpf.records.wandb_file import read_wandb_file
@@ -26,7 +26,7 @@ os.environ["WANDB_ERROR_REPORTING"] = "false"  # or wandb looks for the network
 def quick_reports() -> Callable[[pytest.MonkeyPatch], None]:
     """A function that spares reports what takes them longest and depends on no run.
 
-    Tables of hyperparameters are made once for all tests; the power of claims, which is simulated, is a constant.
+    Tables of hyperparameters are made once for all tests; the power of claims is a constant.
     """
     once = {table: cache(getattr(hyperparameters, table)) for table in ("defaults", "variants", "overrides")}
 
@@ -35,6 +35,7 @@ def quick_reports() -> Callable[[pytest.MonkeyPatch], None]:
             patch.setattr(hyperparameters, table, made)
         patch.setattr(simulation, "power", lambda claim, seeds: 0.5)
         patch.setattr(simulation, "seeds_needed", lambda claim: "10")
+        patch.setattr(game_claims, "_power", lambda claim, seeds: 0.5)
 
     return spare
 
