@@ -87,6 +87,30 @@ def hold() -> Iterator[Callable[[Path], subprocess.Popen[str]]]:
         yield start
 
 
+@pytest.fixture
+def command_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run ``python run.py`` with the given arguments in another folder, but in this process.
+
+    It is for tests of what a command does, not of its process, which would take seconds to load everything.
+    """
+    from macpf.runs import launch
+
+    def called(*arguments: str) -> subprocess.CompletedProcess[str]:
+        said, error = io.StringIO(), io.StringIO()
+        monkeypatch.setattr(sys, "argv", ["run.py", *arguments])
+        monkeypatch.setenv("COLUMNS", "200")
+        monkeypatch.chdir(tmp_path)
+        code: object = 0
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(error):
+            try:
+                launch.main()
+            except SystemExit as end:
+                code = end.code
+        return subprocess.CompletedProcess(arguments, int(code or 0), said.getvalue(), error.getvalue())
+
+    return called
+
+
 @pytest.fixture(scope="session")
 def sizes() -> EnvSpec:
     """Three agents with four actions each."""

@@ -3,12 +3,15 @@
 import os
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import wandb
 
+from analysis import hyperparameters
+from analysis.claims import game_claims, simulation
 from macpf import names
 from macpf.records.numbering import SHOWN
 from macpf.records.wandb_file import read_wandb_file
@@ -17,6 +20,35 @@ from tests.analysis.synthetic import ORIGIN, numbered
 PAYOFF = [[8, -12, -12], [-12, 4, -12]]
 
 os.environ["WANDB_ERROR_REPORTING"] = "false"  # or wandb looks for the network
+
+
+@pytest.fixture(scope="session")
+def quick_reports() -> Callable[[pytest.MonkeyPatch], None]:
+    """A function that spares reports what takes them longest and depends on no run.
+
+    Tables of hyperparameters are made once for all tests; the power of claims is a constant.
+    """
+    once = {table: cache(getattr(hyperparameters, table)) for table in ("defaults", "variants", "overrides")}
+
+    def spare(patch: pytest.MonkeyPatch) -> None:
+        for table, made in once.items():
+            patch.setattr(hyperparameters, table, made)
+        patch.setattr(simulation, "power", lambda claim, seeds: 0.5)
+        patch.setattr(simulation, "seeds_needed", lambda claim: "10")
+        patch.setattr(game_claims, "_power", lambda claim, seeds: 0.5)
+
+    return spare
+
+
+@pytest.fixture(autouse=True)
+def _quick_reports(
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    quick_reports: Callable[[pytest.MonkeyPatch], None],
+) -> None:
+    """In all tests but those of what is spared."""
+    if request.path.stem not in ("test_hyperparameters", "test_claims"):
+        quick_reports(monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -7,14 +7,12 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from matplotlib.figure import Figure
 
-from analysis import hyperparameters
 from analysis.__main__ import main
 from macpf import names
 from tests.analysis.synthetic import ORIGIN, numbered, write_end
@@ -32,7 +30,6 @@ FIGURES = [f"figure{n}" for n in range(1, 10)]
 COMMANDS = [*FIGURES, "table1", "table2", "outcomes", "statistics", "claims", "export", "report", "status"]
 #: The good run, and two faulty ones: one beside it, and the only one of its method.
 GOOD, BESIDE, ALONE = ("macpf", 0), ("macpf", 1), ("qmix", 0)
-ONCE: dict[str, Any] = {}
 
 
 @dataclass
@@ -180,12 +177,10 @@ def good(tmp_path_factory: pytest.TempPathFactory, write_bare_run: Any) -> Path:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tables of hyperparameters, which depend on no run, are made once, figures in one format; claims take any run."""
+    """Figures are drawn in one format; claims take any run."""
     monkeypatch.setattr("analysis.claims.verdicts.full_length", lambda env, budget: None)
     savefig = Figure.savefig
     monkeypatch.setattr(Figure, "savefig", lambda self, out, **k: str(out).endswith(".pdf") or savefig(self, out, **k))
-    for table in ("defaults", "variants", "overrides"):
-        monkeypatch.setattr(hyperparameters, table, ONCE.setdefault(table, cache(getattr(hyperparameters, table))))
 
 
 def ask(command: str, root: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
@@ -207,13 +202,15 @@ def ask(command: str, root: Path, capsys: pytest.CaptureFixture[str]) -> tuple[i
     return code, captured.out + captured.err
 
 
-def test_useless_runs_are_named_and_spoil_no_command(good, tmp_path, capsys, write_bare_run):
+@pytest.mark.parametrize("half", [0, pytest.param(1, marks=pytest.mark.long)])
+def test_useless_runs_are_named_and_spoil_no_command(good, tmp_path, capsys, write_bare_run, half):
+    """Half of them are beside a good run of their method or have none, the other half the other way round."""
     root = shutil.copytree(good, tmp_path / "runs")
     wrong = {}
     for seed, (make, says) in enumerate(USELESS.values(), start=1):
-        for task in TASKS:
-            for algo in (GOOD[0], ALONE[0]):
-                wrong[write(root, write_bare_run, task, (algo, seed), make)] = says
+        for number, task in enumerate(TASKS):
+            algo = (GOOD[0], ALONE[0])[(seed + number + half) % 2]
+            wrong[write(root, write_bare_run, task, (algo, seed), make)] = says
     _, said = ask("completeness", root, capsys)
     for key, says in wrong.items():
         assert says in line_of(key, said)

@@ -1,7 +1,6 @@
 """The paper's own numbers go through the rules first; every rule can support, contradict and leave undecided."""
 
 import subprocess
-import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -342,14 +341,12 @@ def test_verify_knows_what_there_is(tmp_path, capsys):
     assert sweep(BY_ID["figure1-macpf"]) == ["algo=macpf"]
 
 
-def test_the_smoke_form_of_verify_trains_and_leaves_the_claim_undecided(tmp_path):
+def test_the_smoke_form_of_verify_trains_and_leaves_the_claim_undecided(tmp_path, capsys):
     arguments = ["verify", "figure4-qmix", "--budget", "smoke", "--runs", tmp_path, "--out", tmp_path, "--yes"]
-    done = subprocess.run(
-        [sys.executable, "-m", "analysis", *map(str, arguments), "--launcher", "local"], capture_output=True, text=True
-    )
-    assert done.returncode == 3, done.stderr
+    launcher = ["--launcher", "local", "hydra.launcher.n_jobs=1"]  # trains in the process of the sweep
+    assert command.main([*map(str, arguments), *launcher]) == 3
     assert len(list(tmp_path.rglob("ledger.jsonl"))) == 1
-    assert "undecided (no finished runs" in done.stdout
+    assert "undecided (no finished runs" in capsys.readouterr().out
 
 
 def test_the_papers_numbers_bear_out_its_counts_but_not_three_sentences():
@@ -401,11 +398,17 @@ def matrix_run(algo, seed, end, dependent=None, optima=(0.5, 0.5), **changes):
     return make_run([0.0, end], algo, "p0_12", seed, dependent=dependent, extra=extra, **options)
 
 
+def judged(evidence, *ids):
+    """The ledger's lines of these claims alone; the others would take longer, and each is judged by itself."""
+    return ledger(evidence, [BY_ID[id] for id in ids]).set_index("id")
+
+
 def test_the_matrix_game_is_judged_by_how_each_seed_ends():
     runs = [matrix_run("qmix", seed, -12.0 if seed else 8.0) for seed in range(5)]
     runs += [matrix_run("macpf", seed, 8.0, dependent=8.0, optima=(0.9 - 0.1 * seed, 0.09)) for seed in range(5)]
-    found = ledger(gather(make_runs(*runs))).set_index("id")
-    verdicts = {id: found.loc[f"figure4-{id}", "our verdict"] for id in ("qmix", "macpf", "macpf-dep", "both-optima")}
+    ids = ("qmix", "macpf", "macpf-dep", "both-optima")
+    found = judged(gather(make_runs(*runs)), *(f"figure4-{id}" for id in (*ids, "fop")))
+    verdicts = {id: found.loc[f"figure4-{id}", "our verdict"] for id in ids}
     assert verdicts == {"qmix": CONTRADICTED, "macpf": SUPPORTED, "macpf-dep": SUPPORTED, "both-optima": CONTRADICTED}
     assert found.loc["figure4-qmix", "evidence"] == "0 of 5 seeds (backend builtin)"
     assert found.loc["figure4-fop", "runs missing"] == 5
@@ -417,13 +420,13 @@ def test_runs_that_are_not_whole_judge_nothing_and_smoke_runs_neither():
         matrix_run("qmix", 4, 0.0, state="incomplete"),
         *(matrix_run("fop", s, 8.0, budget="smoke") for s in range(5)),
     ]
-    found = ledger(gather(make_runs(*runs))).set_index("id")
+    found = judged(gather(make_runs(*runs)), "figure4-qmix", "figure4-fop", "figure4-macpf")
     assert found.loc["figure4-qmix", ["our verdict", "runs missing"]].tolist() == [UNDECIDED, 1]
     assert found.loc["figure4-fop", ["our verdict", "runs missing"]].tolist() == [UNDECIDED, 5]
     left_out = "QMIX seed 4 (incomplete, 2 of 2 evaluations)"
     assert found.loc["figure4-qmix", "evidence"] == f"4 of 5 runs. Left out: {left_out}"
     assert "Left out" not in found.loc["figure4-macpf", "evidence"]  # which is not about QMIX
-    asked = ledger(gather(make_runs(*runs).with_incomplete())).set_index("id").loc["figure4-qmix"]
+    asked = judged(gather(make_runs(*runs).with_incomplete()), "figure4-qmix").loc["figure4-qmix"]
     assert asked[["our verdict", "runs missing"]].tolist() == [SUPPORTED, 0]
     assert asked["evidence"].endswith(f"Not whole, but counted on request: {left_out}")
 
@@ -437,8 +440,8 @@ def test_runs_by_other_rules_are_not_judged():
 
 
 def test_where_every_run_diverged_the_claims_name_them():
-    found = ledger(gather(make_runs(matrix_run("qmix", 0, np.nan)).with_incomplete())).set_index("id")
-    line = found.loc["figure4-qmix"]
+    evidence = gather(make_runs(matrix_run("qmix", 0, np.nan)).with_incomplete())
+    line = judged(evidence, "figure4-qmix").loc["figure4-qmix"]
     assert line[["our verdict", "runs missing"]].tolist() == [UNDECIDED, 5]
     missing = "Missing: QMIX on p0_12 (seeds 1 to 4)"
     assert line["evidence"] == f"no finished runs. {missing}. Left out: QMIX seed 0 (diverged)"
@@ -461,7 +464,7 @@ def test_curves_are_read_from_the_runs():
     assert one["training"] == pytest.approx(curve.mean())
     assert one["final"] == pytest.approx(curve[-5:].mean())
     assert one[["early", "middle", "late"]].tolist() == pytest.approx([c.mean() for c in np.split(curve, 3)])
-    found = ledger(evidence).set_index("id")
+    found = judged(evidence, "figure6-same")
     assert found.loc["figure6-same", "our verdict"] == "supported (laptop)"
     assert "MMM2 late +0.01 [+0.01, +0.01]" in found.loc["figure6-same", "evidence"]
 
@@ -473,7 +476,7 @@ def test_budgets_are_never_mixed_and_smoke_is_no_budget_to_choose():
     evidence = gather(make_runs(*runs))
     assert "table2" in evidence
     assert evidence["figure6"].budget == "paper"  # which has no QMIX
-    refused = ledger(evidence).set_index("id").loc["table2-macpf"]
+    refused = judged(evidence, "table2-macpf").loc["table2-macpf"]
     assert refused[["our verdict", "runs missing"]].tolist() == [UNDECIDED, 450]
     assert "--budget laptop" in refused["evidence"]
     assert not gather(make_runs(*runs), budget="paper")["table2"].refused
@@ -487,14 +490,14 @@ def test_runs_that_no_claim_names_do_not_matter():
         runs += [(frame, line), (frame.assign(run=other), line | {"run": other})]
     evidence = gather(make_runs(*runs))
     assert lines_of(evidence["figure4"])["method"].tolist() == ["QMIX"]
-    assert ledger(evidence).set_index("id").loc["figure4-qmix", "our verdict"] == SUPPORTED
+    assert judged(evidence, "figure4-qmix").loc["figure4-qmix", "our verdict"] == SUPPORTED
 
 
 def test_an_experiment_that_is_refused_leaves_the_others_alone():
     frame, line = matrix_run("qmix", 0, 0.0)
     other = "qmix-matrix_game-p0_12-ffffffff-s0"
     twice = [(frame, line), (frame.assign(run=other), line | {"run": other})]
-    found = ledger(gather(make_runs(*twice, *smac_runs()))).set_index("id")
+    found = judged(gather(make_runs(*twice, *smac_runs())), "figure4-qmix", "figure6-same")
     assert "qmix on p0_12 was run in 2 configurations" in found.loc["figure4-qmix", "evidence"]
     assert found.loc["figure6-same", "our verdict"] == SUPPORTED
 
@@ -502,7 +505,7 @@ def test_an_experiment_that_is_refused_leaves_the_others_alone():
 def test_runs_of_a_changed_length_judge_nothing():
     runs = [matrix_run("qmix", seed, 0.0) for seed in range(5)]
     runs[4] = (runs[4][0], runs[4][1] | {"total": 5000})
-    found = ledger(gather(make_runs(*runs))).set_index("id")
+    found = judged(gather(make_runs(*runs)), "figure4-qmix")
     assert found.loc["figure4-qmix", ["our verdict", "runs missing"]].tolist() == [UNDECIDED, 1]
 
 
@@ -515,7 +518,8 @@ def test_a_lost_evaluation_is_left_out_of_a_runs_mean_and_a_run_that_diverged_al
     assert one["training"] == pytest.approx(np.delete(curve, 3).mean())
     assert one[["early", "middle"]].tolist() == pytest.approx([curve[:3].mean(), curve[4:8].mean()])
     diverged = line | {"state": "diverged", "counts": False}
-    found = ledger(gather(make_runs((frame, diverged), *others).with_incomplete())).set_index("id").loc["figure6-same"]
+    evidence = gather(make_runs((frame, diverged), *others).with_incomplete())
+    found = judged(evidence, "figure6-same").loc["figure6-same"]
     assert found[["our verdict", "runs missing"]].tolist() == [UNDECIDED, 1]
     assert found["evidence"] == f"19 of 20 runs. Left out: MACPF on {line['map']} seed 0 (diverged)"
 
@@ -524,7 +528,7 @@ def test_a_run_that_counts_on_request_and_never_came_so_far_decides_nothing():
     (frame, line), *others = smac_runs()
     early = frame[frame["env_step"] < 400]
     evidence = gather(make_runs((early, line | {"state": "short", "env_step": 300}), *others).with_incomplete())
-    found = ledger(evidence).set_index("id").loc["figure6-same"]
+    found = judged(evidence, "figure6-same").loc["figure6-same"]
     assert (found["our verdict"], found["runs missing"]) == (UNDECIDED, 0)
     assert found["evidence"].startswith(f"NaN: MACPF on {line['map']}, MACPF_DEP on {line['map']}")
 

@@ -1,7 +1,6 @@
 """Following the page on new algorithms leads to a run that trains."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from macpf.records.ledger import NAME, Ledger
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_example_trains_as_it_stands(tmp_path):
+def test_the_example_trains_as_it_stands(tmp_path, monkeypatch, command_here):
     page = (ROOT / "docs" / "add_an_algorithm.md").read_text()
     (code,) = re.findall(r"```python\n(.*?)```", page, re.S)
     settings, of_task = re.findall(r"```yaml\n(.*?)```", page, re.S)
@@ -25,13 +24,8 @@ def test_the_example_trains_as_it_stands(tmp_path):
     assert "(`defaults: [/task/my_vdn/echo, _self_]`)" in page
     (tasks / "p0_12.yaml").write_text("# @package _global_\ndefaults: [/task/my_vdn/matrix_game, _self_]\n")
     arguments = ["algo=my_vdn", f"hydra.searchpath=[file://{tmp_path}/conf]", "budget=smoke", "tracking=disabled"]
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "run.py"), *arguments, f"outputs={tmp_path}/outputs"],
-        env=os.environ | {"PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    monkeypatch.syspath_prepend(tmp_path)
+    done = command_here(*arguments, f"outputs={tmp_path}/outputs")
     assert done.returncode == 0, done.stderr
     (status,) = (tmp_path / "outputs").rglob("status.json")
     assert json.loads(status.read_text())["state"] == "finished"

@@ -40,11 +40,12 @@ def test_without_a_run_one_line_says_what_to_type():
     ("example", "run"),
     [("add_an_algorithm", "matrix_game/p0_12/vdn_with_value"), ("add_an_environment", "meeting/nine_cells/qmix")],
 )
-def test_what_an_example_adds_is_trained_and_plotted(tmp_path, example, run):
+def test_what_an_example_adds_is_trained_and_plotted(tmp_path, monkeypatch, example, run):
     assert "final return:" in done(sys.executable, EXAMPLES / f"{example}.py", f"outputs={tmp_path}")
     (status,) = tmp_path.glob(f"{run}/*/seed=0/status.json")
     assert json.loads(status.read_text())["state"] == "finished"
-    done(sys.executable, EXAMPLES / "plot_a_curve.py", tmp_path, tmp_path / "curve.png")
+    monkeypatch.setattr(sys, "argv", ["plot_a_curve.py", str(tmp_path), str(tmp_path / "curve.png")])
+    runpy.run_path(str(EXAMPLES / "plot_a_curve.py"), run_name="__main__")
     assert (tmp_path / "curve.png").stat().st_size > 10_000
 
 

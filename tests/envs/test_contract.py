@@ -1,9 +1,7 @@
 """What a user's PettingZoo environment may do, and the line for what it may not."""
 
 import json
-import os
 import re
-import subprocess
 import sys
 import types
 from pathlib import Path
@@ -316,16 +314,12 @@ class Later(Game):
     ("crash", "line"),
     [(False, "a, step 3: its reward is nan; return a finite number"), (True, "RuntimeError: simulator died")],
 )
-def test_a_breach_in_the_middle_of_a_run_is_one_line_and_a_failed_run(tmp_path, crash, line):
+def test_a_breach_in_the_middle_of_a_run_is_one_line_and_a_failed_run(tmp_path, monkeypatch, command_here, crash, line):
     (tmp_path / "later_games.py").write_text(GAMES.format(tests=str(Path(__file__).parent), crash=crash))
     arguments = ["algo=vdn", "env=pettingzoo", "env.id=later_games:Later", "budget=smoke", "tracking=disabled"]
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "run.py"), *arguments, f"outputs={tmp_path}/outputs"],
-        env=os.environ | {"PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "later_games", raising=False)
+    done = command_here(*arguments, f"outputs={tmp_path}/outputs")
     assert done.returncode == 1
     assert [text for text in done.stderr.splitlines() if "Traceback" in text or line in text] == [
         done.stderr.splitlines()[-1]

@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 import sys
 import types
 from pathlib import Path
@@ -133,17 +132,12 @@ def test_masks_in_infos_reach_the_team():
     assert len(steps) > 5
 
 
-def test_it_trains_from_the_command_line(tmp_path):
-    done = subprocess.run(
-        [
-            sys.executable, str(ROOT / "run.py"), "algo=vdn", "env=pettingzoo",
-            "env.id=mpe2.simple_spread_v3:parallel_env",
-            "budget=smoke", "budget.env_steps=400", "env.eval_parallel=2", "budget.eval_episodes=2",
-            "algo.replay.batch=8", "algo.replay.burn_in=8", f"outputs={tmp_path}",
-        ],
-        capture_output=True,
-        text=True,
-    )  # fmt: skip
+def test_it_trains_from_the_command_line(tmp_path, command_here):
+    done = command_here(
+        *("algo=vdn", "env=pettingzoo", "env.id=mpe2.simple_spread_v3:parallel_env", "budget=smoke"),
+        *("budget.env_steps=400", "env.eval_parallel=2", "budget.eval_episodes=2"),
+        *("algo.replay.batch=8", "algo.replay.burn_in=8", f"outputs={tmp_path}"),
+    )
     assert done.returncode == 0, done.stderr
     (status,) = tmp_path.rglob("status.json")
     assert json.loads(status.read_text())["state"] == "finished"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import pytest
 from analysis.runs import load_runs
 from macpf.experience.journal import HEADER, PREFIX
 from macpf.names import TIME_PREFIX
-from macpf.runs import checkpoint
+from macpf.runs import checkpoint, launch
 from macpf.runs.promises import difference
 
 ROOT = Path(__file__).parents[2]
@@ -80,7 +81,7 @@ def assert_same_end(run: Run, reference: Run) -> None:
     assert not different
 
 
-def kill_campaign(folder: Path, algo: str, seed: int, env_steps: int, kills: int, latest: float = LATEST) -> int:
+def kill_campaign(folder: Path, algo: str, seed: int, env_steps: int, kills: int) -> int:
     """Kill a run at random moments until it is finished or was killed often enough, then compare; returns kills."""
     reference, run = Run(folder / "reference", algo, seed, env_steps), Run(folder / "killed", algo, seed, env_steps)
     for each in (reference, run):
@@ -91,7 +92,7 @@ def kill_campaign(folder: Path, algo: str, seed: int, env_steps: int, kills: int
     while done < kills:
         process = run.start()
         try:
-            process.communicate(timeout=moments.uniform(EARLIEST, latest))
+            process.communicate(timeout=moments.uniform(EARLIEST, LATEST))
             break  # finished before we came
         except subprocess.TimeoutExpired:
             process.kill()
@@ -100,10 +101,6 @@ def kill_campaign(folder: Path, algo: str, seed: int, env_steps: int, kills: int
     run.finish()
     assert_same_end(run, reference)
     return done
-
-
-def test_killed_three_times(tmp_path):
-    assert kill_campaign(tmp_path, "macpf", seed=1, env_steps=1200, kills=3, latest=6.0) > 0
 
 
 @pytest.mark.faults
@@ -138,17 +135,32 @@ def reference(tmp_path_factory):
     return run
 
 
-def test_signals_save_and_stop_and_the_same_command_goes_on(tmp_path, reference):
-    run = Run(tmp_path, "qmix", 2, 1500)
-    for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
+@pytest.mark.parametrize(
+    "signals",
+    [
+        (signal.SIGTERM, signal.SIGKILL),
+        pytest.param((signal.SIGINT, signal.SIGUSR2, signal.SIGKILL), marks=pytest.mark.long),
+    ],
+    ids=lambda signals: "-".join(one.name for one in signals),
+)
+def test_signals_save_and_stop_or_kill_and_the_same_command_goes_on(tmp_path, reference, signals):
+    """Each after a new checkpoint: however slow the machine, it had begun to train. A kill comes some time later."""
+    run, moments = Run(tmp_path, "qmix", 2, 1500), random.Random(1)
+    for signum in signals:
         before = checkpoint_number(run)
         process = run.start()
-        wait_until(lambda before=before: checkpoint_number(run) != before)
+        wait_until(lambda before=before: checkpoint_number(run) not in (None, before))
+        if signum == signal.SIGKILL:
+            time.sleep(moments.uniform(0.0, 0.15))
         process.send_signal(signum)
         output, _ = process.communicate(timeout=60)
-        assert process.returncode == 128 + signum, output
-        assert "stopped by signal" in output
-        assert run.status()["state"] == "interrupted"
+        if signum == signal.SIGKILL:
+            assert process.returncode == -signum, output
+            assert run.status()["state"] == "running"
+        else:
+            assert process.returncode == 128 + signum, output
+            assert "stopped by signal" in output
+            assert run.status()["state"] == "interrupted"
     assert "resumes at env step" in run.finish()
     assert_same_end(run, reference)
 
@@ -184,17 +196,21 @@ def test_a_damaged_checkpoint_is_said_and_costs_only_time(tmp_path, reference, d
     assert not (run.folder / "episodes").exists()
 
 
-def test_the_same_run_twice_at_once_is_refused(tmp_path):
+def test_the_same_run_twice_at_once_is_refused(tmp_path, monkeypatch, capsys):
+    """The second is this process, which saves loading everything once more."""
     run = Run(tmp_path, "qmix", 3, 100_000)
     process = run.start()
     wait_until(lambda: checkpoint_number(run))
-    second = run.start()
-    output, _ = second.communicate(timeout=60)
+    monkeypatch.setattr(sys, "argv", ["run.py", *run.arguments])
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as second:
+        launch.main()
     process.terminate()
     process.communicate(timeout=60)
-    assert second.returncode == 1
-    assert f"is being run by process {process.pid} on host" in output
-    assert len(output.splitlines()) == 1
+    assert second.value.code == 1
+    said = capsys.readouterr()
+    assert f"is being run by process {process.pid} on host" in said.err
+    assert len((said.out + said.err).splitlines()) == 1
 
 
 def sweep_command(outputs: Path, *arguments: str) -> list[str]:
@@ -286,21 +302,20 @@ def test_a_sweep_of_one_process_does_not_depend_on_the_shell_that_started_it(tmp
     wait_until(lambda: states(tmp_path) == ["finished"] * 2)
 
 
-def test_a_sweep_goes_on_without_the_runs_that_cannot_and_names_them(tmp_path, hold):
-    held = Run(tmp_path, "qmix", 0, 1000)
-    broken = Run(tmp_path, "qmix", 1, 1000)
-    broken.finish()
+def test_a_sweep_goes_on_without_the_runs_that_cannot_and_names_them(tmp_path, hold, reference):
+    shutil.copytree(reference.outputs, tmp_path, dirs_exist_ok=True)
+    broken = Run(tmp_path, "qmix", 2, 1500)
     folder = broken.folder
     for path in folder.glob("checkpoint*.pt"):
         path.write_bytes(b"no checkpoint")
     (folder / "status.json").unlink()
     holder = hold(folder.parent / "seed=0")
-    command = [*sweep_command(tmp_path, "seed=0,1,2", "hydra.launcher.n_jobs=2"), *held.arguments[2:]]
+    command = [*sweep_command(tmp_path, "seed=0,1,2", "hydra.launcher.n_jobs=2"), *broken.arguments[2:]]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120)
     assert done.returncode == 1
     assert "1 of 3 runs are finished." in done.stdout
     assert f"seed=0 is being run by process {holder.pid}" in done.stderr
-    assert "failed: qmix on matrix_game/p0_12 seed=1: " in done.stdout
+    assert "failed: qmix on matrix_game/p0_12 seed=2: " in done.stdout
     assert "no checkpoint of this version" in done.stdout
     assert "delete what is damaged to start over" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr

@@ -87,10 +87,9 @@ def test_a_folder_that_cannot_be_made_is_said_in_one_line(tmp_path, capsys):
     assert capsys.readouterr().err.startswith(f"error: cannot write {tmp_path}/file")
 
 
-def test_a_sweep_that_slurm_cannot_take_ends_at_once(tmp_path):
+def test_a_sweep_that_slurm_cannot_take_ends_at_once(tmp_path, command_here):
     (tmp_path / ".slurm").touch()
-    command = [sys.executable, str(ROOT / "run.py"), "-m", "hydra/launcher=slurm", "algo=qmix", f"outputs={tmp_path}"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    done = command_here("-m", "hydra/launcher=slurm", "algo=qmix", f"outputs={tmp_path}")
     assert done.returncode == 1
     assert done.stderr == f"error: cannot write {tmp_path}/.slurm: File exists; choose another folder, or make room\n"
 

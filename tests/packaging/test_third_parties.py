@@ -77,12 +77,26 @@ def test_a_broken_algorithm_is_found_out(macpf, algo, failed, said):
     assert re.search(said, done.stdout)
 
 
-def test_what_cannot_be_checked_is_refused(macpf):
-    for arguments, said in ((["nothing"], "algo=nothing is not known"), (["additive", "algo.learner.lr=-1"], "lr")):
-        done = macpf("check", *arguments)
-        assert (done.returncode, done.stdout) == (2, "")
-        assert done.stderr.startswith("error: ")
-        assert said in done.stderr
+#: Prints the exit code of each command.
+ONE_BY_ONE = """
+from macpf.command import main
+for command in {commands}:
+    try:
+        print(main(command))
+    except SystemExit as end:
+        print(end.code)
+"""
+
+
+def test_what_cannot_be_checked_is_refused(python, theirs):
+    """Both in one process, as most of its time goes into loading."""
+    commands = [["check", "nothing"], ["check", "additive", "algo.learner.lr=-1"]]
+    done = python("-c", ONE_BY_ONE.format(commands=commands), path=(theirs,))
+    assert (done.returncode, done.stdout) == (0, "2\n2\n"), done.stderr
+    unknown, invalid = done.stderr.splitlines()
+    for line, said in ((unknown, "algo=nothing is not known"), (invalid, "lr")):
+        assert line.startswith("error: ")
+        assert said in line
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.parity.cases import Case
-from benchmarks.parity.compare import differences
+from benchmarks.parity.compare import differences, one_by_one
 
 HERE = Path(__file__).parent
 CASES = [case for path in sorted(HERE.glob("*.json")) for case in Case.of(path)]
@@ -48,7 +48,8 @@ def unequal(case: Case) -> set[str]:
     ],
 )
 def test_a_setting_that_is_not_the_authors_is_found(stem, setting, seen):
-    assert seen in unequal(Case(HERE / f"{stem}.json", (setting,), old=stem.startswith("macpf")))
+    rows = one_by_one(Case(HERE / f"{stem}.json", (setting,), old=stem.startswith("macpf")))
+    assert any(row.quantity == seen and not row.equal for row in rows)
 
 
 def test_a_clipping_norm_that_is_never_reached_makes_no_difference():

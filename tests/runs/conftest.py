@@ -32,7 +32,7 @@ def configured(tmp_path: Path) -> Callable[..., DictConfig]:
     return composed
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def ledger_at() -> Callable[..., Ledger]:
     """The ledger at a path; begun, with a fixed owner, if there is none."""
 

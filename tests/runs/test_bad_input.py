@@ -306,14 +306,14 @@ def test_the_seeds_at_the_ends_of_their_domain_play_and_are_read_again(configure
     assert pa.array([seed], pa.int64()).to_pylist() == [seed]
 
 
-def test_folders_of_any_name_are_trained_in(command, tmp_path):
+def test_folders_of_any_name_are_trained_in(command_here, tmp_path):
     folder = "bob's own, [runs]"
     settings = ["algo=qmix", "budget=smoke", "budget.env_steps=40", "algo.replay.batch=8", "algo.replay.burn_in=8"]
     sweep = ["-m", *settings, "tracking=disabled", f"outputs={folder}", "seed=0,1", "hydra.launcher.n_jobs=1"]
-    done = command(*sweep)
+    done = command_here(*sweep)
     assert done.returncode == 0, done.stderr
     assert len(list((tmp_path / folder).rglob("status.json"))) == 2
-    done = command(*settings, "tracking=disabled", f"outputs={folder}", "seed=1")
+    done = command_here(*settings, "tracking=disabled", f"outputs={folder}", "seed=1")
     assert "finished already, nothing to do" in done.stdout
     assert [path.name for path in tmp_path.iterdir()] == [folder]
 

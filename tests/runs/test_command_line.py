@@ -27,8 +27,16 @@ def documented_commands():
                 yield pytest.param(shlex.split(line, comments=True)[2:], id=line[:80])
 
 
+#: Of a sweep with more runs than this, the fast tests check so many, evenly spread.
+SAMPLE = 10
+
+
 @pytest.mark.parametrize("arguments", list(documented_commands()))
 def test_every_documented_command_composes_and_fits(arguments):
+    check(arguments)
+
+
+def check(arguments, all_runs=False):
     overrides = [argument for argument in arguments if not argument.startswith("-") and argument != "job"]
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         if "-m" not in arguments and "--help" in arguments:
@@ -37,10 +45,17 @@ def test_every_documented_command_composes_and_fits(arguments):
         cfg = compose("config", plain, return_hydra_config=True)
         with open_dict(cfg):
             cfg.hydra.overrides.task = overrides
-        assert check_all(planned_overrides(cfg), cfg)
+        runs = planned_overrides(cfg)
+        assert check_all(runs if all_runs else runs[:: -(-len(runs) // SAMPLE)], cfg)
 
 
-def test_a_run_trains_and_is_then_skipped(command, tmp_path):
+@pytest.mark.long
+@pytest.mark.parametrize("arguments", [command for command in documented_commands() if "-m" in command.values[0]])
+def test_every_run_of_every_documented_sweep_composes_and_fits(arguments):
+    check(arguments, all_runs=True)
+
+
+def test_a_run_trains_and_is_then_skipped(command, command_here, tmp_path):
     done = command("algo=qmix", "budget=smoke", "seed=3", "outputs=o")
     assert done.returncode == 0, done.stderr
     assert "400/400 env steps, return" in done.stdout
@@ -50,13 +65,13 @@ def test_a_run_trains_and_is_then_skipped(command, tmp_path):
     assert status["env_step"] == 400
     assert OmegaConf.load(folder / "config.yaml").algo.name == "qmix"
     assert len(list(folder.glob("wandb/offline-run-*/*.wandb"))) == 1
-    again = command("algo=qmix", "budget=smoke", "seed=3", "outputs=o")
+    again = command_here("algo=qmix", "budget=smoke", "seed=3", "outputs=o")
     assert again.returncode == 0
     assert "finished already, nothing to do" in again.stdout
     assert len(list(folder.glob("wandb/offline-run-*"))) == 1
 
 
-def test_a_sweep_trains_every_run_once(command, tmp_path):
+def test_a_sweep_trains_every_run_once(command, command_here, tmp_path):
     arguments = ["-m", "algo=qmix,macpf", "budget=smoke", "outputs=o", "hydra.launcher.n_jobs=2"]
     done = command(*arguments)
     assert done.returncode == 0, done.stderr
@@ -64,15 +79,15 @@ def test_a_sweep_trains_every_run_once(command, tmp_path):
     assert "2 of 2 runs are finished." in done.stdout
     statuses = [json.loads(path.read_text()) for path in (tmp_path / "o").rglob("status.json")]
     assert [status["state"] for status in statuses] == ["finished"] * 2
-    again = command(*arguments)
+    again = command_here(*arguments)
     assert again.returncode == 0
     assert "Nothing to do." in again.stdout
 
 
-def test_a_file_where_the_folder_of_runs_should_be_is_named(command, tmp_path):
+def test_a_file_where_the_folder_of_runs_should_be_is_named(command_here, tmp_path):
     (tmp_path / "taken").write_text("")
     for outputs in ("taken", "/proc/no_such_folder"):
-        done = command("algo=qmix", "budget=smoke", f"outputs={outputs}")
+        done = command_here("algo=qmix", "budget=smoke", f"outputs={outputs}")
         assert done.returncode == 1
         assert re.search(f"^error: cannot write (in )?{outputs}", done.stderr.splitlines()[-1])
 

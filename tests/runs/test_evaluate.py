@@ -213,9 +213,9 @@ def test_the_command_line_evaluates(runs, command):
     assert said["run"] == manifest_of(folder).key
 
 
-def test_a_sweep_of_evaluations_is_checked_before_it_begins(runs, command):
+def test_a_sweep_of_evaluations_is_checked_before_it_begins(runs, command_here):
     folder = runs("algo=macpf", "algo.replay.burn_in=8", "algo.replay.batch=8", "budget.env_steps=16")
-    done = command("-m", "mode=evaluate", f"run={folder}", "checkpoint=12,13", "tracking=disabled")
+    done = command_here("-m", "mode=evaluate", f"run={folder}", "checkpoint=12,13", "tracking=disabled")
     assert done.returncode == 2
     assert done.stderr.startswith("error: checkpoint=12 is not kept in")
 

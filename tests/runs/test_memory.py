@@ -67,8 +67,8 @@ def refusal(parts, free):
     return str(caught.value)
 
 
-def test_too_large_a_replay_ends_the_command_before_anything_is_written(command, tmp_path):
-    done = command("algo=qmix", "algo.replay.capacity=1000000000000", "outputs=o")
+def test_too_large_a_replay_ends_the_command_before_anything_is_written(command_here, tmp_path):
+    done = command_here("algo=qmix", "algo.replay.capacity=1000000000000", "outputs=o")
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: algo.replay.capacity=1000000000000 may need")

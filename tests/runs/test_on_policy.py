@@ -85,9 +85,9 @@ def test_nothing_is_replayed_journalled_or_announced(watched, tmp_path):
     assert replay_estimate(trainer.parts, free=10**12) is None
 
 
-def test_the_command_trains_to_its_end_and_is_skipped_afterwards(command):
+def test_the_command_trains_to_its_end_and_is_skipped_afterwards(command_here):
     arguments = ("algo=mappo", "budget=smoke", "tracking=disabled", "outputs=o")
-    first, second = command(*arguments), command(*arguments)
+    first, second = command_here(*arguments), command_here(*arguments)
     assert first.returncode == second.returncode == 0, first.stderr
     assert "400/400 env steps" in first.stdout
     assert "finished already" in second.stdout

@@ -1,12 +1,14 @@
 """``mode=render`` writes an animation of a random or a trained team, and of nothing else."""
 
 import io
+import shutil
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from macpf.configuration import compose
 from macpf.envs.animation import STAYS, as_gif
 from macpf.envs.base import Step
 from macpf.envs.smac.skirmish.battles import Skirmish
@@ -42,12 +44,22 @@ def test_a_score_that_is_the_return_is_said_once(configured, capsys):
     assert capsys.readouterr().out.count("return ") == 1
 
 
-@pytest.fixture
-def trained(configured):
-    """A run's folder, and a command that draws it."""
-    cfg = configured("algo=macpf", *SMAC, *SHORT, "checkpoint.keep=[70]")
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory):
+    """The folder of outputs with one run, and the run's folder in it."""
+    outputs = tmp_path_factory.mktemp("trained")
+    settings = ["budget=smoke", "tracking=disabled", "device=cpu", f"outputs={outputs}", "checkpoint.keep=[70]"]
+    cfg = compose(*settings, "algo=macpf", *SMAC, *SHORT)
     run(cfg)
-    folder = Identity.of(cfg).folder
+    return outputs, Identity.of(cfg).folder
+
+
+@pytest.fixture
+def trained(configured, trained_once, tmp_path):
+    """A copy of a run's folder, and a command that draws it."""
+    outputs, original = trained_once
+    folder = tmp_path / original.relative_to(outputs)
+    shutil.copytree(original, folder)
 
     def command(*overrides):
         drawing = configured("mode=render", *overrides)
@@ -124,14 +136,14 @@ def test_folders_need_no_quotes():
         assert with_quoted_folder(untouched) == untouched
 
 
-def test_the_command_line_knows_the_mode(command, tmp_path):
-    done = command("mode=render", "run=outputs/nowhere/seed=0")
+def test_the_command_line_knows_the_mode(command_here):
+    done = command_here("mode=render", "run=outputs/nowhere/seed=0")
     assert done.returncode == 2
     assert done.stderr.startswith("error: run=outputs/nowhere/seed=0 is not a run folder")
-    done = command("mode=draw")
+    done = command_here("mode=draw")
     assert done.returncode == 2
     assert "mode='draw'" in done.stderr
-    done = command("-m", "mode=render", "seed=0,1")
+    done = command_here("-m", "mode=render", "seed=0,1")
     assert done.returncode == 2
     assert "leave -m out" in done.stderr
 

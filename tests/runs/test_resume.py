@@ -6,7 +6,7 @@ import logging
 import pytest
 import torch
 
-from macpf.configuration import CONF
+from macpf.configuration import CONF, compose
 from macpf.experience.journal import Journal
 from macpf.runs import checkpoint
 from macpf.runs.build import build
@@ -81,7 +81,7 @@ def _train(ledger_at, cfg, path, safe_points=10**9):
 
 #: Algorithm, and whether its networks are recurrent; `make test-long` plays all.
 KINDS = [(algo, recurrent) for algo in ALGORITHMS if algo != "mappo" for recurrent in (False, True)]
-OFTEN = [("macpf", True), ("fop", False), ("qmix", True)]
+OFTEN = [("macpf", True), ("fop", False)]
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,8 @@ SPREAD = [
     [
         *((algo, SMAC) for algo in ("qplex", "macpf profile=release")),
         ("qmix", SPREAD),
-        *((algo, GOALS) for algo in ("central", "fop")),
+        ("central", GOALS),
+        pytest.param("fop", GOALS, marks=pytest.mark.long),
         *(
             pytest.param(algo, SMAC, marks=pytest.mark.long)
             for algo in ("macpf", "macpf_control", "macpf_att", "fop", "qmix", "qtran")
@@ -171,20 +172,25 @@ def test_interrupted_equals_uninterrupted_with_recurrence(assert_same, configure
     assert_same(rows, [*rows_before, *rows_again])
 
 
-def test_other_seeds_end_elsewhere(configured, train, tmp_path):
-    one, _ = train(configured("seed=0"), tmp_path / "0.pt")
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory, ledger_at):
+    """What `train` returns of a run with no settings of its own, for several tests to look at."""
+    path = tmp_path_factory.mktemp("usual")
+    overrides = ["budget=smoke", "tracking=disabled", "device=cpu", f"outputs={path}"]
+    return _train(ledger_at, compose(*overrides), path / "c.pt")
+
+
+def test_other_seeds_end_elsewhere(configured, train, tmp_path, usual):
+    one, _ = usual
     other, _ = train(configured("seed=1"), tmp_path / "1.pt")
     assert not torch.equal(one["algorithm"]["actor.independent.weight"], other["algorithm"]["actor.independent.weight"])
 
 
-def test_evaluating_more_often_changes_nothing_else(assert_same, configured, train, tmp_path):
-    rarely, _ = train(configured("budget.eval_interval=400"), tmp_path / "rarely.pt")
-    often, rows = train(configured("budget.eval_interval=8"), tmp_path / "often.pt")
-    assert len(rows) == 51
-    for state in (rarely, often):
-        for key in (*TIMES, "meter", "rows"):
-            del state[key]
-    assert_same(rarely, often)
+def test_evaluating_more_often_changes_nothing_else(assert_same, configured, train, tmp_path, usual):
+    (rarely, few), (often, rows) = usual, train(configured("budget.eval_interval=8"), tmp_path / "often.pt")
+    assert (len(few), len(rows)) == (3, 51)
+    besides = (*TIMES, "meter", "rows")
+    assert_same(*({key: value for key, value in state.items() if key not in besides} for state in (rarely, often)))
 
 
 def test_a_run_with_two_copies_goes_on_bit_for_bit(assert_same, configured, train, tmp_path, monkeypatch):
@@ -227,8 +233,8 @@ def test_a_run_on_a_gpu_goes_on_from_the_very_state_it_was_killed_in(configured,
     assert not [r for r in caplog.records if "recorded" in r.message], "the recording gave up"
 
 
-def test_every_row_has_the_step_at_which_it_was_measured(configured, train, tmp_path):
-    _, rows = train(configured(), tmp_path / "c.pt")
+def test_every_row_has_the_step_at_which_it_was_measured(usual):
+    _, rows = usual
     assert [row["env_step"] for row in rows] == [0, 200, 400]
     assert [row["clock/episodes"] for row in rows] == [0, 200, 400]
     assert all("eval/independent/return" in row and "eval/dependent/return" in row for row in rows)

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -21,6 +23,7 @@ def test_an_array_is_submitted_once_and_a_requeued_run_goes_on(launch, until):
     assert "3 runs: 3 finished" in launch.status()
 
 
+@pytest.mark.slurm
 def test_a_sweep_of_ones_own_waits_for_its_runs_and_plays_none_twice(slurm, tmp_path):
     command = [sys.executable, ROOT / "run.py", "-m", "hydra/launcher=slurm", "algo=qmix", "budget=smoke", "seed=0,1"]
     command += ["hydra.launcher.mem_gb=2", "tracking=disabled", f"outputs={tmp_path}"]

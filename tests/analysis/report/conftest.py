@@ -42,7 +42,7 @@ def write_evaluations(write_run) -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
-def page(write_evaluations, tmp_path_factory) -> Path:
+def page(write_evaluations, tmp_path_factory, quick_reports) -> Path:
     """A page with something in every section: two backends, a smoke run, a game and an animation."""
     root = tmp_path_factory.mktemp("runs")
     for seed in (0, 1):
@@ -56,7 +56,9 @@ def page(write_evaluations, tmp_path_factory) -> Path:
     deep.mkdir()
     frames[0].save(deep / "random_3m.gif", save_all=True, append_images=frames[1:], duration=100, loop=0)
     path = root / "report.html"
-    write_report(load_runs(root), path, root)
+    with pytest.MonkeyPatch.context() as patch:
+        quick_reports(patch)
+        write_report(load_runs(root), path, root)
     return path
 
 
