@@ -1,10 +1,13 @@
 """Tables 1 and 2 from our runs, beside the paper's."""
 
+from collections.abc import Hashable
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from analysis import paper, style
 from analysis.evidence import LAST, SMOKE, Evidence
@@ -16,9 +19,13 @@ from macpf import names
 def write_table(found: Evidence, out: Path) -> list[Path]:
     """Write an experiment's table as CSV, Markdown and LaTeX."""
     name, frame = found.experiment.name, cells(found)
-    caption = found.caption(f"Mean ± standard deviation over seeds of the mean of the last {LAST} evaluations")
-    latex = _latex(_page(frame, found, r"\textbf{{{}}}"), caption)
-    markdown = with_caption(_page(frame, found, "**{}**").to_markdown(), caption)
+    pages, compared = [_page(frame, found, "**{}**").to_markdown()], _compared(frame, found)
+    protocol = [f"Mean ± standard deviation over seeds of the mean of the last {LAST} evaluations"]
+    if compared is not None:
+        pages.append(compared.to_markdown(index=False, disable_numparse=True))
+        protocol.append("Intervals: 95 %, for normal runs. Verdicts: Welch's test at 5 %, each cell by itself")
+    caption = found.caption(*protocol)
+    latex, markdown = _latex(_page(frame, found, r"\textbf{{{}}}"), caption), with_caption("\n\n".join(pages), caption)
     contents: dict[str, pd.DataFrame | str] = {"csv": frame, "md": markdown, "tex": latex}
     return save({out / f"{name}.{suffix}": content for suffix, content in contents.items()})
 
@@ -28,8 +35,9 @@ def cells(found: Evidence) -> pd.DataFrame:
 
     Only a cell with all planned seeds, each finished (`whole`), can be bold, because a single lucky run has no
     deviation. `gap` is our mean minus the paper's; `gap_in_errors` is the gap in standard errors of the difference (NaN
-    for a single seed). std is the population's, as in the paper's plots. `not_whole` says what is wrong with a cell's
-    runs.
+    for a single seed). std is the population's, as in the paper's plots; a single run has none. `low` and `high` are
+    the ends of the 95 % interval of our mean (normal runs). `verdict` says whether ours and the paper's mean differ
+    (Welch's test at 5 %, each cell by itself). `not_whole` says what is wrong with a cell's runs.
     """
     lines = []
     unfinished = set(found.report["run"][found.report["state"] != FINISHED])
@@ -37,7 +45,7 @@ def cells(found: Evidence) -> pd.DataFrame:
     for map_, algo in product(found.experiment.maps, found.experiment.algos):
         final = found.final(map_, algo)
         lines.append({names.MAP: map_, names.ALGO: algo, "seeds": len(final), "mean": final.mean()})
-        lines[-1]["std"] = final.std(ddof=0)
+        lines[-1]["std"] = final.std(ddof=0) if len(final) > 1 else np.nan
         lines[-1]["unfinished"] = len(unfinished & set(final.index))
         lines[-1]["whole"] = len(final) >= planned and not lines[-1]["unfinished"]
     theirs = paper.table(found.experiment.name).rename(columns={"mean": "paper_mean", "std": "paper_std"})
@@ -50,7 +58,28 @@ def cells(found: Evidence) -> pd.DataFrame:
     variances = frame["std"] ** 2 / (frame["seeds"] - 1).clip(lower=0), frame["paper_std"] ** 2 / (paper.SEEDS - 1)
     error = np.sqrt(sum(variances))
     frame["gap_in_errors"] = (frame["gap"] / error).where(frame["seeds"] > 1)
+    half = stats.t.ppf(0.975, (frame["seeds"] - 1).clip(lower=1)) * np.sqrt(variances[0])
+    frame["low"], frame["high"] = ((frame["mean"] + sign * half).where(frame["seeds"] > 1) for sign in (-1, 1))
+    frame["verdict"] = [_verdict(line) for line in frame.to_dict("records")]
     return frame
+
+
+def _verdict(line: dict[Hashable, Any]) -> str:
+    """How a cell stands to the paper's, in words; empty where the paper has no number or we have no run."""
+    if not line["seeds"] or not np.isfinite(line["paper_mean"]):
+        return ""
+    if line["seeds"] < 2:
+        return "a single run"
+    ours, theirs = (
+        (line[f"{of}mean"], line[f"{of}std"], n) for of, n in (("", line["seeds"]), ("paper_", paper.SEEDS))
+    )
+    # std is the population's, and the test takes the sample's.
+    samples = [(mean, std * np.sqrt(n / (n - 1)), n) for mean, std, n in (ours, theirs)]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p = stats.ttest_ind_from_stats(*samples[0], *samples[1], equal_var=False).pvalue
+    if p > 0.05 or (np.isnan(p) and line["gap"] == 0):
+        return "not told apart"
+    return "above the paper's" if line["gap"] > 0 else "below the paper's"
 
 
 def _page(frame: pd.DataFrame, found: Evidence, strong: str) -> pd.DataFrame:
@@ -60,7 +89,8 @@ def _page(frame: pd.DataFrame, found: Evidence, strong: str) -> pd.DataFrame:
     def shown(line: pd.Series) -> str:
         ours, theirs = "–", ""
         if line["seeds"]:
-            ours = f"{line['mean']:.{digits}f} ± {line['std']:.{digits}f}"
+            ours = f"{line['mean']:.{digits}f}"
+            ours += f" ± {line['std']:.{digits}f}" if line["seeds"] > 1 else ""
             ours = strong.format(ours) if line["bold"] else ours
             if not line["whole"]:
                 ours += f", n={line['seeds']}" + ", unfinished" * (line["unfinished"] > 0)
@@ -72,6 +102,30 @@ def _page(frame: pd.DataFrame, found: Evidence, strong: str) -> pd.DataFrame:
     text = frame.assign(cell=frame.apply(shown, axis=1), method=frame[names.ALGO].map(style.label))
     page = text.pivot(index=names.MAP, columns="method", values="cell").reindex(list(found.experiment.maps))
     return page[style.order(page.columns)].rename_axis(None, axis=1)
+
+
+def _compared(frame: pd.DataFrame, found: Evidence) -> pd.DataFrame | None:
+    """A row for each cell that has runs and a number of the paper: both means, our interval and the verdict."""
+    told = frame[frame["verdict"] != ""]
+    digits = 3 if found.score == "win_rate" else 2
+    if told.empty or found.budget == SMOKE:
+        return None
+
+    def number(value: float) -> str:
+        return f"{value:.{digits}f}"
+
+    between = [f"[{number(low)}, {number(high)}]" for low, high in zip(told["low"], told["high"], strict=True)]
+    return pd.DataFrame(
+        {
+            "map": told[names.MAP],
+            "method": told[names.ALGO].map(style.label),
+            "runs": told["seeds"],
+            "ours": told["mean"].map(number),
+            "95 % interval": [text if n > 1 else "" for text, n in zip(between, told["seeds"], strict=True)],
+            "the paper's": told["paper_mean"].map(number),
+            "verdict": told["verdict"],
+        }
+    )
 
 
 def _latex(page: pd.DataFrame, caption: str) -> str:

@@ -52,6 +52,37 @@ def test_a_final_value_is_the_mean_of_the_last_five_evaluations(write_smac, tmp_
     assert line["paper_mean"] == 0.984
     error = np.sqrt(0.35**2 / 1 + line["paper_std"] ** 2 / 4)
     assert line["gap_in_errors"] == pytest.approx((0.65 - 0.984) / error)
+    half = 12.706 * 0.35  # Student's t of one degree of freedom times the standard error
+    assert [line["low"], line["high"]] == pytest.approx([0.65 - half, 0.65 + half], abs=1e-3)
+    assert line["verdict"] == "not told apart"
+
+
+@pytest.mark.parametrize(
+    ("finals", "verdict", "shown"),
+    [
+        ([0.90], "a single run", "0.900, n=1"),
+        ([0.10, 0.11, 0.12], "below the paper's", "0.110 ± 0.008, n=3"),
+        ([1.0, 1.0, 1.0, 1.0, 1.0], "above the paper's", "1.000 ± 0.000"),
+        ([0.984, 0.984, 0.984], "not told apart", "0.984 ± 0.000, n=3"),
+        ([], "", "–"),
+    ],
+)
+def test_each_cell_has_an_interval_and_a_verdict_and_a_single_run_no_deviation(
+    write_smac, tmp_path, finals, verdict, shown
+):
+    write_smac([0.5] * 6, algo="fop")
+    for seed, final in enumerate(finals):
+        write_smac([final] * 6, seed=seed)
+    plan = Experiment("table2", "smac", ("MMM",), ("qmix", "fop"), (0, 1, 2, 3, 4))
+    found = find(load_runs(tmp_path), plan)
+    line = cells(found).set_index("algo").loc["qmix"]
+    assert line["verdict"] == verdict
+    assert np.isnan(line["std"]) == np.isnan(line["low"]) == (len(finals) < 2)
+    write_table(found, tmp_path)
+    page = (tmp_path / "table2.md").read_text()
+    assert shown in page.replace("*", "")
+    assert page.count("| QMIX ") == 1 + bool(finals)  # the head, and a row below it
+    assert "0.000, n=1" not in page
 
 
 def test_curves_are_smoothed_over_five_and_meet_at_the_evaluation_grid(write_smac, tmp_path):
