@@ -299,8 +299,10 @@ def _figures(options: argparse.Namespace) -> None:
 
 
 def _draw(study: Path, out: Path) -> bool:
-    """Draw what the manifest of a study names; returns whether nothing was wrong."""
+    """Draw what the manifest of a study names, and test its claims; returns whether nothing was wrong."""
     from analysis.archive import Manifest, whole_runs
+    from analysis.claims.verdicts import CLAIMS, gather, ledger, readable, write_ledger
+    from analysis.runs import load_runs
 
     try:
         whole, manifest = whole_runs(study), Manifest.read(study)
@@ -312,6 +314,9 @@ def _draw(study: Path, out: Path) -> bool:
     for command in manifest.draw if whole else ():
         print(f"python -m analysis {command} --runs {study} --out {out}")
         codes.append(main([*command.split(), "--runs", str(study), "--out", str(out)]))
+    if claims := [claim for claim in CLAIMS if whole and claim.id in manifest.claims]:
+        table = ledger(gather(load_runs(study)), claims)
+        print(*write_ledger(table, out), "", readable(table), sep="\n")
     return not any(codes)
 
 

@@ -15,7 +15,7 @@ import os
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -24,9 +24,11 @@ import pyarrow.compute as pc
 import yaml
 from filelock import FileLock
 from pyarrow import parquet
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from analysis import AnalysisError
+from analysis.paper import DATA
+from analysis.parser import COMMANDS
 from analysis.run_facts import IDENTITY, full_length, integer, of_budget
 from analysis.runs import BEGUN_TWICE, CRASHED, DIVERGED, FINISHED, INCOMPLETE, UNTRAINED, Runs, begun_twice
 from analysis.sources import INDEX, REMEDY, RUNS, VALUES, Reference, Segment, studies
@@ -42,6 +44,25 @@ _VALUES = VALUES.append(pa.field("run", pa.string()))
 _NEXT = ".next"
 #: States of runs that are over.
 _OVER = (FINISHED, DIVERGED, UNTRAINED)
+
+
+def _distinct(names: list[Any]) -> list[Any]:
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"name at least one, and each once, not {names}")
+    return names
+
+
+def _known_claims(ids: list[str]) -> list[str]:
+    known = {claim["id"] for claim in yaml.safe_load((DATA / "claims.yaml").read_text())}
+    if lost := [id for id in ids if id not in known]:
+        raise ValueError(f"{lost[0]} is no claim; `python -m analysis claims` lists them")
+    return ids
+
+
+def _known_commands(commands: list[str]) -> list[str]:
+    if lost := [command for command in commands if command.partition(" ")[0] not in COMMANDS]:
+        raise ValueError(f"{lost[0]} is no command of `python -m analysis`")
+    return commands
 
 
 class Manifest(BaseModel):
@@ -64,14 +85,14 @@ class Manifest(BaseModel):
     command: str
     fixed: str
     env: str
-    maps: list[str]
-    algos: list[str]
-    seeds: list[int]
+    maps: Annotated[list[str], AfterValidator(_distinct)]
+    algos: Annotated[list[str], AfterValidator(_distinct)]
+    seeds: Annotated[list[int], AfterValidator(_distinct)]
     budget: str
-    configurations: int = 1
+    configurations: Annotated[int, Field(ge=1)] = 1
     endpoint: str
-    claims: list[str]
-    draw: list[str]
+    claims: Annotated[list[str], AfterValidator(_known_claims)]
+    draw: Annotated[list[str], AfterValidator(_known_commands)]
 
     @classmethod
     def read(cls, study: Path) -> "Manifest":
@@ -184,6 +205,10 @@ def _publish(runs: Runs, study: Path, manifest: Manifest) -> Published:
         values = runs.frame[runs.frame["run"] == line["run"]][[names.ENV_STEP, "metric", "value"]]
         entry = _entry(line, runs.configs[line["run"]], values)
         there = kept.get(entry["run"])
+        if there is not None and there["digest"] != _digest(_of_run(old_values, entry["run"])):
+            raise AnalysisError(
+                f"{study} holds other numbers of {entry['run']} than were published: its digest is another; {REMEDY}"
+            )
         if there is not None and not _replaces(entry, there, study):
             counts["known"] += 1
             continue
@@ -228,7 +253,6 @@ def _replaces(entry: Mapping[Any, Any], there: Mapping[Any, Any], study: Path) -
 
 def _entry(line: dict[Any, Any], config: dict[str, Any], values: pd.DataFrame) -> dict[str, Any]:
     seconds = values[values["metric"] == names.WALL_SECONDS]["value"]
-    text = values.sort_values([names.ENV_STEP, "metric"]).to_csv(index=False, float_format="%.17g")
     kept = (*IDENTITY, "origin", "state", "found", "expected", "attempts", "gaps", "lost_bytes", "commit", "note")
     return {
         "run": str(line["run"]).partition("@")[0],
@@ -236,8 +260,19 @@ def _entry(line: dict[Any, Any], config: dict[str, Any], values: pd.DataFrame) -
         **{key: str(config.get(key, "")) for key in (names.HOST, names.TORCH)},
         "seconds": float(seconds.max()),
         "config": json.dumps(config, sort_keys=True, default=str),
-        "digest": hashlib.blake2b(text.encode(), digest_size=16).hexdigest(),
+        "digest": _digest(values),
     }
+
+
+def _digest(values: pd.DataFrame) -> str:
+    """A checksum of a run's numbers: env_step, metric, value."""
+    text = values.sort_values([names.ENV_STEP, "metric"]).to_csv(index=False, float_format="%.17g")
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _of_run(values: pa.Table, run: str) -> pd.DataFrame:
+    found = values.filter(pc.equal(values["run"], run)).select([names.ENV_STEP, "metric", "value"])
+    return found.to_pandas().astype({"metric": str})
 
 
 def _table(run: str, values: pd.DataFrame) -> pa.Table:

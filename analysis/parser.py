@@ -20,7 +20,7 @@ _FIGURES = {
     "figure3": "MACPF's modules with their parameter counts",
 }
 #: For each command: groups of options that it shares with others, a short help text and a long one.
-_COMMANDS: dict[str, tuple[str, str, str]] = {
+COMMANDS: dict[str, tuple[str, str, str]] = {
     "completeness": (
         "runs",
         "how complete each run is",
@@ -146,7 +146,7 @@ def parser_of_all() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="command", dest="command")
     shared, own = _shared(), _options()
-    for name, (given, what, at_length) in _COMMANDS.items():
+    for name, (given, what, at_length) in COMMANDS.items():
         parents = [shared[word] for word in given.split()]
         command = commands.add_parser(name, parents=parents, help=what, description=at_length)
         for flag, option in own.get(name, {}).items():
