@@ -66,16 +66,44 @@ def task(algo: str, env: str, map: str) -> str:
     _check_name("env", env)
     _check_name("map", map)
     known = _options("env") | _options("map")
+    for folder in yaml_files.OPENED:
+        if folder != CONF:  # whose files the tests look at
+            _refuse_lost(folder)
     for name in dict.fromkeys((algo, family(algo))):
         there = _options(f"task/{name}")
         if lost := sorted(there - known):
-            close = difflib.get_close_matches(lost[0], known, n=1)
-            meant = f"; did you mean {close[0]}?" if close else "; rename it, or add that environment or map"
-            raise yaml_files.BrokenFile(f"task/{name}/{lost[0]}.yaml belongs to no environment and no map{meant}")
+            raise yaml_files.BrokenFile(
+                f"task/{name}/{lost[0]}.yaml belongs to no environment and no map{_meant(lost[0], known)}"
+            )
         for place in (map, env):
             if place in there:
                 return f"{name}/{place}"
     return "none"
+
+
+def _refuse_lost(folder: Path) -> None:
+    """Refuse files for an algorithm that is none, or with another ending: nothing would read them.
+
+    Raises:
+        BrokenFile: there is one.
+    """
+    algos = _options("algo")
+    for path in sorted(folder.glob("task/*/")):
+        if path.is_dir() and path.name not in algos:
+            raise yaml_files.BrokenFile(f"{path} belongs to no algorithm{_meant(path.name, algos)}")
+    for path in sorted(folder.glob("profile/*/*.yaml")):
+        if path.stem not in algos:
+            raise yaml_files.BrokenFile(f"{path} belongs to no algorithm{_meant(path.stem, algos)}")
+        if (own := choices.family(path.stem, yaml_files.OPENED)) != path.stem:
+            raise yaml_files.BrokenFile(f"{path} is not read: profiles hold for families, and {path.stem}'s is {own}")
+    for group in ("algo", "env", "map", "task/*", "profile/*"):
+        if other := next(folder.glob(f"{group}/*.yml"), None):
+            raise yaml_files.BrokenFile(f"{other} is not read; give it the ending .yaml")
+
+
+def _meant(name: str, known: set[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]}?" if close else "; rename it, or add what it belongs to"
 
 
 OmegaConf.register_new_resolver("family", family, replace=True)

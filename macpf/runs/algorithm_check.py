@@ -80,7 +80,10 @@ def configured(algo: str, overrides: Sequence[str] = ()) -> DictConfig:
         ConfigError, hydra.errors.HydraException: there is no such algorithm, or a setting is invalid.
     """
     if "=" in algo:
-        raise ConfigError(f"macpf check takes the name of an algorithm; type macpf check {algo.partition('=')[2]}")
+        key, _, name = algo.partition("=")
+        if key == "algo":
+            raise ConfigError(f"macpf check takes the name of an algorithm; type macpf check {name}")
+        raise ConfigError(f"say what to check before {algo}: an algorithm (macpf check qmix), or env=mpe")
     if choice := next((o for o in overrides if o.partition("=")[0] in ("algo", "env", "map", "mode")), None):
         raise ConfigError(f"macpf check plays a small game of its own with {algo}; leave {choice} out")
     mine = typed([f"algo={algo}", *overrides])
@@ -120,6 +123,8 @@ def shapes(cfg: DictConfig) -> str:
     _check_acting("act", algorithm.act(observation, memory, clock), (B, N), A)
     before_learning = {name: value.clone() for name, value in algorithm.named_parameters()}
     metrics = [_check_metrics(algorithm.learn(_batch(parts, clock), clock)) for _ in range(3)]
+    if not metrics[0]:
+        raise Fault("an update measures nothing; return one number at least, e.g. its loss")
     if metrics[0] != metrics[-1]:
         raise Fault(
             f"an update measures {', '.join(metrics[0])}, a later one {', '.join(metrics[-1])}; name all in each"
@@ -198,7 +203,12 @@ class Trained:
         """
         if differs := difference(self.whole[1], self.train("again")[1]):
             raise Fault(f"the same seed gives another {differs}; draw random numbers from self.generator only")
-        return "the same seed trained twice gives the same parameters and scores"
+        other = self.cfg.copy()
+        other.seed = int(self.cfg.seed) + 1
+        streams = [build(cfg).algorithm.generator.get_state() for cfg in (self.cfg, other)]
+        if torch.equal(*streams):
+            raise Fault("another seed begins with the same random numbers; pass the seed on to super().__init__")
+        return "the same seed trained twice gives the same parameters and scores, and another seed is another stream"
 
     def resume(self) -> str:
         """Check that a run that is killed and resumed gives the same result as one without interruption.

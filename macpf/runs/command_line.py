@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import functools
+import importlib.util
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -178,8 +179,17 @@ def _check_search_path(folders: Any) -> None:
             raise ConfigError(f"hydra.searchpath: {scheme} is no address; type file:// and the whole path of a folder")
         if scheme == "file" and not os.path.isdir(path):
             raise ConfigError(f"hydra.searchpath: there is no folder {path}; type its whole path")
+        if scheme == "pkg" and not _package(path):
+            raise ConfigError(f"hydra.searchpath: there is no package {path}; install it, or type file:// and a folder")
         if scheme == "file":
             _refuse_twins(Path(path))
+
+
+def _package(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name.replace("/", ".")) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def _refuse_twins(folder: Path) -> None:

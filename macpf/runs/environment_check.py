@@ -90,12 +90,12 @@ class Games:
             self._whole = env, play(env, range(ROUNDS))
         return self._whole
 
-    def make(self, games: int) -> Env:
+    def make(self, games: int, env_seed: int = SEED) -> Env:
         """A new environment of so many games."""
         self._times += 1
         for seed in (torch.manual_seed, np.random.seed, random.seed):
             seed(self._times)
-        return make_env(self.cfg, "env.parallel", games, SEED)
+        return make_env(self.cfg, "env.parallel", games, env_seed)
 
     def steps(self) -> str:
         """Check types, shapes, available actions, lengths and endings of episodes, and that steps stay as they were.
@@ -141,7 +141,14 @@ class Games:
         """
         if differs := difference(self.whole[1].shown, play(self.make(GAMES), range(ROUNDS)).shown):
             raise Fault(f"the same seed gives another {differs}; draw random numbers from streams of the seed only")
-        return "the same seed and actions give the same episodes"
+        begins = _begins(self.whole[1])
+        if len(set(begins)) == 1:
+            return "the same seed and actions give the same episodes; all begin alike, whatever the seed"
+        if begins == _begins(play(self.make(GAMES, SEED + 1), range(ROUNDS))):
+            raise Fault("another seed gives the same beginnings of episodes; derive every random stream from the seed")
+        if len(set(begins[:ROUNDS])) > 1 and all(begins[:ROUNDS] == begins[k:][:ROUNDS] for k in _games()):
+            raise Fault("all games begin alike; give each its own stream, np.random.SeedSequence(seed, spawn_key=(b,))")
+        return "the same seed and actions give the same episodes, and another seed gives others"
 
     def batch_size(self) -> str:
         """Say whether a game depends on how many are played beside it, which is allowed, but better not so."""
@@ -189,6 +196,17 @@ class Games:
             kind = f"{list(drawn.shape)} of {drawn.dtype}" if isinstance(drawn, np.ndarray) else type(drawn).__name__
             raise Fault(f"draw returns {kind}; return [height, width, 3] of uint8")
         return f"{drawn.shape[1]} x {drawn.shape[0]} points"
+
+
+def _begins(played: Played) -> list[bytes]:
+    """What the first step of each episode showed, game by game."""
+    firsts = [episode["env step 0"] for game in played.shown.values() for episode in game.values()]
+    return [b"".join(shown[name].tobytes() for name in ("obs", "state", "available")) for shown in firsts]
+
+
+def _games() -> range:
+    """Where the episodes of each game begin in `_begins`."""
+    return range(0, GAMES * ROUNDS, ROUNDS)
 
 
 def play(env: Env, rounds: range) -> Played:

@@ -2,6 +2,7 @@
 
 import errno
 import traceback
+from pathlib import Path
 
 #: Error numbers of writes for which there is no room, and of writes that are not possible at this path.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -37,8 +38,9 @@ class Interrupted(Exception):
 
 
 def described(error: BaseException) -> str:
-    """An unexpected error, in one line with the place where it occurred."""
+    """An unexpected error, in one line with the place where it occurred, or where a library was called that failed."""
     text = " ".join(str(error).split()).partition(" Exception raised from ")[0]
-    places = traceback.extract_tb(error.__traceback__)
-    shown = [f" ({place.filename}, line {place.lineno})" for place in places if not place.filename.startswith("<")]
-    return f"{type(error).__name__}: {text}{shown[-1] if shown else ''}"
+    places = [place for place in traceback.extract_tb(error.__traceback__) if not place.filename.startswith("<")]
+    own = [place for place in places if not {"site-packages", "dist-packages"} & set(Path(place.filename).parts)]
+    where = [f" ({place.filename}, line {place.lineno})" for place in (own or places)[-1:]]
+    return f"{type(error).__name__}: {text}{''.join(where)}"

@@ -71,6 +71,8 @@ def why(arguments: list[str]) -> str:
     overrides, folder = options.pop("overrides"), options.pop("config_dir")
     if flags := [name for name, value in options.items() if value]:
         raise ConfigError(f"--why explains one run and takes no --{flags[0].replace('_', '-')}")
+    if sweep := next((o for o in overrides if o.startswith("+experiment=")), None):
+        raise ConfigError(f"--why explains one run, and {sweep} makes many; type algo=, env= and map= of one of them")
     if folder:  # another name of the same
         overrides.append(f"hydra.searchpath=[file://{Path(folder).absolute()}]")
     return explain(key, overrides)

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from omegaconf import DictConfig
 
-from macpf.configuration import compose
+from macpf import yaml_files
+from macpf.configuration import CONF, compose
 from macpf.records.ledger import Ledger, Manifest
 from macpf.runs import job, launch
 from macpf.runs.promises import difference
@@ -98,6 +99,7 @@ def attempt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[list[s
         said, error = io.StringIO(), io.StringIO()
         monkeypatch.setattr(sys, "argv", ["run.py", *arguments])
         monkeypatch.setattr(job.Attempt, "train", refuse_to_train)
+        monkeypatch.setattr(yaml_files, "OPENED", {CONF: None})  # not the folders of other tests
         monkeypatch.chdir(here)
         result: Any = "accepted"
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(error):

@@ -8,11 +8,11 @@ from analysis import __main__ as analysis
 from baselines.vdn import VDN
 from macpf.configuration import compose
 from macpf.runs import reproduce
-from macpf.runs.algorithm_check import Trained, configured
+from macpf.runs.algorithm_check import Trained, configured, shapes
 from macpf.runs.build import build
 from macpf.runs.check import main
-from macpf.runs.errors import ConfigError
-from macpf.runs.promises import difference
+from macpf.runs.errors import ConfigError, described
+from macpf.runs.promises import Fault, difference
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,7 @@ from macpf.runs.promises import difference
     [
         ([], "WHAT is missing: an algorithm (qmix), or an environment (env=mpe)"),
         (["algo=qmix"], "type macpf check qmix"),
+        (["map=3m"], "say what to check before map=3m: an algorithm (macpf check qmix), or env=mpe"),
         (["qmix", "algo=fop"], "leave algo=fop out"),
         (["qmix", "env=mpe"], "leave env=mpe out"),
     ],
@@ -124,6 +125,40 @@ class Counting(VDN):
             for parameter in self.parameters():
                 parameter.mul_(1 + 1e-4 * self.baseline["updates"])
         return super().learn(batch, clock)
+
+
+class Seedless(VDN):
+    def __init__(self, seed, **settings):
+        super().__init__(seed=0, **settings)
+
+
+class Silent(VDN):
+    def learn(self, batch, clock):
+        super().learn(batch, clock)
+        return {}
+
+
+class Mistaken(VDN):
+    def learn(self, batch, clock):
+        return {"loss": self.no_such_network(batch)}
+
+
+@pytest.mark.parametrize(
+    ("made", "check", "says"),
+    [
+        ("Seedless", lambda trained: trained.determinism(), "pass the seed on to super"),
+        ("Silent", lambda trained: shapes(trained.cfg), "an update measures nothing"),
+    ],
+)
+def test_a_seed_that_is_ignored_and_an_update_that_measures_nothing_are_faults(made, check, says, tmp_path):
+    with pytest.raises(Fault, match=says):
+        check(Trained(configured("vdn", [f"algo.learner._target_={__name__}.{made}"]), tmp_path))
+
+
+def test_an_error_names_the_line_of_ones_own_code_and_not_that_of_a_library():
+    with pytest.raises(AttributeError) as error:
+        shapes(configured("vdn", [f"algo.learner._target_={__name__}.Mistaken"]))
+    assert f"({__file__}, line " in described(error.value)
 
 
 def test_what_a_state_does_not_bring_back_is_named(capsys):

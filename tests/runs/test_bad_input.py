@@ -386,6 +386,10 @@ def test_the_options_are_those_of_the_installed_hydra():
         ("task/mine/p0_12.yaml", "# @package _global_\nalgo: {learner: {lr: 0.1}}", ""),
         ("algo/qmix.yaml", "name: qmix", "algo/qmix.yaml has the same name; give it another"),
         ("toggle/mine.yaml", "algo: {learner: {lr: 0.1}}", "conf/toggle changes nothing, as it lacks its first line"),
+        ("task/mime/p0_12.yaml", "# @package _global_", "task/mime belongs to no algorithm"),
+        ("task/mine/p0_12.yml", "# @package _global_", "p0_12.yml is not read; give it the ending .yaml"),
+        ("profile/release/mime.yaml", "# @package algo", "release/mime.yaml belongs to no algorithm"),
+        ("profile/release/mine.yaml", "# @package algo", "mine.yaml is not read: profiles hold for families, and mine"),
         ("env/mine.yaml", "defaults: [mpe, _self_]\nname: mpe", "has name: mpe; write name: mine"),
         ("env/mine.yaml", "defaults: [mpe, _self_]", "has no name; write name: mine"),
         ("env/mine.yaml", "", "has no name; write name: mine"),
@@ -407,7 +411,7 @@ def test_files_that_would_do_nothing_or_train_as_another_are_refused(attempt, tm
     more = [f"{'+' * (group == 'toggle')}{group}={mine}"] if group in ("toggle", "env", "map") else []
     code, _, errors, left = attempt([f"algo={mine}", *more, f"--config-dir={tmp_path / 'conf'}", "tracking=disabled"])
     if not says:
-        assert code == "accepted"
+        assert code == "accepted", errors
         return
     (line,) = errors
     assert (code, left) == (2, [])
@@ -432,9 +436,13 @@ def test_a_budget_that_the_environment_does_not_have_is_named(attempt):
 
 
 def test_a_search_path_that_is_no_address_is_refused(attempt):
-    code, _, (line,), left = attempt(["hydra.searchpath=[nowhere]"])
-    assert (code, left) == (2, [])
-    assert "hydra.searchpath: nowhere is no address; type file://" in line
+    for path, says in {
+        "nowhere": "nowhere is no address; type file://",
+        "pkg://no_such_package.conf": "there is no package no_such_package.conf; install it",
+    }.items():
+        code, _, (line,), left = attempt([f"hydra.searchpath=[{path}]"])
+        assert (code, left) == (2, [])
+        assert f"hydra.searchpath: {says}" in line
 
 
 def test_a_machine_without_slurm_is_said_in_one_line(monkeypatch, tmp_path):

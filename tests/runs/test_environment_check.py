@@ -28,7 +28,9 @@ class Dice(Env):
     def __init__(self, batch_size, seed, fault="", sizes=None):
         self.batch_size, self.fault, self.seed = batch_size, fault, seed
         self.spec = EnvSpec(**SIZES | dict(sizes or {}))
-        self.streams = [np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(b,))) for b in range(batch_size)]
+        seeds = {"one_stream": [seed] * batch_size, "seedless": range(batch_size)}.get(fault)
+        seeds = seeds or [np.random.SeedSequence(seed, spawn_key=(b,)) for b in range(batch_size)]
+        self.streams = [np.random.default_rng(seed) for seed in seeds]
         self.played = 0
         self.buffer = np.zeros((batch_size, 2, 4), dtype=np.float32)
 
@@ -177,6 +179,8 @@ def test_a_sound_environment_passes_every_check(capsys):
         ("rounded", "record", "expand gives another obs than the step had"),
         ("sees_itself", "record", "visible says that an agent sees itself"),
         ("global", "determinism", "the same seed gives another game 0 episode 0 env step 0 obs"),
+        ("seedless", "determinism", "another seed gives the same beginnings of episodes"),
+        ("one_stream", "determinism", "all games begin alike; give each its own stream"),
         ("forgetful", "resume", "after load_state_dict, game 0 episode 1 env step 0 obs is another"),
         ("objects", "resume", "state_dict has to hold numbers, strings, tensors and containers of them only"),
         ("changed_by_saving", "resume", "after a call of state_dict, game 0 episode 1 env step 0 obs is another"),

@@ -97,6 +97,7 @@ def test_every_setting_is_on_the_line_that_is_named():
         (["--why", "seed=3"], "--why takes a key"),
         (["--why", "algo.learner.alhpa"], "there is no key algo.learner.alhpa; did you mean algo.learner.alpha?"),
         (["--why", "seed", "-m"], "--why explains one run and takes no --multirun"),
+        (["--why", "seed", "+experiment=table1"], "--why explains one run, and +experiment=table1 makes many"),
         (
             ["--why", "algo.learner.gamma", "~algo.learner.gamma"],
             "algo.learner.gamma is deleted by ~algo.learner.gamma",
