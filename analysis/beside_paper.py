@@ -35,8 +35,8 @@ def cells(found: Evidence) -> pd.DataFrame:
 
     Only a cell with all planned seeds, each finished (`whole`), can be bold, because a single lucky run has no
     deviation. `gap` is our mean minus the paper's; `gap_in_errors` is the gap in standard errors of the difference (NaN
-    for a single seed). std is the population's, as in the paper's plots; a single run has none. `low` and `high` are
-    the ends of the 95 % interval of our mean (normal runs). `verdict` says whether ours and the paper's mean differ
+    for a single seed). std is the population's, as in the paper's plots. `low` and `high` are the ends of the 95 %
+    interval of our mean (normal runs; NaN for a single seed). `verdict` says whether ours and the paper's mean differ
     (Welch's test at 5 %, each cell by itself). `not_whole` says what is wrong with a cell's runs.
     """
     lines = []
@@ -45,7 +45,7 @@ def cells(found: Evidence) -> pd.DataFrame:
     for map_, algo in product(found.experiment.maps, found.experiment.algos):
         final = found.final(map_, algo)
         lines.append({names.MAP: map_, names.ALGO: algo, "seeds": len(final), "mean": final.mean()})
-        lines[-1]["std"] = final.std(ddof=0) if len(final) > 1 else np.nan
+        lines[-1]["std"] = final.std(ddof=0)
         lines[-1]["unfinished"] = len(unfinished & set(final.index))
         lines[-1]["whole"] = len(final) >= planned and not lines[-1]["unfinished"]
     theirs = paper.table(found.experiment.name).rename(columns={"mean": "paper_mean", "std": "paper_std"})
@@ -89,8 +89,7 @@ def _page(frame: pd.DataFrame, found: Evidence, strong: str) -> pd.DataFrame:
     def shown(line: pd.Series) -> str:
         ours, theirs = "–", ""
         if line["seeds"]:
-            ours = f"{line['mean']:.{digits}f}"
-            ours += f" ± {line['std']:.{digits}f}" if line["seeds"] > 1 else ""
+            ours = f"{line['mean']:.{digits}f} ± {line['std']:.{digits}f}"
             ours = strong.format(ours) if line["bold"] else ours
             if not line["whole"]:
                 ours += f", n={line['seeds']}" + ", unfinished" * (line["unfinished"] > 0)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hydra.core.hydra_config import HydraConfig
 from hypothesis import HealthCheck, settings
 from torch import Tensor
 
@@ -49,12 +50,16 @@ def one_thread() -> None:
 
 @pytest.fixture(autouse=True)
 def _own_environment() -> Iterator[None]:
-    """What a test's sweep or W&B service says to its processes is not said to those of the next test."""
+    """What a test's sweep or W&B service says to its processes is not said to those of the next test.
+
+    Nor is a run that a test trains taken for one of an earlier test's sweep, which Hydra remembers.
+    """
     os.environ.pop("WANDB_SERVICE", None)
     before = dict(os.environ)
     yield
     os.environ.clear()
     os.environ.update(before)
+    HydraConfig.instance().cfg = None
 
 
 HOLDER = """
