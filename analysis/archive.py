@@ -26,8 +26,7 @@ from filelock import FileLock
 from pyarrow import parquet
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from analysis import AnalysisError
-from analysis.paper import DATA
+from analysis import AnalysisError, paper
 from analysis.parser import COMMANDS
 from analysis.run_facts import IDENTITY, full_length, integer, of_budget
 from analysis.runs import BEGUN_TWICE, CRASHED, DIVERGED, FINISHED, INCOMPLETE, UNTRAINED, Runs, begun_twice
@@ -53,7 +52,7 @@ def _distinct(names: list[Any]) -> list[Any]:
 
 
 def _known_claims(ids: list[str]) -> list[str]:
-    known = {claim["id"] for claim in yaml.safe_load((DATA / "claims.yaml").read_text())}
+    known = {claim["id"] for claim in paper.claims()}
     if lost := [id for id in ids if id not in known]:
         raise ValueError(f"{lost[0]} is no claim; `python -m analysis claims` lists them")
     return ids

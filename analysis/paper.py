@@ -1,10 +1,13 @@
 """Published numbers: the paper's, with its rule for bold ones, and those of the SMAC paper's runs."""
 
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import yaml
 from numpy.typing import NDArray
 
 DATA = Path(__file__).parent / "data"
@@ -31,6 +34,12 @@ def table(name: str) -> pd.DataFrame:
         return pd.DataFrame(columns=columns, dtype=float)
     frame = pd.read_csv(DATA / f"{name}.csv").rename(columns={"task": "map"})
     return frame.assign(algo=frame["algo"].str.lower())[columns]
+
+
+@cache
+def claims() -> list[dict[str, Any]]:
+    """The paper's claims as they are written in data/claims.yaml (`analysis.claims` tests them)."""
+    return list(yaml.safe_load((DATA / "claims.yaml").read_text()))
 
 
 def outcomes() -> pd.DataFrame:

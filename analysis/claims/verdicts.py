@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from analysis import AnalysisError, paper, style
 from analysis.beside_paper import cells
@@ -22,7 +21,6 @@ from analysis.comparison import refuse_other_rules
 from analysis.evidence import SMOKE, Evidence, Experiment, places, trouble
 from analysis.figures import figure1_data
 from analysis.outcomes import final_returns, joint_policy, outcome_table, payoff_of
-from analysis.paper import DATA
 from analysis.run_facts import full_length, of_budget
 from analysis.runs import Runs
 from analysis.saving import save
@@ -56,7 +54,7 @@ def _claim(said: dict[str, Any]) -> Claim:
 
 
 #: Every claim, in the order of the paper.
-CLAIMS = [_claim(said) for said in yaml.safe_load((DATA / "claims.yaml").read_text())]
+CLAIMS = [_claim(dict(said)) for said in paper.claims()]
 
 
 def published(experiment: str) -> pd.DataFrame | None:

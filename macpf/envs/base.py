@@ -46,8 +46,9 @@ class EnvSpec:
         for name in ("n_agents", "n_actions", "obs_dim", "state_dim", "episode_limit", "agent_feature_dim"):
             size = getattr(self, name)
             refuse_others(int, **{f"spec.{name}": size})
-            if size < (name != "agent_feature_dim"):
-                raise ValueError(f"spec.{name}={size} is too small; give a whole number of at least 1")
+            least = 0 if name == "agent_feature_dim" else 1
+            if size < least:
+                raise ValueError(f"spec.{name}={size} is too small; give a whole number of at least {least}")
         if self.n_agents * self.agent_feature_dim > self.state_dim:
             raise ValueError(
                 f"spec.agent_feature_dim={self.agent_feature_dim} of {self.n_agents} agents is more than a state of "
