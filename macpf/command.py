@@ -73,9 +73,12 @@ def train(arguments: list[str]) -> None:
 
 def doctor(arguments: list[str]) -> int:
     """Report on each thing that the real game needs; returns 1 if one is missing."""
-    if arguments:
+    if set(HELP) & set(arguments):
         print("usage: macpf doctor\n\nA line for each thing that the real StarCraft II needs, and how to get it.")
-        return 0 if set(HELP) & set(arguments) else 2
+        return 0
+    if arguments:
+        print(f"error: macpf doctor takes no {arguments[0]}; type it alone", file=sys.stderr)
+        return 2
     from macpf.envs.smac.doctor import main as look
 
     return look()

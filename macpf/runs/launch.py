@@ -61,7 +61,8 @@ def why(arguments: list[str]) -> str:
     Raises:
         ConfigError: no key is named, or see `macpf.runs.why.explain`.
     """
-    from macpf.runs.why import explain  # imported late, as no other command needs it
+    from macpf.runs.plan import checked  # imported late, as no other command needs them
+    from macpf.runs.why import explain
 
     at = arguments.index("--why")
     key, *after = arguments[at + 1 :] or [""]
@@ -75,7 +76,14 @@ def why(arguments: list[str]) -> str:
         raise ConfigError(f"--why explains one run, and {sweep} makes many; type algo=, env= and map= of one of them")
     if folder:  # another name of the same
         overrides.append(f"hydra.searchpath=[file://{Path(folder).absolute()}]")
-    return explain(key, overrides)
+    explained = explain(key, overrides)
+    try:
+        if "mode=evaluate" not in overrides and "mode=render" not in overrides:
+            checked([overrides], elsewhere=True)
+    except Exception as error:
+        order, _, settings = explained.partition("\n\n")
+        return f"{order}\nA run of these settings is refused: {in_one_line(error)}\n\n{settings}"
+    return explained
 
 
 class Begun:

@@ -106,7 +106,7 @@ class Meter:
 
     def add(self, metrics: Mapping[str, Tensor]) -> Tensor:
         """Add the metrics of one update; returns their values [M]."""
-        values = torch.stack(list(metrics.values())).double()
+        values = torch.stack(list(metrics.values())).double() if metrics else torch.zeros(0)
         self.names = list(metrics)
         self.total = values if self.total is None else self.total.to(values.device) + values
         self.count += 1

@@ -71,9 +71,16 @@ class About(BaseModel):
 
     @property
     def sizes(self) -> EnvSpec:
-        """The sizes for which the networks were made."""
+        """The sizes for which the networks were made.
+
+        Raises:
+            Unusable: they are no sizes of an environment.
+        """
         picture = self.spec.get("picture")
-        return EnvSpec(**self.spec | {"picture": None if picture is None else tuple(picture)})
+        try:
+            return EnvSpec(**self.spec | {"picture": None if picture is None else tuple(picture)})
+        except (TypeError, ValueError) as error:
+            raise Unusable(f"{self}: the sizes of its environment are wrong ({error}); take other weights") from error
 
 
 @dataclass(frozen=True)

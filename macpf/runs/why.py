@@ -15,9 +15,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from macpf import suite
 from macpf.configuration import CONF, compose
 from macpf.extensions import find, is_group
-from macpf.runs.command_line import nearest
+from macpf.runs.command_line import known_keys, nearest
 from macpf.runs.errors import ConfigError
 from macpf.yaml_files import OPENED
 
@@ -53,10 +54,14 @@ def explain(key: str, overrides: Sequence[str]) -> str:
         hydra.errors.HydraException: an override does not fit, or a file is broken.
     """
     cfg = compose(*overrides)
+    if key.split(".")[0] == "hydra":
+        raise ConfigError(f"{key} is a setting of Hydra and not of the run; `{suite.TRAIN} --cfg hydra` shows it")
     for override in overrides:
         if override.startswith("~") and f"{key}.".startswith(f"{override[1:].partition('=')[0]}."):
             raise ConfigError(f"{key} is deleted by {override}")
-    if key.split(".")[0] == "hydra" or not _there(cfg, key):
+    if not _there(cfg, key):
+        if key in known_keys():
+            raise ConfigError(f"{key} is a setting of other choices than these; type the algo=, env= and map= with it")
         raise ConfigError(f"there is no key {key}; {nearest(key)}")
     files, layers = [], []
     with initialize_config_dir(str(CONF), version_base="1.3"):
@@ -81,7 +86,8 @@ def _there(cfg: DictConfig, key: str) -> bool:
 
 def _history(leaf: str, value: Any, layers: list[list[Said]]) -> Iterator[str]:
     """Lines with the value, the place that set it last, and the places that set it before."""
-    told = [said for layer in layers for said in layer if leaf == said.key or leaf.startswith(f"{said.key}.")]
+    told = [s for layer in layers for s in layer if leaf == s.key or leaf.startswith((f"{s.key}.", f"{s.key}["))]
+    replaced = [s for layer in layers for s in layer if s.key.startswith(f"{leaf}.")]  # by a value for the section
     yield f"{leaf} = {_shown(value)}"
     for said in reversed(told):
         if said is not told[-1]:
@@ -91,6 +97,8 @@ def _history(leaf: str, value: Any, layers: list[list[Said]]) -> Iterator[str]:
         else:
             what = "set in"
         yield f"  {what} {said.where}{f'  # {said.comment}' if said.comment else ''}"
+    for said in reversed(replaced):
+        yield f"  overrides {said.key.removeprefix(f'{leaf}.')}: {said.value} of {said.where}"
 
 
 def _leaves(node: Any, key: str) -> Iterator[tuple[str, Any]]:

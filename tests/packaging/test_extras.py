@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from macpf.command import main
+
 HEAVY = (
     "mpe2",
     "scipy",
@@ -89,6 +91,13 @@ def test_a_command_says_which_extra_it_needs(without, tmp_path, arguments, wants
     said = f"{wants} needs {lacks}, which is not installed; type: pip install 'macpf[{extra}]'"
     assert (done.returncode, done.stderr) == (2, f"error: {said}\n")
     assert not any(tmp_path.iterdir())
+
+
+def test_the_doctor_takes_nothing(capsys):
+    assert main(["doctor", "smac"]) == 2
+    assert capsys.readouterr().err == "error: macpf doctor takes no smac; type it alone\n"
+    assert main(["doctor", "--help"]) == 0
+    assert capsys.readouterr().out.startswith("usage: macpf doctor\n")
 
 
 def test_help_needs_no_extra(without):

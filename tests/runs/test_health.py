@@ -37,6 +37,16 @@ def test_the_first_bad_update_is_named(deferred):
         watch_and_check()
 
 
+@pytest.mark.parametrize("deferred", [False, True])
+def test_an_update_may_have_no_metrics(deferred):
+    meter, health = trainer_module.Meter(), Health(deferred)
+    for update in (1, 2):
+        health.watch({}, meter.add({}), update)
+        health.check()
+    meter.add_scores(np.array([1.0, 2.0]))
+    assert meter.take("return") == {"train/return": 1.5}
+
+
 def test_infinities_that_would_cancel_are_seen():
     with pytest.raises(Diverged, match="a is inf at update 5"):
         Health(deferred=False).watch(["a", "b"], torch.tensor([math.inf, -math.inf]), 5)

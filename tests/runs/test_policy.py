@@ -187,6 +187,9 @@ def test_a_file_of_weights_is_whole_or_refused(untrained, tmp_path):
     path.write_bytes(content.replace(b"macpf.method.learner.MACPF", b"collections.abc.Collection"))
     with pytest.raises(Unusable, match="is no algorithm of this suite"):
         macpf.load_policy(path)
+    path.write_bytes(content.replace(b'n_actions\\":', b'n_actionz\\":'))
+    with pytest.raises(Unusable, match=r"the sizes of its environment are wrong .*n_actionz"):
+        macpf.load_policy(path)
 
 
 WITHOUT_TRAINING = """

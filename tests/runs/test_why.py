@@ -90,10 +90,44 @@ def test_every_setting_is_on_the_line_that_is_named():
     assert cfg.algo.learner.alpha.start == 10.0
 
 
+def test_a_value_in_place_of_a_section_shows_what_it_replaced():
+    value, here, *before = told("algo.learner.alpha", *MMM2, "algo.learner.alpha=0.3")
+    assert value == "algo.learner.alpha = 0.3"
+    assert here == "  set in the command line"
+    assert any(line.startswith("  overrides start: 0.001 of conf/task/macpf/MMM2.yaml:6") for line in before)
+    assert any(line.startswith("  overrides start: 0.5 of conf/algo/macpf.yaml:") for line in before)
+
+
+def test_an_entry_of_a_list_comes_from_where_the_list_is():
+    (found, here) = told("algo.learner.plans.together[0].losses", "algo=macpf")
+    assert "=" in found
+    assert "set in conf/algo/macpf.yaml:" in here
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        (["algo.learner.lr=abc"], "algo.learner.lr='abc': input should be a valid number"),
+        (["+foo=1"], "there is no key foo"),
+        (["env=smac", "map=p0_12"], "map=p0_12 belongs to env=matrix_game"),
+        (["env=mpe", "map=simple_spread", "profile=release"], "profile=release has no settings for env=mpe"),
+    ],
+)
+def test_settings_with_which_no_run_begins_are_explained_and_said_to_be_refused(typed, says):
+    order, settings = why(["--why", "algo.learner.lr", *typed]).split("\n\n")
+    assert says in order.splitlines()[1].removeprefix("A run of these settings is refused: ")
+    assert settings.startswith("algo.learner.lr = ")
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["--why"], "--why takes a key"),
+        (["--why", "hydra.launcher.n_jobs"], "hydra.launcher.n_jobs is a setting of Hydra and not of the run"),
+        (
+            ["--why", "env.make.width", "env=mpe", "map=simple_spread"],
+            "env.make.width is a setting of other choices than these",
+        ),
         (["--why", "seed=3"], "--why takes a key"),
         (["--why", "algo.learner.alhpa"], "there is no key algo.learner.alhpa; did you mean algo.learner.alpha?"),
         (["--why", "seed", "-m"], "--why explains one run and takes no --multirun"),
