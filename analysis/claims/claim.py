@@ -102,10 +102,11 @@ class Claim:
     def seeds(self, lines: pd.DataFrame) -> dict[tuple[str, str], int]:
         """The number of seeds by the method whose runs are needed and the map ("" if there is only one)."""
         there: dict[tuple[str, str], int] = {}
+        cells = lines.groupby(["method", names.MAP] if self.maps else "method")
+        counted = cells["seeds"].sum() if "seeds" in lines else cells[names.SEED].nunique()
         for method in self.methods:
             for map_ in self.maps or ("",):
-                cell = lines[(lines["method"] == method) & (not map_ or lines[names.MAP] == map_)]
-                seeds = int(cell["seeds"].sum() if "seeds" in lines else cell[names.SEED].nunique())
+                seeds = int(counted.get((method, map_) if map_ else method, 0))
                 run = (played_by(method), map_)
                 there[run] = min(there.get(run, seeds), seeds)
         return there
