@@ -276,7 +276,11 @@ def _publish(options: argparse.Namespace) -> None:
 
     manifest = Manifest.read(options.to)
     runs = load_runs(options.runs).without(options.exclude)
+    if runs.warning:
+        print(f"analysis: {as_typed(runs.warning)}", file=sys.stderr)
     report = runs.report.assign(state=states(runs, _local(options)))
+    if lost := report["run"][(report["found"] == 0) & (report["gaps"] > 0)].tolist():
+        print(f"analysis: left out, as their logs cannot be read: {', '.join(lost)}", file=sys.stderr)
     running = manifest.names(report) & (report["state"] == RUNNING)
     done = publish(runs.only(runs.report[~running]), options.to)
     kinds = ", ".join(f"{count} {state}" for state, count in done.report["state"].value_counts().items())

@@ -30,15 +30,18 @@ from analysis import AnalysisError, paper
 from analysis.parser import COMMANDS
 from analysis.run_facts import IDENTITY, full_length, integer, of_budget
 from analysis.runs import BEGUN_TWICE, CRASHED, DIVERGED, FINISHED, INCOMPLETE, UNTRAINED, Runs, begun_twice
-from analysis.sources import INDEX, REMEDY, RUNS, VALUES, Reference, Segment, studies
+from analysis.sources import EVALUATIONS, INDEX, REMEDY, RUNS, VALUES, Reference, Segment, studies
 from macpf import names
 from macpf.records.files import Damaged, complaint, read_record, write_atomically
 
-MANIFEST, EVALUATIONS = "manifest.yaml", "evaluations.parquet"
+MANIFEST = "manifest.yaml"
 #: Largest size of an archive, which is part of the repository.
 MOST_BYTES = 20_000_000
 #: Columns of the evaluations: those of a segment's values, and the run.
 _VALUES = VALUES.append(pa.field("run", pa.string()))
+#: Columns of the runs: what a run is, how it ended, where it was made, and the checksum of its numbers.
+_TOLD = (*IDENTITY, "origin", "state", "found", "expected", "attempts", "gaps", "lost_bytes", "commit", "note")
+_COLUMNS = ("run", *_TOLD, names.HOST, names.TORCH, "seconds", "config", "digest")
 #: Ending of a file that replaces another as soon as the checksums name it.
 _NEXT = ".next"
 #: States of runs that are over.
@@ -185,7 +188,7 @@ def publish(runs: Runs, study: Path) -> Published:
     Raises:
         AnalysisError: there is no manifest; the archive is new and the manifest names none of the runs that were
             evaluated; a run is there with two origins; the archive has another version of a run that is over, e.g. of
-            another origin; or it would grow too large.
+            another origin, or other evaluations of one that is not; or it would grow too large.
     """
     manifest = Manifest.read(study)
     with FileLock(study / ".lock"):  # two commands may publish at the same time
@@ -193,7 +196,7 @@ def publish(runs: Runs, study: Path) -> Published:
 
 
 def _publish(runs: Runs, study: Path, manifest: Manifest) -> Published:
-    begun = (study / INDEX).exists() or (study / RUNS).exists()
+    begun = any((study / name).exists() for name in (INDEX, RUNS, EVALUATIONS))
     old, old_values = _read(study) if begun else (pd.DataFrame(), _VALUES.empty_table())
     chosen = runs.report[manifest.names(runs.report) & (runs.report["found"] > 0)]
     if twice := begun_twice(chosen):
@@ -204,13 +207,13 @@ def _publish(runs: Runs, study: Path, manifest: Manifest) -> Published:
         values = runs.frame[runs.frame["run"] == line["run"]][[names.ENV_STEP, "metric", "value"]]
         entry = _entry(line, runs.configs[line["run"]], values)
         there = kept.get(entry["run"])
-        if there is not None and there["digest"] != _digest(_of_run(old_values, entry["run"])):
-            raise AnalysisError(
-                f"{study} holds other numbers of {entry['run']} than were published: its digest is another; {REMEDY}"
-            )
-        if there is not None and not _replaces(entry, there, study):
-            counts["known"] += 1
-            continue
+        if there is not None:
+            before = _of_run(old_values, entry["run"])
+            _check_digest(study, there, before)
+            if not _replaces(entry, there, study):
+                counts["known"] += 1
+                continue
+            _check_growth(study, entry, there, before, values)
         counts["new" if there is None else "grew"] += 1
         kept.pop(entry["run"], None)
         lines.append(entry)
@@ -250,12 +253,41 @@ def _replaces(entry: Mapping[Any, Any], there: Mapping[Any, Any], study: Path) -
     return True
 
 
+def _check_digest(study: Path, line: Mapping[Any, Any], values: pd.DataFrame) -> None:
+    if line["digest"] != _digest(values):
+        raise AnalysisError(
+            f"{study} holds other numbers of {line['run']} than were published: its digest is another; {REMEDY}"
+        )
+
+
+def _check_growth(
+    study: Path, entry: Mapping[Any, Any], there: Mapping[Any, Any], before: pd.DataFrame, after: pd.DataFrame
+) -> None:
+    """Require that a run which grows repeats its published evaluations.
+
+    A run that was killed and resumed has a further attempt, which goes back to the last checkpoint. On another machine
+    it may differ from there on, but not from the start.
+    """
+    if there["origin"] != entry["origin"]:
+        return
+    by = [names.ENV_STEP, "metric"]
+    old, new = (part[part["metric"].astype(str).str.startswith("eval/")] for part in (before, after))
+    both = old.merge(new.astype({"metric": str}), on=by, how="left", suffixes=("", "_now"), indicator=True)
+    same = (both["value"] == both["value_now"]) | (both["value"].isna() & both["value_now"].isna())
+    other = both[~same | (both["_merge"] != "both")][names.ENV_STEP]
+    resumed = entry["attempts"] > there["attempts"] and other.min() > old[names.ENV_STEP].min()
+    if len(other) and not resumed:
+        raise AnalysisError(
+            f"{study} has other evaluations of {entry['run']} from env step {other.min():,} on, and a published run "
+            f"only grows; leave it out with --exclude {entry['run']}"
+        )
+
+
 def _entry(line: dict[Any, Any], config: dict[str, Any], values: pd.DataFrame) -> dict[str, Any]:
     seconds = values[values["metric"] == names.WALL_SECONDS]["value"]
-    kept = (*IDENTITY, "origin", "state", "found", "expected", "attempts", "gaps", "lost_bytes", "commit", "note")
     return {
         "run": str(line["run"]).partition("@")[0],
-        **{key: line[key] for key in kept},
+        **{key: line[key] for key in _TOLD},
         **{key: str(config.get(key, "")) for key in (names.HOST, names.TORCH)},
         "seconds": float(seconds.max()),
         "config": json.dumps(config, sort_keys=True, default=str),
@@ -310,13 +342,23 @@ def _read(study: Path) -> tuple[pd.DataFrame, pa.Table]:
     """Read the runs and the evaluations of an archive; the latter have VALUES' columns and the run.
 
     Raises:
-        AnalysisError: see `_tables`.
+        AnalysisError: see `_tables`; or the two files do not have the same runs, or other columns than they should.
     """
     runs, values = _tables(study, RUNS, EVALUATIONS)
     table = runs.to_pandas()
     for key in ("gaps", "lost_bytes"):  # archives had none before 2026-11-27
         table[key] = table[key].fillna(0).astype(int) if key in table else 0
-    return table, _sorted(values, ["run", "row"])
+    if lost := [*(set(_COLUMNS) - set(table)), *(set(_VALUES.names) - set(values.column_names))]:
+        raise AnalysisError(f"{study} lacks the column {min(lost)}, so it is of another version; {REMEDY}")
+    try:
+        values = _sorted(values, ["run", "row"])
+        for config in table["config"]:
+            json.loads(config)
+    except (pa.ArrowException, ValueError) as error:
+        raise AnalysisError(f"{study} holds what is no archive ({' '.join(str(error).split())}); {REMEDY}") from error
+    if apart := set(pc.unique(values["run"]).to_pylist()) ^ set(table["run"]):
+        raise AnalysisError(f"{study}: {min(apart)} is in one of {RUNS} and {EVALUATIONS} alone; {REMEDY}")
+    return table, values
 
 
 def _tables(study: Path, *files: str) -> list[pa.Table]:
@@ -359,12 +401,16 @@ def _sorted(values: pa.Table, by: list[str]) -> pa.Table:
 
 
 def whole_runs(study: Path) -> int:
-    """How many finished runs an archive has.
+    """How many finished runs an archive has, after comparing the numbers of every run with its digest.
 
     Raises:
         AnalysisError: it cannot be read, or is not what was published.
     """
-    return _tables(study, RUNS)[0]["state"].to_pylist().count(FINISHED)
+    runs, values = _read(study)
+    numbers = dict(iter(values.to_pandas().astype({"metric": str}).groupby("run")))
+    for line in runs.to_dict("records"):
+        _check_digest(study, line, numbers[line["run"]][[names.ENV_STEP, "metric", "value"]])
+    return int((runs["state"] == FINISHED).sum())
 
 
 class ArchiveSource:

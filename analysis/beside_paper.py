@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import stats
 
 from analysis import paper, style
-from analysis.evidence import LAST, SMOKE, Evidence
+from analysis.evidence import LAST, PAPER, SMOKE, Evidence
 from analysis.runs import FINISHED
 from analysis.saving import save, with_caption
 from macpf import names
@@ -20,7 +20,12 @@ def write_table(found: Evidence, out: Path) -> list[Path]:
     """Write an experiment's table as CSV, Markdown and LaTeX."""
     name, frame = found.experiment.name, cells(found)
     pages, compared = [_page(frame, found, "**{}**").to_markdown()], _compared(frame, found)
-    protocol = [f"Mean ± standard deviation over seeds of the mean of the last {LAST} evaluations"]
+    fewer = ", or of all, where there are fewer" * found.few_evaluations
+    protocol = [f"Mean ± standard deviation over seeds of the mean of the last {LAST} evaluations{fewer}"]
+    if frame["paper_mean"].notna().any():
+        protocol.append("Brackets: the paper's mean")
+    if frame["bold"].any():
+        protocol.append("Bold: at least the best mean minus its deviation, among methods with all planned seeds")
     if compared is not None:
         pages.append(compared.to_markdown(index=False, disable_numparse=True))
         protocol.append("Intervals: 95 %, for normal runs. Verdicts: Welch's test at 5 %, each cell by itself")
@@ -34,10 +39,11 @@ def cells(found: Evidence) -> pd.DataFrame:
     """One line for each map and method: mean and std, ours and the paper's, whether they are bold, and their gap.
 
     Only a cell with all planned seeds, each finished (`whole`), can be bold, because a single lucky run has no
-    deviation. `gap` is our mean minus the paper's; `gap_in_errors` is the gap in standard errors of the difference (NaN
-    for a single seed). std is the population's, as in the paper's plots. `low` and `high` are the ends of the 95 %
-    interval of our mean (normal runs; NaN for a single seed). `verdict` says whether ours and the paper's mean differ
-    (Welch's test at 5 %, each cell by itself). `not_whole` says what is wrong with a cell's runs.
+    deviation; without a plan it has to have two. `gap` is our mean minus the paper's; `gap_in_errors` is the gap in
+    standard errors of the difference (NaN for a single seed). std is the population's, as in the paper's plots. `low`
+    and `high` are the ends of the 95 % interval of our mean (normal runs; NaN for a single seed). `verdict` says
+    whether ours and the paper's mean differ (Welch's test at 5 %, each cell by itself), and the budget if it is not the
+    paper's. `not_whole` says what is wrong with a cell's runs.
     """
     lines = []
     unfinished = set(found.report["run"][found.report["state"] != FINISHED])
@@ -50,7 +56,8 @@ def cells(found: Evidence) -> pd.DataFrame:
         lines[-1]["whole"] = len(final) >= planned and not lines[-1]["unfinished"]
     theirs = paper.table(found.experiment.name).rename(columns={"mean": "paper_mean", "std": "paper_std"})
     frame = pd.DataFrame(lines).merge(theirs, on=[names.MAP, names.ALGO], how="left")
-    marks = paper.marks(frame.assign(mean=frame["mean"].where(frame["whole"])))
+    sure = frame["whole"] & ((frame["seeds"] > 1) | (not found.experiment.of_runs))
+    marks = paper.marks(frame.assign(mean=frame["mean"].where(sure)))
     frame["bold"] = marks & (found.budget != SMOKE)  # a smoke run says nothing about a method
     frame["paper_bold"] = paper.marks(frame, "paper_mean", "paper_std")
     frame["not_whole"] = [found.flaws.get(place, "") for place in zip(frame[names.MAP], frame[names.ALGO], strict=True)]
@@ -60,7 +67,8 @@ def cells(found: Evidence) -> pd.DataFrame:
     frame["gap_in_errors"] = (frame["gap"] / error).where(frame["seeds"] > 1)
     half = stats.t.ppf(0.975, (frame["seeds"] - 1).clip(lower=1)) * np.sqrt(variances[0])
     frame["low"], frame["high"] = ((frame["mean"] + sign * half).where(frame["seeds"] > 1) for sign in (-1, 1))
-    frame["verdict"] = [_verdict(line) for line in frame.to_dict("records")]
+    budget = "" if found.budget == PAPER else f" (budget {found.budget})"
+    frame["verdict"] = [verdict and verdict + budget for verdict in map(_verdict, frame.to_dict("records"))]
     return frame
 
 
@@ -70,6 +78,8 @@ def _verdict(line: dict[Hashable, Any]) -> str:
         return ""
     if line["seeds"] < 2:
         return "a single run"
+    if line["seeds"] < 3 and line["std"] == 0:
+        return "two equal runs"
     ours, theirs = (
         (line[f"{of}mean"], line[f"{of}std"], n) for of, n in (("", line["seeds"]), ("paper_", paper.SEEDS))
     )
@@ -91,7 +101,7 @@ def _page(frame: pd.DataFrame, found: Evidence, strong: str) -> pd.DataFrame:
         if line["seeds"]:
             ours = f"{line['mean']:.{digits}f} ± {line['std']:.{digits}f}"
             ours = strong.format(ours) if line["bold"] else ours
-            if not line["whole"]:
+            if not line["whole"] or line["seeds"] == 1 or found.experiment.of_runs:
                 ours += f", n={line['seeds']}" + ", unfinished" * (line["unfinished"] > 0)
         if np.isfinite(line["paper_mean"]):
             theirs = f"{line['paper_mean']:.{digits}f}"
@@ -113,14 +123,15 @@ def _compared(frame: pd.DataFrame, found: Evidence) -> pd.DataFrame | None:
     def number(value: float) -> str:
         return f"{value:.{digits}f}"
 
-    between = [f"[{number(low)}, {number(high)}]" for low, high in zip(told["low"], told["high"], strict=True)]
+    ends = zip(told["low"], told["high"], strict=True)
+    between = [f"[{number(low)}, {number(high)}]" if low < high else "" for low, high in ends]
     return pd.DataFrame(
         {
             "map": told[names.MAP],
             "method": told[names.ALGO].map(style.label),
             "runs": told["seeds"],
             "ours": told["mean"].map(number),
-            "95 % interval": [text if n > 1 else "" for text, n in zip(between, told["seeds"], strict=True)],
+            "95 % interval": between,
             "the paper's": told["paper_mean"].map(number),
             "verdict": told["verdict"],
         }

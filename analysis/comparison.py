@@ -31,7 +31,7 @@ from analysis.bootstrap import (
     median,
     optimality_gap,
 )
-from analysis.evidence import LAST, Evidence
+from analysis.evidence import LAST, Evidence, counts_in_words
 from analysis.paper import DATA
 from analysis.run_facts import other_rules
 from analysis.saving import save, with_caption
@@ -169,6 +169,7 @@ def page(table: pd.DataFrame) -> pd.DataFrame:
 def caption(comparison: Comparison, found: Evidence) -> str:
     """The caption of a table or figure of aggregates."""
     few = any(sample.sizes.min() < LEAST for sample in comparison.final.values())
+    runs = {method: sample.sizes.tolist() for method, sample in comparison.final.items()}
     scale = "returns on a scale from 0, a random team, to 1, a planner that knows everything"
     return found.caption(
         f"Scores are {'test win rates' if found.score == _WIN_RATE else scale}. A run's final score is the mean of its "
@@ -176,15 +177,6 @@ def caption(comparison: Comparison, found: Evidence) -> str:
         f"Brackets and bands: {LEVEL:.0%} percentile intervals of a bootstrap stratified by map ({REPLICATES:,} "
         f"replicates, {CURVE_REPLICATES:,} for sample efficiency, seed {SEED})",
         f"There is none where a map has fewer than {LEAST} runs" if few else "",
-        f"Maps: {len(comparison.maps)}; runs of each map: {_runs_per_map(comparison)}",
+        f"Maps: {len(comparison.maps)}; runs of each map: {counts_in_words(runs)}",
         comparison.left_out,
     )
-
-
-def _runs_per_map(comparison: Comparison) -> str:
-    """``5``, or ``MACPF 5, QMIX 3 to 5`` if methods differ."""
-    ends = {method: (int(s.sizes.min()), int(s.sizes.max())) for method, s in comparison.final.items()}
-    words = {method: str(least) if least == most else f"{least} to {most}" for method, (least, most) in ends.items()}
-    if len(set(words.values())) == 1:
-        return next(iter(words.values()))
-    return ", ".join(f"{method} {count}" for method, count in words.items())

@@ -23,6 +23,8 @@ from macpf.choices import sweep_params
 LAST = 5
 #: How many cells, and how many runs, a caption names; it only counts the others.
 NAMED_CELLS, NAMED_RUNS = 5, 6
+#: The budget with the paper's numbers of env steps, which results do not mention.
+PAPER = "paper"
 #: The budget whose runs only show that everything works.
 SMOKE = "smoke"
 #: Map, algorithm and seed of a run.
@@ -159,6 +161,11 @@ class Evidence(Runs):
         parts = {run: self._lines(run, policy) for run in self._cells.get((map, algo), [])}
         values = {run: lines["value"].tail(LAST).mean() for run, lines in parts.items() if lines is not None}
         return pd.Series(values, dtype="float64")
+
+    @property
+    def few_evaluations(self) -> bool:
+        """Whether a run that is shown has fewer evaluations than a final value is the mean of."""
+        return bool((self.report["found"] < LAST).any())
 
     @property
     def digest(self) -> str:
@@ -315,6 +322,14 @@ def evaluated(frame: pd.DataFrame) -> tuple[str, ...]:
     parts = [metric.split("/") for metric in frame["metric"].unique() if metric.startswith("eval/")]
     policies = {part[1] for part in parts if len(part) == 3}
     return tuple(sorted(policies, key=lambda policy: (policy != names.INDEPENDENT, policy)))
+
+
+def counts_in_words(counts: Mapping[str, Sequence[int]]) -> str:
+    """``5``, or ``MACPF 5, QMIX 3 to 5`` if methods differ: the numbers of runs of each method on its maps."""
+    words = {k: str(min(n)) if min(n) == max(n) else f"{min(n)} to {max(n)}" for k, n in counts.items()}
+    if len(set(words.values())) == 1:
+        return next(iter(words.values()))
+    return ", ".join(f"{method} {count}" for method, count in words.items())
 
 
 def numbers(seeds: Sequence[int]) -> str:

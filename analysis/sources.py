@@ -22,7 +22,7 @@ from macpf import names
 from macpf.records.numbering import SHOWN
 
 #: The file that marks a folder of published runs (`analysis.archive`).
-INDEX, RUNS = "archive.json", "runs.parquet"
+INDEX, RUNS, EVALUATIONS = "archive.json", "runs.parquet", "evaluations.parquet"
 #: What to do about a damaged archive.
 REMEDY = "take it from the repository again (`git checkout -- results`)"
 #: From here on, floats do not represent every whole number; no run has so many env steps.
@@ -142,10 +142,11 @@ def studies(root: Path) -> list[Path]:
     Raises:
         AnalysisError: one of them has lost its checksums.
     """
-    if any((root / name).exists() for name in (INDEX, RUNS)):
+    files = (INDEX, RUNS, EVALUATIONS)
+    if any((root / name).exists() for name in files):
         found = {root}
     else:
-        found = {path.parent for name in (INDEX, RUNS) for path in root.glob(f"*/{name}")}
+        found = {path.parent for name in files for path in root.glob(f"*/{name}")}
     for study in sorted(found):
         if not (study / INDEX).exists():
             raise AnalysisError(f"{study / INDEX} is missing; {REMEDY}")

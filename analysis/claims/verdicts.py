@@ -18,7 +18,7 @@ from analysis.claims.curve_claims import THIRDS
 from analysis.claims.game_claims import CAPTURED, CountClaim, ends_of
 from analysis.claims.table_claims import TableClaim
 from analysis.comparison import refuse_other_rules
-from analysis.evidence import SMOKE, Evidence, Experiment, places, trouble
+from analysis.evidence import PAPER, SMOKE, Evidence, Experiment, places, trouble
 from analysis.figures import figure1_data
 from analysis.outcomes import final_returns, joint_policy, outcome_table, payoff_of
 from analysis.run_facts import full_length, of_budget
@@ -29,8 +29,6 @@ from analysis.style import MACPF
 from macpf import names
 from macpf.choices import sweep_params
 
-#: The budget that a verdict does not mention.
-_PAPER = "paper"
 #: The text of the evidence if no run counts.
 NOTHING = "no finished runs"
 _NUMBERS, _EVIDENCE, _OURS = "paper's numbers", "paper's evidence", "our verdict"
@@ -227,7 +225,7 @@ def entry(claim: Claim, lines: pd.DataFrame | str, found: Evidence | None = None
         short = Judgement(UNDECIDED, f"{claim.needed - missing} of {claim.needed} runs")
         ours = short if missing else claim.judged(lines)
         if found is not None and not missing:
-            budget = "" if found.budget == _PAPER else f" ({found.budget})"
+            budget = "" if found.budget == PAPER else f" ({found.budget})"
             ours = ours._replace(verdict=ours.verdict + budget, numbers=f"{ours.numbers} (backend {found.backend})")
     of_paper = _published(claim)
     return {

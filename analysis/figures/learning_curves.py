@@ -18,7 +18,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from analysis import AnalysisError, style
-from analysis.evidence import Evidence
+from analysis.evidence import Evidence, counts_in_words
 from analysis.figures.drawing import PAGE, blank, legend, save_figure
 from analysis.paper import REAL_GAME, real_game
 from analysis.run_facts import interval
@@ -104,6 +104,7 @@ def write_curves(
     text = found.caption(
         REAL_GAME if beside else "",
         f"Mean over seeds, moving average of {SMOOTHING} evaluations",
+        f"Seeds of each map: {counts_in_words(_seeds(found, policies))}",
         f"Band: {_band(found):g} standard deviation. A mean ends where its first seed ends; thin lines: single seeds "
         "beyond, with how many are left",
     )
@@ -162,6 +163,16 @@ def _methods(found: Evidence, policies: tuple[str, ...]) -> dict[str, tuple[str,
     return {label: named[label] for label in style.order(has)}
 
 
+def _seeds(found: Evidence, policies: tuple[str, ...]) -> dict[str, list[int]]:
+    """The numbers of seeds of every method, on the maps on which it has any."""
+    maps = found.experiment.maps
+    counts = {
+        label: [found.lines(map_, *who)["run"].nunique() for map_ in maps]
+        for label, who in _methods(found, policies).items()
+    }
+    return {label: list(filter(None, of_maps)) for label, of_maps in counts.items()}
+
+
 def _band(found: Evidence) -> float:
     return BAND.get(found.score, 1.0)
 
@@ -180,14 +191,15 @@ def _panel(
         marker = "o" if np.isfinite(mean).sum() == 1 else None
         axes.plot(x, mean, color=line.color, linestyle=line.style, linewidth=line.width, marker=marker, markersize=3)
         ends += _beyond(axes, curve, line)
-    if all(curve.seeds.empty for curve in curves.values()):
-        axes.set_xticks([])
-        axes.text(0.5, 0.5, "no runs", ha="center", va="center", color=style.FAINT, transform=axes.transAxes)
     if found.score == "win_rate":
         axes.set_ylim(-0.02, 1.02)
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.grid(alpha=0.25)
+    if all(curve.seeds.empty for curve in curves.values()):
+        axes.text(0.5, 0.5, "no runs", ha="center", va="center", color=style.FAINT, transform=axes.transAxes)
+        axes.set_xticks([])
+        axes.set_yticks([])
     return ends
 
 

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -94,6 +95,82 @@ def test_a_run_grows_until_it_is_over_and_never_changes_then(study: Path) -> Non
     with pytest.raises(AnalysisError, match="never changes in an archive"):
         publish(make_runs((frame.assign(value=frame["value"] + 1), line)), study)
     assert len(load_runs(study).report) == 2
+
+
+def test_a_run_that_grows_repeats_what_was_published(study: Path) -> None:
+    publish(make_runs(spread(0, state="short")), study)
+    before = load_runs(study)
+    frame, line = spread(0)
+    other = frame.assign(value=frame["value"].where(~frame["metric"].str.startswith("eval/"), 8.0))
+    with pytest.raises(AnalysisError, match=r"has other evaluations of qmix-.* from env step 0 on, and .* only grows"):
+        publish(make_runs((other, line)), study)
+    late = frame.assign(value=frame["value"].where(frame["env_step"] < 100, 8.0))
+    with pytest.raises(AnalysisError, match="from env step 100 on"):
+        publish(make_runs((late, line)), study)
+    assert_frame_equal(load_runs(study).frame, before.frame)
+    resumed = late, line | {"attempts": 2}  # elsewhere, from a checkpoint between the two
+    assert publish(make_runs(resumed), study).grew == 1
+
+
+def altered(study: Path, change: Callable[[pd.DataFrame, pd.DataFrame], tuple[pd.DataFrame, pd.DataFrame]]) -> None:
+    """Change the tables of an archive, and its checksums with them."""
+    files = (RUNS, EVALUATIONS)
+    index = json.loads((study / INDEX).read_text())
+    for name, table in zip(
+        files, change(*(parquet.read_table(study / name).to_pandas() for name in files)), strict=True
+    ):
+        table.to_parquet(study / name, index=False)
+        index["files"][name] = hashlib.sha256((study / name).read_bytes()).hexdigest()
+    (study / INDEX).write_text(json.dumps(index))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            lambda runs, values: (runs.iloc[1:], values),
+            r"qmix-.*-s0 is in one of runs\.parquet and evaluations\.parquet",
+        ),
+        (lambda runs, values: (runs, values[values["run"] == values["run"].iloc[0]]), r"-s1 is in one of"),
+        (lambda runs, values: (runs.drop(columns="attempts"), values), "lacks the column attempts"),
+        (lambda runs, values: (runs, values.drop(columns="row")), "lacks the column row"),
+        (lambda runs, values: (runs.assign(config="{"), values), "holds what is no archive"),
+    ],
+)
+def test_tables_that_do_not_belong_together_are_refused_in_one_line(study, change, says, capsys) -> None:
+    publish(make_runs(spread(0), spread(1)), study)
+    altered(study, change)
+    assert main(["completeness", "--runs", str(study)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.search(says, line)
+    assert line.endswith("take it from the repository again (`git checkout -- results`)")
+
+
+def test_figures_compare_every_run_with_its_digest(study: Path, tmp_path: Path, capsys) -> None:
+    publish(make_runs(spread(0), spread(1)), study)
+    altered(study, lambda runs, values: (runs, values.assign(value=values["value"] + 1)))
+    assert main(["figures", "--results", str(study.parent), "--out", str(tmp_path / "figures")]) == 2
+    assert "holds other numbers of qmix-" in capsys.readouterr().err
+    assert not (tmp_path / "figures").exists()
+
+
+def test_a_study_that_lost_all_but_its_numbers_is_not_overlooked(study: Path, capsys) -> None:
+    publish(make_runs(spread(0)), study)
+    for name in (INDEX, RUNS):
+        (study / name).unlink()
+    for command in (["completeness", "--runs", str(study)], ["figures", "--results", str(study.parent)]):
+        assert main(command) == 2
+        assert f"{study / INDEX} is missing" in capsys.readouterr().err
+
+
+def test_logs_that_cannot_be_read_are_named(study: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    frame, line = spread(0, "macpf")
+    runs = make_runs(spread(0), (frame.iloc[:0], line | {"found": 0, "gaps": 1, "state": "no data"}))
+    monkeypatch.setattr("analysis.__main__.load_runs", lambda where: runs)
+    assert main(["publish", "--to", str(study), "--runs", str(study)]) == 0
+    said = capsys.readouterr()
+    assert said.err == f"analysis: left out, as their logs cannot be read: {line['run']}\n"
+    assert "1 new runs" in said.out
 
 
 def of(origin: str, run: tuple[pd.DataFrame, dict]) -> tuple[pd.DataFrame, dict]:

@@ -1,5 +1,7 @@
 """Tables and curves over many maps: final values, bold numbers, ragged steps, and what may not be mixed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from analysis import paper, style
 from analysis.__main__ import main
 from analysis.beside_paper import cells, write_table
 from analysis.evidence import Experiment
-from analysis.figures.learning_curves import cell_curve, curve_table, draw
+from analysis.figures.learning_curves import cell_curve, curve_table, draw, write_curves
 from analysis.runs import load_runs
 from analysis.selection import find
 from tests.analysis.synthetic import numbered
@@ -82,6 +84,43 @@ def test_each_cell_has_an_interval_and_a_verdict_and_a_single_run_has_neither(
     page = (tmp_path / "table2.md").read_text()
     assert shown in page.replace("*", "")
     assert page.count("| QMIX ") == 1 + bool(finals)  # the head, and a row below it
+
+
+def test_equal_runs_have_no_interval_and_another_budget_is_named(write_smac, tmp_path):
+    for seed in (0, 1):
+        write_smac([0.0] * 6, seed=seed, budget="laptop")
+    found = find(load_runs(tmp_path), Experiment("table2", "smac", ("MMM",), ("qmix",), (0, 1, 2)))
+    assert cells(found)["verdict"].tolist() == ["two equal runs (budget laptop)"]
+    write_table(found, tmp_path)
+    page = (tmp_path / "table2.md").read_text()
+    assert "[0.000, 0.000]" not in page
+    assert "Brackets: the paper's mean." in page
+
+
+def test_without_a_plan_a_single_run_is_not_bold_and_seeds_are_counted(write_smac, tmp_path):
+    write_smac([0.9] * 6)
+    for seed in (0, 1):
+        write_smac([0.5] * 6, algo="fop", seed=seed)
+    plan = Experiment("table", "smac", ("MMM",), ("qmix", "fop"), (0, 1), of_runs=True)
+    for seeds, bold in (((0, 1), {"qmix": False, "fop": True}), ((0,), {"qmix": False, "fop": True})):
+        found = find(load_runs(tmp_path), replace(plan, seeds=seeds))
+        assert cells(found).set_index("algo")["bold"].to_dict() == bold
+        write_table(found, tmp_path)
+        page = (tmp_path / "table.md").read_text()
+        assert "0.900 ± 0.000, n=1" in page
+        assert "**0.500 ± 0.000**, n=2" in page
+
+
+def test_curves_say_of_how_many_seeds_they_are_and_empty_panels_have_no_axis(write_smac, tmp_path):
+    for seed in (0, 1):
+        write_smac([0.5] * 6, seed=seed)
+    write_smac([0.5] * 6, algo="fop")
+    found = find(load_runs(tmp_path), Experiment("figure5", "smac", ("MMM", "8m"), ("qmix", "fop"), (0, 1)))
+    write_curves(found, tmp_path, ("independent",), caption=False)
+    assert "Seeds of each map: QMIX 2, FOP 1." in (tmp_path / "figure5.txt").read_text()
+    empty = draw(found, ("independent",), "").axes[1]
+    assert empty.get_title() == "8m"
+    assert len(empty.get_xticks()) == len(empty.get_yticks()) == 0
 
 
 def test_curves_are_smoothed_over_five_and_meet_at_the_evaluation_grid(write_smac, tmp_path):
