@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -17,10 +18,12 @@ from benchmarks.conftest import Shape, make_algorithm
 from macpf.experience.journal import Journal
 from macpf.experience.replay import Replay, most_bytes
 from macpf.learning.schedules import Clock
+from macpf.records.owner import Owner
 from macpf.runs import checkpoint
 
 LARGEST = Shape(32, 180, 27, 285, 1170, 36)
 UNITS, CAPACITY = 312, 5000
+OWNER = Owner(key="macpf-s0", origin="0" * 32)
 ROW = np.dtype(
     [
         ("units", np.float32, (UNITS,)),
@@ -46,7 +49,7 @@ def rss() -> int:
 @pytest.fixture(scope="module")
 def full():
     """Twice as many episodes of 60 to 180 steps as fit, then 5,000 of 180 steps; prints how much memory that took."""
-    before, replay = rss(), Replay(CAPACITY, 0, expand)
+    before, replay = rss(), Replay(CAPACITY, 0, SimpleNamespace(expand=expand))
     random = np.random.default_rng(0)
     longest = np.zeros(LARGEST.T + 1, dtype=ROW)
     longest["units"] = random.random((LARGEST.T + 1, UNITS))
@@ -69,7 +72,7 @@ def test_periodic_save(benchmark, full, tmp_path):
     algorithm = make_algorithm("macpf", LARGEST, recurrent=True)
     algorithm.learn(replace(LARGEST, B=1, T=2).batch(), Clock())  # now the optimiser has its moments
     state = {"algorithm": algorithm.state_dict()}
-    journal, rest = Journal(tmp_path / "episodes", ROW), iter(full.episodes)
+    journal, rest = Journal(tmp_path / "episodes", ROW, str(OWNER)), iter(full.episodes)
     started = time.perf_counter()
     journal.append(next(rest) for _ in range(CAPACITY - 640))
     journal.sync()
@@ -81,7 +84,7 @@ def test_periodic_save(benchmark, full, tmp_path):
 
     def save():
         replay = full.state_dict() | {"first": 0, "added": journal.next}
-        checkpoint.save(tmp_path / "checkpoint.pt", state | {"replay": replay}, journal)
+        checkpoint.save(tmp_path / "checkpoint.pt", OWNER, state | {"replay": replay}, journal)
 
     benchmark.pedantic(save, setup=since_the_last, rounds=8)
     started = time.perf_counter()

@@ -22,8 +22,6 @@ from macpf.runs.allocation import keep_freed_memory
 
 LARGE = [name for name in SHAPES if name != "matrix"]
 ALGORITHMS = ["macpf", "fop", "qmix", "qplex", "vdn", "macpf_control", "macpf_nonlinear", "macpf_att", "qtran", "mappo"]
-#: Targets: the most trunk units of an update, by shape.
-BOUNDS = {"macpf": (3.8, 3.5, 4.0), "fop": (5.5, 4.8, 5.2), "qmix": (2.3, 2.0, 2.1), "qplex": (2.6, 2.3, 2.4)}
 
 
 class Yardstick(nn.Module):
@@ -81,10 +79,10 @@ def random_lengths(shape: Shape) -> list[int]:
 
 def table(algorithms: Sequence[str]) -> None:
     """Print milliseconds, trunk units, and the cost of an update of random lengths relative to one of full lengths."""
-    print("| algorithm | shape | ms | trunk units | wanted | random lengths: time | random lengths: steps |")
-    print("|---|---|---|---|---|---|---|")
+    print("| algorithm | shape | ms | trunk units | random lengths: time | random lengths: steps |")
+    print("|---|---|---|---|---|---|")
     for algo in algorithms:
-        for k, name in enumerate(LARGE):
+        for name in LARGE:
             shape = SHAPES[name]
             full, ragged = shape.batch(), shape.batch(random_lengths(shape))
             algorithm, yardstick = make_algorithm(algo, shape, True), Yardstick(shape)
@@ -92,9 +90,8 @@ def table(algorithms: Sequence[str]) -> None:
             before = seconds(yardstick.once)
             whole, part = (seconds(partial(algorithm.learn, batch, Clock())) for batch in (full, ragged))
             unit = (before + seconds(yardstick.once)) / 2
-            wanted = f"{BOUNDS[algo][k]}" if algo in BOUNDS else ""
             share = len(ragged.filled) / len(full.filled)
-            cost = f"{1e3 * whole:.0f} | {whole / unit:.2f} | {wanted}"
+            cost = f"{1e3 * whole:.0f} | {whole / unit:.2f}"
             print(f"| {algo} | {name} | {cost} | {part / whole:.0%} | {share:.0%} |", flush=True)
 
 

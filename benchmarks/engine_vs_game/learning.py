@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.runs import Runs, load_runs
-from benchmarks.engine_vs_game.tables import table
+from benchmarks.engine_vs_game.rounds import table
 from macpf.envs.smac.skirmish.parameters import Parameters
 
 CURVES = Path(__file__).parent / "data" / "learning_curves.json"

@@ -15,15 +15,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.engine_vs_game.tables import table
+from benchmarks.engine_vs_game.rounds import BATCH, rounds, table
 from macpf.envs.smac.maps import FIRST_ATTACK, MOVES, SmacMap
+from macpf.envs.smac.scripted import Policy
 from macpf.envs.smac.skirmish.battles import Skirmish
 
 #: What trained the recurrent policies with one network for all agents.
 ALGORITHMS = ("qmix", "vdn", "qtran_base", "qtran_alt", "coma")
 #: Names of the weights' file in that repository.
 FILES = ("rnn_net_params.pkl", "rnn_params.pkl")
-LAST_EVALUATIONS, BATCH = 5, 50
+LAST_EVALUATIONS = 5
 #: In which order enemies fill the slots of observations and attacks; the game's is unknown to us. ``made``: as the map
 #: makes them; ``reversed``: the last first; ``types``: the types the other way round; ``south``: by type and y.
 SLOTS: dict[str, Callable[[SmacMap], list[int]]] = {
@@ -119,13 +120,13 @@ def win_rate(
     slots: str,
 ) -> float:
     """Share of greedy battles won."""
-    env, won = Skirmish(map_name, BATCH, seed, settings), []
-    for _ in range(-(-episodes // BATCH)):
-        policy, step = Recurrent(parameters, env, slots), env.reset()
-        while not (step.terminated | step.truncated).all():
-            step = env.step(policy(step.obs, step.available))
-        won.append(step.info["battle_won"])
-    return float(np.mean(won))
+    env = Skirmish(map_name, BATCH, seed, settings)
+
+    def new_policy() -> Policy:
+        policy = Recurrent(parameters, env, slots)
+        return lambda _, step: policy(step.obs, step.available)
+
+    return float(np.mean([played.won for played in rounds(env, episodes, new_policy)]))
 
 
 def play_all(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,31 +18,20 @@ from benchmarks.engine_vs_game.real_game import (
     random_episodes,
     standard_errors_apart,
 )
-from benchmarks.engine_vs_game.tables import table
+from benchmarks.engine_vs_game.rounds import BATCH, rounds, table
 from macpf.envs.smac.scripted import Random
 from macpf.envs.smac.skirmish.battles import Skirmish
-
-BATCH = 50
 
 
 def play(
     name: str, episodes: int, seeds: Sequence[int], parameters: Mapping[str, Any]
 ) -> tuple[Float[np.ndarray, " E"], Float[np.ndarray, " E"]]:
     """Lengths and returns of that many random episodes for each engine seed, in rounds of `BATCH`."""
-    lengths, returns = [], []
+    played = []
     for seed in seeds:
-        env, rng = Skirmish(name, BATCH, seed, parameters), np.random.default_rng(seed)
-        for _ in range(-(-episodes // BATCH)):
-            decide, step = Random(env, rng), env.reset()
-            length, total, over = np.zeros(BATCH), np.zeros(BATCH), np.zeros(BATCH, dtype=np.bool_)
-            while not over.all():
-                step = env.step(decide(env, step))
-                length += ~over
-                total += step.reward
-                over = step.terminated | step.truncated
-            lengths.append(length)
-            returns.append(total)
-    return np.concatenate(lengths), np.concatenate(returns)
+        env = Skirmish(name, BATCH, seed, parameters)
+        played += rounds(env, episodes, partial(Random, env, np.random.default_rng(seed)))
+    return np.concatenate([r.lengths for r in played]), np.concatenate([r.returns for r in played])
 
 
 @dataclass(frozen=True)

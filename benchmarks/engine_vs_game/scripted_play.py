@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from benchmarks.engine_vs_game.tables import table
+from benchmarks.engine_vs_game.rounds import BATCH, rounds, table
 from macpf.envs.smac.scripted import POLICIES, plays
 from macpf.envs.smac.skirmish.battles import Skirmish
 
-BATCH = 50
 #: Percentage points by which one policy is clearly better than another.
 CLEARLY = 10
 
@@ -45,20 +45,8 @@ class Score:
 
 def battles(env: Skirmish, policy: str, episodes: int, seed: int) -> Score:
     """Play at least `episodes` battles, in rounds of one for each environment of the batch."""
-    rng = np.random.default_rng(seed)
-    wins, returns, lengths = [], [], []
-    for _ in range(-(-episodes // env.batch_size)):
-        decide, step = POLICIES[policy](env, rng), env.reset()
-        total, length = np.zeros(env.batch_size), np.zeros(env.batch_size)
-        over = np.zeros(env.batch_size, dtype=np.bool_)
-        while not over.all():
-            step = env.step(decide(env, step))
-            total += step.reward
-            length += ~over
-            over = step.terminated | step.truncated
-        wins.append(step.info["battle_won"])
-        returns.append(total)
-        lengths.append(length)
+    new_policy = partial(POLICIES[policy], env, np.random.default_rng(seed))
+    wins, returns, lengths = zip(*rounds(env, episodes, new_policy), strict=True)
     return Score(float(np.mean(wins)), float(np.mean(returns)), float(np.mean(lengths)))
 
 

@@ -124,11 +124,8 @@ class MultiGoal(Env):
 
     def _step(self, reward: Float[np.ndarray, " B"]) -> Step:
         record = {"x": self.place[:, 0].copy(), "y": self.place[:, 1].copy()}
-        obs, state, available = self.expand(record)
         return Step(
-            obs=obs,
-            state=state,
-            available=available,
+            *self.expand(record),
             reward=reward,
             terminated=np.zeros(self.batch_size, dtype=bool),
             truncated=np.full(self.batch_size, self.played >= self.spec.episode_limit),

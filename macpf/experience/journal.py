@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from macpf.experience.recording import Episode
-from macpf.records.files import sync_folder
+from macpf.records.files import Damaged, sync_folder
+from macpf.records.owner import Foreign
 
 MARK = b"EPI2"
 #: Beginning of a segment: mark, length of the owner's name in bytes; the name follows.
@@ -29,14 +30,6 @@ PREFIX = struct.Struct("<4sH")
 HEADER = struct.Struct("<4sQQ16s")
 #: Bytes after which a new segment begins; episodes that are no longer needed are deleted in whole segments.
 SEGMENT = 16_000_000
-
-
-class Damaged(Exception):
-    """Episodes that are missing, cut short, altered, or recorded by code with another row type."""
-
-
-class Foreign(Damaged):
-    """Episodes of another run, or of another origin of the same run."""
 
 
 class Journal:
@@ -83,7 +76,7 @@ class Journal:
 
         Raises:
             Foreign: they belong to another run.
-            Damaged: one of them cannot be read.
+            Damaged: one of them is missing, cut short, altered, or recorded by code with another row type.
         """
         episodes: list[Episode] = []
         segments = self._segments()
@@ -173,7 +166,10 @@ class Journal:
         if mark != MARK or len(name) < size:
             return len(content)
         if name != self.owner.encode():
-            raise Foreign(f"{path} belongs to the run {name.decode(errors='replace')}, not to {self.owner}")
+            raise Foreign(
+                f"{path} belongs to the run {name.decode(errors='replace')}, not to {self.owner}; "
+                "put it back where it came from"
+            )
         return PREFIX.size + size
 
     def _digest(self, number: int, rows: bytes | memoryview) -> bytes:

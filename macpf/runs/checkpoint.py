@@ -16,9 +16,8 @@ from typing import Any
 
 import torch
 
-from macpf.experience import journal as journals
-from macpf.experience.journal import Damaged, Journal
-from macpf.records.files import previous, write_atomically
+from macpf.experience.journal import Journal
+from macpf.records.files import Damaged, previous, write_atomically
 from macpf.records.owner import Foreign, Owner, refuse_foreign
 
 log = logging.getLogger(__name__)
@@ -74,8 +73,8 @@ def load(
                 replay["episodes"] = journal(state["owner"]).read(replay["first"], replay["added"])
         except FileNotFoundError:
             continue
-        except journals.Foreign as error:
-            raise Foreign(f"{error}; put it back where it came from") from error
+        except Foreign:
+            raise
         except Unreadable as error:
             problems.append(f"{candidate} is {error}")
             continue

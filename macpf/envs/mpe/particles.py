@@ -180,11 +180,8 @@ class Particles(Env):
 
     def _step(self, reward: Float[np.ndarray, " B"]) -> Step:
         record = {"agents": self.agents, "landmarks": self.landmarks}
-        obs, state, available = self.expand(record)
         return Step(
-            obs=obs,
-            state=state,
-            available=available,
+            *self.expand(record),
             reward=reward.astype(np.float32),
             terminated=self.terminated,
             truncated=self.truncated,

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar
 
 import numpy as np
 from gymnasium import spaces
-from jaxtyping import Float, UInt8
-from pettingzoo import ParallelEnv
+from jaxtyping import Bool
 from pydantic import ValidationError
 
 from macpf.envs.base import Step, checked_seed, whole_action
+from macpf.envs.parallel import Observation, ParallelTeam, refuse_mode
 from macpf.envs.smac.skirmish.battles import Skirmish
 from macpf.envs.smac.skirmish.random import new_streams
-from macpf.extras import require
 
-#: ``observation``: float32 [O]; ``action_mask``: int8 [A], 1 for available actions. Flat: ``observation`` alone.
-Observation: TypeAlias = dict[str, np.ndarray] | np.ndarray
 #: The settings that `battles` passes to the engine.
 SETTINGS = tuple(inspect.signature(Skirmish).parameters)[3:]
 
@@ -58,13 +55,15 @@ class AvailableActions(spaces.Discrete):
         return super().sample(mask, probability)
 
 
-class ParallelSkirmish(ParallelEnv[str, Observation, int]):
+class ParallelSkirmish(ParallelTeam):
     """One battle of a SMAC map.
 
     Agents are ``agent_0`` ... in SMAC's order. As in SMAC, the team shares one reward. Dead agents stay in `agents`
     until the battle is over, with no-op as their only action and zeros as their observation, so they still receive the
     reward of a later victory. All agents terminate together, or are truncated at the map's time limit.
-    Infos hold ``battle_won``, ``dead_allies``, ``dead_enemies`` and the agent's ``action_mask``.
+    Observations are float32 [O] with an int8 ``action_mask`` [A], 1 for available actions. Infos hold ``battle_won``,
+    ``dead_allies``, ``dead_enemies`` and the agent's ``action_mask``. The state is SMAC's: health, cooldown, position,
+    shield and type of all units, and the last actions.
 
     Args:
         map_name: one of the 25 maps, one of SMACv2's scenarios, or a battle of one's own (`scenarios.find_map`).
@@ -83,115 +82,43 @@ class ParallelSkirmish(ParallelEnv[str, Observation, int]):
         "render_fps": 8,
         "is_parallelizable": True,
     }
+    action_spaces: dict[str, AvailableActions]
+    episode = "battle"
 
     def __init__(
         self, map_name: str, render_mode: str | None = None, flat_observations: bool = False, **settings: Any
     ) -> None:
-        if render_mode not in (None, "rgb_array"):
-            raise ValueError(f"render_mode={render_mode} is not known; use None or rgb_array")
-        self.battle = battles(map_name, 1, settings)
-        self.render_mode, self.flat = render_mode, flat_observations
+        refuse_mode(render_mode)
+        self.battle, self.flat = battles(map_name, 1, settings), flat_observations
+        super().__init__(self.battle, render_mode)
         spec = self.battle.spec
-        self.possible_agents = [f"agent_{k}" for k in range(spec.n_agents)]
-        self.agents: list[str] = []
-        self.state_space = spaces.Box(-np.inf, np.inf, (spec.state_dim,), np.float32)
         self.action_spaces = {agent: AvailableActions(spec.n_actions) for agent in self.possible_agents}
         seen = spaces.Box(-1.0, 1.0, (spec.obs_dim,), np.float32)
         mask = spaces.Box(0, 1, (spec.n_actions,), np.int8)
-        self.observation_spaces: dict[str, spaces.Space[Any]] = {
+        self.observation_spaces = {
             agent: seen if flat_observations else spaces.Dict({"observation": seen, "action_mask": mask})
             for agent in self.possible_agents
         }
-        self._last: Step | None = None
-
-    def observation_space(self, agent: str) -> spaces.Space[Any]:
-        """The space of ``observation`` and ``action_mask``, or of the observation alone if flat."""
-        return self.observation_spaces[agent]
 
     def action_space(self, agent: str) -> AvailableActions:
         """No-op, stop, move north, south, east, west, then one action per enemy to attack (medivacs: agent to heal)."""
         return self.action_spaces[agent]
 
-    def reset(
-        self, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[str, Observation], dict[str, dict[str, Any]]]:
-        """Start a battle. The same seed and actions give the same bytes; without a seed the random stream continues.
-
-        Args:
-            seed: seed of the battles from now on.
-            options: not used.
-
-        Raises:
-            ValueError: the seed is negative or not a whole number.
-        """
-        if seed is not None:
-            self.battle.streams[...] = new_streams(checked_seed(seed), 1)
-        self._last = self.battle.reset()
-        self.agents = list(self.possible_agents)
-        return self._observations(self._last), self._infos(self._last)
-
-    def step(
-        self, actions: dict[str, int]
-    ) -> tuple[dict[str, Observation], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]]:
-        """Play one action of every agent, including the dead. After the end, an empty `actions` does nothing.
-
-        Raises:
-            ValueError: an agent has no action or an unavailable one; nothing was played.
-        """
-        if not self.agents and not actions and self._last is not None:  # how SuperSuit's black_death finds the end
-            return {}, {}, {}, {}, {}
-        step = self._last = self.battle.step(self._checked(actions))
-        agents = self.agents
-        over = bool((step.terminated | step.truncated)[0])
-        self.agents = [] if over else agents
-        return (
-            self._observations(step),
-            dict.fromkeys(agents, float(step.reward[0])),
-            dict.fromkeys(agents, bool(step.terminated[0])),
-            dict.fromkeys(agents, bool(step.truncated[0])),
-            self._infos(step),
-        )
-
-    def state(self) -> Float[np.ndarray, " S"]:
-        """SMAC's global state: health, cooldown, position, shield and type of all units, and the last actions."""
-        return self._now.state[0].copy()
-
-    def render(self) -> UInt8[np.ndarray, "H W 3"]:
-        """A picture of the battle; see `macpf.envs.smac.skirmish.battle_pictures`.
-
-        Raises:
-            ValueError: the environment has no render mode.
-        """
-        if self.render_mode is None:
-            raise ValueError('render_mode=None draws nothing; make the environment with render_mode="rgb_array"')
-        require("render", "a picture of a battle")
-        from macpf.envs.smac.skirmish.battle_pictures import draw
-
-        return draw(self.battle)
-
-    def close(self) -> None:
-        """Does nothing: there is no game to close."""
-
     @property
-    def _now(self) -> Step:
-        if self._last is None:
-            raise ValueError("no battle has begun; call reset() first")
-        return self._last
+    def _idle(self) -> str:
+        return "no battle has begun" if self._last is None else "the battle is over"
 
-    def _checked(self, actions: dict[str, int]) -> np.ndarray:
-        available = self._now.available[0]
-        if not self.agents:
-            raise ValueError("the battle is over; call reset() first")
-        joint = np.zeros((1, len(self.agents)), dtype=np.int64)
-        for k, agent in enumerate(self.agents):
-            if agent not in actions:
-                raise ValueError(f"{agent} has no action; give one for every agent (the dead take 0, no-op)")
-            action = whole_action(agent, actions[agent])
-            if not (0 <= action < available.shape[1] and available[k, action]):
-                choices = ", ".join(map(str, np.flatnonzero(available[k])))
-                raise ValueError(f"{agent}: action {action} is not available; choose one of: {choices}")
-            joint[0, k] = action
-        return joint
+    def _plant(self, seed: int) -> None:
+        self.battle.streams[...] = new_streams(seed, 1)
+
+    def _action(self, agent: str, actions: dict[str, int], available: Bool[np.ndarray, " A"]) -> int:
+        if agent not in actions:
+            raise ValueError(f"{agent} has no action; give one for every agent (the dead take 0, no-op)")
+        action = whole_action(agent, actions[agent])
+        if not (0 <= action < len(available) and available[action]):
+            choices = ", ".join(map(str, np.flatnonzero(available)))
+            raise ValueError(f"{agent}: action {action} is not available; choose one of: {choices}")
+        return action
 
     def _observations(self, step: Step) -> dict[str, Observation]:
         masks = step.available[0].astype(np.int8)
