@@ -86,13 +86,15 @@ class Central(OffPolicyAlgorithm):
         """Sample a joint action from the soft policy."""
         q, hidden = self._values(observation, memory)
         chosen = (q / self.alpha(clock) + gumbel(q.shape, self.generator)).argmax(dim=-1)
-        return self._actions(chosen), Memory(memory.last_actions, hidden)
+        actions = self._actions(chosen)
+        return actions, Memory(actions, hidden)
 
     @torch.no_grad()
     def act_greedily(self, observation: Observation, memory: Memory, policy: str) -> tuple[Int[Tensor, "B N"], Memory]:
         """The best joint action."""
         q, hidden = self._values(observation, memory)
-        return self._actions(q.argmax(dim=-1)), Memory(memory.last_actions, hidden)
+        actions = self._actions(q.argmax(dim=-1))
+        return actions, Memory(actions, hidden)
 
     def _values(
         self, observation: Observation, memory: Memory

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -41,8 +42,10 @@ class EnvSpec:
         """Require sizes that can be played.
 
         Raises:
-            ValueError: a size is not a whole number, or too small.
+            ValueError: a size is not a whole number, or too small; or the score has no name.
         """
+        if not isinstance(self.score, str) or not re.fullmatch(r"\w[\w.-]*", self.score, re.ASCII):
+            raise ValueError(f"spec.score={self.score!r} is no name of a score; give one, e.g. 'return'")
         for name in ("n_agents", "n_actions", "obs_dim", "state_dim", "episode_limit", "agent_feature_dim"):
             size = getattr(self, name)
             refuse_others(int, **{f"spec.{name}": size})

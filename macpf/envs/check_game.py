@@ -82,7 +82,7 @@ class CheckGame(Env):
         return Step(
             obs=np.concatenate([features, asked], axis=-1),
             state=np.concatenate([features.reshape(B, -1), clock], axis=-1),
-            available=self.available,
+            available=self.available.copy(),
             reward=reward,
             terminated=self.terminated,
             truncated=self.truncated,

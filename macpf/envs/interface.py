@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,8 @@ def check_step(env: Env, step: Any, played: int) -> None:
     for name in names:
         field = record[name]
         _check_array(f"{where}: record {name}", step.recorded[name], (B, *field.shape), field.base, stored=True)
+    if not isinstance(step.info, Mapping):
+        raise EnvironmentFault(f"{where}: info is {type(step.info).__name__}; return a dict")
     stuck = ~step.available.any(axis=2) & ~(step.terminated | step.truncated)[:, None]
     if stuck.any():
         b, agent = np.argwhere(stuck)[0]

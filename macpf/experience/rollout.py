@@ -94,7 +94,7 @@ class Rollout:
             actions = chosen.cpu().numpy()
             t = int(lengths.max())
             check_length(self.env, t)
-            step = self.env.step(actions)
+            step = self.env.step(actions.copy())  # an environment may change what it gets
             if not self._known:
                 check_step(self.env, step, t + 1)
             over = step.terminated | step.truncated

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +26,22 @@ from macpf.runs.command_line import typed
 from macpf.runs.console import RunConsole
 from macpf.runs.errors import ConfigError
 from macpf.runs.folder import RunFolder
+from macpf.runs.health import no_metric
 from macpf.runs.identity import Identity
 from macpf.runs.preemption import StopRequests
-from macpf.runs.promises import Fault, difference, report
+from macpf.runs.promises import Fault, difference, report, saved_and_loaded
 
 #: Settings that replace the matrix game by the check game, with a budget of some hundred episodes.
 GAME = ["env=matrix_game", "task=none", "budget=smoke", "tracking=disabled", "device=cpu", "env.backend=check"]
 GAME += ["env.make._target_=macpf.envs.check_game.CheckGame", "~env.make.payoff", "env.parallel=4"]
-GAME += ["env.eval_parallel=4", "budget.env_steps=600", "budget.eval_interval=200", "budget.eval_episodes=8"]
+GAME += ["env.eval_parallel=3", "budget.env_steps=600", "budget.eval_interval=200", "budget.eval_episodes=9"]
 #: Settings with many updates before and after every stop, by the section of the algorithm that they need.
 LEARNING = {
     "replay": ["algo.replay.capacity=64", "algo.replay.batch=8", "algo.replay.burn_in=8"],
     "rollout": ["algo.rollout.env_steps=30"],
 }
+#: What to do if two runs of a process differ.
+REMEDY = "draw random numbers from self.generator only, and keep nothing on the class or in its module"
 #: For each kill: safe points until the run is saved, and from then until it is killed (on-policy: one per update).
 KILLS = ((3, 5), (3, 4))
 
@@ -115,14 +119,24 @@ def shapes(cfg: DictConfig) -> str:
     B, N, A = env.batch_size, env.spec.n_agents, env.spec.n_actions
     observation = parts.rollout.observe(env.reset(), algorithm.reads_visibility)
     memory = algorithm.start(B)
+    shown = _tensors(observation)
     for policy in algorithm.policies:
         before = algorithm.generator.get_state()
         _check_acting(f"act_greedily ({policy})", algorithm.act_greedily(observation, memory, policy), (B, N), A)
         if not torch.equal(before, algorithm.generator.get_state()):
             raise Fault(f"act_greedily ({policy}) draws random numbers; greedy actions follow from what is observed")
     _check_acting("act", algorithm.act(observation, memory, clock), (B, N), A)
+    if differs := difference(_tensors(observation), shown):
+        raise Fault(f"acting changes {differs} of the observation it was given; work on a copy")
     before_learning = {name: value.clone() for name, value in algorithm.named_parameters()}
-    metrics = [_check_metrics(algorithm.learn(_batch(parts, clock), clock)) for _ in range(3)]
+    metrics = []
+    for _ in range(3):
+        batch = _batch(parts, clock)
+        given = _tensors(batch)
+        metrics.append(_check_metrics(algorithm.learn(batch, clock)))
+        if differs := difference(_tensors(batch), given):
+            raise Fault(f"learn changes {differs} of the batch it was given; work on a copy")
+    saved_and_loaded(algorithm.state_dict())
     if not metrics[0]:
         raise Fault("an update measures nothing; return one number at least, e.g. its loss")
     if metrics[0] != metrics[-1]:
@@ -145,10 +159,22 @@ def _check_acting(what: str, returned: Any, shape: tuple[int, int], n_actions: i
         raise Fault(f"{what} returns action {int(actions.max())}; the last one is {n_actions - 1}")
     if memory.last_actions.shape != shape:
         raise Fault(f"{what} remembers last actions {list(memory.last_actions.shape)}; remember {list(shape)}")
+    if not bool((memory.last_actions == actions).all()):
+        raise Fault(f"{what} remembers other last actions than it takes; return Memory(actions, ...)")
+
+
+def _tensors(given: Any) -> dict[str, Tensor]:
+    """Copies of the tensors of an observation or a batch."""
+    values = {field.name: getattr(given, field.name) for field in dataclasses.fields(given)}
+    return {name: value.clone() for name, value in values.items() if isinstance(value, Tensor)}
 
 
 def _check_metrics(metrics: Any) -> list[str]:
-    for name, value in dict(metrics).items():
+    if not isinstance(metrics, Mapping):
+        raise Fault(f"an update returns {type(metrics).__name__}; return its metrics, a dict of scalar tensors")
+    if wrong := no_metric(metrics):
+        raise Fault(f"an update measures {wrong}")
+    for name, value in metrics.items():
         if not isinstance(value, Tensor) or value.ndim or not bool(torch.isfinite(value)):
             shown = f"a tensor {list(value.shape)}" if isinstance(value, Tensor) and value.ndim else str(value)
             raise Fault(f"an update measures {name} as {shown}; return a finite scalar tensor")
@@ -202,7 +228,7 @@ class Trained:
             Fault: it does not.
         """
         if differs := difference(self.whole[1], self.train("again")[1]):
-            raise Fault(f"the same seed gives another {differs}; draw random numbers from self.generator only")
+            raise Fault(f"the same seed gives another {differs}; {REMEDY}")
         other = self.cfg.copy()
         other.seed = int(self.cfg.seed) + 1
         streams = [build(cfg).algorithm.generator.get_state() for cfg in (self.cfg, other)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +16,10 @@ from macpf.envs.base import Env
 from macpf.envs.interface import check_made
 from macpf.experience.replay import Replay
 from macpf.experience.rollout import Rollout
+from macpf.extensions import find
 from macpf.learning.algorithm import Algorithm
 from macpf.records.owner import Text
+from macpf.runs.command_line import NAME
 from macpf.runs.errors import ConfigError, described
 from macpf.runs.evaluation import Evaluator
 from macpf.runs.identity import Seeds
@@ -38,6 +41,7 @@ from macpf.runs.settings import (
     one_line,
 )
 from macpf.runs.weights import Unusable, to_begin_with
+from macpf.yaml_files import OPENED, load
 
 
 @dataclass
@@ -67,11 +71,26 @@ def choose_backend(cfg: DictConfig) -> str | None:
         raise ConfigError(
             f"map={name} belongs to env={cfg.map.env}; type env={cfg.map.env}, or a map of {cfg.env.name}"
         )
-    if cfg.env.backend != "auto" or "auto" not in cfg.env:
+    if "auto" not in cfg.env:
+        _refuse_other_backend(cfg)
+        return None
+    if cfg.env.backend != "auto":
         return None
     backend, why = hydra.utils.call(cfg.env.auto)
     cfg.env.backend = backend
     return f"env.backend=auto: {backend} ({why})"
+
+
+def _refuse_other_backend(cfg: DictConfig) -> None:
+    """Require the backend in an environment's file if it has only one: its runs would else pass for another's."""
+    path = find("env", str(cfg.env.name), OPENED)
+    said: Any = OmegaConf.to_container(load(path)) if path else {}
+    make = cfg.env.make if isinstance(cfg.env.make, DictConfig) else {}
+    same = (said.get("make") or {}).get("_target_") == make.get("_target_")
+    if same and "backend" in said and "backend" not in make and cfg.env.backend != said["backend"]:
+        raise ConfigError(
+            f"env.backend={cfg.env.backend}, but env={cfg.env.name} has only {said['backend']}; leave env.backend out"
+        )
 
 
 def build(cfg: DictConfig, trains: bool = True) -> Parts:
@@ -146,6 +165,8 @@ def _check_learner(made: Any, target: str) -> None:
         policies = getattr(made, "policies", ())
         if not policies or not isinstance(policies, tuple | list) or not all(isinstance(p, str) for p in policies):
             why = f"policies is {policies!r}; name the greedy policies that are evaluated, e.g. ('independent',)"
+        elif wrong := [p for p in policies if not re.match(NAME, p) or policies.count(p) > 1]:
+            why = f"policies has {wrong[0]!r}; give each policy a name of its own, of letters, digits, - and _"
     if why:
         raise ConfigError(f"algo.learner._target_={target} cannot be used: {why}")
 
@@ -216,7 +237,7 @@ def _experience_settings(cfg: DictConfig, on_policy: bool) -> ReplaySettings | R
 
 def _instantiate(key: str, node: DictConfig, **arguments: Any) -> Any:
     """Call the target of a configuration node with the node's values and these arguments, which bypass Hydra."""
-    if isinstance(node, DictConfig) and "_target_" not in node:
+    if not isinstance(node, DictConfig) or "_target_" not in node:
         raise ConfigError(f"{key} has no _target_, which names the class to make, e.g. _target_: baselines.qmix.QMIX")
     try:
         return hydra.utils.instantiate(node, _partial_=True, _convert_="all")(**arguments)
@@ -227,7 +248,10 @@ def _instantiate(key: str, node: DictConfig, **arguments: Any) -> Any:
         while cause.__cause__ is not None:  # Hydra's own message hides why a class cannot be imported
             cause = cause.__cause__
         if cause is error:
-            raise ConfigError(f"{key}: {' '.join(str(error).split())}") from error
+            said = " ".join(str(error).split())
+            if said.startswith("Expected a callable target"):
+                said = f"_target_={node._target_} is no class; name one, e.g. baselines.qmix.QMIX"
+            raise ConfigError(f"{key}: {said}") from error
         module, _, name = str(node._target_).rpartition(".")
         missing = isinstance(cause, ModuleNotFoundError) and cause.name == node._target_
         why = f"{module} has no {name}" if missing else described(cause)

@@ -11,6 +11,7 @@ import sys
 from macpf.arguments import Parser
 from macpf.runs import algorithm_check, environment_check
 from macpf.runs.build import build
+from macpf.runs.errors import ConfigError
 from macpf.runs.launch import exit_codes
 
 
@@ -21,6 +22,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("overrides", nargs="*", help="changes of its settings: algo.learner.lr=0.01, or map=MMM2")
     options = parser.parse_intermixed_args(arguments)
     with exit_codes():
+        if "," in options.what:
+            first = options.what.partition(",")[0]
+            raise ConfigError(f"macpf check looks at one thing at a time; type macpf check {first}")
         if options.what.startswith("env="):
             cfg, check = environment_check.configured([options.what, *options.overrides]), environment_check.check
         else:

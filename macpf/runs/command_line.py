@@ -135,10 +135,17 @@ def check_choices(arguments: Sequence[str]) -> None:
         ConfigError: a choice is a path, a number, empty or several instead of a name, or its extra is not installed.
         hydra.errors.HydraException: an argument is not a valid override.
     """
+    for argument in arguments:
+        _check_form(argument)
     for override in OverridesParser.create().parse_overrides(list(arguments)):
         group = override.key_or_group
         if not group:
             raise ConfigError(f"{override.input_line} names no key; type key=value")
+        if group == "task" and override.value() != "none":
+            raise ConfigError(
+                f"{override.input_line} cannot be typed: what a task changes follows from algo, env and map; task=none "
+                "leaves it out"
+            )
         if group == "hydra.searchpath":
             _check_search_path(override.value())
         if group in EXTRAS:
@@ -152,6 +159,16 @@ def check_choices(arguments: Sequence[str]) -> None:
             if not isinstance(text, str) or not re.match(NAME, text):
                 shown = "null" if text is None else text
                 raise ConfigError(not_known(group, shown, choices(group)))
+
+
+def _check_form(argument: str) -> None:
+    """Refuse what has no ``=`` and what ends with a comma, for which Hydra's message names a parser's symbols."""
+    if Path(argument).is_dir():
+        raise ConfigError(f"{argument} is a folder; type run={argument}")
+    if "=" not in argument and argument[:1] != "~":
+        raise ConfigError(f"missing EQUAL sign after {argument}; type key=value, e.g. algo=qmix")
+    if argument.endswith(",") or ",," in argument.partition("'")[0].partition('"')[0]:
+        raise ConfigError(f"{argument} has a comma without a value beside it; leave it out, or name the value")
 
 
 def not_known(group: str, choice: Any, there_are: Sequence[str]) -> str:
@@ -255,7 +272,7 @@ def _read_by_us(key: str) -> bool:
     """Whether a key is a known setting outside `MADE`: ``++seed=3`` has the same effect as ``seed=3``."""
     group, _, name = key.partition(".")
     if group in ("algo", "env", "map"):
-        return name in ("name", "env", "backend", "parallel", "eval_parallel", "bootstrap_at_limit")
+        return name in ("name", "labels", "family", "env", "backend", "parallel", "eval_parallel", "bootstrap_at_limit")
     return key in known_keys()
 
 

@@ -31,7 +31,7 @@ from macpf.runs.build import choose_backend, make_env
 from macpf.runs.errors import ConfigError, RunRefused
 from macpf.runs.identity import Seeds, commit
 from macpf.runs.placement import PLACES
-from macpf.runs.settings import STRICT, check, check_run_settings, choose_device
+from macpf.runs.settings import STRICT, Parallel, check, check_run_settings, choose_device
 from macpf.runs.team import known_policy, refuse_other_sizes, team_of
 from macpf.runs.trained import reopened
 from macpf.runs.weights import About
@@ -93,6 +93,7 @@ class Evaluation:
         device = PLACES[choose_device(cfg.device)].plays_on
         about, algorithm = team_of(run, device)
         policies = algorithm.policies if cfg.policy is None else (known_policy(algorithm, cfg.policy),)
+        check("env.parallel", Parallel, run.env.parallel)
         env = make_env(run, "env.eval_parallel", run.env.eval_parallel, Seeds.of(cfg.seed).eval_env)
         refuse_other_sizes(about, env.spec)
         bootstrap = check("env.bootstrap_at_limit", bool, run.env.bootstrap_at_limit)

@@ -8,7 +8,21 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from macpf import names
 from macpf.runs.errors import Diverged
+
+#: How columns begin that a run itself logs, so metrics of updates do not.
+_OWN = ("eval/", "sampled/", "clock/", names.TIME_PREFIX, names.ENV_STEP)
+
+
+def no_metric(metrics: Iterable[object]) -> str:
+    """What is wrong with the names of an update's metrics, in words; empty if nothing is."""
+    for name in metrics:
+        if not isinstance(name, str) or not name:
+            return f"{name!r}, which is no name; name it like train/loss"
+        if name.startswith(_OWN):
+            return f"{name}, which is a column of the run's own; name it like train/{name.rpartition('/')[2]}"
+    return ""
 
 
 class Health:
@@ -23,11 +37,11 @@ class Health:
         self.deferred = deferred
         self._unseen: list[tuple[int, list[str], Tensor]] = []
 
-    def watch(self, names: Iterable[str], values: Tensor, update: int) -> None:
+    def watch(self, metrics: Iterable[str], values: Tensor, update: int) -> None:
         """Record the metrics of an update.
 
         Args:
-            names: names of the metrics.
+            metrics: names of the metrics.
             values: [M] values of the metrics.
             update: number of the update, counted from 1.
 
@@ -35,9 +49,9 @@ class Health:
             Diverged: one of them is not finite.
         """
         if self.deferred:
-            self._unseen.append((update, list(names), values))
+            self._unseen.append((update, list(metrics), values))
         elif not all(map(math.isfinite, numbers := values.tolist())):
-            _refuse_broken(names, numbers, update)
+            _refuse_broken(metrics, numbers, update)
 
     def check(self) -> None:
         """Check the metrics that were only recorded.
@@ -48,9 +62,9 @@ class Health:
         unseen, self._unseen = self._unseen, []
         if unseen:
             finite = torch.isfinite(torch.stack([values.sum() for *_, values in unseen])).tolist()
-            for (update, names, values), fine in zip(unseen, finite, strict=True):
+            for (update, metrics, values), fine in zip(unseen, finite, strict=True):
                 if not fine:
-                    _refuse_broken(names, values.tolist(), update)
+                    _refuse_broken(metrics, values.tolist(), update)
 
 
 def check_parameters(algorithm: nn.Module, updates: int) -> None:
@@ -67,8 +81,8 @@ def check_parameters(algorithm: nn.Module, updates: int) -> None:
             raise Diverged(f"the parameter {name} is {worst} after update {updates}")
 
 
-def _refuse_broken(names: Iterable[str], values: list[float], update: int) -> None:
+def _refuse_broken(metrics: Iterable[str], values: list[float], update: int) -> None:
     """Raise Diverged for the first value that is not finite, if there is one."""
-    for name, value in zip(names, values, strict=True):
+    for name, value in zip(metrics, values, strict=True):
         if not math.isfinite(value):
             raise Diverged(f"{name} is {value} at update {update}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -31,10 +32,26 @@ def _said(name: str, look: Callable[[], str]) -> bool:
         found, fine = look(), True
     except Fault as fault:
         found, fine = str(fault), False
-    except Exception as error:  # what is checked may raise anything
+    except (Exception, SystemExit) as error:  # what is checked may raise anything
         found, fine = f"it stopped: {described(error)}", False
     print(f"{'ok' if fine else 'FAILED':<8}{name:<13}{found}", flush=True)
     return fine
+
+
+def saved_and_loaded(state: dict[str, Any]) -> dict[str, Any]:
+    """A state as a checkpoint gives it back.
+
+    Raises:
+        Fault: it holds what a checkpoint cannot, as it runs no code when it is loaded.
+    """
+    saved = io.BytesIO()
+    try:
+        torch.save(state, saved)
+        saved.seek(0)
+        loaded: dict[str, Any] = torch.load(saved, weights_only=True)
+    except Exception as error:  # torch's message is long, and names its own options
+        raise Fault("state_dict has to hold numbers, strings, tensors and containers of them only") from error
+    return loaded
 
 
 def difference(one: Any, other: Any, where: str = "") -> str:

@@ -88,7 +88,8 @@ def reopened(cfg: DictConfig, typed: Iterable[str] = ()) -> DictConfig:
     if cfg.env.name == trained["env"]["name"]:
         again["env"] = _with_its_references(now, trained)
     elif changes:
-        raise ConfigError(f"{changes[0]} is of env={cfg.env.name}, but run={folder} plays {trained['env']['name']}")
+        key = "env" if "env" in changes else changes[0]
+        raise ConfigError(f"{key} is of env={cfg.env.name}, but run={folder} plays {trained['env']['name']}")
     for key in changes:
         if key != "env":
             _copy(now, again, key.split("."))

@@ -24,7 +24,7 @@ from macpf.runs import checkpoint
 from macpf.runs.build import Parts, ReplaySettings, RolloutSettings
 from macpf.runs.errors import RunRefused
 from macpf.runs.folder import RunFolder
-from macpf.runs.health import Health, check_parameters
+from macpf.runs.health import Health, check_parameters, no_metric
 from macpf.runs.identity import commit
 from macpf.runs.preemption import StopRequests
 from macpf.runs.settings import CheckpointSettings
@@ -105,9 +105,21 @@ class Meter:
     episodes: int = 0
 
     def add(self, metrics: Mapping[str, Tensor]) -> Tensor:
-        """Add the metrics of one update; returns their values [M]."""
+        """Add the metrics of one update; returns their values [M].
+
+        Raises:
+            RunRefused: a name is that of a column of the run's own, or the names are others than before.
+        """
+        if self.names != (now := list(metrics)):
+            if wrong := no_metric(now):
+                raise RunRefused(f"an update measures {wrong}")
+            if self.names:
+                raise RunRefused(
+                    f"an update measures {', '.join(now) or 'nothing'}, and earlier ones measured "
+                    f"{', '.join(self.names)}; name all of them in every update"
+                )
         values = torch.stack(list(metrics.values())).double() if metrics else torch.zeros(0)
-        self.names = list(metrics)
+        self.names = now
         self.total = values if self.total is None else self.total.to(values.device) + values
         self.count += 1
         return values
@@ -213,7 +225,7 @@ class Trainer:
             names.UPDATES: self.clock.updates,
         }
         pace = {names.WALL_SECONDS: self.seconds, names.STEPS_PER_SECOND: self.steps_per_second}
-        row = Evaluation(number=number, after=before, values=counts | results | self.meter.take(score) | pace)
+        row = Evaluation(number=number, after=before, values=self.meter.take(score) | counts | results | pace)
         self.ledger.append(row)
         self.tracker.log([row.values])
         self.tell()

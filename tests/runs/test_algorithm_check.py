@@ -1,5 +1,7 @@
 """`macpf check` and an on-policy algorithm; tests/packaging has sound and broken ones that learn from a replay."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,7 @@ from macpf.runs import reproduce
 from macpf.runs.algorithm_check import Trained, configured, shapes
 from macpf.runs.build import build
 from macpf.runs.check import main
-from macpf.runs.errors import ConfigError, described
+from macpf.runs.errors import ConfigError, RunRefused, described
 from macpf.runs.promises import Fault, difference
 
 
@@ -23,6 +25,8 @@ from macpf.runs.promises import Fault, difference
         (["map=3m"], "say what to check before map=3m: an algorithm (macpf check qmix), or env=mpe"),
         (["qmix", "algo=fop"], "leave algo=fop out"),
         (["qmix", "env=mpe"], "leave env=mpe out"),
+        (["qmix,fop"], "macpf check looks at one thing at a time; type macpf check qmix"),
+        (["env=mpe,smac"], "macpf check looks at one thing at a time; type macpf check env=mpe"),
     ],
 )
 def test_other_arguments_are_refused_in_one_line(arguments, says, capsys):
@@ -88,6 +92,14 @@ class Spelt(VDN):
     policies = "independent"
 
 
+class Twice(VDN):
+    policies = ("independent", "independent")
+
+
+class Slashed(VDN):
+    policies = ("a/b",)
+
+
 class Unsure(VDN):
     on_policy = None
 
@@ -101,6 +113,8 @@ def no_algorithm(**settings):
     [
         ("Nameless", "policies is (); name the greedy policies that are evaluated, e.g. ('independent',)"),
         ("Spelt", "policies is 'independent'; name the greedy policies"),
+        ("Twice", "policies has 'independent'; give each policy a name of its own"),
+        ("Slashed", "policies has 'a/b'; give each policy a name of its own"),
         ("Unsure", "it does not say on_policy; set on_policy = False if it learns from a replay"),
         ("no_algorithm", "int is no algorithm; derive it from macpf.learning.algorithm.Algorithm"),
     ],
@@ -138,6 +152,58 @@ class Silent(VDN):
         return {}
 
 
+class Forgetting(VDN):
+    def act(self, observation, memory, clock):
+        actions, now = super().act(observation, memory, clock)
+        return actions, replace(now, last_actions=memory.last_actions)
+
+
+class Freeing(VDN):
+    """It makes every action available."""
+
+    def act(self, observation, memory, clock):
+        observation.available.fill_(True)
+        return super().act(observation, memory, clock)
+
+
+class Erasing(VDN):
+    def learn(self, batch, clock):
+        batch.reward.zero_()
+        return super().learn(batch, clock)
+
+
+class Unloadable(VDN):
+    def get_extra_state(self):
+        return {**super().get_extra_state(), "mine": np.ones(2)}
+
+
+class Measuring(VDN):
+    """Its updates measure what `found` makes of their number and their metrics."""
+
+    found = staticmethod(lambda updates, metrics: metrics)
+    updates = 0
+
+    def learn(self, batch, clock):
+        self.updates += 1
+        return self.found(self.updates, super().learn(batch, clock))
+
+
+class Returnless(Measuring):
+    found = staticmethod(lambda updates, metrics: None)
+
+
+class Numbered(Measuring):
+    found = staticmethod(lambda updates, metrics: metrics | {5: torch.ones(())})
+
+
+class Overwriting(Measuring):
+    found = staticmethod(lambda updates, metrics: metrics | {"eval/independent/return": torch.ones(())})
+
+
+class Late(Measuring):
+    found = staticmethod(lambda updates, metrics: metrics | ({"train/late": torch.ones(())} if updates > 9 else {}))
+
+
 class Mistaken(VDN):
     def learn(self, batch, clock):
         return {"loss": self.no_such_network(batch)}
@@ -153,6 +219,33 @@ class Mistaken(VDN):
 def test_a_seed_that_is_ignored_and_an_update_that_measures_nothing_are_faults(made, check, says, tmp_path):
     with pytest.raises(Fault, match=says):
         check(Trained(configured("vdn", [f"algo.learner._target_={__name__}.{made}"]), tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("made", "says"),
+    [
+        ("Forgetting", "act remembers other last actions than it takes"),
+        ("Freeing", "acting changes available of the observation it was given"),
+        ("Erasing", "learn changes reward of the batch it was given"),
+        ("Unloadable", "state_dict has to hold numbers, strings, tensors and containers of them only"),
+        ("Returnless", "an update returns NoneType; return its metrics"),
+        ("Numbered", "an update measures 5, which is no name"),
+        ("Overwriting", "eval/independent/return, which is a column of the run's own; name it like train/return"),
+    ],
+)
+def test_what_spoils_data_or_logs_without_an_error_is_a_fault(made, says):
+    with pytest.raises(Fault, match=says):
+        shapes(configured("vdn", [f"algo.learner._target_={__name__}.{made}"]))
+
+
+def test_the_game_itself_sees_that_an_action_was_not_available(tmp_path):
+    with pytest.raises(Fault, match=r"in training agent \d took action \d and had only"):
+        Trained(configured("vdn", [f"algo.learner._target_={__name__}.Freeing"]), tmp_path).masks()
+
+
+def test_a_metric_that_comes_late_ends_the_run_in_one_line(tmp_path):
+    with pytest.raises(RunRefused, match=r"train/late, and earlier ones measured .*; name all of them in every update"):
+        Trained(configured("vdn", [f"algo.learner._target_={__name__}.Late"]), tmp_path).train("late")
 
 
 def test_an_error_names_the_line_of_ones_own_code_and_not_that_of_a_library():

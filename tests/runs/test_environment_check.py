@@ -8,6 +8,7 @@ import pytest
 
 from macpf.envs.base import Env, EnvSpec, Step
 from macpf.envs.fault import EnvironmentFault
+from macpf.learning.schedules import Clock
 from macpf.runs import environment_check
 from macpf.runs.build import build
 from macpf.runs.check import main
@@ -111,6 +112,15 @@ class Dice(Env):
     def stored_otherwise(self, step):
         return replace(step, record={"faces": step.obs})
 
+    def no_info(self, step):
+        return replace(step, info=None)
+
+    def too_much(self, step):
+        return replace(step, reward=np.full(self.batch_size, 1e300)) if self.played == 3 else step
+
+    def ends(self, step):
+        raise SystemExit("bye")
+
     def score(self, returns, last):
         return returns.mean() if self.fault == "one_score" else returns
 
@@ -148,6 +158,21 @@ def look(capsys, **make):
     return code, {line.split()[1]: line for line in capsys.readouterr().out.splitlines()}
 
 
+class Greedy(Dice):
+    """It pays for its actions and then overwrites them."""
+
+    def step(self, actions):
+        step = super().step(actions)
+        actions[:] = 2
+        return step
+
+
+def test_what_an_environment_does_to_the_actions_it_got_changes_no_episode():
+    played = [build(configured(made=made)) for made in ("Dice", "Greedy")]
+    rows = [parts.rollout.play(parts.placement.player, Clock()).rows for parts in played]
+    assert rows[0].tobytes() == rows[1].tobytes()
+
+
 def test_a_sound_environment_passes_every_check(capsys):
     code, lines = look(capsys)
     assert code == 0
@@ -175,6 +200,9 @@ def test_a_sound_environment_passes_every_check(capsys):
         ("reused", "steps", "obs of a step was changed later; return new arrays"),
         ("nan", "steps", "reward of game 0 has a number that is not finite, at env step 3"),
         ("stored_otherwise", "steps", "its record has faces; record_type says available, obs, state"),
+        ("no_info", "steps", "Dice, reset: info is NoneType; return a dict"),
+        ("too_much", "steps", "reward of game 0 has a number that is not finite, at env step 3"),
+        ("ends", "steps", "it stopped: SystemExit: bye"),
         ("one_score", "steps", "for 4 games; return a finite number for each"),
         ("rounded", "record", "expand gives another obs than the step had"),
         ("sees_itself", "record", "visible says that an agent sees itself"),
@@ -224,6 +252,8 @@ class Single(Dice):
         ({"made": "Single"}, "Single was given batch_size=8 and has 1; set self.batch_size = batch_size"),
         ({"sizes": {"n_actions": 0}}, "spec.n_actions=0 is too small; give a whole number of at least 1"),
         ({"sizes": {"episode_limit": 2.5}}, "spec.episode_limit=2.5 cannot be used; give a whole number"),
+        ({"sizes": {"score": None}}, "spec.score=None is no name of a score; give one, e.g. 'return'"),
+        ({"sizes": {"score": "win/rate"}}, "spec.score='win/rate' is no name of a score"),
         ({"sizes": {"agent_feature_dim": -1}}, "spec.agent_feature_dim=-1 is too small"),
         ({"sizes": {"agent_feature_dim": 3}}, "spec.agent_feature_dim=3 of 2 agents is more than a state of"),
     ],
