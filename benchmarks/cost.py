@@ -111,6 +111,8 @@ def main() -> None:
     torch.set_num_threads(1)
     keep_freed_memory()
     runs = [run for run in needed() if chosen.map in (None, run.identity.map)]
+    if not runs:
+        parser.error(f"no run of the paper is on map {chosen.map}")
     place = {run.identity.key: (run.identity.env, run.identity.map, run.identity.algo) for run in runs}
     seeds = pd.Series(list(place.values())).value_counts()
     known = pd.read_csv(chosen.to) if chosen.to.exists() else pd.DataFrame(columns=KEYS)

@@ -44,7 +44,8 @@ class EnvSpec:
         Raises:
             ValueError: a size is not a whole number, or too small; or the score has no name.
         """
-        if not isinstance(self.score, str) or not re.fullmatch(r"\w[\w.-]*", self.score, re.ASCII):
+        named = isinstance(self.score, str) and re.fullmatch(r"\w[\w.-]*", self.score, re.ASCII)
+        if not named or self.score == "episode_length":  # which is logged beside the score
             raise ValueError(f"spec.score={self.score!r} is no name of a score; give one, e.g. 'return'")
         for name in ("n_agents", "n_actions", "obs_dim", "state_dim", "episode_limit", "agent_feature_dim"):
             size = getattr(self, name)

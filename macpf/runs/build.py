@@ -166,7 +166,7 @@ def _check_learner(made: Any, target: str) -> None:
         if not policies or not isinstance(policies, tuple | list) or not all(isinstance(p, str) for p in policies):
             why = f"policies is {policies!r}; name the greedy policies that are evaluated, e.g. ('independent',)"
         elif wrong := [p for p in policies if not re.match(NAME, p) or policies.count(p) > 1]:
-            why = f"policies has {wrong[0]!r}; give each policy a name of its own, of letters, digits, - and _"
+            why = f"policies has {wrong[0]!r}; give each policy a name of its own, of letters, digits, dots, - and _"
     if why:
         raise ConfigError(f"algo.learner._target_={target} cannot be used: {why}")
 

@@ -36,7 +36,7 @@ Same command again: finished runs are skipped, interrupted ones go on.
 == Keys one would change (key=value) ==
 profile=release             as the algorithm's authors ran it on SMAC, update by update, not as the paper says
 seed=0                      every random stream grows from it
-budget=paper|laptop|smoke   how long to train; budget.env_steps=5000 changes one number
+budget=paper|laptop|archive|smoke   how long to train; budget.env_steps=5000 changes one number
 tracking=offline            W&B log on this disk only; online, disabled; tracking.tags=[a,b] and more: docs/wandb.md
 algo.learner.lr=0.001       any setting of the algorithm; --cfg job shows them all
 checkpoint.keep=[1000]      keep the weights at an env step; checkpoint.keep_every=1000: again and again

@@ -19,7 +19,18 @@ from macpf.runs import cluster
 from macpf.runs.command_line import with_quoted_folder
 from macpf.runs.errors import ConfigError, RunRefused
 from macpf.runs.launch import exit_codes
-from macpf.runs.plan import Needed, all_of, check_names, cost, describe, experiments, run_states, runs_of, sweep_of
+from macpf.runs.plan import (
+    BEYOND,
+    Needed,
+    all_of,
+    check_names,
+    cost,
+    describe,
+    experiments,
+    run_states,
+    runs_of,
+    sweep_of,
+)
 
 #: Figures that need no runs of their own.
 DRAWN = ("figure3",)
@@ -144,7 +155,8 @@ def draw(names: Sequence[str], options: argparse.Namespace) -> int:
     """Let the analysis write figures and tables; returns the first exit code that is not 0."""
     worst = 0
     for name in names:
-        command = [sys.executable, "-m", "macpf", "analysis", name]
+        own = ["curves", name] if name in BEYOND and name != "outcomes" else [name]
+        command = [sys.executable, "-m", "macpf", "analysis", *own]
         known = subprocess.run([*command, "--help"], capture_output=True, text=True, check=False)
         if known.returncode:
             print(known.stderr, file=sys.stderr)

@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -294,6 +295,20 @@ def test_a_figure_that_fails_does_not_stop_the_others(tmp_path, capfd):
     options = reproduce._parser().parse_args(["all", "--runs", str(tmp_path), "--out", str(tmp_path / "figures")])
     assert reproduce.draw(["table1", "figure1"], options) == 2
     assert capfd.readouterr().err.count("analysis: no runs in") == 2
+
+
+def test_experiments_beyond_the_paper_are_drawn_as_curves(tmp_path, monkeypatch):
+    called = []
+
+    def run(command, **_):
+        called.append(command[4:])
+        return SimpleNamespace(returncode=0, stdout="--runs", stderr="")
+
+    monkeypatch.setattr(reproduce.subprocess, "run", run)
+    options = reproduce._parser().parse_args(["battle", "--runs", str(tmp_path)])
+    assert reproduce.draw(["battle", "outcomes", "table1"], options) == 0
+    drawn = [command for command in called if "--help" not in command]
+    assert [command[: command.index("--runs")] for command in drawn] == [["curves", "battle"], ["outcomes"], ["table1"]]
 
 
 @pytest.mark.parametrize(
