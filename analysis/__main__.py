@@ -279,7 +279,8 @@ def _publish(options: argparse.Namespace) -> None:
     if runs.warning:
         print(f"analysis: {as_typed(runs.warning)}", file=sys.stderr)
     report = runs.report.assign(state=states(runs, _local(options)))
-    if lost := report["run"][(report["found"] == 0) & (report["gaps"] > 0)].tolist():
+    unread = (manifest.names(report) | (report[names.ENV] == "")) & (report["found"] == 0) & (report["gaps"] > 0)
+    if lost := report["run"][unread & (report["state"] != RUNNING)].tolist():
         print(f"analysis: left out, as their logs cannot be read: {', '.join(lost)}", file=sys.stderr)
     running = manifest.names(report) & (report["state"] == RUNNING)
     done = publish(runs.only(runs.report[~running]), options.to)

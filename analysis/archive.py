@@ -270,17 +270,29 @@ def _check_growth(
     """
     if there["origin"] != entry["origin"]:
         return
-    by = [names.ENV_STEP, "metric"]
-    old, new = (part[part["metric"].astype(str).str.startswith("eval/")] for part in (before, after))
-    both = old.merge(new.astype({"metric": str}), on=by, how="left", suffixes=("", "_now"), indicator=True)
-    same = (both["value"] == both["value_now"]) | (both["value"].isna() & both["value_now"].isna())
-    other = both[~same | (both["_merge"] != "both")][names.ENV_STEP]
-    resumed = entry["attempts"] > there["attempts"] and other.min() > old[names.ENV_STEP].min()
+    both = _evaluations(before).merge(_evaluations(after), "left", ["number", "metric"], suffixes=("", "_now"))
+    if (lost := both["env_step_now"].isna()).any():
+        raise AnalysisError(
+            f"{study} has an evaluation of {entry['run']} that this log lacks, at env step "
+            f"{both['env_step'][lost].min():,}; leave it out with --exclude {entry['run']}"
+        )
+    other = both["number"][(both["value"] != both["value_now"]) & ~(both["value"].isna() & both["value_now"].isna())]
+    resumed = entry["attempts"] > there["attempts"] and other.min() > both["number"].min()
     if len(other) and not resumed:
         raise AnalysisError(
-            f"{study} has other evaluations of {entry['run']} from env step {other.min():,} on, and a published run "
-            f"only grows; leave it out with --exclude {entry['run']}"
+            f"{study} has other evaluations of {entry['run']} from env step "
+            f"{both['env_step'][other.index].min():,} on, and a published run only grows; leave it out with --exclude "
+            f"{entry['run']}"
         )
+
+
+def _evaluations(values: pd.DataFrame) -> pd.DataFrame:
+    """A run's evaluations: number (older logs: env_step), env_step, metric, value."""
+    values = values.astype({"metric": str})
+    numbers = values[values["metric"] == names.EVALUATION].drop_duplicates(names.ENV_STEP)
+    rows = values[values["metric"].str.startswith("eval/")]
+    number = rows[names.ENV_STEP].map(numbers.set_index(names.ENV_STEP)["value"]).fillna(rows[names.ENV_STEP])
+    return rows.assign(number=number)
 
 
 def _entry(line: dict[Any, Any], config: dict[str, Any], values: pd.DataFrame) -> dict[str, Any]:
@@ -354,10 +366,10 @@ def _read(study: Path) -> tuple[pd.DataFrame, pa.Table]:
         values = _sorted(values, ["run", "row"])
         for config in table["config"]:
             json.loads(config)
-    except (pa.ArrowException, ValueError) as error:
+    except (pa.ArrowException, ValueError, TypeError) as error:
         raise AnalysisError(f"{study} holds what is no archive ({' '.join(str(error).split())}); {REMEDY}") from error
     if apart := set(pc.unique(values["run"]).to_pylist()) ^ set(table["run"]):
-        raise AnalysisError(f"{study}: {min(apart)} is in one of {RUNS} and {EVALUATIONS} alone; {REMEDY}")
+        raise AnalysisError(f"{study}: {min(map(str, apart))} is in one of {RUNS} and {EVALUATIONS} alone; {REMEDY}")
     return table, values
 
 

@@ -24,8 +24,9 @@ def write_table(found: Evidence, out: Path) -> list[Path]:
     protocol = [f"Mean ± standard deviation over seeds of the mean of the last {LAST} evaluations{fewer}"]
     if frame["paper_mean"].notna().any():
         protocol.append("Brackets: the paper's mean")
-    if frame["bold"].any():
-        protocol.append("Bold: at least the best mean minus its deviation, among methods with all planned seeds")
+    if frame[["bold", "paper_bold"]].any(axis=None):
+        which = "two or more finished" if found.experiment.of_runs else "all planned"
+        protocol.append(f"Bold: at least the best mean minus its deviation, of ours among methods with {which} runs")
     if compared is not None:
         pages.append(compared.to_markdown(index=False, disable_numparse=True))
         protocol.append("Intervals: 95 %, for normal runs. Verdicts: Welch's test at 5 %, each cell by itself")

@@ -104,7 +104,7 @@ def write_curves(
     text = found.caption(
         REAL_GAME if beside else "",
         f"Mean over seeds, moving average of {SMOOTHING} evaluations",
-        f"Seeds of each map: {counts_in_words(_seeds(found, policies))}",
+        f"Seeds of each map: {counts_in_words(seeds)}" if (seeds := _seeds(found, policies)) else "",
         f"Band: {_band(found):g} standard deviation. A mean ends where its first seed ends; thin lines: single seeds "
         "beyond, with how many are left",
     )
@@ -164,13 +164,11 @@ def _methods(found: Evidence, policies: tuple[str, ...]) -> dict[str, tuple[str,
 
 
 def _seeds(found: Evidence, policies: tuple[str, ...]) -> dict[str, list[int]]:
-    """The numbers of seeds of every method, on the maps on which it has any."""
-    maps = found.experiment.maps
-    counts = {
-        label: [found.lines(map_, *who)["run"].nunique() for map_ in maps]
+    """The numbers of seeds of every method on each map."""
+    return {
+        label: [found.lines(map_, *who)["run"].nunique() for map_ in found.experiment.maps]
         for label, who in _methods(found, policies).items()
     }
-    return {label: list(filter(None, of_maps)) for label, of_maps in counts.items()}
 
 
 def _band(found: Evidence) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -44,9 +43,10 @@ class EnvSpec:
         Raises:
             ValueError: a size is not a whole number, or too small; or the score has no name.
         """
-        named = isinstance(self.score, str) and re.fullmatch(r"\w[\w.-]*", self.score, re.ASCII)
-        if not named or self.score == "episode_length":  # which is logged beside the score
-            raise ValueError(f"spec.score={self.score!r} is no name of a score; give one, e.g. 'return'")
+        if not isinstance(self.score, str) or not self.score.strip() or "/" in self.score:
+            raise ValueError(f"spec.score={self.score!r} is no name of a score; give one without a slash")
+        if self.score == "episode_length":
+            raise ValueError("spec.score='episode_length' is logged beside the score; give the score another name")
         for name in ("n_agents", "n_actions", "obs_dim", "state_dim", "episode_limit", "agent_feature_dim"):
             size = getattr(self, name)
             refuse_others(int, **{f"spec.{name}": size})

@@ -11,6 +11,8 @@ from macpf.envs.base import Env, EnvSpec, Step
 
 #: The sizes all differ, so that axes in a wrong order cause an error.
 N_AGENTS, N_ACTIONS, FEATURES, LIMIT = 3, 5, 4, 6
+#: Name of the score.
+SCORE = "return"
 
 
 class CheckGame(Env):
@@ -36,7 +38,7 @@ class CheckGame(Env):
             obs_dim=FEATURES + N_ACTIONS,
             state_dim=N_AGENTS * FEATURES + 2,
             episode_limit=LIMIT,
-            score="return",
+            score=SCORE,
             agent_feature_dim=FEATURES,
         )
         self.streams = [np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(b,))) for b in range(batch_size)]

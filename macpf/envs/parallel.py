@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -17,7 +17,7 @@ from macpf.envs.base import Env, Step, checked_seed
 Observation: TypeAlias = dict[str, np.ndarray] | np.ndarray
 
 
-class ParallelTeam(ParallelEnv[str, Observation, int]):
+class ParallelTeam(ParallelEnv[str, Observation, int], ABC):
     """One game at a time. Agents are ``agent_0`` ...; the team shares one reward, and all agents end together.
 
     Subclasses set the spaces, and say how a seed is planted and which actions there are.

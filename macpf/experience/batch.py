@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -14,8 +14,19 @@ from torch.nn import functional as F
 from macpf.experience.packing import LEAST_ROWS, LEAST_TIMES, Neighbours, Packing, bucket, neighbours
 
 
+class _Tensors:
+    """A dataclass with fields that are tensors."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    def tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """Names and tensors of the fields that are tensors, in the order of the class."""
+        named = ((f.name, getattr(self, f.name)) for f in fields(self))
+        return ((name, value) for name, value in named if isinstance(value, Tensor))
+
+
 @dataclass(frozen=True)
-class Observation:
+class Observation(_Tensors):
     """What B teams observe at one env step.
 
     Attributes:
@@ -32,7 +43,7 @@ class Observation:
 
 
 @dataclass(frozen=True)
-class EpisodeBatch:
+class EpisodeBatch(_Tensors):
     """The env steps of B episodes as R rows, ordered by time first and by episode second.
 
     Episodes go from the longest to the shortest, so the rows of time t are those of the first `sizes[t]` episodes, and
@@ -100,11 +111,6 @@ class EpisodeBatch:
     def later(self) -> Int[Tensor, " R"]:
         """The row one env step later, R if there is none."""
         return self._neighbours.later.to(self.actions.device)
-
-    def tensors(self) -> Iterator[tuple[str, Tensor]]:
-        """Names and tensors of the fields that are tensors, in the order of the class."""
-        named = ((f.name, getattr(self, f.name)) for f in fields(self))
-        return ((name, value) for name, value in named if isinstance(value, Tensor))
 
     def to(self, device: str) -> EpisodeBatch:
         """The same episodes on another device."""

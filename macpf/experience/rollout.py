@@ -68,6 +68,7 @@ class Rollout:
         self._known = False  # whether the environment has shown, in a first round of episodes, what it returns
 
     @torch.no_grad()
+    @np.errstate(over="ignore")  # what is too large to be stored is infinite, and named
     def play(self, algorithm: Algorithm, clock: Clock | None = None, policy: str = "") -> Played:
         """Play one episode in each environment: exploring according to `clock`, or greedily with `policy`.
 
@@ -101,7 +102,7 @@ class Rollout:
             now = rows[:, t]
             now["actions"][running] = actions[running]
             now["reward"][running] = step.reward[running]
-            self._check("reward", step.reward, running, t + 1)
+            self._check("reward", now["reward"], running, t + 1)
             now["terminated"][running] = (step.terminated if self.bootstrap_at_limit else over)[running]
             self._record(step, rows[:, t + 1], running, t + 1)
             lengths += running
@@ -117,7 +118,7 @@ class Rollout:
         for name, shown in step.recorded.items():
             now[name][running] = shown[running]
         for name in self._numbers:
-            self._check(name, step.recorded[name], running, t)
+            self._check(name, now[name], running, t)
 
     @staticmethod
     def _check(name: str, shown: np.ndarray, running: Bool[np.ndarray, " B"], t: int) -> None:

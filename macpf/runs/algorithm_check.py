@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,8 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from macpf.configuration import compose
-from macpf.envs.check_game import CheckGame
+from macpf.envs.check_game import SCORE, CheckGame
+from macpf.experience.batch import EpisodeBatch, Observation
 from macpf.experience.recording import as_batch
 from macpf.learning.algorithm import Memory
 from macpf.learning.schedules import Clock
@@ -163,16 +163,15 @@ def _check_acting(what: str, returned: Any, shape: tuple[int, int], n_actions: i
         raise Fault(f"{what} remembers other last actions than it takes; return Memory(actions, ...)")
 
 
-def _tensors(given: Any) -> dict[str, Tensor]:
+def _tensors(given: Observation | EpisodeBatch) -> dict[str, Tensor]:
     """Copies of the tensors of an observation or a batch."""
-    values = {field.name: getattr(given, field.name) for field in dataclasses.fields(given)}
-    return {name: value.clone() for name, value in values.items() if isinstance(value, Tensor)}
+    return {name: value.clone() for name, value in given.tensors()}
 
 
 def _check_metrics(metrics: Any) -> list[str]:
     if not isinstance(metrics, Mapping):
         raise Fault(f"an update returns {type(metrics).__name__}; return its metrics, a dict of scalar tensors")
-    if wrong := no_metric(metrics):
+    if wrong := no_metric(metrics, SCORE):
         raise Fault(f"an update measures {wrong}")
     for name, value in metrics.items():
         if not isinstance(value, Tensor) or value.ndim or not bool(torch.isfinite(value)):

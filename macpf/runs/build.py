@@ -86,7 +86,8 @@ def _refuse_other_backend(cfg: DictConfig) -> None:
     path = find("env", str(cfg.env.name), OPENED)
     said: Any = OmegaConf.to_container(load(path)) if path else {}
     make = cfg.env.make if isinstance(cfg.env.make, DictConfig) else {}
-    same = (said.get("make") or {}).get("_target_") == make.get("_target_")
+    theirs = said["make"] if isinstance(said.get("make"), dict) else {}
+    same = theirs.get("_target_") == make.get("_target_")
     if same and "backend" in said and "backend" not in make and cfg.env.backend != said["backend"]:
         raise ConfigError(
             f"env.backend={cfg.env.backend}, but env={cfg.env.name} has only {said['backend']}; leave env.backend out"
@@ -165,8 +166,8 @@ def _check_learner(made: Any, target: str) -> None:
         policies = getattr(made, "policies", ())
         if not policies or not isinstance(policies, tuple | list) or not all(isinstance(p, str) for p in policies):
             why = f"policies is {policies!r}; name the greedy policies that are evaluated, e.g. ('independent',)"
-        elif wrong := [p for p in policies if not re.match(NAME, p) or policies.count(p) > 1]:
-            why = f"policies has {wrong[0]!r}; give each policy a name of its own, of letters, digits, dots, - and _"
+        elif wrong := [p for p in policies if not re.fullmatch(NAME, p) or policies.count(p) > 1]:
+            why = f"policies has {wrong[0]!r}; give each policy a name of its own, which begins with a letter or digit"
     if why:
         raise ConfigError(f"algo.learner._target_={target} cannot be used: {why}")
 
@@ -235,10 +236,14 @@ def _experience_settings(cfg: DictConfig, on_policy: bool) -> ReplaySettings | R
     return settings
 
 
+#: Classes that may be made, by the section that names them.
+_LIKE = {"algo.learner": "baselines.qmix.QMIX", "env.make": "macpf.envs.matrix_game.MatrixGame"}
+
+
 def _instantiate(key: str, node: DictConfig, **arguments: Any) -> Any:
     """Call the target of a configuration node with the node's values and these arguments, which bypass Hydra."""
     if not isinstance(node, DictConfig) or "_target_" not in node:
-        raise ConfigError(f"{key} has no _target_, which names the class to make, e.g. _target_: baselines.qmix.QMIX")
+        raise ConfigError(f"{key} has no _target_, which names the class to make, e.g. _target_: {_LIKE[key]}")
     try:
         return hydra.utils.instantiate(node, _partial_=True, _convert_="all")(**arguments)
     except ValidationError as error:
@@ -250,7 +255,7 @@ def _instantiate(key: str, node: DictConfig, **arguments: Any) -> Any:
         if cause is error:
             said = " ".join(str(error).split())
             if said.startswith("Expected a callable target"):
-                said = f"_target_={node._target_} is no class; name one, e.g. baselines.qmix.QMIX"
+                said = f"_target_={node._target_} is no class; name one, e.g. {_LIKE[key]}"
             raise ConfigError(f"{key}: {said}") from error
         module, _, name = str(node._target_).rpartition(".")
         missing = isinstance(cause, ModuleNotFoundError) and cause.name == node._target_

@@ -163,11 +163,12 @@ def check_choices(arguments: Sequence[str]) -> None:
 
 def _check_form(argument: str) -> None:
     """Refuse what has no ``=`` and what ends with a comma, for which Hydra's message names a parser's symbols."""
-    if Path(argument).is_dir():
+    key, equals, _ = argument.partition("=")
+    if argument and (not equals or os.sep in key) and os.path.isdir(argument):
         raise ConfigError(f"{argument} is a folder; type run={argument}")
-    if "=" not in argument and argument[:1] != "~":
+    if not equals and argument[:1] != "~":
         raise ConfigError(f"missing EQUAL sign after {argument}; type key=value, e.g. algo=qmix")
-    if argument.endswith(",") or ",," in argument.partition("'")[0].partition('"')[0]:
+    if re.search(r"(?<!\\),\s*($|,)", re.split("['\"]", argument, maxsplit=1)[0]):
         raise ConfigError(f"{argument} has a comma without a value beside it; leave it out, or name the value")
 
 
@@ -272,7 +273,9 @@ def _read_by_us(key: str) -> bool:
     """Whether a key is a known setting outside `MADE`: ``++seed=3`` has the same effect as ``seed=3``."""
     group, _, name = key.partition(".")
     if group in ("algo", "env", "map"):
-        return name in ("name", "labels", "family", "env", "backend", "parallel", "eval_parallel", "bootstrap_at_limit")
+        if group == "algo" and name.split(".")[0] in ("labels", "family"):
+            return True
+        return name in ("name", "env", "backend", "parallel", "eval_parallel", "bootstrap_at_limit")
     return key in known_keys()
 
 

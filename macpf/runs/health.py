@@ -11,17 +11,22 @@ from torch import Tensor, nn
 from macpf import names
 from macpf.runs.errors import Diverged
 
-#: How columns begin that a run itself logs, so metrics of updates do not.
-_OWN = ("eval/", "sampled/", "clock/", names.TIME_PREFIX, names.ENV_STEP)
+#: How columns begin that a run itself logs.
+_OWN = ("eval/", "sampled/", "clock/", names.TIME_PREFIX)
 
 
-def no_metric(metrics: Iterable[object]) -> str:
-    """What is wrong with the names of an update's metrics, in words; empty if nothing is."""
+def no_metric(metrics: Iterable[object], score: str) -> str:
+    """What is wrong with the names of an update's metrics, in words; empty if nothing is.
+
+    Args:
+        metrics: the names.
+        score: name of the environment's score, of which a run logs the mean in training.
+    """
     for name in metrics:
-        if not isinstance(name, str) or not name:
+        if not isinstance(name, str) or not name or name.startswith("_"):
             return f"{name!r}, which is no name; name it like train/loss"
-        if name.startswith(_OWN):
-            return f"{name}, which is a column of the run's own; name it like train/{name.rpartition('/')[2]}"
+        if name.startswith(_OWN) or name in (names.ENV_STEP, f"train/{score}"):
+            return f"{name}, which is a column of the run's own; give it another name, like train/loss"
     return ""
 
 

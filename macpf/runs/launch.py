@@ -80,7 +80,7 @@ def why(arguments: list[str]) -> str:
     try:
         if "mode=evaluate" not in overrides and "mode=render" not in overrides:
             checked([overrides], elsewhere=True)
-    except Exception as error:
+    except (*KNOWN, RunRefused, EnvironmentFault) as error:
         order, _, settings = explained.partition("\n\n")
         return f"{order}\nA run of these settings is refused: {in_one_line(error)}\n\n{settings}"
     return explained

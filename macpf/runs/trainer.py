@@ -103,23 +103,34 @@ class Meter:
     count: int = 0
     scores: float = 0.0
     episodes: int = 0
+    resumed: bool = False  # and nothing was added since
 
-    def add(self, metrics: Mapping[str, Tensor]) -> Tensor:
-        """Add the metrics of one update; returns their values [M].
+    def add(self, metrics: Mapping[str, Tensor], score: str = "") -> Tensor:
+        """Add the metrics of one update; returns their values [M], in the order of `names`.
+
+        Args:
+            metrics: by name, scalars.
+            score: name of the environment's score.
 
         Raises:
-            RunRefused: a name is that of a column of the run's own, or the names are others than before.
+            RunRefused: a name is that of a column of the run's own, or the names are others than before in this row.
         """
         if self.names != (now := list(metrics)):
-            if wrong := no_metric(now):
+            if wrong := no_metric(now, score):
                 raise RunRefused(f"an update measures {wrong}")
-            if self.names:
+            if self.resumed and set(now) != set(self.names):  # by the code of another commit
+                log.warning("updates now measure %s; the means of the row that was begun are lost", ", ".join(now))
+                self.total, self.count = None, 0
+            if not self.count:
+                self.names = now
+            elif set(now) != set(self.names):
                 raise RunRefused(
                     f"an update measures {', '.join(now) or 'nothing'}, and earlier ones measured "
-                    f"{', '.join(self.names)}; name all of them in every update"
+                    f"{', '.join(self.names) or 'nothing'}; name all of them in every update"
                 )
-        values = torch.stack(list(metrics.values())).double() if metrics else torch.zeros(0)
-        self.names = now
+        self.resumed = False
+        found = [metrics[name] for name in self.names]
+        values = torch.stack(found).double() if found else torch.zeros(0)
         self.total = values if self.total is None else self.total.to(values.device) + values
         self.count += 1
         return values
@@ -192,9 +203,11 @@ class Trainer:
 
         Raises:
             Diverged: one of them is not finite.
+            RunRefused: see `Meter.add`.
         """
         self.clock.updates += 1
-        self.health.watch(metrics, self.meter.add(metrics), self.clock.updates)
+        values = self.meter.add(metrics, self.parts.rollout.env.spec.score)
+        self.health.watch(self.meter.names, values, self.clock.updates)
 
     def check_health(self) -> None:
         """Check that all updates so far had finite results.
@@ -338,6 +351,7 @@ class Trainer:
         self.parts.rollout.env.load_state_dict(state["env"])
         self.parts.evaluator.rollout.env.load_state_dict(state["eval_env"])
         self.meter = Meter(*state["meter"])
+        self.meter.resumed = True
         self.kept = self.clock.env_steps
         self.evaluated = state["rows"][-1]["number"] if state["rows"] else -1
         self.score = state["score"]

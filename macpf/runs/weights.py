@@ -76,11 +76,7 @@ class About(BaseModel):
         Raises:
             Unusable: they are no sizes of an environment.
         """
-        picture = self.spec.get("picture")
-        try:
-            return EnvSpec(**self.spec | {"picture": None if picture is None else tuple(picture)})
-        except (TypeError, ValueError) as error:
-            raise Unusable(f"{self}: the sizes of its environment are wrong ({error}); take other weights") from error
+        return _sizes(self.spec, self)
 
 
 @dataclass(frozen=True)
@@ -151,6 +147,14 @@ class Weights:
         return algorithm
 
 
+def _sizes(spec: Mapping[str, Any], of: object) -> EnvSpec:
+    picture = spec.get("picture")
+    try:
+        return EnvSpec(**{**spec, "picture": None if picture is None else tuple(picture)})
+    except (TypeError, ValueError) as error:
+        raise Unusable(f"{of}: the sizes of its environment are wrong ({error}); take other weights") from error
+
+
 def digest_of(tensors: Mapping[str, Tensor]) -> str:
     """A checksum over names, types, shapes and numbers."""
     digest = hashlib.sha256()
@@ -192,7 +196,7 @@ def load(place: Path, name: str | int | None = None) -> Weights:
     state = checkpoint.load(place / "checkpoint.pt", manifest.owner)
     if state is None:
         raise Unusable(f"{place} has no checkpoint yet; wait for the run to save one")
-    spec = EnvSpec(**state["spec"]) if "spec" in state else _spec_by_playing(manifest)
+    spec = _sizes(state["spec"], place) if "spec" in state else _spec_by_playing(manifest)
     return Weights.of(state["algorithm"], manifest, spec, state["clock"]["env_steps"])
 
 

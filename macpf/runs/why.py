@@ -60,7 +60,7 @@ def explain(key: str, overrides: Sequence[str]) -> str:
         if override.startswith("~") and f"{key}.".startswith(f"{override[1:].partition('=')[0]}."):
             raise ConfigError(f"{key} is deleted by {override}")
     if not _there(cfg, key):
-        if key in known_keys():
+        if "." in key and key in known_keys():
             raise ConfigError(f"{key} is a setting of other choices than these; type the algo=, env= and map= with it")
         raise ConfigError(f"there is no key {key}; {nearest(key)}")
     files, layers = [], []

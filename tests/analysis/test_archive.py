@@ -104,10 +104,15 @@ def test_a_run_that_grows_repeats_what_was_published(study: Path) -> None:
     other = frame.assign(value=frame["value"].where(~frame["metric"].str.startswith("eval/"), 8.0))
     with pytest.raises(AnalysisError, match=r"has other evaluations of qmix-.* from env step 0 on, and .* only grows"):
         publish(make_runs((other, line)), study)
-    late = frame.assign(value=frame["value"].where(frame["env_step"] < 100, 8.0))
+    late = frame.assign(value=other["value"].where(frame["env_step"] >= 100, frame["value"]))
     with pytest.raises(AnalysisError, match="from env step 100 on"):
         publish(make_runs((late, line)), study)
     assert_frame_equal(load_runs(study).frame, before.frame)
+    lost = frame[frame["env_step"] != 100], line | {"attempts": 2}
+    with pytest.raises(AnalysisError, match="that this log lacks, at env step 100"):
+        publish(make_runs(lost), study)
+    with pytest.raises(AnalysisError, match="from env step 0 on"):
+        publish(make_runs((other, line | {"attempts": 2})), study)
     resumed = late, line | {"attempts": 2}  # elsewhere, from a checkpoint between the two
     assert publish(make_runs(resumed), study).grew == 1
 

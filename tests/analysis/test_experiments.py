@@ -117,7 +117,7 @@ def test_curves_say_of_how_many_seeds_they_are_and_empty_panels_have_no_axis(wri
     write_smac([0.5] * 6, algo="fop")
     found = find(load_runs(tmp_path), Experiment("figure5", "smac", ("MMM", "8m"), ("qmix", "fop"), (0, 1)))
     write_curves(found, tmp_path, ("independent",), caption=False)
-    assert "Seeds of each map: QMIX 2, FOP 1." in (tmp_path / "figure5.txt").read_text()
+    assert "Seeds of each map: QMIX 0 to 2, FOP 0 to 1." in (tmp_path / "figure5.txt").read_text()
     empty = draw(found, ("independent",), "").axes[1]
     assert empty.get_title() == "8m"
     assert len(empty.get_xticks()) == len(empty.get_yticks()) == 0

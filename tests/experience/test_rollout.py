@@ -1,5 +1,6 @@
 """A rollout returns what was seen, done and paid, and nothing else."""
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import torch
 
 from macpf.experience.replay import Replay
-from macpf.experience.rollout import Rollout
+from macpf.experience.rollout import NotFinite, Rollout
 from macpf.learning.schedules import Clock
 
 LENGTHS, CUT = [3, 1, 5, 4], [False, True, True, False]
@@ -144,3 +145,14 @@ def test_what_the_environment_says_of_an_episode_is_kept_from_its_last_step(scri
 
     played = Rollout(Telling([3, 1, 5], [False, True, False]), False, "cpu").play(team)
     assert {name: values.tolist() for name, values in played.info.items()} == {"time": [3, 11, 25], "won": [0, 0, 1]}
+
+
+def test_a_reward_that_is_too_large_to_be_stored_is_not_finite(scripted_env, team):
+    class Rich(scripted_env):
+        def _show(self, reward):
+            return replace(super()._show(reward), reward=np.full(self.batch_size, 1e300))
+
+    rollout = Rollout(Rich([3], [False]), False, "cpu")
+    warnings.simplefilter("error")  # pytest puts the filters back
+    with pytest.raises(NotFinite, match="reward is inf in environment 0 after 1 steps"):
+        rollout.play(team)

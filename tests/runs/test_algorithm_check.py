@@ -230,7 +230,7 @@ def test_a_seed_that_is_ignored_and_an_update_that_measures_nothing_are_faults(m
         ("Unloadable", "state_dict has to hold numbers, strings, tensors and containers of them only"),
         ("Returnless", "an update returns NoneType; return its metrics"),
         ("Numbered", "an update measures 5, which is no name"),
-        ("Overwriting", "eval/independent/return, which is a column of the run's own; name it like train/return"),
+        ("Overwriting", "eval/independent/return, which is a column of the run's own; give it another name"),
     ],
 )
 def test_what_spoils_data_or_logs_without_an_error_is_a_fault(made, says):

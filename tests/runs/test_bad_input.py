@@ -15,7 +15,7 @@ from macpf.configuration import CONF, compose
 from macpf.extensions import BrokenEntryPoint
 from macpf.runs import cluster, job, reproduce
 from macpf.runs.build import build, choose_backend
-from macpf.runs.command_line import Options, check_additions, with_quoted_folder
+from macpf.runs.command_line import Options, check_additions, check_choices, with_quoted_folder
 from macpf.runs.errors import ConfigError, RunRefused
 from macpf.runs.identity import Identity
 from macpf.runs.job import run
@@ -253,6 +253,14 @@ def test_so_it_does_in_a_process_of_its_own(command, tmp_path, arguments):
     assert (done.returncode, done.stdout) == (2, "")
     assert len(done.stderr.splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_folders_and_long_lists_are_no_mistakes(attempt, tmp_path):
+    for name in ("algo=qmix", "seed=0"):  # as in a folder of runs
+        (tmp_path / "here" / name).mkdir()
+    seeds = ",".join(map(str, range(100)))
+    check_choices(["algo=qmix", "seed=0", f"seed={seeds}", r"tracking.notes=a\,", "tracking.notes='a,,b'"])
+    assert attempt(["algo=qmix", "seed=0", "budget=smoke"])[0] == "accepted"
 
 
 ADDED = [

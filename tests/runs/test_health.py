@@ -17,7 +17,7 @@ from macpf.experience.rollout import NotFinite, Rollout
 from macpf.records.ledger import Ledger
 from macpf.records.run_state import DIVERGED, FINISHED, UNTRAINED, run_state
 from macpf.runs import trainer as trainer_module
-from macpf.runs.errors import Diverged, Untrained
+from macpf.runs.errors import Diverged, RunRefused, Untrained
 from macpf.runs.health import Health, check_parameters
 from macpf.runs.identity import Identity
 from macpf.runs.job import run
@@ -45,6 +45,26 @@ def test_an_update_may_have_no_metrics(deferred):
         health.check()
     meter.add_scores(np.array([1.0, 2.0]))
     assert meter.take("return") == {"train/return": 1.5}
+
+
+def test_metrics_keep_their_names_within_a_row_in_any_order():
+    one, two = torch.tensor(1.0), torch.tensor(2.0)
+    meter = trainer_module.Meter()
+    meter.add({"a": one, "b": two})
+    meter.add({"b": two, "a": one})
+    with pytest.raises(RunRefused, match="an update measures a, and earlier ones measured a, b; name all of them"):
+        meter.add({"a": one})
+    assert meter.take("return") == {"a": 1.0, "b": 2.0}
+    begun = trainer_module.Meter(["a"], torch.tensor([6.0]), 3, resumed=True)
+    begun.add({"c": two})  # the code has changed since the checkpoint
+    assert begun.take("return") == {"c": 2.0}
+
+
+@pytest.mark.parametrize("name", ["env_step", "eval/independent/x", "time/x", "train/return", "_x"])
+def test_no_metric_takes_the_name_of_a_column_of_the_runs_own(name):
+    with pytest.raises(RunRefused, match=f"an update measures '?{name}'?, which is"):
+        trainer_module.Meter().add({name: torch.ones(())}, "return")
+    trainer_module.Meter().add({"env_steps_per_update": torch.ones(()), "train/returns": torch.ones(())}, "return")
 
 
 def test_infinities_that_would_cancel_are_seen():
