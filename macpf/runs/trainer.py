@@ -118,7 +118,7 @@ class Meter:
         if self.names != (now := list(metrics)):
             if wrong := no_metric(now, score):
                 raise RunRefused(f"an update measures {wrong}")
-            if self.resumed and set(now) != set(self.names):  # by the code of another commit
+            if self.resumed and self.count and set(now) != set(self.names):  # by the code of another commit
                 log.warning("updates now measure %s; the means of the row that was begun are lost", ", ".join(now))
                 self.total, self.count = None, 0
             if not self.count:
