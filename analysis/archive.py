@@ -196,8 +196,7 @@ def publish(runs: Runs, study: Path) -> Published:
 
 
 def _publish(runs: Runs, study: Path, manifest: Manifest) -> Published:
-    begun = any((study / name).exists() for name in (INDEX, RUNS, EVALUATIONS))
-    old, old_values = _read(study) if begun else (pd.DataFrame(), _VALUES.empty_table())
+    old, old_values = _read(study) if studies(study) else (pd.DataFrame(), _VALUES.empty_table())
     chosen = runs.report[manifest.names(runs.report) & (runs.report["found"] > 0)]
     if twice := begun_twice(chosen):
         raise AnalysisError(f"{' and '.join(twice)} {BEGUN_TWICE}: publish a folder that has one of them")

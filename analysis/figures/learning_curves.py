@@ -100,16 +100,19 @@ def write_curves(
         AnalysisError: `beside`, and there are no published runs of these maps and algorithms.
     """
     stem = out / found.experiment.name
-    others = published(found) if beside else None
+    others, table = published(found) if beside else None, curve_table(found, policies)
+    seeds = table.groupby(["method", "map"])["of"].first().unstack(fill_value=0)
+    seeds = seeds.reindex(style.order(seeds.index), columns=found.experiment.maps, fill_value=0)
+    counts = {str(method): of_maps.tolist() for method, of_maps in seeds.iterrows()}
     text = found.caption(
         REAL_GAME if beside else "",
         f"Mean over seeds, moving average of {SMOOTHING} evaluations",
-        f"Seeds of each map: {counts_in_words(seeds)}" if (seeds := _seeds(found, policies)) else "",
+        f"Seeds of each map: {counts_in_words(counts)}" if counts else "",
         f"Band: {_band(found):g} standard deviation. A mean ends where its first seed ends; thin lines: single seeds "
         "beyond, with how many are left",
     )
     paths = save_figure(stem, lambda below: draw(found, policies, below, others), text, caption)
-    tables = {Path(f"{stem}.csv"): curve_table(found, policies)}
+    tables = {Path(f"{stem}.csv"): table}
     return paths + save(tables if others is None else tables | {Path(f"{stem}_real_game.csv"): others})
 
 
@@ -161,14 +164,6 @@ def _methods(found: Evidence, policies: tuple[str, ...]) -> dict[str, tuple[str,
     named = {style.label(algo, policy): (algo, policy) for algo in found.experiment.algos for policy in policies}
     has = {label for label, who in named.items() if any(len(found.lines(map_, *who)) for map_ in found.experiment.maps)}
     return {label: named[label] for label in style.order(has)}
-
-
-def _seeds(found: Evidence, policies: tuple[str, ...]) -> dict[str, list[int]]:
-    """The numbers of seeds of every method on each map."""
-    return {
-        label: [found.lines(map_, *who)["run"].nunique() for map_ in found.experiment.maps]
-        for label, who in _methods(found, policies).items()
-    }
 
 
 def _band(found: Evidence) -> float:

@@ -97,6 +97,14 @@ def test_equal_runs_have_no_interval_and_another_budget_is_named(write_smac, tmp
     assert "Brackets: the paper's mean." in page
 
 
+def test_a_mean_of_fewer_evaluations_says_so(write_smac, tmp_path):
+    for evaluations, said in ((5, "of the last 5 evaluations."), (3, "evaluations, or of all, where there are fewer.")):
+        write_smac([0.5] * evaluations, seed=evaluations)
+        plan = Experiment("table2", "smac", ("MMM",), ("qmix",), (3, 5))
+        write_table(find(load_runs(tmp_path).without([f"-s{8 - evaluations}"] * (evaluations == 3)), plan), tmp_path)
+        assert said in (tmp_path / "table2.md").read_text()
+
+
 def test_without_a_plan_a_single_run_is_not_bold_and_seeds_are_counted(write_smac, tmp_path):
     write_smac([0.9] * 6)
     for seed in (0, 1):
